@@ -1,0 +1,86 @@
+"""How much better than expected was each action? Arrays in, arrays out.
+
+Nothing here knows about networks or environments. All arrays are (T, ...):
+axis 0 is time, every other axis is an independent stream (an environment).
+
+Two different ends, never one "done":
+    terminated[t]  the task itself ended: the pole fell. There is no future.
+    ended[t]       terminated, or cut off by a time limit (truncated). The
+                   future exists, but the rows after t belong to another episode.
+
+In the order of the file:
+    Eq. 14      rewards-to-go, with a bootstrap where the future is cut off
+    Eq. 15, 16  generalized advantage estimates (GAE)
+    Eq. 19      normalisation
+
+Eq. 17, GAE as a mean of n-step estimates, and Eq. 18, the value target
+A + V, are read off these; the README derives both.
+"""
+
+import numpy as np
+
+
+def returns_to_go(rewards, next_values, terminated, ended, gamma):
+    """Discounted rewards from each step to its episode's end, Eq. 14.
+
+    rewards      (T, ...) float
+    next_values  (T, ...) float; V of the *true* successor of step t, never of
+                 the state after a reset
+    terminated   (T, ...) bool
+    ended        (T, ...) bool; terminated or truncated
+    gamma        discount factor in [0, 1]
+
+    Returns (T, ...) in the dtype of rewards. The last row is the rollout's end:
+    the sum stops there and next_values stands for the rest.
+    Raises ValueError when the shapes differ.
+    """
+    _same_shapes(rewards, next_values, terminated, ended)
+    # Eq. 14: Ĝₜ = rₜ + γ (1 − dₜ) [uₜ V(s'ₜ) + (1 − uₜ) Ĝₜ₊₁]
+    returns = rewards + gamma * next_values * ~terminated
+    for t in reversed(range(len(rewards) - 1)):
+        returns[t] = np.where(ended[t], returns[t], rewards[t] + gamma * returns[t + 1])
+    return returns
+
+
+def gae(rewards, values, next_values, terminated, ended, gamma, gae_lambda):
+    """Generalized advantage estimates, Eq. 15 and 16.
+
+    rewards, values, next_values  (T, ...) float; values[t] is V of the state
+                                  that step t acts in, next_values[t] V of its
+                                  *true* successor, never of the reset state
+    terminated, ended             (T, ...) bool; ended = terminated or truncated
+    gamma, gae_lambda             discount γ and trace decay λ, both in [0, 1]
+
+    Returns advantages (T, ...) in the dtype of rewards. The last row is the
+    rollout's end: the trace stops there and next_values stands for the rest.
+    λ = 0 is the one-step error δ; λ = 1 is returns_to_go − values (Monte Carlo).
+    Raises ValueError when the shapes differ.
+    Source: Schulman et al. (2016), Eq. 16, https://arxiv.org/abs/1506.02438.
+    """
+    _same_shapes(rewards, values, next_values, terminated, ended)
+    # Eq. 15: δₜ = rₜ + γ (1 − dₜ) V(s'ₜ) − V(sₜ). Termination alone removes V(s'ₜ).
+    advantages = rewards + gamma * next_values * ~terminated - values
+    # Eq. 16: Âₜ = δₜ + γλ (1 − uₜ) Âₜ₊₁. Either kind of end cuts the trace.
+    for t in reversed(range(len(rewards) - 1)):
+        advantages[t] += gamma * gae_lambda * advantages[t + 1] * ~ended[t]
+    return advantages
+
+
+def normalize(advantages, eps=1e-8):
+    """Shift to mean 0 and scale to standard deviation 1, Eq. 19.
+
+    advantages (B,) -> (B,). Fewer than two rows have no spread and come back
+    unchanged. Subtracting the mean is a baseline that is the same for every
+    row; dividing by the deviation rescales the step. Only ever for advantages:
+    the value function's targets keep their units.
+    """
+    if len(advantages) < 2:
+        return advantages
+    # Eq. 19: Ãᵢ = (Âᵢ − m) / (σ + ε)
+    return (advantages - advantages.mean()) / (advantages.std() + eps)
+
+
+def _same_shapes(*arrays):
+    shapes = [np.shape(array) for array in arrays]
+    if any(shape != shapes[0] for shape in shapes):
+        raise ValueError(f"all arrays must have one shape (T, ...), got {shapes}")

@@ -1,0 +1,81 @@
+"""Settings: what both algorithms need, and how a setting describes itself.
+
+`vpg.Config` and `ppo.Config` extend `CommonConfig` with what is their own.
+Every field carries its help text and its valid values, so that the command
+line (run.py) and the error messages are made from the dataclass itself.
+"""
+
+import math
+from dataclasses import dataclass, field, fields
+from numbers import Integral
+
+
+@dataclass(frozen=True)
+class Within:
+    """The finite numbers from `low` to `high`; `low` itself only if not `open_low`."""
+
+    low: float
+    high: float = math.inf
+    open_low: bool = False
+
+    def __contains__(self, value):
+        above = value > self.low if self.open_low else value >= self.low
+        return above and value <= self.high and value < math.inf
+
+    def __str__(self):
+        if self.high < math.inf:
+            return f"in [{self.low:g}, {self.high:g}]"
+        return f"{'greater than' if self.open_low else 'at least'} {self.low:g}"
+
+
+class OneOf(tuple):
+    """The values that a setting may take, spelled out."""
+
+    def __str__(self):
+        return f"one of {', '.join(self)}"
+
+
+AT_LEAST_ONE = Within(1)
+NOT_NEGATIVE = Within(0)
+POSITIVE = Within(0, open_low=True)
+FRACTION = Within(0, 1)
+
+
+def setting(default, help, valid=None):
+    """A dataclass field with its help text and its valid values (Within, OneOf or None: any)."""
+    return field(default=default, metadata={"help": help, "valid": valid})
+
+
+def override(name, default):
+    """CommonConfig's field of that name with another default."""
+    return field(default=default, metadata=CommonConfig.__dataclass_fields__[name].metadata)
+
+
+@dataclass(frozen=True)
+class CommonConfig:
+    """What VPG and PPO share. Raises ValueError, naming the setting, for an invalid value."""
+
+    total_steps: int = setting(100_000, "environment steps to train for", AT_LEAST_ONE)
+    num_envs: int = setting(32, "environments that run side by side", AT_LEAST_ONE)
+    num_steps: int = setting(32, "steps of each environment in one rollout", AT_LEAST_ONE)
+    gamma: float = setting(0.99, "discount factor γ", FRACTION)
+    gae_lambda: float = setting(0.95, "trace decay λ of GAE; 1 is Monte Carlo", FRACTION)
+    normalize_advantages: bool = setting(True, "normalise each rollout's advantages (Eq. 19)")
+    hidden_sizes: tuple[int, ...] = setting((64,), "units of each hidden layer", AT_LEAST_ONE)
+    activation: str = setting("tanh", "activation of the hidden layers", OneOf(("tanh", "relu")))
+    learning_rate: float = setting(3e-3, "Adam's step size for the policy", POSITIVE)
+    value_learning_rate: float = setting(3e-3, "Adam's step size for the value network", POSITIVE)
+    anneal_learning_rate: bool = setting(True, "lower both step sizes linearly to 0")
+    entropy_coefficient: float = setting(0.0, "weight c_H of the entropy bonus", NOT_NEGATIVE)
+    max_grad_norm: float = setting(0.5, "longest gradient of either network (Eq. 33)", POSITIVE)
+
+    def __post_init__(self):
+        for f in fields(self):
+            value, valid = getattr(self, f.name), f.metadata["valid"]
+            if value is None and f.default is None:
+                continue  # an optional setting that is off
+            for single in value if isinstance(value, tuple) else (value,):
+                if "int" in str(f.type) and not isinstance(single, Integral):
+                    raise ValueError(f"{f.name} must be a whole number, not {single!r}")
+                if valid is not None and single not in valid:
+                    raise ValueError(f"{f.name} must be {valid}, not {single!r}")

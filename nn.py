@@ -1,0 +1,216 @@
+"""The network and its optimiser, forward and backward, by hand.
+
+Nothing here knows what the numbers mean: no actions, rewards, policies or
+environments. Each `*_forward` has its `*_backward` twin right below it, and a
+gradient is called `d` + the name of what it belongs to: `dW` is dLoss/dW and
+has W's shape.
+
+In the order of the file:
+    Eq. 28  the linear layer
+    Eq. 29  tanh and ReLU
+    Eq. 31  orthogonal initial weights
+    Eq. 30  the whole network, MLP
+    Eq. 33  clipping a gradient's norm
+    Eq. 32  Adam
+
+Shapes: B rows of a batch, I inputs and O outputs of a layer, P parameters.
+"""
+
+import numpy as np
+
+# ------------------------------------------------------------------ layers
+
+
+def linear_forward(x, W, b):
+    """One linear layer, Eq. 28: (B,I) (I,O) (O,) -> y (B,O)."""
+    # Eq. 28: Y = X W + 1 b
+    return x @ W + b
+
+
+def linear_backward(dy, x, W):
+    """Gradients of a linear layer, Eq. 28, given dy = dLoss/dy.
+
+    dy (B,O), x (B,I), W (I,O)  ->  dx (B,I), dW (I,O), db (O,)
+
+    The rows of dy already carry the loss's 1/B, so the sums over rows that
+    hide in `x.T @ dy` and `sum(axis=0)` are means. Nothing is divided here.
+    """
+    # Eq. 28: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
+    return dy @ W.T, x.T @ dy, dy.sum(axis=0)
+
+
+def tanh_forward(z):
+    """h = tanh(z), Eq. 29, any shape."""
+    return np.tanh(z)
+
+
+def tanh_backward(dh, h):
+    """dz given dh and the *output* h = tanh(z), Eq. 29, any shape."""
+    # Eq. 29: Ȳ = H̄ ⊙ (1 − H ⊙ H)
+    return dh * (1 - h * h)
+
+
+def relu_forward(z):
+    """h = max(z, 0), Eq. 29, any shape."""
+    return np.maximum(z, 0)
+
+
+def relu_backward(dh, h):
+    """dz given dh and the *output* h = max(z, 0), Eq. 29, any shape."""
+    # Eq. 29: Ȳ = H̄ ⊙ 1[Y > 0], and h > 0 exactly where z > 0
+    return dh * (h > 0)
+
+
+ACTIVATIONS = {"tanh": (tanh_forward, tanh_backward), "relu": (relu_forward, relu_backward)}
+
+
+# ----------------------------------------------------------- initial weights
+
+
+def orthogonal(shape, gain, rng, dtype=np.float32):
+    """A random matrix with orthogonal columns (or rows) of length `gain`.
+
+    shape (I, O), gain float, rng np.random.Generator  ->  W (I, O)
+
+    WᵀW = gain² 1 when I >= O, otherwise WWᵀ = gain² 1: the layer stretches
+    every direction alike, so signals neither explode nor vanish at the start.
+    Source: Eq. 31; Saxe et al. (2014), https://arxiv.org/abs/1312.6120.
+    """
+    rows, columns = shape
+    # Eq. 31: QR = N(0,1), Q ← Q diag(sign(diag R)), W = gain Q or gain Qᵀ
+    q, r = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
+    q = q * np.sign(np.diag(r))  # without it, LAPACK's own choice of signs is not uniform
+    return (gain * (q if rows >= columns else q.T)).astype(dtype)
+
+
+# ------------------------------------------------------------------- network
+
+
+class MLP:
+    """Linear layers with an activation between them, Eq. 30.
+
+    sizes        e.g. (4, 64, 2): 4 inputs, one hidden layer of 64, 2 outputs
+    rng          np.random.Generator for the initial weights (Eq. 31)
+    activation   "tanh" or "relu", after every layer but the last
+    output_gain  gain of the last layer's weights; hidden layers have √2
+    dtype        float32 to train; float64 or complex128 to check gradients
+    storage      (P,) array to keep the parameters in, instead of a new one
+
+    `parameters` is one flat vector (P,) that holds W₁, b₁, W₂, b₂, … in turn.
+    `weights[l]` and `biases[l]` are views into it, so that one vector operation
+    on `parameters` (Adam's step, say) changes every layer.
+
+    Raises ValueError for an unknown activation or fewer than two sizes.
+    """
+
+    def __init__(
+        self, sizes, rng, activation="tanh", output_gain=1.0, dtype=np.float32, storage=None
+    ):
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {activation!r}")
+        if len(sizes) < 2 or min(sizes) < 1:
+            raise ValueError(f"sizes must name inputs and outputs, each at least 1, not {sizes}")
+        self.activate, self.activate_backward = ACTIVATIONS[activation]
+        shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+        size = self.count(sizes)
+        self.parameters = np.zeros(size, dtype) if storage is None else storage
+        self.weights, self.biases = [], []
+        start = 0
+        for inputs, outputs in shapes:
+            middle, end = start + inputs * outputs, start + (inputs + 1) * outputs
+            self.weights.append(self.parameters[start:middle].reshape(inputs, outputs))
+            self.biases.append(self.parameters[middle:end])
+            start = end
+        for W in self.weights:
+            gain = output_gain if W is self.weights[-1] else np.sqrt(2)
+            W[:] = orthogonal(W.shape, gain, rng, dtype)
+
+    @staticmethod
+    def count(sizes):
+        """P, the number of parameters of a network with these sizes."""
+        return sum((i + 1) * o for i, o in zip(sizes[:-1], sizes[1:], strict=True))
+
+    def __call__(self, x):
+        """x (B, inputs) -> y (B, outputs). Keeps nothing: for acting."""
+        return self.forward(x)[0]
+
+    def forward(self, x):
+        """x (B, inputs) -> y (B, outputs), cache.
+
+        The cache is the list of every layer's input: all that `backward` needs.
+        It belongs to the caller; the network itself remembers nothing.
+        """
+        inputs = [x]
+        for W, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            inputs.append(self.activate(linear_forward(inputs[-1], W, b)))
+        return linear_forward(inputs[-1], self.weights[-1], self.biases[-1]), inputs
+
+    def backward(self, dy, cache):
+        """dy (B, outputs), cache of the `forward` it belongs to -> gradient (P,).
+
+        Walks the layers from the last to the first (Eq. 30). The gradient has
+        the layout of `parameters`.
+        """
+        gradient = []
+        for layer in reversed(range(len(self.weights))):
+            # Eq. 30: W̄ₗ = Hₗ₋₁ᵀ Ȳₗ    b̄ₗ = 1ᵀ Ȳₗ    H̄ₗ₋₁ = Ȳₗ Wₗᵀ
+            dh, dW, db = linear_backward(dy, cache[layer], self.weights[layer])
+            gradient[:0] = [dW.ravel(), db]
+            if layer > 0:
+                # Eq. 30: Ȳₗ₋₁ = H̄ₗ₋₁ ⊙ φ'(Yₗ₋₁)
+                dy = self.activate_backward(dh, cache[layer])
+        return np.concatenate(gradient)
+
+
+# ----------------------------------------------------------------- optimiser
+
+
+def clip_global_norm(gradient, max_norm):
+    """Shorten `gradient` (P,) in place to at most `max_norm`; Eq. 33.
+
+    Returns its Euclidean norm before clipping, a float. The direction stays.
+    """
+    norm = float(np.sqrt(gradient @ gradient))
+    # Eq. 33: g ← g min(1, c / (n + 1e-6))
+    if norm > max_norm - 1e-6:
+        gradient *= max_norm / (norm + 1e-6)
+    return norm
+
+
+class Adam:
+    """Adam, Eq. 32: steps scaled by running moments of the gradient.
+
+    size           P, the number of parameters
+    learning_rate  α; may be set anew between steps (annealing does)
+
+    `m`, `v` (P,) are the running first and second moments, `t` counts steps.
+    Source: Kingma & Ba (2015), Algorithm 1, https://arxiv.org/abs/1412.6980.
+    """
+
+    def __init__(self, size, learning_rate, betas=(0.9, 0.999), eps=1e-8, dtype=np.float32):
+        self.learning_rate, self.betas, self.eps = learning_rate, betas, eps
+        self.m, self.v, self.t = np.zeros(size, dtype), np.zeros(size, dtype), 0
+
+    def step(self, parameters, gradient):
+        """Move `parameters` (P,) in place, against `gradient` (P,)."""
+        beta1, beta2 = self.betas
+        self.t += 1
+        # Eq. 32: m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²
+        self.m += (1 - beta1) * (gradient - self.m)
+        self.v += (1 - beta2) * (gradient * gradient - self.v)
+        # Eq. 32: both moments started at zero; dividing by 1 − βᵗ undoes that
+        m_hat = self.m / (1 - beta1**self.t)
+        v_hat = self.v / (1 - beta2**self.t)
+        # Eq. 32: θ ← θ − α m̂ / (√v̂ + ε)
+        parameters -= self.learning_rate * m_hat / (np.sqrt(v_hat) + self.eps)
+
+
+def descend(parameters, gradient, adam, max_norm):
+    """One step downhill: clip the gradient's norm (Eq. 33), then Adam (Eq. 32).
+
+    parameters, gradient (P,), both changed in place. Returns the norm before
+    clipping, a float.
+    """
+    norm = clip_global_norm(gradient, max_norm)
+    adam.step(parameters, gradient)
+    return norm

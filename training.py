@@ -1,0 +1,199 @@
+"""The loop that both algorithms share, and how a policy is judged.
+
+Nothing here knows which algorithm it runs; nothing prints or writes a file.
+
+    collect a rollout → values → advantages and value targets → update → statistics
+
+Shapes: T steps, N environments, B = valid rows of a rollout, P parameters.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from advantages import gae, normalize
+from nn import MLP, Adam
+from policies import CategoricalPolicy
+from rollout import Sampler, make_envs, reset
+
+
+class Batch(NamedTuple):
+    """The valid rows of a rollout, time and environments flattened into one axis B."""
+
+    obs: np.ndarray  # (B, D) float
+    actions: np.ndarray  # (B,) int or (B, A) float
+    log_probs: np.ndarray  # (B,) of the policy that acted
+    values: np.ndarray  # (B,) of the value function before the update
+    advantages: np.ndarray  # (B,)
+    targets: np.ndarray  # (B,) what the value function should have said
+
+
+@dataclass
+class Learner:
+    """What is learned, and what learning needs to remember."""
+
+    policy: CategoricalPolicy
+    value: MLP
+    policy_adam: Adam
+    value_adam: Adam
+    memory: dict = field(default_factory=dict)  # whatever the algorithm carries along, as numbers
+
+
+def make_learner(envs, config, rng, dtype=np.float32):
+    """A fresh policy and value function for these environments; rng np.random.Generator."""
+    obs_dim = envs.single_observation_space.shape[0]
+    policy = CategoricalPolicy(
+        obs_dim, envs.single_action_space.n, config.hidden_sizes, rng, config.activation, dtype
+    )
+    value = MLP((obs_dim, *config.hidden_sizes, 1), rng, config.activation, dtype=dtype)
+    return Learner(
+        policy,
+        value,
+        Adam(policy.parameters.size, config.learning_rate, dtype=dtype),
+        Adam(value.parameters.size, config.value_learning_rate, dtype=dtype),
+    )
+
+
+def make_batch(rollout, value, config):
+    """Credit every valid step of a rollout: its advantage and its value target -> Batch."""
+    T, N = rollout.rewards.shape
+    values = value(rollout.obs.reshape((T + 1) * N, -1)).reshape(T + 1, N)
+    ended = rollout.terminated | rollout.truncated
+    advantages = gae(
+        rollout.rewards,
+        values[:-1],
+        values[1:],
+        rollout.terminated,
+        ended,
+        config.gamma,
+        config.gae_lambda,
+    )
+    targets = advantages + values[:-1]  # Eq. 18: yₜ = Âₜ + V(sₜ)
+    advantages = advantages[rollout.valid]
+    if config.normalize_advantages:
+        advantages = normalize(advantages)
+    return Batch(
+        rollout.obs[:-1][rollout.valid],
+        rollout.actions[rollout.valid],
+        rollout.log_probs[rollout.valid],
+        values[:-1][rollout.valid],
+        advantages,
+        targets[rollout.valid],
+    )
+
+
+def explained_variance(values, targets):
+    """1 − Var(targets − values) / Var(targets), (B,) (B,) -> float; 1 is perfect, 0 a constant guess."""
+    variance = np.var(targets)
+    return float(1 - np.var(targets - values) / variance) if variance > 0 else float("nan")
+
+
+class Trainer:
+    """Trains; iterate over it to make it go.
+
+        for statistics in Trainer(ppo, "CartPole-v1", ppo.Config(), seed=0):
+            print(statistics["env_steps"], statistics["mean_return"])
+
+    algorithm  the module vpg or ppo (its `update`)
+    env_id     a Gymnasium id; rollout.make_envs says which are supported
+    config     the algorithm's Config
+    seed       int; on one machine the same seed gives the same bits
+
+    `policy` and `value` are what it learns. Whatever shall happen between two
+    iterations (logging, saving, evaluating) is the caller's.
+    Raises ValueError for an unsupported environment, and FloatingPointError
+    when a loss or a parameter stops being finite.
+    """
+
+    def __init__(self, algorithm, env_id, config, seed):
+        self.algorithm, self.env_id, self.config, self.seed = algorithm, env_id, config, seed
+        # Independent streams, so that a change to one part leaves the others' luck alone.
+        weights, acting, shuffling, envs = np.random.SeedSequence(seed).spawn(4)
+        self.envs = make_envs(env_id, config.num_envs)
+        self.learner = make_learner(self.envs, config, np.random.default_rng(weights))
+        self.acting_rng = np.random.default_rng(acting)
+        self.shuffling_rng = np.random.default_rng(shuffling)
+        self.sampler = Sampler(self.envs, envs)
+        self.iteration = self.env_steps = self.episodes = 0
+        self.train_seconds = 0.0
+        self.recent_returns = deque(maxlen=100)
+
+    @property
+    def policy(self):
+        return self.learner.policy
+
+    @property
+    def value(self):
+        return self.learner.value
+
+    def __iter__(self):
+        """Yield one dict of statistics an iteration, until config.total_steps are done."""
+        while self.env_steps < self.config.total_steps:
+            yield self.iterate()
+
+    def iterate(self):
+        """One iteration: collect one rollout, update once. Returns its statistics, a dict."""
+        start = time.perf_counter()
+        learner, config = self.learner, self.config
+        progress = self.env_steps / config.total_steps
+        remaining = 1 - progress if config.anneal_learning_rate else 1.0
+        learner.policy_adam.learning_rate = config.learning_rate * remaining
+        learner.value_adam.learning_rate = config.value_learning_rate * remaining
+
+        rollout = self.sampler.collect(learner.policy, config.num_steps, self.acting_rng)
+        batch = make_batch(rollout, learner.value, config)
+        statistics = self.algorithm.update(learner, batch, config, progress, self.shuffling_rng)
+
+        self.iteration += 1
+        self._check_finite(statistics)
+        self.env_steps += len(batch.obs)
+        self.episodes += len(self.sampler.episodes)
+        self.recent_returns.extend(total for total, length in self.sampler.episodes)
+        seconds = time.perf_counter() - start
+        self.train_seconds += seconds
+        return {
+            "iteration": self.iteration,
+            "env_steps": self.env_steps,
+            "episodes": self.episodes,
+            "mean_return": np.mean(self.recent_returns) if self.recent_returns else float("nan"),
+            **statistics,
+            "explained_variance": explained_variance(batch.values, batch.targets),
+            "learning_rate": learner.policy_adam.learning_rate,
+            "steps_per_second": len(batch.obs) / seconds,
+        }
+
+    def _check_finite(self, statistics):
+        finite = np.isfinite([statistics["policy_loss"], statistics["value_loss"]]).all()
+        for network in (self.policy, self.value):
+            finite = finite and np.isfinite(network.parameters).all()
+        if not finite:
+            raise FloatingPointError(
+                f"iteration {self.iteration}: a loss or a parameter is no longer finite; "
+                "a smaller learning rate may help"
+            )
+
+
+def evaluate(policy, env_id, episodes, seed, greedy=True):
+    """Returns of fresh episodes, undiscounted: float array (episodes,).
+
+    Runs `episodes` environments side by side and counts the first episode of
+    each, so that short episodes are not over-represented. `greedy` takes the
+    likeliest action, otherwise actions are sampled. The seed's streams are
+    independent of a Trainer's with the same seed.
+    """
+    env_stream, action_stream = np.random.SeedSequence(seed, spawn_key=(1_000,)).spawn(2)
+    rng = np.random.default_rng(action_stream)
+    envs = make_envs(env_id, episodes)
+    obs = reset(envs, env_stream)
+    returns, running = np.zeros(episodes), np.ones(episodes, bool)
+    while running.any():
+        obs = obs.astype(policy.parameters.dtype, copy=False)
+        actions = policy.greedy(obs) if greedy else policy.sample(obs, rng)[0]
+        obs, rewards, terminated, truncated, _ = envs.step(actions)
+        returns += rewards * running
+        running &= ~(terminated | truncated)
+    envs.close()
+    return returns

@@ -1,0 +1,94 @@
+"""Vanilla policy gradient: one step per rollout, towards what went better than expected.
+
+Nothing here knows about environments, files or printing.
+
+In the order of the file:
+    Eq. 13  the policy's loss; Eq. 22 carries its gradient to the logits
+    Eq. 34  the value function's loss
+    the update: one step for the policy, several for the value function
+
+Shapes: B rows of a batch, D observation size.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from config import AT_LEAST_ONE, CommonConfig, override, setting
+from nn import descend
+from policies import kl_estimates
+
+
+@dataclass(frozen=True)
+class Config(CommonConfig):
+    """VPG's settings; the defaults solve CartPole-v1."""
+
+    num_steps: int = override("num_steps", 16)
+    learning_rate: float = override("learning_rate", 1e-2)
+    value_learning_rate: float = override("value_learning_rate", 1e-2)
+    value_steps: int = setting(10, "value-network steps on each rollout", AT_LEAST_ONE)
+
+
+def policy_loss(log_probs, advantages):
+    """The policy gradient's "loss", Eq. 13: (B,) (B,)  ->  loss, dlog_probs (B,).
+
+    Its gradient estimates that of −J. Its value means nothing: it does not fall
+    as the policy gets better.
+    """
+    # Eq. 13: L = −(1/N) Σ Âᵢ log π(aᵢ|sᵢ), so ∂L/∂log πᵢ = −Âᵢ/N
+    return -np.mean(advantages * log_probs), -advantages / len(advantages)
+
+
+def value_loss(values, targets):
+    """Half the mean squared error, Eq. 34: (B,) (B,)  ->  loss, dvalues (B,)."""
+    # Eq. 34: L = (1/2N) Σ (vᵢ − yᵢ)², so ∂L/∂vᵢ = (vᵢ − yᵢ)/N
+    errors = values - targets
+    return 0.5 * np.mean(errors * errors), errors / len(errors)
+
+
+def update(learner, batch, config, progress, rng):
+    """Improve the policy and the value function from one rollout.
+
+    learner   has policy, value, and the optimisers policy_adam, value_adam
+    batch     has obs (B,D), actions (B,...), log_probs, advantages, targets (B,)
+    config    a Config
+    progress  share of the training that is done, in [0, 1); PPO anneals its clip with it
+    rng       np.random.Generator; PPO shuffles its minibatches with it
+
+    1. Evaluate how likely the policy finds the actions that it took.
+    2. Take the loss's gradient there, and back through the network.
+    3. Take one step.
+    4. Fit the value function to its targets, in several steps.
+
+    Returns this iteration's statistics, a dict.
+    """
+    policy, value = learner.policy, learner.value
+    # step 1
+    log_probs, entropies, cache = policy.evaluate(batch.obs, batch.actions)
+    # step 2
+    loss, dlog_probs = policy_loss(log_probs, batch.advantages)
+    dentropies = np.full_like(entropies, -config.entropy_coefficient / len(entropies))
+    gradient = policy.backward(dlog_probs, dentropies, cache)
+    # step 3
+    norm = descend(policy.parameters, gradient, learner.policy_adam, config.max_grad_norm)
+    # step 4
+    for _ in range(config.value_steps):
+        values, cache = value.forward(batch.obs)
+        fit, dvalues = value_loss(values[:, 0], batch.targets)
+        gradient = value.backward(dvalues[:, None], cache)
+        value_norm = descend(
+            value.parameters, gradient, learner.value_adam, config.max_grad_norm
+        )
+
+    log_probs, entropies, _ = policy.evaluate(batch.obs, batch.actions)
+    _, k3 = kl_estimates(log_probs - batch.log_probs)
+    return {
+        "policy_loss": loss,
+        "value_loss": fit,
+        "entropy": entropies.mean(),
+        "approx_kl": k3.mean(),
+        "clip_fraction": 0.0,  # nothing is clipped
+        "dead_fraction": 0.0,
+        "policy_grad_norm": norm,
+        "value_grad_norm": value_norm,
+    }
