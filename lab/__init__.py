@@ -1,0 +1,1 @@
+"""The lab: looks at the lesson, takes no part in it."""
