@@ -31,6 +31,8 @@ from nn import MLP
 
 def log_softmax(logits):
     """logits (B,K) -> log-probabilities (B,K), Eq. 20; finite for logits of any size."""
+    # Sums along rows of only K numbers are slow; stored by columns they run along all B rows.
+    logits = np.asfortranarray(logits)
     # Eq. 20: log πₖ = zₖ − M − log Σⱼ exp(zⱼ − M), M = maxⱼ zⱼ
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
