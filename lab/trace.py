@@ -27,7 +27,7 @@ from policies import (
     categorical_log_prob_backward,
     log_softmax,
 )
-from ppo import clipped_surrogate
+from ppo import clip_statistics, clipped_surrogate
 from vpg import policy_loss
 
 WIDTH = 80
@@ -106,6 +106,9 @@ def walk(algorithm="ppo"):
         w.clipped = np.clip(w.ratios, 1 - CLIP_RANGE, 1 + CLIP_RANGE) * w.advantages
         w.minimum = np.minimum(w.plain, w.clipped)
         w.alive = (w.plain <= w.clipped).astype(int)
+        w.clip_fraction, w.dead_fraction = clip_statistics(
+            w.log_probs, w.old_log_probs, w.advantages, CLIP_RANGE
+        )
 
     # back: each step undoes one of the forward pass
     w.dlogits = categorical_log_prob_backward(w.dlog_probs, w.actions, w.probs)
@@ -371,7 +374,7 @@ def _ppo_objective(page, w):
 
     page.heading("The clipped objective")
     page.write("ppo.clipped_surrogate: plain = ratios * advantages,")
-    page.write(f"clipped = clip(ratios, {low}, {high}) * advantages; the smaller one counts.")
+    page.write(f"clipped = clip(ratios, {low}, {high}) * advantages; loss = -mean(the smaller).")
     page.write("alive is the c of Eq. 39: 1 where plain <= clipped, 0 where it has gone flat.\n")
     page.arrays(
         block("plain", "Eq. 37", w.plain),
@@ -392,7 +395,9 @@ Row 0 was good and is already likelier by more than {CLIP_RANGE:.0%}. That is en
 gradient dies. Row 1 was bad and became likelier all the same: plain is smaller
 and pulls it back, however far out it is. Row 2 is in the band, where the two
 tie: <= lets its gradient through, < would not. No row shows the mirror image:
-below {low}, a bad action's gradient is dead and a good one's pulls it back.""")
+at ratios below {low} a bad action's gradient is dead, a good one's pulls it back.
+Out of the band: {w.clip_fraction:.2f} of the rows (clip_fraction).
+Dead: {w.dead_fraction:.2f} of them all (dead_fraction, Eq. 46).""")
 
     page.heading("The gradient's first number")
     page.write("d ratio / d log_prob = ratio, so dlog_probs = -alive * ratios * advantages / 3.")
@@ -414,9 +419,9 @@ def _case(ratio, alive):
 
 def _vpg_objective(page, w):
     page.heading("The objective")
-    page.write("vpg.policy_loss: loss = -mean(advantages * log_probs). No ratio and no clip:")
-    page.write("every row speaks, as loudly as its advantage. The value means nothing, its")
-    page.write("slope is all. Divided by the 3 rows here, once; nowhere below.\n")
+    page.write("vpg.policy_loss: loss = -mean(advantages * log_probs), Eq. 13. No ratio and no")
+    page.write("clip: every row speaks, as loudly as its advantage. The loss's value means")
+    page.write("nothing, its slope is all. Divided by the 3 rows here, once; nowhere below.\n")
     page.arrays(
         block("log_probs", "Eq. 20", w.log_probs),
         block("advantages", "", w.advantages, (), 2),
@@ -489,8 +494,10 @@ def _step(page, w):
 
     page.heading("Adam's step")
     page.write("MLP.backward lays the four gradients end to end, Eq. 30. nn.Adam.step keeps a")
-    page.write("running mean m of each and v of its square, with betas 0.9 and 0.999. Here it is")
-    page.write("new: both start at 0.\n")
+    page.write(
+        f"running mean m of each (beta {BETAS[0]}) and v of its square (beta {BETAS[1]}). Here"
+    )
+    page.write("it is new: both start at 0.\n")
     names = [f"W1[{i},{j}]" for i in range(4) for j in range(2)] + ["b1[0]", "b1[1]"]
     names += [f"W2[{i},{j}]" for i in range(2) for j in range(2)] + ["b2[0]", "b2[1]"]
     page.arrays(

@@ -8,6 +8,7 @@ import inspect
 import io
 import math
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -405,6 +406,11 @@ def test_the_rows_show_the_cases_of_the_clip():
     # The mirror image, in words: "a bad action's gradient is dead, a good one's pulls it back".
     _, slopes = ppo.clipped_surrogate(np.log([0.7, 0.7]), np.zeros(2), np.array([-1.0, 1.0]), 0.2)
     assert slopes[0] == 0 and slopes[1] < 0
+    statistics = re.search(r"band: (\d\.\d\d) of .*\nDead: (\d\.\d\d) of ", text)
+    assert statistics.groups() == ("0.67", "0.33")
+    assert (
+        ppo.Config().entropy_coefficient == vpg.Config().entropy_coefficient == 0
+    )  # "the default"
     # "as normalised ones are"
     assert w.advantages.mean() == pytest.approx(0, abs=1e-12)
     assert w.advantages.std() == pytest.approx(1, abs=1e-4)
@@ -514,6 +520,20 @@ def test_every_array_has_its_equation(page):
     pairs = list(expected.values()) + [pair for pairs in TWICE.values() for pair in pairs]
     for number, code in pairs:
         assert code is None or number in numbers_in(inspect.getsource(code)), (number, code)
+    pairs += [(46, ppo.clip_statistics)] if page.algorithm == "ppo" else []
+    assert 46 in numbers_in(inspect.getsource(ppo.clip_statistics))
     cited = {int(n) for n in re.findall(r"Eq\. (\d+)", page.text)}
     assert cited == {number for number, _ in pairs if number}
     assert (cited & {37, 38, 39, 40} != set()) == (page.algorithm == "ppo")
+
+
+def test_the_readme_quotes_what_is_printed():
+    readme = Path(__file__).parents[1] / "README.md"
+    quotes = readme.read_text(encoding="utf-8") if readme.exists() else ""
+    quotes = re.findall(r"```\w*\n\$ python run\.py --trace( vpg)?\n(.*?)```", quotes, re.S)
+    if not quotes:
+        pytest.skip("README.md does not quote --trace")
+    for variant, quote in quotes:
+        printed = page_of(variant.strip() or "ppo").splitlines()
+        for line in quote.splitlines():
+            assert line in ("", "…") or line in printed
