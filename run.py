@@ -6,10 +6,14 @@
 Heavy libraries are imported where they are needed, so that `-h` answers at once.
 """
 
-import argparse
-import contextlib
 import os
 import signal
+
+if __name__ == "__main__":  # until there is something to save, Ctrl-C simply ends it
+    signal.signal(signal.SIGINT, lambda signum, frame: os._exit(130))
+
+import argparse
+import contextlib
 import sys
 import textwrap
 import time
@@ -20,9 +24,6 @@ from dataclasses import fields
 # numpy is imported, and only if the user has not chosen.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
-
-if __name__ == "__main__":  # until there is something to save, Ctrl-C simply ends it
-    signal.signal(signal.SIGINT, lambda signum, frame: os._exit(130))
 
 import ppo
 import vpg

@@ -137,7 +137,8 @@ def test_ctrl_c_at_the_start(tmp_path, moment):
     time.sleep(moment)
     status, _, err = interrupt(process)
     assert status in (130, -signal.SIGINT)  # a shell shows both as 130; -2: Python was not up yet
-    assert err in ("", "interrupted\n")
+    # a traceback is out of our hands as long as Python has not reached run.py
+    assert err in ("", "interrupted\n") or "run.py" not in err
     for folder in tmp_path.glob("runs/[!.]*"):
         RunFolder(folder).load_trainer()
 
