@@ -171,9 +171,10 @@ class RunFolder:
         with open(path, "a", newline="") as file:
             file.write(text.getvalue())
 
-    def load_trainer(self, name=CHECKPOINT):
+    def load_trainer(self, name=CHECKPOINT, **changes):
         """The Trainer that goes on from a checkpoint of this folder.
 
+        `changes` are settings that replace the saved ones (total_steps, say).
         Raises ValueError in one line if the folder is no run's or the
         checkpoint cannot be used.
         """
@@ -191,12 +192,29 @@ class RunFolder:
                 key: tuple(value) if isinstance(value, list) else value
                 for key, value in about["config"].items()
             }
-            config = algorithm.Config(**settings)
+            config = algorithm.Config(**{**settings, **changes})
             trainer = Trainer(algorithm, about["env_id"], config, about["seed"])
             trainer.restore(arrays, numbers)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self.path} cannot be resumed: {error}") from None
         return trainer
+
+    def trim(self, trainer):
+        """Drop CSV rows from after the trainer's state, so that the files go on without a gap.
+
+        A run that was killed may have written rows since its last checkpoint.
+        """
+        for name, key, last in (
+            ("progress.csv", "iteration", trainer.iteration),
+            ("episodes.csv", "env_steps", trainer.env_steps),
+        ):
+            if not (self / name).exists():
+                continue
+            with open(self / name, newline="") as file:
+                header, *lines = [line for line in file if line.endswith("\n")] or [""]
+            column = header.rstrip("\n").split(",").index(key) if header else 0
+            kept = [line for line in lines if int(line.split(",")[column]) <= last]
+            write_whole(self / name, "".join([header, *kept]).encode())
 
     def read(self, name):
         """A CSV file's columns, name -> float array (rows,); a half-written row is left out."""
