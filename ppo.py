@@ -101,8 +101,9 @@ def adapt_kl_coefficient(kl_coefficient, kl, kl_target):
 
 def clipped_value_loss(values, old_values, targets, clip_range):
     """The larger of the plain and the clipped squared error, Eq. 35: three (B,), a float  ->  loss, dvalues (B,)."""
-    # Eq. 35: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε)
-    clipped = old_values + np.clip(values - old_values, -clip_range, clip_range)
+    # Eq. 35: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε), written so that vᶜ *is* v inside the band.
+    # Subtracting and adding vᵒˡᵈ rounds, and a vᶜ off by one bit can cost a row its slope.
+    clipped = np.clip(values, old_values - clip_range, old_values + clip_range)
     squares, clipped_squares = (values - targets) ** 2, (clipped - targets) ** 2
     # Eq. 35: L = (1/2N) Σ max((vᵢ − yᵢ)², (vᵢᶜ − yᵢ)²)
     loss = 0.5 * np.mean(np.maximum(squares, clipped_squares))
