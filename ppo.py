@@ -38,7 +38,7 @@ from vpg import value_loss
 class Config(CommonConfig):
     """PPO's settings; the defaults solve CartPole-v1."""
 
-    epochs: int = setting(10, "passes over each rollout", AT_LEAST_ONE)
+    epochs: int = setting(6, "passes over each rollout", AT_LEAST_ONE)
     minibatch_size: int = setting(256, "rows of one gradient step, at most", AT_LEAST_ONE)
     objective: str = setting("clip", "what holds the policy back", OneOf(("clip", "penalty")))
     clip_range: float = setting(0.2, "how far the ratio may leave 1, ε of Eq. 38", POSITIVE)
@@ -82,7 +82,10 @@ def clipped_surrogate(log_probs, old_log_probs, advantages, clip_range):
 
 
 def penalized_surrogate(log_probs, old_log_probs, advantages, kls, kl_coefficient):
-    """PPO's other loss, with a KL penalty, Eq. 42: four (B,), a float  ->  loss, dlog_probs, dkls (B,)."""
+    """PPO's other loss, a KL penalty, Eq. 42: four (B,), a float  ->  loss, dlog_probs, dkls.
+
+    dlog_probs and dkls are (B,).
+    """
     # Eq. 42: L = −(1/N) Σ (ρᵢ Âᵢ − β KLᵢ)
     plain = np.exp(log_probs - old_log_probs) * advantages
     loss = -np.mean(plain - kl_coefficient * kls)
@@ -100,7 +103,10 @@ def adapt_kl_coefficient(kl_coefficient, kl, kl_target):
 
 
 def clipped_value_loss(values, old_values, targets, clip_range):
-    """The larger of the plain and the clipped squared error, Eq. 35: three (B,), a float  ->  loss, dvalues (B,)."""
+    """PPO's clipped value loss, Eq. 35: three (B,), a float  ->  loss, dvalues (B,).
+
+    Of the plain and the clipped squared error, the larger one counts.
+    """
     # Eq. 35: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε), written so that vᶜ *is* v inside the band.
     # Subtracting and adding vᵒˡᵈ rounds, and a vᶜ off by one bit can cost a row its slope.
     clipped = np.clip(values, old_values - clip_range, old_values + clip_range)

@@ -19,6 +19,9 @@ from nn import MLP, Adam
 from policies import CategoricalPolicy
 from rollout import Sampler, make_envs, reset
 
+# Streams of random numbers besides a Trainer's own four, which have the keys 0 to 3.
+RESUMED, EVALUATION = 1_000, 1_001
+
 
 class Batch(NamedTuple):
     """The valid rows of a rollout, time and environments flattened into one axis B."""
@@ -86,7 +89,11 @@ def make_batch(rollout, value, config):
 
 
 def explained_variance(values, targets):
-    """1 − Var(targets − values) / Var(targets), (B,) (B,) -> float; 1 is perfect, 0 a constant guess."""
+    """1 − Var(targets − values) / Var(targets): (B,) (B,) -> float.
+
+    1 is a perfect value function, 0 no better than a constant; nan if the
+    targets are all equal and there is nothing to explain.
+    """
     variance = np.var(targets)
     return float(1 - np.var(targets - values) / variance) if variance > 0 else float("nan")
 
@@ -100,7 +107,7 @@ class Trainer:
     algorithm  the module vpg or ppo (its `update`)
     env_id     a Gymnasium id; rollout.make_envs says which are supported
     config     the algorithm's Config
-    seed       int; on one machine the same seed gives the same bits
+    seed       int, at least 0; on one machine the same seed gives the same bits
 
     `policy` and `value` are what it learns. Whatever shall happen between two
     iterations (logging, saving, evaluating) is the caller's.
@@ -113,10 +120,10 @@ class Trainer:
         # Independent streams, so that a change to one part leaves the others' luck alone.
         weights, acting, shuffling, envs = np.random.SeedSequence(seed).spawn(4)
         self.envs = make_envs(env_id, config.num_envs)
+        self.sampler = Sampler(self.envs, envs)
         self.learner = make_learner(self.envs, config, np.random.default_rng(weights))
         self.acting_rng = np.random.default_rng(acting)
         self.shuffling_rng = np.random.default_rng(shuffling)
-        self.sampler = Sampler(self.envs, envs)
         self.iteration = self.env_steps = self.episodes = 0
         self.train_seconds = 0.0
         self.recent_returns = deque(maxlen=100)
@@ -165,6 +172,59 @@ class Trainer:
             "steps_per_second": len(batch.obs) / seconds,
         }
 
+    def state(self):
+        """All that is needed to go on from here: (arrays, numbers).
+
+        arrays   dict of np.ndarray: parameters and Adam's moments, the live ones
+        numbers  dict of plain numbers, lists and dicts, fit for JSON: counters,
+                 generators, the last returns, what the algorithm remembers
+        """
+        learner = self.learner
+        arrays = {
+            "policy": learner.policy.parameters,
+            "policy_m": learner.policy_adam.m,
+            "policy_v": learner.policy_adam.v,
+            "value": learner.value.parameters,
+            "value_m": learner.value_adam.m,
+            "value_v": learner.value_adam.v,
+        }
+        numbers = {
+            "policy_t": learner.policy_adam.t,
+            "value_t": learner.value_adam.t,
+            "memory": learner.memory,
+            "acting_rng": self.acting_rng.bit_generator.state,
+            "shuffling_rng": self.shuffling_rng.bit_generator.state,
+            "recent_returns": list(self.recent_returns),
+            "iteration": self.iteration,
+            "env_steps": self.env_steps,
+            "episodes": self.episodes,
+            "train_seconds": self.train_seconds,
+        }
+        return arrays, numbers
+
+    def restore(self, arrays, numbers):
+        """Go on from what `state` gave, with newly begun episodes.
+
+        The environments' inner state is theirs, so every environment starts a
+        new episode; the same state always goes on in the same way.
+        Raises ValueError when the arrays belong to another network.
+        """
+        live_arrays, _ = self.state()
+        for name, live in live_arrays.items():
+            if name not in arrays or arrays[name].shape != live.shape:
+                raise ValueError(f"the saved array {name!r} doesn't fit this network")
+            live[:] = arrays[name]
+        learner = self.learner
+        learner.policy_adam.t, learner.value_adam.t = numbers["policy_t"], numbers["value_t"]
+        learner.memory = dict(numbers["memory"])
+        self.acting_rng.bit_generator.state = numbers["acting_rng"]
+        self.shuffling_rng.bit_generator.state = numbers["shuffling_rng"]
+        self.recent_returns = deque(numbers["recent_returns"], maxlen=100)
+        for counter in ("iteration", "env_steps", "episodes", "train_seconds"):
+            setattr(self, counter, numbers[counter])
+        episodes = np.random.SeedSequence(self.seed, spawn_key=(RESUMED, self.iteration))
+        self.sampler = Sampler(self.envs, episodes)
+
     def _check_finite(self, statistics):
         finite = np.isfinite([statistics["policy_loss"], statistics["value_loss"]]).all()
         for network in (self.policy, self.value):
@@ -184,7 +244,7 @@ def evaluate(policy, env_id, episodes, seed, greedy=True):
     likeliest action, otherwise actions are sampled. The seed's streams are
     independent of a Trainer's with the same seed.
     """
-    env_stream, action_stream = np.random.SeedSequence(seed, spawn_key=(1_000,)).spawn(2)
+    env_stream, action_stream = np.random.SeedSequence(seed, spawn_key=(EVALUATION,)).spawn(2)
     rng = np.random.default_rng(action_stream)
     envs = make_envs(env_id, episodes)
     obs = reset(envs, env_stream)

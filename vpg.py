@@ -24,8 +24,6 @@ class Config(CommonConfig):
     """VPG's settings; the defaults solve CartPole-v1."""
 
     num_steps: int = override("num_steps", 16)
-    learning_rate: float = override("learning_rate", 1e-2)
-    value_learning_rate: float = override("value_learning_rate", 1e-2)
     value_steps: int = setting(10, "value-network steps on each rollout", AT_LEAST_ONE)
 
 
@@ -76,9 +74,7 @@ def update(learner, batch, config, progress, rng):
         values, cache = value.forward(batch.obs)
         fit, dvalues = value_loss(values[:, 0], batch.targets)
         gradient = value.backward(dvalues[:, None], cache)
-        value_norm = descend(
-            value.parameters, gradient, learner.value_adam, config.max_grad_norm
-        )
+        value_norm = descend(value.parameters, gradient, learner.value_adam, config.max_grad_norm)
 
     log_probs, entropies, _ = policy.evaluate(batch.obs, batch.actions)
     _, k3 = kl_estimates(log_probs - batch.log_probs)

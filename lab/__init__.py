@@ -1,1 +1,1 @@
-"""The lab: looks at the lesson from outside and takes no part in it."""
+"""The lab: looks at the lesson, takes no part in it."""

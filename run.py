@@ -1,0 +1,417 @@
+"""The one entry point: reads the command line, wires the parts, prints. No formula lives here.
+
+    python run.py --algo ppo        train, evaluate, save everything, say where
+    python run.py -h                everything else
+
+Heavy libraries are imported where they are needed, so that `-h` answers at once.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import time
+import typing
+from dataclasses import fields
+
+# The matrices here are small: one BLAS thread is faster than many. Set it before
+# numpy is imported, and only if the user has not chosen.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
+
+import ppo
+import vpg
+from config import CommonConfig
+
+ALGORITHMS = {"vpg": vpg, "ppo": ppo}
+FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit statuses
+CHECKPOINT_SECONDS = 2  # of work that a crash may cost, at most
+
+
+# ------------------------------------------------------------ command line
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that answers bad input with one line."""
+
+    def error(self, message):
+        self.exit(USAGE, f"{self.prog}: error: {message} (-h lists all options)\n")
+
+
+def whole_number(low):
+    """An argparse type: whole numbers from `low`."""
+
+    def parse(text):
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or number < low:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low}, not {text!r}")
+        return number
+
+    return parse
+
+
+def setting_type(field):
+    """The argparse type of a Config field."""
+    kinds = [kind for kind in typing.get_args(field.type) if kind is not type(None)]
+    kind = kinds[0] if kinds and kinds[0] is not Ellipsis else field.type
+    if type(None) not in typing.get_args(field.type):
+        return kind
+
+    def parse(text):
+        return None if text == "none" else kind(text)
+
+    parse.__name__ = kind.__name__  # argparse names the type in its messages
+    return parse
+
+
+def default_text(name):
+    """A setting's default as the help shows it: one value, or one for each algorithm."""
+    values = {
+        algo: getattr(module.Config, name)
+        for algo, module in ALGORITHMS.items()
+        if name in module.Config.__dataclass_fields__
+    }
+
+    def text(value):
+        if isinstance(value, tuple):
+            return " ".join(map(str, value))
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
+
+    if len(set(values.values())) == 1:
+        return text(next(iter(values.values())))
+    return ", ".join(f"{algo} {text(value)}" for algo, value in values.items())
+
+
+def add_setting(group, field):
+    """Give one Config field its command-line option."""
+    flag = "--" + field.name.replace("_", "-")
+    options = {
+        "help": f"{field.metadata['help']} [{default_text(field.name)}]",
+        "default": argparse.SUPPRESS,  # absent unless given: the Config knows its defaults
+    }
+    if field.type is bool:
+        options["action"] = argparse.BooleanOptionalAction
+    elif isinstance(field.metadata["valid"], tuple):
+        options["choices"] = field.metadata["valid"]
+    else:
+        options["type"] = setting_type(field)
+        options["metavar"] = "N" if options["type"] is int else "X"
+    if typing.get_origin(field.type) is tuple:
+        options["nargs"] = "+"
+    group.add_argument(flag, **options)
+
+
+def build_parser():
+    parser = Parser(
+        prog="run.py",
+        description="Policy gradients by hand: train VPG or PPO with numpy alone.",
+        usage="run.py --algo {vpg,ppo} [options]",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=79),
+        allow_abbrev=False,
+    )
+    group = parser.add_argument_group("train")
+    group.add_argument("--algo", choices=ALGORITHMS, help="the algorithm")
+    group.add_argument(
+        "--env",
+        default="CartPole-v1",
+        metavar="ID",
+        help="a Gymnasium environment with a flat Box observation [CartPole-v1]",
+    )
+    group.add_argument(
+        "--seed",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="seed of everything random; same seed, same bits [0]",
+    )
+    group.add_argument(
+        "--max-episodes",
+        type=whole_number(1),
+        metavar="N",
+        help="stop after this many episodes [no limit]",
+    )
+    group = parser.add_argument_group("judge and keep")
+    group.add_argument(
+        "--evaluations",
+        type=whole_number(1),
+        default=10,
+        metavar="N",
+        help="greedy evaluations spread over the training [10]",
+    )
+    group.add_argument(
+        "--eval-episodes",
+        type=whole_number(1),
+        default=100,
+        metavar="N",
+        help="fresh episodes of one evaluation [100]",
+    )
+    group.add_argument(
+        "--runs-dir",
+        default="runs",
+        metavar="DIR",
+        help="where run folders go [runs]",
+    )
+    group.add_argument("--no-media", action="store_true", help="draw no curve and record no GIF")
+
+    common = [field.name for field in fields(CommonConfig)]
+    group = parser.add_argument_group("settings of both algorithms [default]")
+    for field in fields(CommonConfig):
+        add_setting(group, field)
+    for algo, module in ALGORITHMS.items():
+        group = parser.add_argument_group(f"settings of {algo.upper()} alone [default]")
+        for field in fields(module.Config):
+            if field.name not in common:
+                add_setting(group, field)
+    return parser
+
+
+def make_config(parser, args):
+    """The algorithm's Config from the options given. Exits with status 2 if they don't fit it."""
+    Config = ALGORITHMS[args.algo].Config
+    given = {
+        field.name: getattr(args, field.name)
+        for module in ALGORITHMS.values()
+        for field in fields(module.Config)
+        if hasattr(args, field.name)
+    }
+    for name in given:
+        if name not in Config.__dataclass_fields__:
+            other = "ppo" if args.algo == "vpg" else "vpg"
+            flag = "--" + name.replace("_", "-")
+            parser.error(f"{flag} is a setting of {other}; {args.algo} has no such option")
+    if "hidden_sizes" in given:
+        given["hidden_sizes"] = tuple(given["hidden_sizes"])
+    try:
+        return Config(**given)
+    except ValueError as error:
+        name, rest = str(error).split(" ", 1)
+        parser.error(f"--{name.replace('_', '-')} {rest}")
+
+
+# ---------------------------------------------------------------- training
+
+
+@contextlib.contextmanager
+def first_interrupt_waits():
+    """Ctrl-C asks to stop at the iteration's end; a second one stops at once.
+
+    Yields a list that is no longer empty once Ctrl-C was pressed.
+    """
+    pressed = []
+
+    def note(signum, frame):
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(signum)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Progress:
+    """One live line in a terminal; plain lines, one for each tenth of the training, elsewhere."""
+
+    def __init__(self, done, total):
+        self.total, self.start, self.first = total, time.perf_counter(), done
+        self.live = sys.stderr.isatty()
+        self.next_line = done + total / 10
+        if self.live:
+            from tqdm import tqdm
+
+            self.bar = tqdm(
+                total=total,
+                initial=done,
+                unit=" steps",
+                ncols=79,
+                leave=False,
+                bar_format="{percentage:3.0f}% {bar} {n:,.0f}{unit} {rate_fmt} "
+                "ETA {remaining}{postfix}",
+            )
+
+    def show(self, statistics):
+        steps, mean_return = statistics["env_steps"], statistics["mean_return"]
+        if self.live:
+            self.bar.set_postfix_str(f"return {mean_return:.0f}", refresh=False)
+            self.bar.update(min(steps, self.total) - self.bar.n)
+        elif steps >= min(self.next_line, self.total):
+            self.next_line += self.total / 10
+            speed = (steps - self.first) / (time.perf_counter() - self.start)
+            print(
+                f"{steps:>11,} steps {speed:>9,.0f} steps/s   "
+                f"return of the last 100 episodes {mean_return:7.1f}",
+                flush=True,
+            )
+
+    def close(self):
+        if self.live:
+            self.bar.close()
+
+
+def learn(trainer, folder, args):
+    """Train to the end, recording as it goes. Returns whether Ctrl-C ended it early."""
+    from lab.records import BEST, CHECKPOINT
+    from training import evaluate
+
+    total = trainer.config.total_steps
+    evaluations_due = trainer.env_steps * args.evaluations // total
+    best = max(folder.read("progress.csv").get("greedy_return", []), default=float("-inf"))
+    saved_at = time.monotonic()
+    progress = Progress(trainer.env_steps, total)
+    with first_interrupt_waits() as interrupts, contextlib.closing(progress):
+        for statistics in trainer:
+            progress.show(statistics)
+            enough = args.max_episodes is not None and trainer.episodes >= args.max_episodes
+            done = enough or trainer.env_steps >= total or bool(interrupts)
+            statistics["greedy_return"] = float("nan")
+            if done or trainer.env_steps * args.evaluations // total > evaluations_due:
+                evaluations_due = trainer.env_steps * args.evaluations // total
+                fresh = (args.seed, trainer.iteration)
+                returns = evaluate(trainer.policy, trainer.env_id, args.eval_episodes, fresh)
+                statistics["greedy_return"] = returns.mean()
+                if returns.mean() >= best:
+                    best = returns.mean()
+                    folder.save(BEST, trainer)
+            folder.append("progress.csv", [statistics])
+            folder.append(
+                "episodes.csv",
+                [
+                    {"env_steps": trainer.env_steps, "return": total_reward, "length": length}
+                    for total_reward, length in trainer.sampler.episodes
+                ],
+            )
+            if done or time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                folder.save(CHECKPOINT, trainer)
+                saved_at = time.monotonic()
+            if done:
+                break
+    return bool(interrupts)
+
+
+def summarize(trainer, folder, args):
+    """Judge the final policy on fresh episodes, write summary.json and print it."""
+    import gymnasium as gym
+
+    from lab.records import write_json
+    from training import evaluate
+
+    greedy, sampled = (
+        evaluate(trainer.policy, trainer.env_id, args.eval_episodes, args.seed, kind)
+        for kind in (True, False)
+    )
+    threshold = gym.spec(trainer.env_id).reward_threshold
+    progress = folder.read("progress.csv")
+    solved = None
+    if threshold is not None:
+        solved = next(
+            (
+                int(steps)
+                for steps, mean in zip(
+                    progress["env_steps"], progress["greedy_return"], strict=True
+                )
+                if mean >= threshold
+            ),
+            None,
+        )
+    summary = {
+        "greedy_return_mean": greedy.mean(),
+        "greedy_return_min": greedy.min(),
+        "sampled_return_mean": sampled.mean(),
+        "sampled_return_min": sampled.min(),
+        "eval_episodes": args.eval_episodes,
+        "reward_threshold": threshold,
+        "solved_at_step": solved,
+        "env_steps": trainer.env_steps,
+        "episodes": trainer.episodes,
+        "iterations": trainer.iteration,
+        "train_seconds": trainer.train_seconds,
+    }
+    write_json(folder / "summary.json", summary)
+
+    speed = trainer.env_steps / trainer.train_seconds
+    print(
+        f"trained {trainer.env_steps:,} steps, {trainer.episodes:,} episodes "
+        f"in {trainer.train_seconds:.1f} s ({speed:,.0f} steps/s)"
+    )
+    print(f"{args.eval_episodes} fresh episodes each, mean (lowest) return:")
+    print(f"  greedy  {greedy.mean():8.1f} ({greedy.min():.1f})")
+    print(f"  sampled {sampled.mean():8.1f} ({sampled.min():.1f})")
+    if threshold is not None:
+        verdict = "solved" if greedy.mean() >= threshold else "not solved"
+        when = f"; first seen at step {solved:,}" if solved else ""
+        print(f"  {verdict}: {trainer.env_id} asks for {threshold:g}{when}")
+
+
+def draw(trainer, folder, args):
+    """The pictures for people: learning curve and one greedy episode."""
+    from lab.plots import learning_curve
+    from lab.viewer import record_gif
+
+    learning_curve(folder)
+    try:
+        record_gif(trainer.policy, trainer.env_id, folder / "episode.gif", args.seed)
+    except ImportError as error:
+        print(f"no GIF: {error}")
+
+
+def train(parser, args):
+    """--algo: train, judge, save. Returns the exit status."""
+    from lab.records import RunFolder
+    from training import Trainer
+
+    config = make_config(parser, args)
+    try:
+        trainer = Trainer(ALGORITHMS[args.algo], args.env, config, args.seed)
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        folder = RunFolder.create(args.runs_dir, trainer)
+    except OSError as error:
+        parser.error(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
+
+    print(f"{args.algo} on {args.env}, seed {args.seed}: {folder.path}")
+    try:
+        if learn(trainer, folder, args):
+            print(f"interrupted at step {trainer.env_steps:,}; all is saved in {folder.path}")
+            return INTERRUPTED
+        summarize(trainer, folder, args)
+        if not args.no_media:
+            draw(trainer, folder, args)
+    except FloatingPointError as error:
+        return fail(f"{error}. The last good checkpoint is in {folder.path}")
+    except OSError as error:
+        return fail(
+            f"{folder.path} cannot be written: {error.strerror}. What was saved before is kept"
+        )
+    print(f"saved in {folder.path}: " + ", ".join(sorted(os.listdir(folder.path))))
+    return 0
+
+
+def fail(message):
+    print(f"run.py: {message}", file=sys.stderr)
+    return FAILED
+
+
+def main(argv=None):
+    """Run the command line; returns the exit status."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    try:
+        if args.algo is None:
+            parser.error("choose --algo vpg or --algo ppo")
+        return train(parser, args)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
