@@ -222,4 +222,7 @@ def update(learner, batch, config, progress, rng):
         "policy_grad_norm": norm,
         "value_grad_norm": value_norm,
     }
+    if penalty:
+        kl = policy.kl(old_distribution, cache).mean()
+        learner.memory["kl_coefficient"] = adapt_kl_coefficient(beta, kl, config.kl_target)
     return statistics
