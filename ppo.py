@@ -107,8 +107,9 @@ def clipped_value_loss(values, old_values, targets, clip_range):
 
     Of the plain and the clipped squared error, the larger one counts.
     """
-    # Eq. 35: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε)
-    clipped = old_values + np.clip(values - old_values, -clip_range, clip_range)
+    # Eq. 35: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε), written so that vᶜ *is* v inside the band.
+    # Subtracting and adding vᵒˡᵈ rounds, and a vᶜ off by one bit can cost a row its slope.
+    clipped = np.clip(values, old_values - clip_range, old_values + clip_range)
     squares, clipped_squares = (values - targets) ** 2, (clipped - targets) ** 2
     # Eq. 35: L = (1/2N) Σ max((vᵢ − yᵢ)², (vᵢᶜ − yᵢ)²)
     loss = 0.5 * np.mean(np.maximum(squares, clipped_squares))
@@ -221,4 +222,7 @@ def update(learner, batch, config, progress, rng):
         "policy_grad_norm": norm,
         "value_grad_norm": value_norm,
     }
+    if penalty:
+        kl = policy.kl(old_distribution, cache).mean()
+        learner.memory["kl_coefficient"] = adapt_kl_coefficient(beta, kl, config.kl_target)
     return statistics
