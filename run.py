@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+import textwrap
 import time
 import typing
 from dataclasses import fields
@@ -357,8 +358,8 @@ def summarize(trainer, folder, args):
     print(f"  sampled {sampled.mean():8.1f} ({sampled.min():.1f})")
     if threshold is not None:
         verdict = "solved" if greedy.mean() >= threshold else "not solved"
-        first = f"; an evaluation first reached it at step {solved:,}" if solved else ""
-        print(f"  {verdict}: {trainer.env_id} asks for {threshold:g}{first}")
+        first = f", first reached in training at step {solved:,}" if solved else ""
+        print(f"  {verdict}: the threshold is {threshold:g}{first}")
 
 
 def draw(trainer, folder):
@@ -433,7 +434,9 @@ def carry_out(trainer, folder, args):
         return fail(
             f"{folder.path} cannot be written: {error.strerror}. What was saved before is kept"
         )
-    print(f"saved in {folder.path}: " + ", ".join(sorted(os.listdir(folder.path))))
+    print(f"saved in {folder.path}:")
+    names = ", ".join(sorted(path.name for path in folder.path.iterdir()))
+    print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
     return 0
 
 

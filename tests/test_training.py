@@ -215,7 +215,7 @@ def test_evaluate_counts_first_episodes_only(monkeypatch):
 def test_evaluate_on_cartpole():
     """Always pushing right falls at once; random actions last longer."""
     right = evaluate(Fixed(1), "CartPole-v1", 50, seed=0)
-    assert right.shape == (50,) and 8 <= right.min() and right.max() <= 11
+    assert right.shape == (50,) and right.min() >= 8 and right.max() <= 11
     sampled = evaluate(Fixed(1), "CartPole-v1", 50, seed=0, greedy=False)
     assert 15 < sampled.mean() < 35
     np.testing.assert_array_equal(sampled, evaluate(Fixed(1), "CartPole-v1", 50, 0, greedy=False))
