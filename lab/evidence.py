@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 EXACT = 1e-12  # bound on a relative error that is rounding and nothing else
+Z_BOUND = 4  # bound on a sample mean's distance from its expectation, in standard errors
 
 
 class Check(NamedTuple):
@@ -32,7 +33,10 @@ class Evidence:
         """One comparison; it holds if `error` is at most `bound`. NaN never is."""
         error = float(error)
         self.comparisons.append((error if error == error else math.inf, bound))
-        self.numbers.append((label, f"error {error:.1e}, bound {bound:.0e}"))
+        size = (
+            f"|z| {error:.1f}, bound 4" if bound == Z_BOUND else f"{error:.1e}, bound {bound:.0e}"
+        )
+        self.numbers.append((label, size))
 
     def close(self, label, actual, expected, bound=EXACT):
         """Two arrays agree: largest difference, relative to the largest expected entry."""
@@ -46,11 +50,12 @@ class Evidence:
     def normal(self, label, mean, expected, standard_error):
         """Sample means lie within 4 standard errors of what is expected."""
         z = np.max(np.abs((np.asarray(mean) - expected) / standard_error))
-        self.compare(f"{label}, |z|", z, 4)
+        self.compare(label, z, Z_BOUND)
 
     def true(self, label, condition):
         """Something holds or does not."""
-        self.compare(label, 0.0 if condition else math.inf, EXACT)
+        self.comparisons.append((0.0 if condition else math.inf, EXACT))
+        self.numbers.append((label, "yes" if condition else "NO"))
 
     def show(self, label, value):
         """A number worth seeing that decides nothing."""

@@ -47,13 +47,16 @@ def trajectory_density(evidence, rng):
         first = type(first)(*(array[:T, rows] for array in first))
         logs = first.log_probs.sum(axis=0)
         evidence.close(f"p from log_probs, T={T}", np.exp(logs), np.full_like(logs, chances[-1]))
-        evidence.true(f"obs, T={T}", (first.obs == ONE_HOT[one.states][:, None]).all())
-        evidence.true(f"rewards, T={T}", (first.rewards == one.rewards[:, None]).all())
-        evidence.true(f"all T={T} steps are valid", first.valid.all())
-        evidence.true(f"terminated, T={T}", (first.terminated[-1] == one.finished).all())
-        evidence.true(f"nothing ended before T={T}", not first.terminated[:-1].any())
+        same = (first.obs == ONE_HOT[one.states][:, None]).all()
+        same = same and (first.rewards == one.rewards[:, None]).all()
+        evidence.true(f"its obs and rewards, T={T}", same)
+        ends = np.full(T, False)
+        ends[-1] = one.finished
+        flags = (first.terminated == ends[:, None]).all() and not first.truncated.any()
+        flags = flags and first.valid.all()
         if one.finished and steps > T:
-            evidence.true(f"the reset after T={T} is not", not stored.valid[T, rows].any())
+            flags = flags and not stored.valid[T, rows].any()
+        evidence.true(f"its end, and valid until then alone, T={T}", flags)
     chances = np.array(chances)
     errors = np.sqrt(chances * (1 - chances) / SAMPLES)
     evidence.normal("frequencies", np.array(counts) / SAMPLES, chances, errors)
@@ -302,20 +305,28 @@ def linear_solves(evidence, rng):
 def best_baseline(evidence, rng):
     """b* weighs returns by the squared scores; no other b gives one decision's estimate less
     variance. The variance is a parabola in b: three points fix its vertex."""
+    cases = {}
     for name, (theta, features) in SOFTMAXES.items():
         pi = mdp.policy(theta, features)
         Q, step_scores = mdp.action_values(PROCESS, pi), mdp.scores(pi, features)
         for s in range(2):
-            case = pi[s], step_scores[s], Q[s]
-            low, middle, high = (mdp.one_step_variance(*case, b) for b in (-4, 0, 4))
-            vertex = 2 * (low - high) / (high - 2 * middle + low)
-            best = mdp.best_baseline(*case)
-            evidence.close(f"{name}, state {s}: vertex", best, vertex)
-            # Two actions and one score direction leave nothing to the best baseline's variance.
-            scan = [mdp.one_step_variance(*case, b) for b in np.linspace(best - 3, best + 3, 61)]
-            least = mdp.one_step_variance(*case, best)
-            evidence.true(f"{name}, state {s}: least of 61", least <= min(scan) + 1e-15)
-            evidence.show(f"{name}, state {s}: b*, and V", np.array([best, pi[s] @ Q[s]]))
+            cases[f"{name}, state {s}"] = pi[s], step_scores[s], Q[s]
+    # With two actions b* leaves no variance at all; with three some remains.
+    pi = np.exp(policies.log_softmax(rng.normal(size=(1, 3))))[0]
+    cases["three actions"] = pi, np.eye(3) - pi, rng.normal(size=3)
+    for name, case in cases.items():
+        low, middle, high = (mdp.one_step_variance(*case, b) for b in (-4, 0, 4))
+        vertex = 2 * (low - high) / (high - 2 * middle + low)
+        best = mdp.best_baseline(*case)
+        evidence.close(f"{name}: vertex", best, vertex)
+        scan = [mdp.one_step_variance(*case, b) for b in np.linspace(best - 3, best + 3, 61)]
+        least = mdp.one_step_variance(*case, best)
+        evidence.true(f"{name}: less variance than 61 others", least <= min(scan) + 1e-15)
+        probabilities, _, returns = case
+        mean = probabilities @ returns
+        evidence.show(f"{name}: b* and the mean", np.array([best, mean]))
+        variances = [least, mdp.one_step_variance(*case, mean)]
+        evidence.show(f"{name}: tr Var with either", np.array(variances))
 
 
 @check(13, "VPG's loss", "vpg.policy_loss", "enumeration")

@@ -6,7 +6,7 @@ import numpy as np
 import policies
 from lab import mdp
 
-SAMPLES = 200_000  # of a Monte Carlo comparison
+SAMPLES = 100_000  # of a Monte Carlo comparison
 LONG = 60  # steps after which what remains of an episode of lab.mdp is below rounding
 
 PROCESS = mdp.two_states()

@@ -45,8 +45,8 @@ def clipped_value_loss(evidence, rng):
     evidence.true("rows with slope 0", (dvalues == 0).any())
     evidence.true("rows outside the band with a slope", (outside & (dvalues != 0)).any())
     # Every row inside the band has its slope, whatever rounding does to old + (v - old).
-    old, targets = rng.normal(size=(2, 10_000))
-    values = old + rng.uniform(-0.19, 0.19, 10_000)
+    values, targets = rng.normal(0, [[0.1], [1]], (2, 10_000))
+    old = values + rng.uniform(-0.19, 0.19, 10_000)
     _, dvalues = ppo.clipped_value_loss(values, old, targets, clip_range)
     evidence.close("inside the band, 10,000 rows", dvalues, (values - targets) / 10_000)
     for y, slope in ((1.0, 0.0), (0.3, 0.2), (0.0, 0.5), (0.35, 0.15)):
