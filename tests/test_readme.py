@@ -193,3 +193,23 @@ def test_the_example_of_chapter_g_prints_what_it_says():
     with contextlib.redirect_stdout(printed):
         exec(compile(example, "README", "exec"), {})
     assert 0 <= float(printed.getvalue()) < 1e-15
+
+
+@pytest.mark.parametrize(
+    ("number", "quoted"),
+    [
+        (7, ("1.757", "1.780")),
+        (8, ("1.118",)),
+        (11, ("0.84639", "1.88088", "1.25392", "0.56426")),
+        (13, ("-0.01191", "+0.01444")),
+    ],
+)
+def test_quoted_numbers_are_printed_by_the_check_that_the_readme_names(number, quoted):
+    assert f"--check {number}`" in README
+    printed = io.StringIO()
+    assert checks.report([number], printed)
+    values = [float(text) for text in re.findall(r"-?\d+\.\d+", printed.getvalue())]
+    for text in quoted:
+        assert text in README
+        digits = len(text.partition(".")[2])
+        assert any(round(value, digits) == float(text) for value in values), text
