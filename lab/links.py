@@ -58,7 +58,7 @@ def main(names):
         file = ROOT / name
         try:
             before = file.read_text(encoding="utf-8")
-            after = refresh(before)
+            after = refresh(before, ROOT)
         except (OSError, ValueError) as error:
             print(f"lab.links: {error}", file=sys.stderr)
             return 2

@@ -213,3 +213,15 @@ def test_quoted_numbers_are_printed_by_the_check_that_the_readme_names(number, q
         assert text in README
         digits = len(text.partition(".")[2])
         assert any(round(value, digits) == float(text) for value in values), text
+
+
+def test_the_command_refreshes_a_file_and_refuses_a_wrong_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(links, "ROOT", tmp_path)
+    page = tmp_path / "README.md"
+    page.write_text("[`nn.descend`](nn.py#L1)")
+    assert links.main([]) == 2 and "no file" in capsys.readouterr().err
+    page.write_text("[`a.f`](a.py#L7), [`a.f`](a.py#L1)")
+    (tmp_path / "a.py").write_text("def f():\n    pass\n")
+    assert links.main([]) == 0
+    assert page.read_text() == "[`a.f`](a.py#L1), [`a.f`](a.py#L1)"
+    assert links.main(["absent.md"]) == 2
