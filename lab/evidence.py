@@ -31,12 +31,11 @@ class Evidence:
 
     def compare(self, label, error, bound):
         """One comparison; it holds if `error` is at most `bound`. NaN never is."""
-        error = float(error)
-        self.comparisons.append((error if error == error else math.inf, bound))
-        size = (
-            f"|z| {error:.1f}, bound 4" if bound == Z_BOUND else f"{error:.1e}, bound {bound:.0e}"
-        )
-        self.numbers.append((label, size))
+        error = math.inf if np.isnan(error) else float(error)
+        self.comparisons.append((error, bound))
+        size = f"|z| {error:.1f}" if bound == Z_BOUND else f"error {error:.1e}"
+        verdict = "<=" if error <= bound else "FAIL: >"
+        self.numbers.append((label, f"{size} {verdict} {bound:g}"))
 
     def close(self, label, actual, expected, bound=EXACT):
         """Two arrays agree: largest difference, relative to the largest expected entry."""
@@ -55,7 +54,7 @@ class Evidence:
     def true(self, label, condition):
         """Something holds or does not."""
         self.comparisons.append((0.0 if condition else math.inf, EXACT))
-        self.numbers.append((label, "yes" if condition else "NO"))
+        self.numbers.append((label, "yes" if condition else "FAIL: no"))
 
     def show(self, label, value):
         """A number worth seeing that decides nothing."""

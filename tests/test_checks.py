@@ -276,7 +276,7 @@ FAULTS = [
         "-value.backward(dvalues[:, None], cache)",
     ),
     (45, "nn.linear_backward", "np.dot(dy, W.T)", "np.dot(dy, W.T) / 2"),
-    (46, "policies.kl_estimates", "(-log_ratios, ", "(log_ratios, "),
+    (46, "policies.kl_estimates", "-log_ratios, ", "log_ratios, "),
     (
         46,
         "policies.kl_estimates",

@@ -43,8 +43,7 @@ def trajectory_density(evidence, rng):
         rows = (stored.actions[:T] == one.actions[:, None]).all(axis=0)
         counts.append(rows.sum())
         chances.append(mdp.density(PROCESS, pi, one))
-        first = stored._replace(obs=stored.obs[:T])
-        first = type(first)(*(array[:T, rows] for array in first))
+        first = stored._make(array[:T, rows] for array in stored)
         logs = first.log_probs.sum(axis=0)
         evidence.close(f"p from log_probs, T={T}", np.exp(logs), np.full_like(logs, chances[-1]))
         same = (first.obs == ONE_HOT[one.states][:, None]).all()
@@ -56,7 +55,7 @@ def trajectory_density(evidence, rng):
         flags = flags and first.valid.all()
         if one.finished and steps > T:
             flags = flags and not stored.valid[T, rows].any()
-        evidence.true(f"its end, and valid until then alone, T={T}", flags)
+        evidence.true(f"terminated at its end, valid up to there, T={T}", flags)
     chances = np.array(chances)
     errors = np.sqrt(chances * (1 - chances) / SAMPLES)
     evidence.normal("frequencies", np.array(counts) / SAMPLES, chances, errors)
@@ -97,10 +96,9 @@ def log_derivative(evidence, rng):
     """The gradient of a trajectory's probability is that probability times its score."""
     for name, (theta, features) in SOFTMAXES.items():
         pi = mdp.policy(theta, features)
+        step_scores = mdp.scores(pi, features)
         for one in mdp.trajectories(SLIPPERY, 4):
-            actual = mdp.density(SLIPPERY, pi, one) * mdp.trajectory_score(
-                one, mdp.scores(pi, features)
-            )
+            actual = mdp.density(SLIPPERY, pi, one) * mdp.trajectory_score(one, step_scores)
             oracle = complex_step(
                 lambda th, f=features, o=one: mdp.density(SLIPPERY, mdp.policy(th, f), o), theta
             )
