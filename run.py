@@ -168,6 +168,23 @@ def build_parser():
     )
     group.add_argument("--no-media", action="store_true", help="draw no curve and record no GIF")
 
+    group = parser.add_argument_group("see the gradients")
+    group.add_argument(
+        "--check",
+        type=whole_number(1),
+        nargs="?",
+        const=0,
+        metavar="N",
+        help="hold every numbered equation against the code; or one of them",
+    )
+    group.add_argument(
+        "--trace",
+        choices=ALGORITHMS,
+        nargs="?",
+        const="ppo",
+        help="one minibatch by hand, forward and back [ppo]",
+    )
+
     common = [field.name for field in fields(CommonConfig)]
     group = parser.add_argument_group("settings of both algorithms [default]")
     for field in fields(CommonConfig):
@@ -448,6 +465,17 @@ def carry_out(trainer, folder, args):
     return 0
 
 
+def check(parser, args):
+    """--check: the equations against the code. Returns the exit status."""
+    from lab import checks
+
+    try:
+        passed = checks.report(args.check or None)
+    except ValueError as error:
+        parser.error(str(error))
+    return 0 if passed else FAILED
+
+
 def fail(message):
     print(f"run.py: {message}", file=sys.stderr)
     return FAILED
@@ -459,6 +487,13 @@ def main(argv=None):
     parser = build_parser()
     args = parser.parse_args(argv)
     try:
+        if args.check is not None:
+            return check(parser, args)
+        if args.trace is not None:
+            from lab.trace import trace
+
+            trace(args.trace)
+            return 0
         if args.resume is not None:
             return resume(parser, args)
         if args.algo is None:
