@@ -455,6 +455,8 @@ def carry_out(trainer, folder, args):
             draw(trainer, folder)
     except FloatingPointError as error:
         return fail(f"{error}. The last good checkpoint is in {folder.path}")
+    except BrokenPipeError:
+        raise  # that is no file of ours
     except OSError as error:
         return fail(
             f"{folder.path} cannot be written: {error.strerror}. What was saved before is kept"
@@ -499,6 +501,9 @@ def main(argv=None):
         if args.algo is None:
             parser.error("choose --algo vpg or --algo ppo")
         return train(parser, args)
+    except BrokenPipeError:  # whoever read our output (head, less) has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
