@@ -77,7 +77,7 @@ def clipped_surrogate(log_probs, old_log_probs, advantages, clip_range):
     # Eq. 39: cᵢ = 1 wherever the plain branch is the smaller one *or they tie*, as they do
     # all through the band. With `<` every gradient at ρ = 1 would be zero, forever.
     alive = plain <= clipped
-    # Eq. 37, 39: ∂ρ/∂log π = ρ, so ∂L/∂log πᵢ = −cᵢ ρᵢ Âᵢ / N
+    # Eq. 37, 39, 40: ∂ρ/∂log π = ρ, so ∂L/∂log πᵢ = −cᵢ ρᵢ Âᵢ / N
     return loss, alive * -plain / len(plain)
 
 
@@ -187,7 +187,7 @@ def update(learner, batch, config, progress, rng):
                 gradient = policy.backward(dlog_probs, dentropies, cache)
             # step 3
             norm = descend(policy.parameters, gradient, learner.policy_adam, config.max_grad_norm)
-            # step 4
+            # step 4, with a loss and an Adam of its own: no weight is shared, so Eq. 45 splits
             values, cache = value.forward(part.obs)
             if config.value_clip_range is None:
                 fit, dvalues = value_loss(values[:, 0], part.targets)

@@ -67,7 +67,10 @@ def policy(theta, features):
 
 
 def scores(pi, features):
-    """Gradient of every log-probability with respect to theta: pi (S,K) -> (S,K,P)."""
+    """Gradient of every log-probability with respect to theta: pi (S,K) -> (S,K,P).
+
+    Their mean over the policy's actions is 0, Eq. 6.
+    """
     # The logit's own gradient less the mean gradient of its row: Eq. 21 through the features.
     return features - np.einsum("sa,sap->sp", pi, features)[:, None]
 
@@ -137,7 +140,7 @@ def practical_gradient(mdp, theta, features):
 
 
 def _visited_gradient(visits, pi, Q, features):
-    # Eq. 10: ∇J = Σₛ η(s) Σₐ ∇π(a|s) Q(s,a), with ∇π = π ∇log π
+    # Eq. 10: ∇J = Σₛ η(s) Σₐ ∇π(a|s) Q(s,a), with ∇π = π ∇log π (Eq. 3)
     return np.einsum("s,sa,sa,sap->p", visits, pi, Q, scores(pi, features))
 
 
