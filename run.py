@@ -54,6 +54,28 @@ def whole_number(low):
     return parse
 
 
+def algorithm_names(text):
+    """An argparse type: one algorithm's name, or several with commas between."""
+    names = text.split(",")
+    for name in names:
+        if name not in ALGORITHMS:
+            known = ", ".join(ALGORITHMS)
+            raise argparse.ArgumentTypeError(f"no algorithm {name!r} (choose from {known})")
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"names an algorithm twice: {text}")
+    return text
+
+
+def seed_list(text):
+    """An argparse type: "0-4,7" -> [0, 1, 2, 3, 4, 7]."""
+    from lab.study import parse_seeds
+
+    try:
+        return parse_seeds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def setting_type(field):
     """The argparse type of a Config field."""
     kinds = [kind for kind in typing.get_args(field.type) if kind is not type(None)]
@@ -116,7 +138,12 @@ def build_parser():
         allow_abbrev=False,
     )
     group = parser.add_argument_group("train")
-    group.add_argument("--algo", choices=ALGORITHMS, help="the algorithm")
+    group.add_argument(
+        "--algo",
+        type=algorithm_names,
+        metavar="{vpg,ppo}",
+        help="the algorithm; with --seeds also both: vpg,ppo",
+    )
     group.add_argument(
         "--env",
         default="CartPole-v1",
@@ -126,7 +153,6 @@ def build_parser():
     group.add_argument(
         "--seed",
         type=whole_number(0),
-        default=0,
         metavar="N",
         help="seed of everything random; same seed, same bits [0]",
     )
@@ -140,9 +166,8 @@ def build_parser():
     group.add_argument(
         "--evaluations",
         type=whole_number(1),
-        default=10,
         metavar="N",
-        help="greedy evaluations spread over the training [10]",
+        help="greedy evaluations spread over the training [10; with --seeds 100, until solved]",
     )
     group.add_argument(
         "--eval-episodes",
@@ -159,6 +184,23 @@ def build_parser():
     )
     group.add_argument("--no-media", action="store_true", help="draw no curve and record no GIF")
 
+    group = parser.add_argument_group("many seeds")
+    group.add_argument(
+        "--seeds",
+        type=seed_list,
+        metavar="A-B",
+        help="train each of these seeds, such as 0-19 or 0-4,7,9, and judge them together",
+    )
+    group.add_argument(
+        "--jobs",
+        type=whole_number(1),
+        metavar="N",
+        help="processes that train at a time [all cores]",
+    )
+    group.add_argument(
+        "--dask", metavar="ADDRESS", help="train on the Dask cluster with this scheduler"
+    )
+
     common = [field.name for field in fields(CommonConfig)]
     group = parser.add_argument_group("settings of both algorithms [default]")
     for field in fields(CommonConfig):
@@ -171,20 +213,26 @@ def build_parser():
     return parser
 
 
-def make_config(parser, args):
-    """The algorithm's Config from the options given. Exits with status 2 if they don't fit it."""
-    Config = ALGORITHMS[args.algo].Config
+def make_config(parser, args, algo=None):
+    """An algorithm's Config from the options given. Exits with status 2 if they don't fit it.
+
+    algo  one of those that --algo names; an option of another one of them is not for it
+    """
+    names = args.algo.split(",")
+    Config = ALGORITHMS[algo or args.algo].Config
     given = {
         field.name: getattr(args, field.name)
         for module in ALGORITHMS.values()
         for field in fields(module.Config)
         if hasattr(args, field.name)
     }
-    for name in given:
-        if name not in Config.__dataclass_fields__:
+    for name in list(given):
+        if not any(name in ALGORITHMS[n].Config.__dataclass_fields__ for n in names):
             other = "ppo" if args.algo == "vpg" else "vpg"
             flag = "--" + name.replace("_", "-")
             parser.error(f"{flag} is a setting of {other}; {args.algo} has no such option")
+        if name not in Config.__dataclass_fields__:
+            del given[name]
     if "hidden_sizes" in given:
         given["hidden_sizes"] = tuple(given["hidden_sizes"])
     try:
@@ -395,6 +443,47 @@ def train(parser, args):
     return 0
 
 
+def study(parser, args):
+    """--seeds: many seeds, judged together. Returns the exit status."""
+    from dataclasses import asdict
+
+    from lab.study import StudyFolder, Variant, conduct
+    from lab.workers import Cluster, Cores, WorkersLost, available_cores
+
+    if args.max_episodes is not None:
+        parser.error("--max-episodes goes with a single seed, not with --seeds")
+    variants = [
+        Variant(algo, algo, asdict(make_config(parser, args, algo)))
+        for algo in args.algo.split(",")
+    ]
+    try:
+        if args.dask is None:
+            jobs = min(args.jobs or available_cores(), len(variants) * len(args.seeds))
+            workers = Cores(jobs)
+        else:
+            workers = Cluster(args.dask)
+    except (ConnectionError, ImportError) as error:
+        parser.error(f"--dask {args.dask}: {error}")
+    with workers:
+        try:
+            folder = StudyFolder.open(
+                args.runs_dir,
+                args.env,
+                variants,
+                args.seeds,
+                args.eval_episodes,
+                args.evaluations or 100,
+            )
+        except ValueError as error:
+            parser.error(str(error))
+        except OSError as error:
+            parser.error(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
+        try:
+            return conduct(folder, workers)
+        except WorkersLost as error:
+            return fail(f"{error}. Finished seeds are saved; the same command goes on")
+
+
 def fail(message):
     print(f"run.py: {message}", file=sys.stderr)
     return FAILED
@@ -407,6 +496,14 @@ def main(argv=None):
     try:
         if args.algo is None:
             parser.error("choose --algo vpg or --algo ppo")
+        if args.seeds is not None:
+            if args.seed is not None:
+                parser.error("--seed and --seeds exclude each other")
+            return study(parser, args)
+        if "," in args.algo or args.jobs is not None or args.dask is not None:
+            parser.error("several algorithms, --jobs and --dask need --seeds, such as --seeds 0-19")
+        args.seed = args.seed or 0
+        args.evaluations = args.evaluations or 10
         return train(parser, args)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
