@@ -17,6 +17,7 @@ from scipy.stats import bootstrap, mannwhitneyu, trim_mean
 
 CONFIDENCE = 0.95
 RESAMPLES = 9_999
+LONGEST_LABEL = 14  # in a line of the table
 NEVER = 1e12  # steps or seconds of a seed that was not solved: more than any other's
 
 # What is compared: (name of a number of train_one's result, is more better?)
@@ -161,14 +162,19 @@ def distinct(items):
 def table(summary):
     """The statistics as text of at most 80 columns."""
     variants = summary["variants"]
-    width = min(20, max(6, *map(len, variants)))
-    lines = [f"{'':{width}}  {'greedy return':^31}  {'sampled return':^31}".rstrip()]
-    half = f"{'mean':>7} {'IQM':>7} {'95% interval':>15}"
-    lines.append(f"{'':{width}}  {half}  {half}")
+    width = max(map(len, variants))
+    width = width if width <= LONGEST_LABEL else 2  # longer ones have a line of their own
+    lines = []
+    if any(entry["seeds"] for entry in variants.values()):
+        half = f"{'mean':>7} {'IQM':>7} {'95% interval':>15}"
+        lines += [
+            f"{'':{width}}  {'greedy return':^31}  {'sampled return':^31}".rstrip(),
+            f"{'':{width}}  {half}  {half}",
+        ]
     for label, entry in variants.items():
         if entry["seeds"]:
             cells = [return_cells(entry[n]) for n in ("greedy_return_mean", "sampled_return_mean")]
-            lines.append(f"{label[:width]:{width}}  {cells[0]}  {cells[1]}")
+            lines += row(label, width, f"{cells[0]}  {cells[1]}")
     solvable = {label: entry for label, entry in variants.items() if "solved_seeds" in entry}
     if solvable:
         lines += [
@@ -181,7 +187,7 @@ def table(summary):
         steps = time_cells(entry["solved_at_step"], "{:,.0f}", 9, 17)
         seconds = time_cells(entry["solved_at_second"], "{:.2f}", 7, 13)
         count = f"{entry['solved_seeds']}/{entry['seeds']}"
-        lines.append(f"{label[:width]:{width}}  {count:>9}  {steps}  {seconds}")
+        lines += row(label, width, f"{count:>9}  {steps}  {seconds}")
     for comparison in summary["comparisons"]:
         lines += ["", f"How probable it is that {comparison['better']} beats {comparison['than']}:"]
         for name, title in (
@@ -206,8 +212,16 @@ def table(summary):
     return "\n".join(lines)
 
 
+def row(label, width, cells):
+    """A table's row: one line, or two if the label is too long for one."""
+    if len(label) <= width:
+        return [f"{label:{width}}  {cells}"]
+    return [label, f"{'':{width}}  {cells}"]
+
+
 def return_cells(entry):
-    bounds = bounds_text(entry["iqm_interval"], "{:.1f}")
+    form = "{:.1f}" if max(map(abs, entry["iqm_interval"] or [0])) < 1000 else "{:.0f}"
+    bounds = bounds_text(entry["iqm_interval"], form)
     return f"{entry['mean']:>7.1f} {entry['iqm']:>7.1f} {bounds:>15}"
 
 

@@ -188,6 +188,11 @@ def code_digest(variants):
     return hashlib.sha256("\n".join(trees).encode()).hexdigest()
 
 
+def file_name(label):
+    """A label with nothing in it that a file system may mind."""
+    return "".join(c if c.isalnum() or c in "-_.=+" else "_" for c in label)
+
+
 class StudyFolder:
     """One study's folder; see the top of this file for what is in it.
 
@@ -208,6 +213,9 @@ class StudyFolder:
         Raises ValueError, naming the setting, for settings that no Trainer would
         take; OSError if the folder cannot be written.
         """
+        files = {file_name(variant.label) for variant in variants}
+        if len(files) < len(variants):
+            raise ValueError("variants must have different labels")
         complete = []
         for variant in variants:
             module = importlib.import_module(variant.algorithm)
@@ -226,7 +234,7 @@ class StudyFolder:
         settings = json.loads(json.dumps(settings))  # as it will be read back
         if name is None:
             labels = "-".join(variant.label for variant in variants)
-            name = f"study-{env_id}-{labels}-seeds{seeds[0]}-{seeds[-1]}".replace("/", "-")
+            name = file_name(f"study-{env_id}-{labels}-seeds{seeds[0]}-{seeds[-1]}")
         number = 1
         while True:
             path = Path(runs_dir) / (name if number == 1 else f"{name}-{number}")
@@ -265,8 +273,8 @@ class StudyFolder:
         ]
 
     def seed_file(self, job):
-        label = "".join(c if c.isalnum() or c in "-_.=+" else "_" for c in job.label)
-        return self / "seeds" / f"{label}-{job.seed}.json"
+        """Where a finished seed is kept."""
+        return self / "seeds" / f"{file_name(job.label)}-{job.seed}.json"
 
     def save(self, job, result):
         """Keep a finished seed."""
@@ -328,7 +336,7 @@ def one_line(error):
 
 
 def run_study(folder, workers):
-    """Train every seed of a StudyFolder that is not finished, keeping each as it ends.
+    """Train every seed of a StudyFolder that is not finished, and keep each as it ends.
 
     workers  lab.workers.Cores or Cluster
     Returns (results, failures): a list of dicts in the jobs' order, and a list of
@@ -372,22 +380,23 @@ def conduct(folder, workers):
     if finished:
         print(f"{finished} of {len(jobs)} seeds are there already: {folder.path}")
     else:
-        print(f"{len(jobs)} seeds on {workers}: {folder.path}")
+        print(f"{len(jobs)} seeds: {folder.path}")
+    print(f"on {workers}")
+    for note in workers.notes():
+        print(note)
     try:
         results, failures = run_study(folder, workers)
     except KeyboardInterrupt:
         finished = sum(folder.load(job) is not None for job in jobs)
-        print(
-            f"\ninterrupted: {finished} of {len(jobs)} seeds are saved in {folder.path}; "
-            "the same command goes on"
-        )
+        print(f"\ninterrupted; {finished} of {len(jobs)} seeds are saved: {folder.path}")
+        print("the same command goes on from there")
         return INTERRUPTED
     summary = stats.summarize(folder.settings, results, failures)
     write_json(folder / "results.json", summary)
     print(stats.table(summary))
     if results:
         draw_study(folder.settings, results, summary, folder / "study.png")
-    print(f"saved in {folder.path}: results.json, study.png, seeds/")
+    print(f"saved: {folder.path}")
     return FAILED if failures else 0
 
 

@@ -139,6 +139,10 @@ class Cores:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(1, mp_context=context, initializer=begin_worker)
 
+    def notes(self):
+        """What the user should know about the workers: none or more lines of text."""
+        return []
+
     def renew(self, lane):
         """A new lane in the place of one whose worker died."""
         lane.shutdown(wait=False)
@@ -179,14 +183,32 @@ class Cluster:
         except (OSError, ValueError) as error:
             raise ConnectionError(f"no Dask scheduler answers at {address}") from error
         self.plugin = send_project(self.client)
-        self.lanes = [self.client.get_executor(pure=False)]
+        self.executor = self.client.get_executor(pure=False)
+        self.lanes = [self]
 
     def __str__(self):
         return f"the Dask cluster at {self.address}"
 
-    def threads(self):
-        """The threads of each worker, a list; empty while no worker has connected."""
-        return list(self.client.nthreads().values())
+    def submit(self, function, *args):
+        """As concurrent.futures.Executor.submit, for a function of this project."""
+
+        def call(module, name, *args):
+            # A function within a function travels by value: the scheduler, which reads
+            # what it passes on, needs none of this project's modules.
+            import importlib
+
+            return getattr(importlib.import_module(module), name)(*args)
+
+        return self.executor.submit(call, function.__module__, function.__name__, *args)
+
+    def notes(self):
+        """As Cores.notes."""
+        threads = list(self.client.nthreads().values())
+        if not threads:
+            return [f"no worker has come yet; start some: dask worker {self.address} --nthreads 1"]
+        if max(threads) > 1:
+            return ["a worker trains one seed at a time; start workers with --nthreads 1"]
+        return [f"{len(threads)} worker{'s' if len(threads) > 1 else ''} connected"]
 
     def renew(self, lane):
         """The same lane: the scheduler replaces workers by itself."""
@@ -197,7 +219,7 @@ class Cluster:
 
     def __exit__(self, kind, error, trace):
         if kind is None or not issubclass(kind, WorkersLost):
-            self.lanes[0].shutdown(wait=kind is None)
+            self.executor.shutdown(wait=kind is None)
             self.client.unregister_worker_plugin(self.plugin)
         self.client.close()
 
