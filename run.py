@@ -448,40 +448,39 @@ def study(parser, args):
     from dataclasses import asdict
 
     from lab.study import StudyFolder, Variant, conduct
-    from lab.workers import Cluster, Cores, WorkersLost, available_cores
+    from lab.workers import Cluster, Cores, available_cores
 
     if args.max_episodes is not None:
         parser.error("--max-episodes goes with a single seed, not with --seeds")
+    if args.dask is not None and args.jobs is not None:
+        parser.error("--jobs counts processes of this machine; with --dask the cluster decides")
     variants = [
         Variant(algo, algo, asdict(make_config(parser, args, algo)))
         for algo in args.algo.split(",")
     ]
     try:
-        if args.dask is None:
-            jobs = min(args.jobs or available_cores(), len(variants) * len(args.seeds))
-            workers = Cores(jobs)
-        else:
+        folder = StudyFolder.find(
+            args.runs_dir,
+            args.env,
+            variants,
+            args.seeds,
+            args.eval_episodes,
+            args.evaluations or 100,
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    if args.dask is None:
+        jobs = len(variants) * len(args.seeds)
+        workers = Cores(min(args.jobs or available_cores(), jobs))
+    else:
+        try:
             workers = Cluster(args.dask)
-    except (ConnectionError, ImportError) as error:
-        parser.error(f"--dask {args.dask}: {error}")
-    with workers:
-        try:
-            folder = StudyFolder.open(
-                args.runs_dir,
-                args.env,
-                variants,
-                args.seeds,
-                args.eval_episodes,
-                args.evaluations or 100,
-            )
-        except ValueError as error:
-            parser.error(str(error))
-        except OSError as error:
-            parser.error(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
-        try:
-            return conduct(folder, workers)
-        except WorkersLost as error:
-            return fail(f"{error}. Finished seeds are saved; the same command goes on")
+        except (ConnectionError, ImportError) as error:
+            parser.error(f"--dask {args.dask}: {error}")
+    try:
+        return conduct(folder, workers)
+    except OSError as error:
+        return fail(f"{folder.path} cannot be written: {error.strerror}")
 
 
 def fail(message):

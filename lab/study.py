@@ -33,7 +33,7 @@ from typing import NamedTuple
 import gymnasium as gym
 
 from lab.records import PACKAGES, read_json, write_json
-from lab.workers import PROJECT, run_jobs
+from lab.workers import PROJECT, WorkersLost, run_jobs
 from training import Trainer, evaluate
 
 FORMAT = 1  # of study.json and the seeds' files
@@ -196,22 +196,21 @@ def file_name(label):
 class StudyFolder:
     """One study's folder; see the top of this file for what is in it.
 
-    `StudyFolder.open` goes on with a study or begins it.
+    `StudyFolder.find` names it, `begin` makes it if it isn't there.
     """
 
     def __init__(self, path, settings):
         self.path, self.settings = Path(path), settings
 
     @classmethod
-    def open(cls, runs_dir, env_id, variants, seeds, eval_episodes, evaluations=100, name=None):
-        """The folder of this study: the one where it was interrupted, or a new one.
+    def find(cls, runs_dir, env_id, variants, seeds, eval_episodes, evaluations=100, name=None):
+        """The folder of this study: the one where it was interrupted, or a new one's name.
 
         variants  list of Variant; later ones are compared with the first
         seeds     list of ints
         name      of the folder; by default made from the rest
 
-        Raises ValueError, naming the setting, for settings that no Trainer would
-        take; OSError if the folder cannot be written.
+        Raises ValueError, naming the setting, for settings that no Trainer would take.
         """
         files = {file_name(variant.label) for variant in variants}
         if len(files) < len(variants):
@@ -240,9 +239,6 @@ class StudyFolder:
             path = Path(runs_dir) / (name if number == 1 else f"{name}-{number}")
             about = path / "study.json"
             if not about.exists():
-                (path / "seeds").mkdir(parents=True, exist_ok=True)
-                started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-                write_json(about, {"format": FORMAT, "settings": settings, "started": started})
                 return cls(path, settings)
             with contextlib.suppress(ValueError):  # whatever it is, it is not this study
                 if read_json(about).get("settings") == settings:
@@ -251,6 +247,14 @@ class StudyFolder:
 
     def __truediv__(self, name):
         return self.path / name
+
+    def begin(self):
+        """Make the folder, unless it is there. Raises OSError if it cannot be written."""
+        (self / "seeds").mkdir(parents=True, exist_ok=True)
+        if not (self / "study.json").exists():
+            started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+            about = {"format": FORMAT, "settings": self.settings, "started": started}
+            write_json(self / "study.json", about)
 
     def jobs(self):
         """Every job of the study, finished or not: a list of Job, all variants of a seed together.
@@ -342,6 +346,7 @@ def run_study(folder, workers):
     Returns (results, failures): a list of dicts in the jobs' order, and a list of
     {"label", "seed", "error", "traceback"}. Raises WorkersLost.
     """
+    folder.begin()
     jobs = folder.jobs()
     results = {key(job): folder.load(job) for job in jobs}
     due = [job for job in jobs if results[key(job)] is None]
@@ -371,29 +376,33 @@ def key(job):
 
 
 def conduct(folder, workers):
-    """Run a study to its end, print and keep what came out -> the program's exit status."""
+    """Run a study to its end, print and keep what came out -> the program's exit status.
+
+    workers  Cores or Cluster; they are stopped at the end. Raises OSError if the
+    folder cannot be written.
+    """
     from lab import stats
     from lab.study_plot import draw_study
 
     jobs = folder.jobs()
-    finished = sum(folder.load(job) is not None for job in jobs)
-    if finished:
-        print(f"{finished} of {len(jobs)} seeds are there already: {folder.path}")
-    else:
-        print(f"{len(jobs)} seeds: {folder.path}")
-    print(f"on {workers}")
-    for note in workers.notes():
-        print(note)
+
+    def finished():
+        return f"{sum(folder.load(job) is not None for job in jobs)} of {len(jobs)} seeds"
+
+    print(f"{finished()} are there: {folder.path}")
+    print(f"working with {workers}")
     try:
-        results, failures = run_study(folder, workers)
+        with workers:
+            results, failures = run_study(folder, workers)
     except KeyboardInterrupt:
-        finished = sum(folder.load(job) is not None for job in jobs)
-        print(f"\ninterrupted; {finished} of {len(jobs)} seeds are saved: {folder.path}")
-        print("the same command goes on from there")
+        print(f"\ninterrupted; {finished()} are saved. The same command goes on from there")
         return INTERRUPTED
+    except WorkersLost as error:
+        print(f"{error}; {finished()} are saved. The same command goes on from there")
+        return FAILED
     summary = stats.summarize(folder.settings, results, failures)
     write_json(folder / "results.json", summary)
-    print(stats.table(summary))
+    print(f"\n{stats.table(summary)}\n")
     if results:
         draw_study(folder.settings, results, summary, folder / "study.png")
     print(f"saved: {folder.path}")

@@ -71,7 +71,7 @@ def run_jobs(function, jobs, workers):
         try:
             outcome = future.result()
         except CancelledError:
-            raise WorkersLost(f"{workers} is gone") from None
+            raise WorkersLost("the scheduler is gone") from None
         except BrokenExecutor as error:
             lane = workers.renew(lane)
             if attempt < ATTEMPTS:
@@ -139,10 +139,6 @@ class Cores:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(1, mp_context=context, initializer=begin_worker)
 
-    def notes(self):
-        """What the user should know about the workers: none or more lines of text."""
-        return []
-
     def renew(self, lane):
         """A new lane in the place of one whose worker died."""
         lane.shutdown(wait=False)
@@ -177,7 +173,9 @@ class Cluster:
         from distributed import Client
 
         self.address = address
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors come as exceptions
+        for name in logging.root.manager.loggerDict:
+            if name.startswith("distributed"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)  # errors come as exceptions
         try:
             self.client = Client(address, timeout=CONNECT_SECONDS, name="study")
         except (OSError, ValueError) as error:
@@ -187,7 +185,14 @@ class Cluster:
         self.lanes = [self]
 
     def __str__(self):
-        return f"the Dask cluster at {self.address}"
+        threads = list(self.client.nthreads().values())
+        workers = f"{len(threads)} worker{'' if len(threads) == 1 else 's'}"
+        remark = ""
+        if not threads:
+            remark = f"; start some: dask worker {self.address} --nthreads 1"
+        elif max(threads) > 1:
+            remark = "; each trains one seed at a time: start them with --nthreads 1"
+        return f"{workers} of the scheduler at {self.address}{remark}"
 
     def submit(self, function, *args):
         """As concurrent.futures.Executor.submit, for a function of this project."""
@@ -201,15 +206,6 @@ class Cluster:
 
         return self.executor.submit(call, function.__module__, function.__name__, *args)
 
-    def notes(self):
-        """As Cores.notes."""
-        threads = list(self.client.nthreads().values())
-        if not threads:
-            return [f"no worker has come yet; start some: dask worker {self.address} --nthreads 1"]
-        if max(threads) > 1:
-            return ["a worker trains one seed at a time; start workers with --nthreads 1"]
-        return [f"{len(threads)} worker{'s' if len(threads) > 1 else ''} connected"]
-
     def renew(self, lane):
         """The same lane: the scheduler replaces workers by itself."""
         return lane
@@ -218,7 +214,7 @@ class Cluster:
         return self
 
     def __exit__(self, kind, error, trace):
-        if kind is None or not issubclass(kind, WorkersLost):
+        if kind is not WorkersLost:
             self.executor.shutdown(wait=kind is None)
             self.client.unregister_worker_plugin(self.plugin)
         self.client.close()

@@ -242,7 +242,9 @@ def test_a_patch_changes_its_own_seed_only():
 
 def open_study(runs_dir, seeds=(0, 1), algorithms=("ppo",), **settings):
     variants = [Variant(a, a, {"total_steps": 600, **settings}) for a in algorithms]
-    return StudyFolder.open(runs_dir, "CartPole-v1", variants, list(seeds), 2, 4)
+    folder = StudyFolder.find(runs_dir, "CartPole-v1", variants, list(seeds), 2, 4)
+    folder.begin()
+    return folder
 
 
 def test_the_same_study_goes_on_and_another_does_not(tmp_path):
@@ -305,9 +307,8 @@ def test_finished_seeds_are_not_trained_again(tmp_path):
 def test_a_seed_that_fails_stops_no_other(tmp_path, capsys):
     good = Variant("good", "vpg", {"total_steps": 600})
     bad = Variant("bad", "vpg", {"total_steps": 600, "learning_rate": 1e38})
-    folder = StudyFolder.open(tmp_path, "CartPole-v1", [good, bad], [0, 1], 2, 4, name="mixed")
-    with Cores(1) as workers:
-        assert study.conduct(folder, workers) == 1
+    folder = StudyFolder.find(tmp_path, "CartPole-v1", [good, bad], [0, 1], 2, 4, name="mixed")
+    assert study.conduct(folder, Cores(1)) == 1
     summary = json.loads((folder / "results.json").read_text())
     assert summary["variants"]["good"]["seeds"] == 2
     assert summary["variants"]["bad"]["failed_seeds"] == [0, 1]
@@ -433,7 +434,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path, undisturbed):
     process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "1")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
-    assert f"{len(before)} of 6 seeds are there already" in output
+    assert f"{len(before)} of 6 seeds are there" in output
     after = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("*/seeds/*.json")}
     assert {name: after[name] for name in before} == before
     assert results_of(tmp_path) == undisturbed
@@ -471,6 +472,7 @@ def test_kill_9_of_a_worker_in_mid_study_costs_no_seed(tmp_path, undisturbed):
         (["--seeds", "0-1", "--gamma", "2"], "--gamma"),
         (["--seeds", "0-1", "--value-steps", "3"], "--value-steps"),
         (["--seeds", "0-1", "--max-episodes", "3"], "--max-episodes"),
+        (["--seeds", "0-1", "--jobs", "2", "--dask", "tcp://127.0.0.1:9"], "--jobs"),
         (["--jobs", "2"], "--seeds"),
         (["--algo", "vpg,ppo"], "--seeds"),
         (["--algo", "vpg,sac", "--seeds", "0-1"], "'sac'"),
