@@ -51,7 +51,8 @@ def make_envs(env_id, num_envs):
     except gym.error.DependencyNotInstalled as error:
         raise ValueError(f"{env_id} needs a package that is missing: {error}") from None
     except (gym.error.Error, ImportError) as error:
-        nearest = difflib.get_close_matches(env_id, gym.registry, n=3, cutoff=0.4)
+        known = [name for name in gym.registry if "/" in env_id or "/" not in name]
+        nearest = difflib.get_close_matches(env_id, known, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else str(error)
         raise ValueError(f"no environment {env_id!r}; {hint}") from None
     try:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+import textwrap
 import time
 import typing
 from dataclasses import fields
@@ -112,7 +113,6 @@ def default_text(name):
 
 def add_setting(group, field):
     """Give one Config field its command-line option."""
-    flag = "--" + field.name.replace("_", "-")
     options = {
         "help": f"{field.metadata['help']} [{default_text(field.name)}]",
         "default": argparse.SUPPRESS,  # absent unless given: the Config knows its defaults
@@ -126,7 +126,7 @@ def add_setting(group, field):
         options["metavar"] = "N" if options["type"] is int else "X"
     if typing.get_origin(field.type) is tuple:
         options["nargs"] = "+"
-    group.add_argument(flag, **options)
+    group.add_argument(flag(field.name), **options)
 
 
 def build_parser():
@@ -155,6 +155,11 @@ def build_parser():
         type=whole_number(0),
         metavar="N",
         help="seed of everything random; same seed, same bits [0]",
+    )
+    group.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with the run in this folder, from its checkpoint",
     )
     group.add_argument(
         "--max-episodes",
@@ -213,33 +218,42 @@ def build_parser():
     return parser
 
 
-def make_config(parser, args, algo=None):
-    """An algorithm's Config from the options given. Exits with status 2 if they don't fit it.
+def flag(name):
+    """The command-line option of a setting: gae_lambda -> --gae-lambda."""
+    return "--" + name.replace("_", "-")
 
-    algo  one of those that --algo names; an option of another one of them is not for it
-    """
-    names = args.algo.split(",")
-    Config = ALGORITHMS[algo or args.algo].Config
+
+def given_settings(args):
+    """The settings that stand on the command line: dict of name -> value."""
     given = {
         field.name: getattr(args, field.name)
         for module in ALGORITHMS.values()
         for field in fields(module.Config)
         if hasattr(args, field.name)
     }
-    for name in list(given):
-        if not any(name in ALGORITHMS[n].Config.__dataclass_fields__ for n in names):
-            other = "ppo" if args.algo == "vpg" else "vpg"
-            flag = "--" + name.replace("_", "-")
-            parser.error(f"{flag} is a setting of {other}; {args.algo} has no such option")
-        if name not in Config.__dataclass_fields__:
-            del given[name]
     if "hidden_sizes" in given:
         given["hidden_sizes"] = tuple(given["hidden_sizes"])
+    return given
+
+
+def make_config(parser, args, algo=None):
+    """An algorithm's Config from the options given. Exits with status 2 if they don't fit it.
+
+    algo  one of those that --algo names; an option of another one of them is not for it
+    """
+    named = [ALGORITHMS[name].Config.__dataclass_fields__ for name in args.algo.split(",")]
+    Config, given = ALGORITHMS[algo or args.algo].Config, given_settings(args)
+    for name in list(given):
+        if not any(name in settings for settings in named):
+            other = "ppo" if args.algo == "vpg" else "vpg"
+            parser.error(f"{flag(name)} is a setting of {other}; {args.algo} has no such option")
+        if name not in Config.__dataclass_fields__:
+            del given[name]
     try:
         return Config(**given)
     except ValueError as error:
         name, rest = str(error).split(" ", 1)
-        parser.error(f"--{name.replace('_', '-')} {rest}")
+        parser.error(f"{flag(name)} {rest}")
 
 
 # ---------------------------------------------------------------- training
@@ -269,9 +283,8 @@ class Progress:
     """One live line in a terminal; plain lines, one for each tenth of the training, elsewhere."""
 
     def __init__(self, done, total):
-        self.total, self.start, self.first = total, time.perf_counter(), done
+        self.total, self.next_line = total, done + total / 10
         self.live = sys.stderr.isatty()
-        self.next_line = done + total / 10
         if self.live:
             from tqdm import tqdm
 
@@ -285,16 +298,15 @@ class Progress:
                 "ETA {remaining}{postfix}",
             )
 
-    def show(self, statistics):
-        steps, mean_return = statistics["env_steps"], statistics["mean_return"]
+    def show(self, trainer, mean_return):
+        steps = trainer.env_steps
         if self.live:
             self.bar.set_postfix_str(f"return {mean_return:.0f}", refresh=False)
             self.bar.update(min(steps, self.total) - self.bar.n)
         elif steps >= min(self.next_line, self.total):
             self.next_line += self.total / 10
-            speed = (steps - self.first) / (time.perf_counter() - self.start)
             print(
-                f"{steps:>11,} steps {speed:>9,.0f} steps/s   "
+                f"{steps:>11,} steps {steps / trainer.train_seconds:>9,.0f} steps/s   "
                 f"return of the last 100 episodes {mean_return:7.1f}",
                 flush=True,
             )
@@ -316,13 +328,13 @@ def learn(trainer, folder, args):
     progress = Progress(trainer.env_steps, total)
     with first_interrupt_waits() as interrupts, contextlib.closing(progress):
         for statistics in trainer:
-            progress.show(statistics)
+            progress.show(trainer, statistics["mean_return"])
             enough = args.max_episodes is not None and trainer.episodes >= args.max_episodes
             done = enough or trainer.env_steps >= total or bool(interrupts)
             statistics["greedy_return"] = float("nan")
             if done or trainer.env_steps * args.evaluations // total > evaluations_due:
                 evaluations_due = trainer.env_steps * args.evaluations // total
-                fresh = (args.seed, trainer.iteration)
+                fresh = (trainer.seed, trainer.iteration)
                 returns = evaluate(trainer.policy, trainer.env_id, args.eval_episodes, fresh)
                 statistics["greedy_return"] = returns.mean()
                 if returns.mean() >= best:
@@ -352,7 +364,7 @@ def summarize(trainer, folder, args):
     from training import evaluate
 
     greedy, sampled = (
-        evaluate(trainer.policy, trainer.env_id, args.eval_episodes, args.seed, kind)
+        evaluate(trainer.policy, trainer.env_id, args.eval_episodes, trainer.seed, kind)
         for kind in (True, False)
     )
     threshold = gym.spec(trainer.env_id).reward_threshold
@@ -394,18 +406,18 @@ def summarize(trainer, folder, args):
     print(f"  sampled {sampled.mean():8.1f} ({sampled.min():.1f})")
     if threshold is not None:
         verdict = "solved" if greedy.mean() >= threshold else "not solved"
-        when = f"; first seen at step {solved:,}" if solved else ""
-        print(f"  {verdict}: {trainer.env_id} asks for {threshold:g}{when}")
+        first = f", first reached in training at step {solved:,}" if solved else ""
+        print(f"  {verdict}: the threshold is {threshold:g}{first}")
 
 
-def draw(trainer, folder, args):
+def draw(trainer, folder):
     """The pictures for people: learning curve and one greedy episode."""
     from lab.plots import learning_curve
     from lab.viewer import record_gif
 
     learning_curve(folder)
     try:
-        record_gif(trainer.policy, trainer.env_id, folder / "episode.gif", args.seed)
+        record_gif(trainer.policy, trainer.env_id, folder / "episode.gif", trainer.seed)
     except ImportError as error:
         print(f"no GIF: {error}")
 
@@ -426,20 +438,53 @@ def train(parser, args):
         parser.error(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
 
     print(f"{args.algo} on {args.env}, seed {args.seed}: {folder.path}")
+    return carry_out(trainer, folder, args)
+
+
+def resume(parser, args):
+    """--resume: go on with a run from its checkpoint. Returns the exit status."""
+    from lab.records import RunFolder, describe, write_json
+
+    given = given_settings(args)
+    if args.algo is not None or set(given) - {"total_steps"}:
+        parser.error("--resume goes on with the run's own settings; only --total-steps may be new")
+    try:
+        folder = RunFolder(args.resume)
+        trainer = folder.load_trainer(**given)
+    except ValueError as error:
+        parser.error(str(error))
+    if trainer.env_steps >= trainer.config.total_steps:
+        parser.error(
+            f"{folder.path} has done its {trainer.config.total_steps:,} steps; "
+            "--total-steps N goes further"
+        )
+    print(f"{folder.path} goes on from step {trainer.env_steps:,}")
+    try:
+        folder.trim(trainer)
+        write_json(folder / "config.json", describe(trainer))
+    except OSError as error:
+        parser.error(f"{folder.path} cannot be written: {error.strerror}")
+    return carry_out(trainer, folder, args)
+
+
+def carry_out(trainer, folder, args):
+    """Train, judge, draw; everything goes into the folder. Returns the exit status."""
     try:
         if learn(trainer, folder, args):
-            print(f"interrupted at step {trainer.env_steps:,}; all is saved in {folder.path}")
+            print(f"interrupted at step {trainer.env_steps:,}; go on with --resume {folder.path}")
             return INTERRUPTED
         summarize(trainer, folder, args)
         if not args.no_media:
-            draw(trainer, folder, args)
+            draw(trainer, folder)
     except FloatingPointError as error:
         return fail(f"{error}. The last good checkpoint is in {folder.path}")
     except OSError as error:
         return fail(
             f"{folder.path} cannot be written: {error.strerror}. What was saved before is kept"
         )
-    print(f"saved in {folder.path}: " + ", ".join(sorted(os.listdir(folder.path))))
+    print(f"saved in {folder.path}:")
+    names = ", ".join(sorted(path.name for path in folder.path.iterdir()))
+    print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
     return 0
 
 
@@ -450,8 +495,11 @@ def study(parser, args):
     from lab.study import StudyFolder, Variant, conduct
     from lab.workers import Cluster, Cores, available_cores
 
-    if args.max_episodes is not None:
-        parser.error("--max-episodes goes with a single seed, not with --seeds")
+    if args.algo is None:
+        parser.error("choose --algo vpg, --algo ppo or --algo vpg,ppo")
+    for name in ("seed", "resume", "max_episodes"):
+        if getattr(args, name) is not None:
+            parser.error(f"{flag(name)} is for a single run; it doesn't go with --seeds")
     if args.dask is not None and args.jobs is not None:
         parser.error("--jobs counts processes of this machine; with --dask the cluster decides")
     variants = [
@@ -478,7 +526,7 @@ def study(parser, args):
         except (ConnectionError, ImportError) as error:
             parser.error(f"--dask {args.dask}: {error}")
     try:
-        return conduct(folder, workers)
+        return conduct(folder, workers, picture=not args.no_media)
     except OSError as error:
         return fail(f"{folder.path} cannot be written: {error.strerror}")
 
@@ -493,16 +541,16 @@ def main(argv=None):
     parser = build_parser()
     args = parser.parse_args(argv)
     try:
-        if args.algo is None:
-            parser.error("choose --algo vpg or --algo ppo")
         if args.seeds is not None:
-            if args.seed is not None:
-                parser.error("--seed and --seeds exclude each other")
             return study(parser, args)
-        if "," in args.algo or args.jobs is not None or args.dask is not None:
+        if args.jobs is not None or args.dask is not None or "," in (args.algo or ""):
             parser.error("several algorithms, --jobs and --dask need --seeds, such as --seeds 0-19")
         args.seed = args.seed or 0
         args.evaluations = args.evaluations or 10
+        if args.resume is not None:
+            return resume(parser, args)
+        if args.algo is None:
+            parser.error("choose --algo vpg or --algo ppo")
         return train(parser, args)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)

@@ -375,11 +375,13 @@ def key(job):
     return job.label, job.seed
 
 
-def conduct(folder, workers):
+def conduct(folder, workers, picture=True):
     """Run a study to its end, print and keep what came out -> the program's exit status.
 
-    workers  Cores or Cluster; they are stopped at the end. Raises OSError if the
-    folder cannot be written.
+    workers  Cores or Cluster; they are stopped at the end
+    picture  whether to draw study.png
+
+    Raises OSError if the folder cannot be written.
     """
     from lab import stats
     from lab.study_plot import draw_study
@@ -403,7 +405,7 @@ def conduct(folder, workers):
     summary = stats.summarize(folder.settings, results, failures)
     write_json(folder / "results.json", summary)
     print(f"\n{stats.table(summary)}\n")
-    if results:
+    if picture and results:
         draw_study(folder.settings, results, summary, folder / "study.png")
     print(f"saved: {folder.path}")
     return FAILED if failures else 0
