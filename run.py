@@ -227,6 +227,26 @@ def build_parser():
         "--dask", metavar="ADDRESS", help="train on the Dask cluster with this scheduler"
     )
 
+    group = parser.add_argument_group("the README's pictures")
+    group.add_argument(
+        "--figures",
+        nargs="*",
+        metavar="NAME",
+        help="draw all of them, or those that are named",
+    )
+    group.add_argument(
+        "--ablation",
+        action="store_true",
+        help="PPO without each of its parts, 30 seeds each: a table and a picture; "
+        "--seeds chooses others",
+    )
+    group.add_argument(
+        "--figures-dir",
+        default="figures",
+        metavar="DIR",
+        help="where these pictures go [figures]",
+    )
+
     common = [field.name for field in fields(CommonConfig)]
     group = parser.add_argument_group("settings of both algorithms [default]")
     for field in fields(CommonConfig):
@@ -526,20 +546,61 @@ def check(parser, args):
     return 0 if passed else FAILED
 
 
+def figures(parser, args):
+    """--figures: draw the README's pictures. Returns the exit status."""
+    from lab.figures import draw_all
+
+    try:
+        paths = draw_all(args.figures, args.figures_dir)
+    except ValueError as error:
+        parser.error(f"--figures: {error}")
+    except OSError as error:
+        parser.error(f"--figures-dir {args.figures_dir} cannot be written: {error.strerror}")
+    print(*paths, sep="\n")
+    return 0
+
+
+def ablate(parser, args):
+    """--ablation: kill one thing of PPO at a time. Returns the exit status."""
+    from lab import ablation
+
+    for name in given_settings(args):
+        parser.error(f"--ablation compares PPO with its defaults; {flag(name)} doesn't go with it")
+    seeds = args.seeds or ablation.SEEDS
+    if len(seeds) < 2:
+        parser.error("--ablation needs two seeds at least, for its intervals")
+    folder = ablation.find_folder(args.runs_dir, seeds)
+    try:
+        return ablation.conduct(folder, make_workers(parser, args, folder), args.figures_dir)
+    except OSError as error:
+        return fail(f"{error.filename} cannot be written: {error.strerror}")
+
+
+def make_workers(parser, args, folder):
+    """Who does a study's work: --dask's cluster, or this machine's cores."""
+    from lab.workers import Cluster, Cores, available_cores
+
+    if args.dask is not None and args.jobs is not None:
+        parser.error("--jobs counts processes of this machine; with --dask the cluster decides")
+    if args.dask is None:
+        return Cores(min(args.jobs or available_cores(), len(folder.jobs())))
+    try:
+        return Cluster(args.dask)
+    except (ConnectionError, ImportError) as error:
+        parser.error(f"--dask {args.dask}: {error}")
+
+
 def study(parser, args):
     """--seeds: many seeds, judged together. Returns the exit status."""
     from dataclasses import asdict
 
     from lab.study import StudyFolder, Variant, conduct
-    from lab.workers import Cluster, Cores, available_cores
 
     if args.algo is None:
         parser.error("choose --algo vpg, --algo ppo or --algo vpg,ppo")
     for name in ("seed", "resume", "max_episodes"):
         if getattr(args, name) is not None:
             parser.error(f"{flag(name)} is for a single run; it doesn't go with --seeds")
-    if args.dask is not None and args.jobs is not None:
-        parser.error("--jobs counts processes of this machine; with --dask the cluster decides")
     variants = [
         Variant(algo, algo, asdict(make_config(parser, args, algo)))
         for algo in args.algo.split(",")
@@ -555,14 +616,7 @@ def study(parser, args):
         )
     except ValueError as error:
         parser.error(str(error))
-    if args.dask is None:
-        jobs = len(variants) * len(args.seeds)
-        workers = Cores(min(args.jobs or available_cores(), jobs))
-    else:
-        try:
-            workers = Cluster(args.dask)
-        except (ConnectionError, ImportError) as error:
-            parser.error(f"--dask {args.dask}: {error}")
+    workers = make_workers(parser, args, folder)
     try:
         return conduct(folder, workers, picture=not args.no_media)
     except OSError as error:
@@ -587,6 +641,10 @@ def main(argv=None):
 
             trace(args.trace)
             return 0
+        if args.figures is not None:
+            return figures(parser, args)
+        if args.ablation:
+            return ablate(parser, args)
         if args.seeds is not None:
             return study(parser, args)
         if args.jobs is not None or args.dask is not None or "," in (args.algo or ""):

@@ -1,0 +1,68 @@
+"""The grid of things killed, from the results that a study left behind."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lab import ablation as study
+from lab.figures.canvas import BLUE, GREY, INK, ORANGE, PURPLE, SOFT, picture, save
+from lab.workers import PROJECT
+
+FOLDER = PROJECT / "figures"  # where the kept results are
+COLUMNS = 3
+
+
+def colour_of(summary, label):
+    """Orange if it clearly learns worse than the whole, blue if better, else purple."""
+    _, (low, high) = study.verdict(summary, label)
+    return ORANGE if high < 0.5 else BLUE if low > 0.5 else PURPLE
+
+
+@picture(height=8.6)
+def ablation(figure, rng):
+    """Each thing killed against the whole: IQM of the learning curves and its interval."""
+    summary = study.kept(FOLDER)
+    steps = np.array(summary["steps"]) / 1_000
+    whole = summary["variants"][study.WHOLE]
+    labels = [label for label in summary["variants"] if label != study.WHOLE]
+    panels = figure.subplots(-(-len(labels) // COLUMNS), COLUMNS, sharex=True, sharey=True)
+    for axes, label in zip(panels.ravel(), labels, strict=False):
+        entry, colour = summary["variants"][label], colour_of(summary, label)
+        axes.axhline(475, color=GREY, lw=0.8, ls=(0, (2, 3)))
+        axes.fill_between(steps, whole["low"], whole["high"], color=GREY, alpha=0.3, lw=0)
+        axes.plot(steps, whole["curve"], color=GREY, lw=1.8)
+        axes.fill_between(steps, entry["low"], entry["high"], color=colour, alpha=0.3, lw=0)
+        axes.plot(steps, entry["curve"], color=colour, lw=2.2)
+        axes.set_title(label, fontsize=9.5)
+        end, _ = study.spread(entry["greedy"])
+        solved = sum(step is not None for step in entry["solved_at_step"])
+        axes.annotate(
+            f"solved {solved}/{len(entry['greedy'])}, greedy end {end:.0f}",
+            (0.98, 0.04),
+            xycoords="axes fraction",
+            ha="right",
+            fontsize=8.5,
+            color=INK,
+        )
+        axes.set(xlim=(0, steps[-1]), ylim=(0, 510))
+    for axes in panels[-1]:
+        axes.set_xlabel("thousand steps")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("training return")
+    note = {"xycoords": "axes fraction", "fontsize": 9}
+    panels[0, 0].annotate("grey: complete PPO", (0.98, 0.34), ha="right", color=SOFT, **note)
+    figure.suptitle(
+        f"PPO without … — {len(summary['seeds'])} seeds each, IQM and 95% interval.   "
+        "Orange: learns worse.   Purple: no clear difference.   Blue: better.",
+        fontsize=9.5,
+    )
+
+
+def draw_file(folder):
+    """Draw the grid of the results in `folder` into it; returns the picture's path."""
+    global FOLDER
+    before, FOLDER = FOLDER, Path(folder)
+    try:
+        return save("ablation", FOLDER)
+    finally:
+        FOLDER = before

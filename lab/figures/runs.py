@@ -1,0 +1,117 @@
+"""Real training runs for the pictures to look at, each trained once per program."""
+
+import copy
+from contextlib import closing
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+import ppo
+import vpg
+from rollout import make_envs
+from training import Learner, Trainer, evaluate, make_learner
+
+ENV_ID, SEED = "CartPole-v1", 0
+TOTAL_STEPS = None  # of the runs; None: the algorithm's own default
+EVALUATIONS, EVAL_EPISODES = 10, 100
+ALGORITHMS = {"vpg": vpg, "ppo": ppo}
+
+
+class Moment(NamedTuple):
+    """What an update was about to do: its arguments, copied."""
+
+    learner: Learner
+    batch: object
+    config: object
+    progress: float
+    rng: np.random.Generator
+    env_steps: int  # done before this iteration's rollout
+
+
+class Run(NamedTuple):
+    """A training run, looked at from outside."""
+
+    moments: list  # of Moment, one an iteration, and a last one after the end
+    env_steps: np.ndarray  # (iterations,)
+    mean_returns: np.ndarray  # (iterations,) of the last 100 episodes
+    episodes: np.ndarray  # (episodes, 2): env_steps when it was seen to have ended, return
+    evaluations: np.ndarray  # (evaluations, 2): env_steps, greedy return
+
+    def at(self, env_steps):
+        """The moment before which that many steps had been done, or the last there is."""
+        done = [moment.env_steps for moment in self.moments]
+        return self.moments[min(np.searchsorted(done, env_steps), len(done) - 1)]
+
+
+def replica(learner, config):
+    """A learner of its own with the same numbers.
+
+    Not copy.deepcopy: a network's weights are views into its parameters, and a
+    deep copy would tear the two apart.
+    """
+    with closing(make_envs(ENV_ID, 1)) as envs:
+        twin = make_learner(envs, config, np.random.default_rng(0))
+    for own, other in ((twin.policy, learner.policy), (twin.value, learner.value)):
+        own.parameters[:] = other.parameters
+    for own, other in (
+        (twin.policy_adam, learner.policy_adam),
+        (twin.value_adam, learner.value_adam),
+    ):
+        own.m[:], own.v[:], own.t, own.learning_rate = (
+            other.m,
+            other.v,
+            other.t,
+            other.learning_rate,
+        )
+    twin.memory = dict(learner.memory)
+    return twin
+
+
+class Watched:
+    """An algorithm as Trainer wants it, that keeps a copy of what its update is given."""
+
+    def __init__(self, algorithm):
+        self.algorithm, self.calls = algorithm, []
+
+    def update(self, learner, batch, config, progress, rng):
+        kept = replica(learner, config), batch, config, progress, copy.deepcopy(rng)
+        self.calls.append(kept)
+        return self.algorithm.update(learner, batch, config, progress, rng)
+
+
+@cache
+def default_run(algo, total_steps=None):
+    """Train "vpg" or "ppo" with its default settings, seed 0 -> Run."""
+    algorithm = ALGORITHMS[algo]
+    total = total_steps or TOTAL_STEPS
+    config = algorithm.Config(total_steps=total) if total else algorithm.Config()
+    watched = Watched(algorithm)
+    trainer = Trainer(watched, ENV_ID, config, SEED)
+    steps, mean_returns, episodes, evaluations = [], [], [], []
+    for statistics in trainer:
+        steps.append(trainer.env_steps)
+        mean_returns.append(statistics["mean_return"])
+        episodes += [(trainer.env_steps, total) for total, _ in trainer.sampler.episodes]
+        due = trainer.env_steps * EVALUATIONS // config.total_steps > len(evaluations)
+        if due or trainer.env_steps >= config.total_steps:
+            evaluations.append((trainer.env_steps, greedy_return(trainer.policy)))
+    trainer.envs.close()
+    done = [0, *steps]
+    moments = [
+        Moment(*arguments, env_steps)
+        for arguments, env_steps in zip(watched.calls, done[:-1], strict=True)
+    ]
+    last = moments[-1]._replace(learner=replica(trainer.learner, config), env_steps=done[-1])
+    return Run(
+        [*moments, last],
+        np.array(steps),
+        np.array(mean_returns),
+        np.array(episodes),
+        np.array(evaluations),
+    )
+
+
+def greedy_return(policy):
+    """Mean return of fresh greedy episodes."""
+    return evaluate(policy, ENV_ID, EVAL_EPISODES, SEED).mean()
