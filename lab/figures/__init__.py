@@ -19,7 +19,7 @@ __all__ = ["PICTURES", "draw_all", "render", "save"]
 
 
 def draw_all(names, folder):
-    """Draw the named pictures, or all, into `folder`; yields nothing, returns their paths.
+    """Draw the named pictures, or all, into `folder`; returns their paths.
 
     Raises ValueError for an unknown name, before anything is drawn.
     """

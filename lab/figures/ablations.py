@@ -25,7 +25,9 @@ def ablation(figure, rng):
     steps = np.array(summary["steps"]) / 1_000
     whole = summary["variants"][study.WHOLE]
     labels = [label for label in summary["variants"] if label != study.WHOLE]
-    panels = figure.subplots(-(-len(labels) // COLUMNS), COLUMNS, sharex=True, sharey=True)
+    panels = figure.subplots(
+        -(-len(labels) // COLUMNS), COLUMNS, sharex=True, sharey=True, squeeze=False
+    )
     for axes, label in zip(panels.ravel(), labels, strict=False):
         entry, colour = summary["variants"][label], colour_of(summary, label)
         axes.axhline(475, color=GREY, lw=0.8, ls=(0, (2, 3)))

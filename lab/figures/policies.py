@@ -47,11 +47,11 @@ def stepped(probs, dlogits, step=STEP):
     return np.exp(log_softmax(np.log(probs) - step * dlogits))
 
 
-def resting_place(steps=20_000):
+def resting_place(steps=1_000):
     """Where the sum of the three forces is 0: follow it until it is."""
     probs = np.full((1, 3), 1 / 3)
     for _ in range(steps):
-        probs = stepped(probs, forces(probs)["sum"])
+        probs = stepped(probs, forces(probs)["sum"], step=1.0)
     return probs[0]
 
 

@@ -1,0 +1,419 @@
+"""The README's pictures: they are drawn, always alike, and what they show is so."""
+
+import importlib
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+from oracles import brute_force_advantage, complex_step
+
+import nn
+import training
+from advantages import gae, normalize
+from lab import ablation, mdp, patches
+from lab.figures import PICTURES, clipping, credit, gradients, policies, render, runs
+from lab.workers import PROJECT, Cores
+from training import Trainer
+
+KILOBYTE = 1_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_runs():
+    """The same pictures from runs that are a tenth as long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "TOTAL_STEPS", 9_000)
+        patch.setattr(runs, "EVALUATIONS", 2)
+        patch.setattr(runs, "EVAL_EPISODES", 5)
+        runs.default_run.cache_clear()
+        yield
+        runs.default_run.cache_clear()
+
+
+# ----------------------------------------------------------------- drawing
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_drawn_the_same_twice(name):
+    first = render(name)
+    assert first == render(name)
+    root = ElementTree.fromstring(first)
+    assert root.tag.endswith("svg")
+    assert len(first) < 300 * KILOBYTE
+    assert b"<text" not in first  # letters are shapes, no font is needed
+
+
+def test_the_runs_repeat_themselves():
+    runs.default_run.cache_clear()
+    first = runs.default_run("ppo", 3_000)
+    runs.default_run.cache_clear()
+    again = runs.default_run("ppo", 3_000)
+    for one, other in zip(first.moments, again.moments, strict=True):
+        assert np.array_equal(one.learner.policy.parameters, other.learner.policy.parameters)
+    assert np.array_equal(first.episodes, again.episodes)
+    assert np.array_equal(first.evaluations, again.evaluations)
+
+
+def test_a_watched_run_is_an_ordinary_run():
+    watched = runs.default_run("vpg", 2_000)
+    trainer = Trainer(runs.vpg, runs.ENV_ID, runs.vpg.Config(total_steps=2_000), runs.SEED)
+    for _ in trainer:
+        pass
+    trainer.envs.close()
+    last = watched.moments[-1]
+    assert last.env_steps == trainer.env_steps
+    assert np.array_equal(last.learner.policy.parameters, trainer.policy.parameters)
+    assert np.array_equal(last.learner.value.parameters, trainer.value.parameters)
+
+
+def text_of_the_readme():
+    part = PROJECT / "README.figures.md"
+    return (part if part.exists() else PROJECT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_is_kept_and_has_a_caption(name):
+    kept = PROJECT / "figures" / f"{name}.svg"
+    assert kept.stat().st_size < 300 * KILOBYTE
+    found = re.search(
+        rf"!\[([^\]]+)\]\(figures/{name}\.svg\)\n\n\*([^\n]+)\*", text_of_the_readme()
+    )
+    assert found, f"no picture and caption of {name}"
+    alternative, caption = found.groups()
+    assert len(alternative) > 20 and 40 < len(caption) < 700
+
+
+def test_kept_pictures_are_known():
+    for path in (PROJECT / "figures").glob("*.svg"):
+        assert path.stem in PICTURES
+
+
+# ------------------------------------------------------------ command line
+
+
+def run_py(*arguments):
+    return subprocess.run(
+        [sys.executable, "run.py", *arguments], cwd=PROJECT, capture_output=True, text=True
+    )
+
+
+def test_figures_are_drawn_by_name(tmp_path):
+    done = run_py("--figures", "gamma_t", "triangle", "--figures-dir", str(tmp_path / "new"))
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "new").iterdir()}
+    assert names == {"gamma_t.svg", "triangle.svg"}
+    assert (tmp_path / "new" / "gamma_t.svg").read_bytes() == render("gamma_t")
+
+
+def test_bad_names_and_options_get_one_line(tmp_path):
+    for arguments, named in (
+        (["--figures", "gamma_t", "nonsense"], "nonsense"),
+        (["--ablation", "--epochs", "3"], "--epochs"),
+        (["--ablation", "--seeds", "4"], "two seeds"),
+    ):
+        done = run_py(*arguments, "--figures-dir", str(tmp_path / "none"))
+        assert done.returncode == 2
+        assert named in done.stderr and len(done.stderr.splitlines()) == 1
+        assert not (tmp_path / "none").exists()
+
+
+# --------------------------------------------------------------- gradients
+
+
+def test_gradient_check_shows_a_right_and_a_broken_gradient():
+    found = gradients.checked_gradients()
+    exact, layer = found["complex"], found["layer"]
+    assert exact.shape == (450,) and np.abs(exact).min() > 0
+    np.testing.assert_allclose(found["analytic"], exact, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(found["central"], exact, rtol=1e-3, atol=1e-9)
+    wrong = layer == 0
+    np.testing.assert_allclose(found["broken"][wrong], gradients.ROWS * exact[wrong], rtol=1e-9)
+    assert np.array_equal(found["broken"][~wrong], found["analytic"][~wrong])
+    assert [np.sum(layer == number) for number in range(4)] == [256, 64, 128, 2]
+    assert nn.linear_backward.__module__ == "nn"  # the bug is gone again
+
+
+def test_compass_agrees_with_the_exact_moments(rng):
+    world = mdp.two_states()
+    expected = (1.757, 1.780, 1.118)
+    for (_, weigh), total in zip(gradients.compass_estimators().items(), expected, strict=True):
+        mean, covariance, samples = gradients.compass_cloud(weigh, rng)
+        chances, points = mdp.estimates(world, np.zeros(4), mdp.TABULAR, gradients.HORIZON, weigh)
+        tabular_mean, variance = mdp.moments(chances, points)
+        np.testing.assert_allclose(mean, tabular_mean[[1, 3]], rtol=1e-12)
+        assert 2 * gradients.EPISODES_EACH * np.trace(covariance) == pytest.approx(variance)
+        assert round(variance, 3) == total
+        drawn = np.cov(samples.T)
+        np.testing.assert_allclose(drawn, covariance, atol=0.2 * np.trace(covariance))
+        error = np.sqrt(np.diag(covariance) / len(samples))
+        assert (np.abs(samples.mean(axis=0) - mean) < 4 * error).all()
+
+
+def test_ellipse_lies_two_deviations_out():
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    covariance = np.array([[0.4, 0.3], [0.3, 0.5]])
+    gradients.ellipse(axes, (1.0, 2.0), covariance, 2)
+    (drawn,) = axes.patches
+    line = drawn.get_patch_transform().transform(drawn.get_path().vertices[::3]) - (1.0, 2.0)
+    distances = np.sqrt(np.einsum("ni,ij,nj->n", line, np.linalg.inv(covariance), line))
+    np.testing.assert_allclose(distances, 2, rtol=1e-6)
+
+
+def test_gamma_t_flips_between_the_exercise_s_bounds():
+    low, high = gradients.sign_flip()
+    assert (round(low, 4), round(high, 4)) == (2.1338, 2.2222)
+    true, practical = gradients.gamma_t_slopes([2.18, 2.0, 2.4])
+    assert round(true[0], 5) == -0.01191 and round(practical[0], 5) == 0.01444
+    assert (true[1:] * practical[1:] > 0).all()
+
+
+# ---------------------------------------------------------------- clipping
+
+
+def test_clip_slopes_are_those_of_the_six_cases():
+    ratios = np.array([1.3, 1.3, 0.7, 0.7, 1.1, 0.9])
+    advantages = np.array([1.0, -1.0, 1.0, -1.0, 2.0, -3.0])
+    found = clipping.clip_slopes(ratios, advantages, 0.2)
+    np.testing.assert_allclose(found, [0, -1, 1, 0, 2, -3], atol=1e-12)
+
+
+def test_clip_slopes_are_derivatives(rng):
+    ratios, advantages = rng.uniform(0.4, 1.6, 200), rng.normal(size=200)
+
+    def smaller(r):
+        return np.minimum(r * advantages, np.clip(r, 0.8, 1.2) * advantages)
+
+    slopes = (smaller(ratios + 1e-7) - smaller(ratios - 1e-7)) / 2e-7
+    np.testing.assert_allclose(clipping.clip_slopes(ratios, advantages, 0.2), slopes, atol=1e-6)
+
+
+def test_replayed_updates_are_the_run_s_own():
+    run = runs.default_run("ppo")
+    at = next(i for i, m in enumerate(run.moments) if m.env_steps >= clipping.EARLY_STEPS)
+    moment, after = run.moments[at], run.moments[at + 1]
+    log_probs, _, _ = after.learner.policy.evaluate(moment.batch.obs, moment.batch.actions)
+    ratios, advantages = clipping.drift(moment)
+    assert ratios.shape == (moment.config.epochs + 1, len(advantages))
+    assert (ratios[0] == 1).all()
+    assert np.array_equal(ratios[-1], np.exp(log_probs - moment.batch.log_probs))
+    assert np.abs(ratios[-1] - 1).max() > 0.1
+    found = clipping.before_and_after(moment)
+    assert np.array_equal(found["ppo"], np.exp(log_probs))
+    moved = {name: np.abs(found[name] - found["before"]).mean() for name in ("vpg", "ppo")}
+    assert 0 < moved["vpg"] < moved["ppo"]
+    # the band that is drawn is the one that this update was clipped to
+    assert clipping.clip_range_at(moment) == 0.2 * (1 - moment.env_steps / 9_000)
+
+
+def test_value_clip_switches_where_the_exercise_says():
+    targets = np.array([1.0, 0.3, 0.0, 0.351, 0.349])
+    slopes = clipping.value_slopes(np.full(5, 0.5), targets)
+    np.testing.assert_allclose(slopes, [0, 0.2, 0.5, 0, 0.151], atol=1e-12)
+    losses, slope = clipping.value_losses(np.array([0.5, 0.1]), 1.0)
+    np.testing.assert_allclose(losses, [0.5 * 0.8**2, 0.5 * 0.9**2])
+    np.testing.assert_allclose(slope, [0, -0.9])
+
+
+# ------------------------------------------------------------------ credit
+
+
+def test_credit_is_the_sum_of_surprises():
+    rewards, values, gamma = credit.recorded_episode()
+    T = len(rewards)
+    assert len(values) == T + 1 and (rewards == 1).all()
+    ended = np.arange(T) == T - 1
+    fell = credit.credits(rewards, values, gamma, True)
+    cut = credit.credits(rewards, values, gamma, False)
+    for lam, down, stopped in zip(credit.LAMBDAS, fell, cut, strict=True):
+        for t in (0, T // 2, T - 1):
+            for found, terminated in ((down, ended), (stopped, ended & False)):
+                expected = brute_force_advantage(
+                    t, rewards, values[:-1], values[1:], terminated, ended, gamma, lam
+                )
+                assert found[t] == pytest.approx(expected, rel=1e-9)
+        # what the one mark costs, carried back (Eq. 16)
+        back = (gamma * lam) ** np.arange(T - 1, -1, -1)
+        np.testing.assert_allclose(stopped - down, gamma * values[-1] * back, atol=1e-9)
+
+
+# ---------------------------------------------------------------- policies
+
+
+def objective(logits):
+    """What the triangle's three pulls add up to climbing, for one policy; takes complex logits."""
+    probs = np.exp(logits) / np.exp(logits).sum()
+    entropy = -(probs * np.log(probs)).sum()
+    kl = (policies.OLD * (np.log(policies.OLD) - np.log(probs))).sum()
+    return probs @ policies.REWARDS + policies.ENTROPY_WEIGHT * entropy - policies.KL_WEIGHT * kl
+
+
+def test_triangle_s_forces_are_gradients(rng):
+    for probs in rng.dirichlet((1, 1, 1), 5):
+        found = policies.forces(probs[None])
+        np.testing.assert_allclose(
+            -found["sum"][0], complex_step(objective, np.log(probs)), atol=1e-12
+        )
+        assert np.array_equal(found["sum"], found["reward"] + found["entropy"] + found["kl"])
+    uniform, old = np.full((1, 3), 1 / 3), policies.OLD[None]
+    np.testing.assert_allclose(policies.forces(uniform)["entropy"], 0, atol=1e-15)
+    np.testing.assert_allclose(policies.forces(old)["kl"], 0, atol=1e-15)
+    rest = policies.resting_place()
+    np.testing.assert_allclose(complex_step(objective, np.log(rest)), 0, atol=1e-9)
+
+
+def test_grid_covers_the_triangle():
+    grid = policies.simplex_grid()
+    np.testing.assert_allclose(grid.sum(axis=1), 1)
+    assert grid.min() > 0 and len(np.unique(grid, axis=0)) == 45
+
+
+def test_portrait_shows_the_policy():
+    policy = runs.default_run("ppo").moments[-1].learner.policy
+    found = policies.portrait(policy)
+    for row, column in ((0, 0), (10, 50), (80, 96)):
+        obs = [0, 0, policies.ANGLES[column], policies.VELOCITIES[row]]
+        logits = policy.network(np.array([obs], np.float32))[0]
+        right = 1 / (1 + np.exp(logits[0] - logits[1]))
+        assert found[row, column] == pytest.approx(right, rel=1e-5)
+    assert np.degrees(policies.ANGLES[-1]) == pytest.approx(12)
+
+
+# ---------------------------------------------------------------- ablation
+
+
+def a_batch(patch=None, **settings):
+    """A batch of a fresh PPO trainer's first rollout, made inside a patch."""
+    config = runs.ppo.Config(num_envs=4, num_steps=64, minibatch_size=64, **settings)
+    trainer = Trainer(runs.ppo, "CartPole-v1", config, 0)
+    rollout = trainer.sampler.collect(trainer.policy, 64, trainer.acting_rng)
+    trainer.envs.close()
+    if patch is None:
+        return rollout, training.make_batch(rollout, trainer.value, config)
+    with patch():
+        return rollout, training.make_batch(rollout, trainer.value, config)
+
+
+def test_without_baseline_the_return_itself_is_the_credit():
+    _, raw = a_batch(normalize_advantages=False)
+    _, whole = a_batch()
+    returns = raw.advantages + raw.values
+    for patch, expected in (
+        (patches.no_learned_baseline, normalize(returns)),
+        (patches.no_baseline_at_all, returns / returns.std()),
+    ):
+        _, found = a_batch(patch)
+        np.testing.assert_allclose(found.advantages, expected, rtol=1e-5)
+        assert np.array_equal(found.targets, whole.targets)
+        assert np.abs(found.advantages - whole.advantages).max() > 0.1
+    assert (a_batch(patches.no_baseline_at_all)[1].advantages > 0).mean() > 0.9
+
+
+def test_patched_ends_are_the_bugs_they_are_named_for():
+    rollout, whole = a_batch(normalize_advantages=False)
+    _, through = a_batch(patches.bootstrap_through_termination, normalize_advantages=False)
+    falls = rollout.terminated[rollout.valid]
+    assert falls.any()
+    # with λ in between, δ of the fall itself differs by γ V(s′), and V is not zero
+    assert (through.advantages[falls] != whole.advantages[falls]).all()
+    rewards, values = np.ones((3, 1)), np.array([[0.5], [0.6], [0.7], [0.8]])
+    last = np.array([[False], [False], [True]])
+    nowhere = np.zeros_like(last)
+    arguments = (rewards, values[:-1], values[1:])
+    with patches.bootstrap_through_termination():
+        found = training.gae(*arguments, last, last, 0.9, 0.5)
+    np.testing.assert_allclose(found[:, 0], [1.71005, 1.489, 1.02])  # E5, as if truncated
+    with patches.time_limit_is_termination():
+        found = training.gae(*arguments, nowhere, last, 0.9, 0.5)
+    np.testing.assert_allclose(found[:, 0], [1.56425, 1.165, 0.3])  # E5, as if terminated
+    assert training.gae is gae
+
+
+def test_uniform_weights_are_those_of_torch_s_linear_layer(rng):
+    with patches.uniform_weights():
+        W = nn.MLP((4, 64, 2), rng, output_gain=0.01).weights
+    for weights, inputs in zip(W, (4, 64), strict=True):
+        bound = 1 / np.sqrt(inputs)
+        assert 0.9 * bound < np.abs(weights).max() <= bound
+    again = nn.MLP((4, 64, 2), rng).weights[1]
+    np.testing.assert_allclose(again.T @ again, np.eye(2), atol=1e-6)
+
+
+def test_variants_kill_one_thing_each():
+    whole, *others = ablation.variants()
+    assert whole.config == {} and whole.patch is None
+    assert len({variant.label for variant in others}) == len(ablation.KILLED) == 12
+    for variant in others:
+        assert bool(variant.config) != bool(variant.patch)
+        config = runs.ppo.Config(**variant.config)
+        assert variant.patch or config != runs.ppo.Config()
+        if variant.patch:
+            module, function = variant.patch.split(":")
+            with getattr(importlib.import_module(module), function)():
+                pass
+
+
+def test_an_infinite_clip_range_never_clips():
+    ratios, advantages = np.array([1e-6, 1e5, 1.0, 1e5]), np.array([1.0, 1.0, -2.0, -1.0])
+    slopes = clipping.clip_slopes(ratios, advantages, 1e6)
+    np.testing.assert_allclose(slopes, advantages)
+
+
+def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ablation, "EVAL_EPISODES", 2)
+    monkeypatch.setattr(ablation, "EVALUATIONS", 1)
+    few = ("no annealing", "no learned baseline")
+    monkeypatch.setattr(ablation, "KILLED", {name: ablation.KILLED[name] for name in few})
+    small = {"total_steps": 600, "num_envs": 4, "minibatch_size": 64}
+    folder = ablation.find_folder(tmp_path / "runs", [0, 1], **small)
+    assert ablation.conduct(folder, Cores(1), tmp_path / "pictures") == 0
+    printed = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in printed.split("saved:")[0].splitlines()[2:])
+    summary = ablation.kept(tmp_path / "pictures")
+    assert list(summary["variants"]) == [ablation.WHOLE, *few]
+    assert (tmp_path / "pictures" / "ablation.svg").stat().st_size > 10 * KILOBYTE
+    entry = summary["variants"][ablation.WHOLE]
+    assert len(entry["greedy"]) == 2 and len(entry["curve"]) == len(summary["steps"])
+    again = ablation.find_folder(tmp_path / "runs", [0, 1], **small)
+    assert again.path == folder.path  # nothing is trained a second time
+
+
+def test_kept_results_are_the_readme_s():
+    summary = ablation.kept(PROJECT / "figures")
+    assert (PROJECT / "figures" / ablation.FILE).stat().st_size < 100 * KILOBYTE
+    assert list(summary["variants"]) == [ablation.WHOLE, *ablation.KILLED]
+    assert summary["seeds"] == ablation.SEEDS and summary["total_steps"] == 100_000
+    for entry in summary["variants"].values():
+        for name in ("greedy", "sampled", "learning", "solved_at_step"):
+            assert len(entry[name]) == 30
+        curve, low, high = (np.array(entry[name]) for name in ("curve", "low", "high"))
+        assert (low <= curve).all() and (curve <= high).all()
+    assert ablation.markdown(summary) in text_of_the_readme()
+    assert all(len(line) <= 80 for line in ablation.table(summary).splitlines())
+
+
+def test_verdicts_see_a_difference_and_no_difference():
+    rng = np.random.default_rng(0)
+    learning = rng.normal(300, 10, 30)
+    summary = {
+        "variants": {
+            ablation.WHOLE: {"learning": learning},
+            "worse": {"learning": learning - 100},
+            "better": {"learning": learning + 100},
+            "same": {"learning": rng.permutation(learning)},
+        }
+    }
+    assert ablation.verdict(summary, "worse")[0] == 0
+    assert ablation.verdict(summary, "better")[0] == 1
+    middle, (low, high) = ablation.verdict(summary, "same")
+    assert middle == 0.5 and low < 0.5 < high
+
+
+def test_no_picture_needs_a_display():
+    for path in Path(PROJECT / "lab" / "figures").glob("*.py"):
+        assert "pyplot" not in path.read_text("utf-8")
