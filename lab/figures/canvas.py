@@ -11,6 +11,7 @@ that it reads alike on a light and on a dark page.
 """
 
 import io
+import re
 from typing import NamedTuple
 
 import matplotlib
@@ -91,7 +92,16 @@ def render(name, seed=0):
         drawn.draw(figure, np.random.default_rng(seed))
         file = io.BytesIO()
         figure.savefig(file, format="svg", dpi=DOTS_PER_INCH, metadata={"Date": None})
-    return file.getvalue()
+    return shorten(file.getvalue().decode()).encode()
+
+
+def shorten(svg):
+    """Round the paths' coordinates to a hundredth of a point: a third less to download."""
+
+    def rounded(path):
+        return re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", path[0])
+
+    return re.sub(r' d="[^"]*"', rounded, svg)
 
 
 def save(name, folder):

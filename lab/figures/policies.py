@@ -76,7 +76,7 @@ def triangle(figure, rng):
     found = forces(probs)
     titles = {
         "reward": ("the reward (Eq. 22)\nto ▲, the best action", BLUE),
-        "entropy": (f"{ENTROPY_WEIGHT:g} × entropy (Eq. 23)\nto ◆, all alike", GREEN),
+        "entropy": (f"{ENTROPY_WEIGHT:g} × entropy (Eq. 23)\nto ◆, all equally likely", GREEN),
         "kl": (f"{KL_WEIGHT:g} × KL (Eq. 41)\nback to ■, the old policy", ORANGE),
         "sum": ("the sum of the three\nto ★, where they balance", INK),
     }
