@@ -66,7 +66,8 @@ def summarize(settings, results):
     Of every seed: greedy and sampled return at the end, the step at which a
     greedy 475 was first seen (None: never), and `learning`, the training return
     averaged over the whole training (the area under the learning curve).
-    Of every variant: the curves' IQM and its interval, at `steps`.
+    Of every variant: the curves' IQM and its interval, at `steps`; [IQM, low, high]
+    of the three measures; and `better` (see `improved`), None for the whole.
     """
     summary = {
         "env_id": settings["env_id"],
@@ -82,11 +83,20 @@ def summarize(settings, results):
         steps, curves = common_curves(own, total_steps)
         low, high = stats.interval(stats.iqm, curves, axis=0, resamples=CURVE_RESAMPLES)
         summary["total_steps"], summary["steps"] = total_steps, numbers(steps[::EVERY], 0)
+        measures = {
+            "learning": curves.mean(axis=1),
+            "greedy": stats.values_of(own, "greedy_return_mean"),
+            "sampled": stats.values_of(own, "sampled_return_mean"),
+        }
+        if variant["label"] == WHOLE:
+            whole, better = measures["learning"], None
+        else:
+            better = numbers(improved(measures["learning"], whole), 4)
         summary["variants"][variant["label"]] = {
-            "greedy": numbers([r["greedy_return_mean"] for r in own]),
-            "sampled": numbers([r["sampled_return_mean"] for r in own]),
+            **{name: numbers(values) for name, values in measures.items()},
+            **{f"{name}_iqm": numbers(spread(values)) for name, values in measures.items()},
+            "better": better,
             "solved_at_step": [r["solved_at_step"] for r in own],
-            "learning": numbers(curves.mean(axis=1)),
             "curve": numbers(stats.iqm(curves, axis=0)[::EVERY]),
             "low": numbers(low[::EVERY]),
             "high": numbers(high[::EVERY]),
@@ -100,20 +110,18 @@ def numbers(values, digits=1):
     return [int(value) if value == int(value) else value for value in short]
 
 
-def verdict(summary, label):
-    """Does this variant learn better or worse than the whole? -> P(better), [low, high].
+def improved(own, whole):
+    """Do seeds learn better than the whole's? Two arrays of areas -> [P(better), low, high].
 
-    How probable it is that one of its seeds has a larger area under its curve
-    than one of the whole's, with the 95% bootstrap interval.
+    How probable it is that one of them has a larger area under its curve than
+    one of the whole's, with the 95% bootstrap interval; a half is no difference.
     """
-    own, whole = (np.array(summary["variants"][name]["learning"]) for name in (label, WHOLE))
-    return float(stats.improvement(own, whole)), stats.interval(stats.improvement, own, whole)
+    return [stats.improvement(own, whole), *stats.interval(stats.improvement, own, whole)]
 
 
 def spread(values):
-    """IQM and its interval: list -> (iqm, [low, high])."""
-    values = np.array(values, float)
-    return float(stats.iqm(values)), stats.interval(stats.iqm, values)
+    """IQM and its 95% bootstrap interval: (n,) -> [iqm, low, high]."""
+    return [stats.iqm(values), *stats.interval(stats.iqm, values)]
 
 
 def row(summary, label):
@@ -121,15 +129,15 @@ def row(summary, label):
     entry = summary["variants"][label]
     cells = []
     for name in ("learning", "greedy", "sampled"):
-        middle, (low, high) = spread(entry[name])
+        middle, low, high = entry[f"{name}_iqm"]
         cells.append(f"{middle:.0f} ({low:.0f}–{high:.0f})")
     solved = [step for step in entry["solved_at_step"] if step is not None]
     reached = np.median([stats.NEVER if s is None else s for s in entry["solved_at_step"]])
     steps = "never" if reached >= stats.NEVER else f"{reached:,.0f}"
     cells[1:1] = [f"{len(solved)}/{len(entry['solved_at_step'])}", steps]
-    if label == WHOLE:
+    if entry["better"] is None:
         return [*cells, ""]
-    better, (low, high) = verdict(summary, label)
+    better, low, high = entry["better"]
     return [*cells, f"{better:.2f} ({low:.2f}–{high:.2f})"]
 
 

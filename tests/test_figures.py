@@ -12,6 +12,7 @@ import pytest
 from oracles import brute_force_advantage, complex_step
 
 import nn
+import run
 import training
 from advantages import gae, normalize
 from lab import ablation, mdp, patches
@@ -109,16 +110,21 @@ def test_figures_are_drawn_by_name(tmp_path):
     assert (tmp_path / "new" / "gamma_t.svg").read_bytes() == render("gamma_t")
 
 
-def test_bad_names_and_options_get_one_line(tmp_path):
-    for arguments, named in (
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
         (["--figures", "gamma_t", "nonsense"], "nonsense"),
         (["--ablation", "--epochs", "3"], "--epochs"),
         (["--ablation", "--seeds", "4"], "two seeds"),
-    ):
-        done = run_py(*arguments, "--figures-dir", str(tmp_path / "none"))
-        assert done.returncode == 2
-        assert named in done.stderr and len(done.stderr.splitlines()) == 1
-        assert not (tmp_path / "none").exists()
+    ],
+)
+def test_bad_names_and_options_get_one_line(arguments, named, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run.main([*arguments, "--figures-dir", str(tmp_path / "none")])
+    assert ended.value.code == run.USAGE == 2
+    said = capsys.readouterr().err
+    assert named in said and len(said.splitlines()) == 1
+    assert not (tmp_path / "none").exists()
 
 
 # --------------------------------------------------------------- gradients
@@ -140,11 +146,18 @@ def test_gradient_check_shows_a_right_and_a_broken_gradient():
 def test_compass_agrees_with_the_exact_moments(rng):
     world = mdp.two_states()
     expected = (1.757, 1.780, 1.118)
+
+    def six_steps(theta):
+        pi = mdp.policy(theta, gradients.PLANE)
+        return world.start @ mdp.values_within(world, pi, gradients.HORIZON)
+
+    truth = complex_step(six_steps, np.zeros(2))
     for (_, weigh), total in zip(gradients.compass_estimators().items(), expected, strict=True):
         mean, covariance, samples = gradients.compass_cloud(weigh, rng)
         chances, points = mdp.estimates(world, np.zeros(4), mdp.TABULAR, gradients.HORIZON, weigh)
         tabular_mean, variance = mdp.moments(chances, points)
         np.testing.assert_allclose(mean, tabular_mean[[1, 3]], rtol=1e-12)
+        np.testing.assert_allclose(mean, truth, rtol=1e-12)  # where the arrow points
         assert 2 * gradients.EPISODES_EACH * np.trace(covariance) == pytest.approx(variance)
         assert round(variance, 3) == total
         drawn = np.cov(samples.T)
@@ -194,9 +207,9 @@ def test_clip_slopes_are_derivatives(rng):
 
 
 def test_replayed_updates_are_the_run_s_own():
-    run = runs.default_run("ppo")
-    at = next(i for i, m in enumerate(run.moments) if m.env_steps >= clipping.EARLY_STEPS)
-    moment, after = run.moments[at], run.moments[at + 1]
+    trained = runs.default_run("ppo")
+    at = next(i for i, m in enumerate(trained.moments) if m.env_steps >= clipping.EARLY_STEPS)
+    moment, after = trained.moments[at], trained.moments[at + 1]
     log_probs, _, _ = after.learner.policy.evaluate(moment.batch.obs, moment.batch.actions)
     ratios, advantages = clipping.drift(moment)
     assert ratios.shape == (moment.config.epochs + 1, len(advantages))
@@ -397,21 +410,27 @@ def test_kept_results_are_the_readme_s():
     assert all(len(line) <= 80 for line in ablation.table(summary).splitlines())
 
 
-def test_verdicts_see_a_difference_and_no_difference():
-    rng = np.random.default_rng(0)
-    learning = rng.normal(300, 10, 30)
-    summary = {
-        "variants": {
-            ablation.WHOLE: {"learning": learning},
-            "worse": {"learning": learning - 100},
-            "better": {"learning": learning + 100},
-            "same": {"learning": rng.permutation(learning)},
-        }
-    }
-    assert ablation.verdict(summary, "worse")[0] == 0
-    assert ablation.verdict(summary, "better")[0] == 1
-    middle, (low, high) = ablation.verdict(summary, "same")
+def test_improvement_sees_a_difference_and_no_difference(rng):
+    areas = rng.normal(300, 10, 30)
+    assert ablation.improved(areas - 100, areas) == [0, 0, 0]
+    assert ablation.improved(areas + 100, areas) == [1, 1, 1]
+    middle, low, high = ablation.improved(rng.permutation(areas), areas)
     assert middle == 0.5 and low < 0.5 < high
+
+
+def test_the_kept_numbers_are_those_of_the_kept_seeds():
+    variants = ablation.kept(PROJECT / "figures")["variants"]
+    whole = np.array(variants[ablation.WHOLE]["learning"])
+    for entry in variants.values():
+        for name in ("learning", "greedy", "sampled"):
+            ordered = np.sort(entry[name])[7:-7]  # the middle half of 30
+            middle, low, high = entry[f"{name}_iqm"]
+            assert middle == pytest.approx(ordered.mean(), abs=0.1)
+            assert low <= middle <= high
+        if entry["better"] is not None:
+            own = np.array(entry["learning"])[:, None]
+            wins = (own > whole).mean() + 0.5 * (own == whole).mean()
+            assert entry["better"][0] == pytest.approx(wins, abs=0.005)
 
 
 def test_no_picture_needs_a_display():

@@ -12,9 +12,9 @@ FOLDER = PROJECT / "figures"  # where the kept results are
 COLUMNS = 3
 
 
-def colour_of(summary, label):
+def colour_of(entry):
     """Orange if it clearly learns worse than the whole, blue if better, else purple."""
-    _, (low, high) = study.verdict(summary, label)
+    _, low, high = entry["better"]
     return ORANGE if high < 0.5 else BLUE if low > 0.5 else PURPLE
 
 
@@ -29,17 +29,17 @@ def ablation(figure, rng):
         -(-len(labels) // COLUMNS), COLUMNS, sharex=True, sharey=True, squeeze=False
     )
     for axes, label in zip(panels.ravel(), labels, strict=False):
-        entry, colour = summary["variants"][label], colour_of(summary, label)
+        entry = summary["variants"][label]
+        colour = colour_of(entry)
         axes.axhline(475, color=GREY, lw=0.8, ls=(0, (2, 3)))
         axes.fill_between(steps, whole["low"], whole["high"], color=GREY, alpha=0.3, lw=0)
         axes.plot(steps, whole["curve"], color=GREY, lw=1.8)
         axes.fill_between(steps, entry["low"], entry["high"], color=colour, alpha=0.3, lw=0)
         axes.plot(steps, entry["curve"], color=colour, lw=2.2)
         axes.set_title(label, fontsize=9.5)
-        end, _ = study.spread(entry["greedy"])
         solved = sum(step is not None for step in entry["solved_at_step"])
         axes.annotate(
-            f"solved {solved}/{len(entry['greedy'])}, greedy end {end:.0f}",
+            f"solved {solved}/{len(entry['greedy'])}, greedy end {entry['greedy_iqm'][0]:.0f}",
             (0.98, 0.04),
             xycoords="axes fraction",
             ha="right",
