@@ -237,9 +237,12 @@ def test_value_clip_switches_where_the_exercise_says():
 
 
 def test_credit_is_the_sum_of_surprises():
-    rewards, values, gamma = credit.recorded_episode()
-    T = len(rewards)
-    assert len(values) == T + 1 and (rewards == 1).all()
+    obs, rewards, values = credit.recorded_episode()
+    T, gamma = len(rewards), 0.99
+    assert len(values) == len(obs) == T + 1 and (rewards == 1).all()
+    fallen = (np.abs(obs[:, 0]) > 2.4) | (np.abs(obs[:, 2]) > np.radians(12))
+    assert np.array_equal(np.flatnonzero(fallen), [T])
+    assert np.abs(obs[0]).max() <= 0.05  # where CartPole's episodes begin
     ended = np.arange(T) == T - 1
     fell = credit.credits(rewards, values, gamma, True)
     cut = credit.credits(rewards, values, gamma, False)

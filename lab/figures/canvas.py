@@ -53,6 +53,8 @@ LOOK = {
     "xtick.color": INK,
     "ytick.color": INK,
     "axes.axisbelow": True,
+    "figure.constrained_layout.w_pad": 0.09,  # inches between the drawing and the card's edge
+    "figure.constrained_layout.h_pad": 0.09,
     "svg.fonttype": "path",  # letters as shapes: the reader's fonts don't matter
     "svg.hashsalt": "policygradients",  # names inside the file, otherwise random
 }

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib import colormaps
 
+import ppo
 from advantages import gae
 from lab.figures.canvas import BLUE, GREEN, GREY, ORANGE, picture
 from lab.figures.runs import ENV_ID, default_run
@@ -15,7 +16,7 @@ LEARNED_STEPS = 7_000  # a half-learned policy: good enough to last, not to surv
 
 
 def recorded_episode():
-    """One sampled CartPole episode that ends in a fall -> rewards (T,), values (T+1,), gamma.
+    """One sampled CartPole episode that ends in a fall -> obs (T+1,4), rewards (T,), values (T+1,).
 
     Policy and value function are those of a half-trained default run.
     """
@@ -27,8 +28,9 @@ def recorded_episode():
     fits = (lengths >= LENGTHS[0]) & (lengths <= LENGTHS[1])
     one = int(np.argmax(fits)) if fits.any() else int(np.argmax(lengths))
     T = lengths[one]
-    values = moment.learner.value(rollout.obs[: T + 1, one])[:, 0]
-    return rollout.rewards[:T, one].astype(float), values.astype(float), moment.config.gamma
+    obs = rollout.obs[: T + 1, one]
+    values = moment.learner.value(obs)[:, 0]
+    return obs, rollout.rewards[:T, one].astype(float), values.astype(float)
 
 
 def credits(rewards, values, gamma, fell):
@@ -42,7 +44,8 @@ def credits(rewards, values, gamma, fell):
 @picture(height=6.6)
 def credit(figure, rng):
     """Rewards, values, surprises and advantages along one episode, and at its end."""
-    rewards, values, gamma = recorded_episode()
+    _, rewards, values = recorded_episode()
+    gamma = ppo.Config().gamma
     T = len(rewards)
     steps = np.arange(T)
     fell, cut = credits(rewards, values, gamma, True), credits(rewards, values, gamma, False)
