@@ -54,7 +54,7 @@ def ablation(figure, rng):
     note = {"xycoords": "axes fraction", "fontsize": 9}
     panels[0, 0].annotate("grey: complete PPO", (0.98, 0.34), ha="right", color=SOFT, **note)
     figure.suptitle(
-        f"PPO without … — {len(summary['seeds'])} seeds each, IQM and 95% interval.   "
+        f"PPO less one thing, {len(summary['seeds'])} seeds each: IQM and 95% interval.   "
         "Orange: learns worse.   Purple: no clear difference.   Blue: better.",
         fontsize=9.5,
     )
