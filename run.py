@@ -65,7 +65,7 @@ def algorithm_names(text):
     for name in names:
         if name not in ALGORITHMS:
             known = ", ".join(ALGORITHMS)
-            raise argparse.ArgumentTypeError(f"no algorithm {name!r} (choose from {known})")
+            raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose from {known})")
     if len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"names an algorithm twice: {text}")
     return text
