@@ -90,7 +90,6 @@ def default_text(name):
 
 def add_setting(group, field):
     """Give one Config field its command-line option."""
-    flag = "--" + field.name.replace("_", "-")
     options = {
         "help": f"{field.metadata['help']} [{default_text(field.name)}]",
         "default": argparse.SUPPRESS,  # absent unless given: the Config knows its defaults
@@ -104,7 +103,7 @@ def add_setting(group, field):
         options["metavar"] = "N" if options["type"] is int else "X"
     if typing.get_origin(field.type) is tuple:
         options["nargs"] = "+"
-    group.add_argument(flag, **options)
+    group.add_argument(option(field.name), **options)
 
 
 def build_parser():
@@ -183,15 +182,24 @@ def make_config(parser, args):
     for name in given:
         if name not in Config.__dataclass_fields__:
             other = "ppo" if args.algo == "vpg" else "vpg"
-            flag = "--" + name.replace("_", "-")
-            parser.error(f"{flag} is a setting of {other}; {args.algo} has no such option")
+            parser.error(f"{option(name)} is a setting of {other}; {args.algo} has no such option")
     if "hidden_sizes" in given:
         given["hidden_sizes"] = tuple(given["hidden_sizes"])
     try:
-        return Config(**given)
+        config = Config(**given)
     except ValueError as error:
         name, rest = str(error).split(" ", 1)
-        parser.error(f"--{name.replace('_', '-')} {rest}")
+        parser.error(f"{option(name)} {rest}")
+    for name in given:
+        other, value = Config.__dataclass_fields__[name].metadata["needs"] or (name, given[name])
+        if getattr(config, other) != value:
+            parser.error(f"{option(name)} does nothing without {option(other)} {value}")
+    return config
+
+
+def option(name):
+    """The command-line option of a setting."""
+    return "--" + name.replace("_", "-")
 
 
 # ---------------------------------------------------------------- training
