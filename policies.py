@@ -22,6 +22,8 @@ Every `*_backward` takes dLoss/d(what its twin returns) and gives
 dLoss/d(the network's outputs). The loss's 1/B is already in what it is given.
 """
 
+import math
+
 import numpy as np
 
 from nn import MLP
@@ -31,6 +33,8 @@ from nn import MLP
 
 def log_softmax(logits):
     """logits (B,K) -> log-probabilities (B,K), Eq. 20; finite for logits of any size."""
+    # Sums along rows of only K numbers are slow; stored by columns they run along all B rows.
+    logits = np.asfortranarray(logits)
     # Eq. 20: log πₖ = zₖ − M − log Σⱼ exp(zⱼ − M), M = maxⱼ zⱼ
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -90,7 +94,7 @@ def gaussian_log_prob(actions, means, log_stds):
     """actions (B,A), means (B,A), log_stds (A,)  ->  log-density of each row (B,), Eq. 24."""
     # Eq. 24: log π(a|s) = Σⱼ [−(aⱼ − μⱼ)² / 2σⱼ² − ℓⱼ − ½ log 2π]
     scaled = (actions - means) * np.exp(-log_stds)
-    return (-0.5 * scaled * scaled - log_stds - 0.5 * np.log(2 * np.pi)).sum(axis=1)
+    return (-0.5 * scaled * scaled - log_stds - 0.5 * math.log(2 * math.pi)).sum(axis=1)
 
 
 def gaussian_log_prob_backward(dlog_probs, actions, means, log_stds):
@@ -109,7 +113,7 @@ def gaussian_log_prob_backward(dlog_probs, actions, means, log_stds):
 def gaussian_entropy(log_stds):
     """log_stds (A,) -> entropy in nats, a float; the same for every row, Eq. 27."""
     # Eq. 27: H = Σⱼ ℓⱼ + (A/2) log 2πe, so ∂H/∂ℓⱼ = 1 and ∂H/∂μⱼ = 0
-    return log_stds.sum() + 0.5 * len(log_stds) * np.log(2 * np.pi * np.e)
+    return log_stds.sum() + 0.5 * len(log_stds) * math.log(2 * math.pi * math.e)
 
 
 def gaussian_kl(old_means, old_log_stds, means, log_stds):

@@ -27,6 +27,8 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
+import gym_api
+
 
 class Rollout(NamedTuple):
     """T steps of N environments side by side."""
@@ -44,17 +46,20 @@ def make_envs(env_id, num_envs):
     """N environments as one gymnasium.vector.VectorEnv.
 
     CartPole brings its own vectorised implementation; others run one after
-    another in a SyncVectorEnv.
+    another in a SyncVectorEnv. "gym/ID" is the original gym's ID (gym_api.py).
     Raises ValueError for an id that Gymnasium doesn't know (naming the nearest
     ones), an environment whose extra packages are missing, or spaces other
     than a flat Box of observations and Discrete or flat Box actions.
     """
+    if env_id.startswith(gym_api.NAMESPACE):
+        gym_api.register_gym_envs()
     try:
         envs = gym.make_vec(env_id, num_envs=num_envs)
     except gym.error.DependencyNotInstalled as error:
         raise ValueError(f"{env_id} needs a package that is missing: {error}") from None
     except (gym.error.Error, ImportError) as error:
-        nearest = difflib.get_close_matches(env_id, gym.registry, n=3, cutoff=0.4)
+        known = [name for name in gym.registry if "/" in env_id or "/" not in name]
+        nearest = difflib.get_close_matches(env_id, known, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else str(error)
         raise ValueError(f"no environment {env_id!r}; {hint}") from None
     try:
@@ -63,6 +68,13 @@ def make_envs(env_id, num_envs):
         envs.close()
         raise
     return envs
+
+
+def reward_threshold(env_id):
+    """The mean return from which on the environment counts as solved, a float, or None."""
+    if env_id.startswith(gym_api.NAMESPACE):
+        gym_api.register_gym_envs()
+    return gym.spec(env_id).reward_threshold
 
 
 def check_spaces(env_id, obs_space, action_space):

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+import textwrap
 import time
 import typing
 from dataclasses import fields
@@ -23,6 +24,7 @@ os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
 import ppo
 import vpg
 from config import CommonConfig
+from presets import preset
 
 ALGORITHMS = {"vpg": vpg, "ppo": ppo}
 FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit statuses
@@ -103,7 +105,7 @@ def add_setting(group, field):
         options["metavar"] = "N" if options["type"] is int else "X"
     if typing.get_origin(field.type) is tuple:
         options["nargs"] = "+"
-    group.add_argument(option(field.name), **options)
+    group.add_argument(flag(field.name), **options)
 
 
 def build_parser():
@@ -120,7 +122,13 @@ def build_parser():
         "--env",
         default="CartPole-v1",
         metavar="ID",
-        help="a Gymnasium environment with a flat Box observation [CartPole-v1]",
+        help="an environment that shows a flat Box of numbers [CartPole-v1]",
+    )
+    group.add_argument(
+        "--env-api",
+        choices=("gymnasium", "gym"),
+        default="gymnasium",
+        help="whose environment; gym is OpenAI's original, 0.26 [gymnasium]",
     )
     group.add_argument(
         "--seed",
@@ -128,6 +136,11 @@ def build_parser():
         default=0,
         metavar="N",
         help="seed of everything random; same seed, same bits [0]",
+    )
+    group.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with the run in this folder, from its checkpoint",
     )
     group.add_argument(
         "--max-episodes",
@@ -170,36 +183,44 @@ def build_parser():
     return parser
 
 
-def make_config(parser, args):
-    """The algorithm's Config from the options given. Exits with status 2 if they don't fit it."""
-    Config = ALGORITHMS[args.algo].Config
+def flag(name):
+    """The command-line option of a setting: gae_lambda -> --gae-lambda."""
+    return "--" + name.replace("_", "-")
+
+
+def given_settings(args):
+    """The settings that stand on the command line: dict of name -> value."""
     given = {
         field.name: getattr(args, field.name)
         for module in ALGORITHMS.values()
         for field in fields(module.Config)
         if hasattr(args, field.name)
     }
+    if "hidden_sizes" in given:
+        given["hidden_sizes"] = tuple(given["hidden_sizes"])
+    return given
+
+
+def make_config(parser, args):
+    """The algorithm's Config: its defaults, the environment's preset, the options given.
+
+    Exits with status 2 if the options don't fit it.
+    """
+    Config, given = ALGORITHMS[args.algo].Config, given_settings(args)
     for name in given:
         if name not in Config.__dataclass_fields__:
             other = "ppo" if args.algo == "vpg" else "vpg"
-            parser.error(f"{option(name)} is a setting of {other}; {args.algo} has no such option")
-    if "hidden_sizes" in given:
-        given["hidden_sizes"] = tuple(given["hidden_sizes"])
+            parser.error(f"{flag(name)} is a setting of {other}; {args.algo} has no such option")
     try:
-        config = Config(**given)
+        config = Config(**{**(preset(args.algo, args.env) or {}), **given})
     except ValueError as error:
         name, rest = str(error).split(" ", 1)
-        parser.error(f"{option(name)} {rest}")
+        parser.error(f"{flag(name)} {rest}")
     for name in given:
         other, value = Config.__dataclass_fields__[name].metadata["needs"] or (name, given[name])
         if getattr(config, other) != value:
-            parser.error(f"{option(name)} does nothing without {option(other)} {value}")
+            parser.error(f"{flag(name)} does nothing without {flag(other)} {value}")
     return config
-
-
-def option(name):
-    """The command-line option of a setting."""
-    return "--" + name.replace("_", "-")
 
 
 # ---------------------------------------------------------------- training
@@ -229,9 +250,8 @@ class Progress:
     """One live line in a terminal; plain lines, one for each tenth of the training, elsewhere."""
 
     def __init__(self, done, total):
-        self.total, self.start, self.first = total, time.perf_counter(), done
+        self.total, self.next_line = total, done + total / 10
         self.live = sys.stderr.isatty()
-        self.next_line = done + total / 10
         if self.live:
             from tqdm import tqdm
 
@@ -245,16 +265,15 @@ class Progress:
                 "ETA {remaining}{postfix}",
             )
 
-    def show(self, statistics):
-        steps, mean_return = statistics["env_steps"], statistics["mean_return"]
+    def show(self, trainer, mean_return):
+        steps = trainer.env_steps
         if self.live:
             self.bar.set_postfix_str(f"return {mean_return:.0f}", refresh=False)
             self.bar.update(min(steps, self.total) - self.bar.n)
         elif steps >= min(self.next_line, self.total):
             self.next_line += self.total / 10
-            speed = (steps - self.first) / (time.perf_counter() - self.start)
             print(
-                f"{steps:>11,} steps {speed:>9,.0f} steps/s   "
+                f"{steps:>11,} steps {steps / trainer.train_seconds:>9,.0f} steps/s   "
                 f"return of the last 100 episodes {mean_return:7.1f}",
                 flush=True,
             )
@@ -276,13 +295,13 @@ def learn(trainer, folder, args):
     progress = Progress(trainer.env_steps, total)
     with first_interrupt_waits() as interrupts, contextlib.closing(progress):
         for statistics in trainer:
-            progress.show(statistics)
+            progress.show(trainer, statistics["mean_return"])
             enough = args.max_episodes is not None and trainer.episodes >= args.max_episodes
             done = enough or trainer.env_steps >= total or bool(interrupts)
             statistics["greedy_return"] = float("nan")
             if done or trainer.env_steps * args.evaluations // total > evaluations_due:
                 evaluations_due = trainer.env_steps * args.evaluations // total
-                fresh = (args.seed, trainer.iteration)
+                fresh = (trainer.seed, trainer.iteration)
                 returns = evaluate(trainer.policy, trainer.env_id, args.eval_episodes, fresh)
                 statistics["greedy_return"] = returns.mean()
                 if returns.mean() >= best:
@@ -306,16 +325,15 @@ def learn(trainer, folder, args):
 
 def summarize(trainer, folder, args):
     """Judge the final policy on fresh episodes, write summary.json and print it."""
-    import gymnasium as gym
-
     from lab.records import write_json
+    from rollout import reward_threshold
     from training import evaluate
 
     greedy, sampled = (
-        evaluate(trainer.policy, trainer.env_id, args.eval_episodes, args.seed, kind)
+        evaluate(trainer.policy, trainer.env_id, args.eval_episodes, trainer.seed, kind)
         for kind in (True, False)
     )
-    threshold = gym.spec(trainer.env_id).reward_threshold
+    threshold = reward_threshold(trainer.env_id)
     progress = folder.read("progress.csv")
     solved = None
     if threshold is not None:
@@ -354,18 +372,18 @@ def summarize(trainer, folder, args):
     print(f"  sampled {sampled.mean():8.1f} ({sampled.min():.1f})")
     if threshold is not None:
         verdict = "solved" if greedy.mean() >= threshold else "not solved"
-        when = f"; first seen at step {solved:,}" if solved else ""
-        print(f"  {verdict}: {trainer.env_id} asks for {threshold:g}{when}")
+        first = f", first reached in training at step {solved:,}" if solved else ""
+        print(f"  {verdict}: the threshold is {threshold:g}{first}")
 
 
-def draw(trainer, folder, args):
+def draw(trainer, folder):
     """The pictures for people: learning curve and one greedy episode."""
     from lab.plots import learning_curve
     from lab.viewer import record_gif
 
     learning_curve(folder)
     try:
-        record_gif(trainer.policy, trainer.env_id, folder / "episode.gif", args.seed)
+        record_gif(trainer.policy, trainer.env_id, folder / "episode.gif", trainer.seed)
     except ImportError as error:
         print(f"no GIF: {error}")
 
@@ -386,20 +404,65 @@ def train(parser, args):
         parser.error(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
 
     print(f"{args.algo} on {args.env}, seed {args.seed}: {folder.path}")
+    print_preset(args)
+    return carry_out(trainer, folder, args)
+
+
+def print_preset(args):
+    """Say in one line where the settings come from, unless the defaults are made for this."""
+    tuned = preset(args.algo, args.env)
+    if tuned is None:
+        print("nobody has tuned the settings for it: they are those for CartPole-v1")
+    elif tuned:
+        given = sorted(set(tuned) & set(given_settings(args)))
+        instead = f", without {', '.join(map(flag, given))}" if given else ""
+        print(textwrap.fill(f"{len(tuned)} settings tuned for it by presets.py{instead}", 79))
+
+
+def resume(parser, args):
+    """--resume: go on with a run from its checkpoint. Returns the exit status."""
+    from lab.records import RunFolder, describe, write_json
+
+    given = given_settings(args)
+    if args.algo is not None or set(given) - {"total_steps"}:
+        parser.error("--resume goes on with the run's own settings; only --total-steps may be new")
+    try:
+        folder = RunFolder(args.resume)
+        trainer = folder.load_trainer(**given)
+    except ValueError as error:
+        parser.error(str(error))
+    if trainer.env_steps >= trainer.config.total_steps:
+        parser.error(
+            f"{folder.path} has done its {trainer.config.total_steps:,} steps; "
+            "--total-steps N goes further"
+        )
+    print(f"{folder.path} goes on from step {trainer.env_steps:,}")
+    try:
+        folder.trim(trainer)
+        write_json(folder / "config.json", describe(trainer))
+    except OSError as error:
+        parser.error(f"{folder.path} cannot be written: {error.strerror}")
+    return carry_out(trainer, folder, args)
+
+
+def carry_out(trainer, folder, args):
+    """Train, judge, draw; everything goes into the folder. Returns the exit status."""
     try:
         if learn(trainer, folder, args):
-            print(f"interrupted at step {trainer.env_steps:,}; all is saved in {folder.path}")
+            print(f"interrupted at step {trainer.env_steps:,}; go on with --resume {folder.path}")
             return INTERRUPTED
         summarize(trainer, folder, args)
         if not args.no_media:
-            draw(trainer, folder, args)
+            draw(trainer, folder)
     except FloatingPointError as error:
         return fail(f"{error}. The last good checkpoint is in {folder.path}")
     except OSError as error:
         return fail(
             f"{folder.path} cannot be written: {error.strerror}. What was saved before is kept"
         )
-    print(f"saved in {folder.path}: " + ", ".join(sorted(os.listdir(folder.path))))
+    print(f"saved in {folder.path}:")
+    names = ", ".join(sorted(path.name for path in folder.path.iterdir()))
+    print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
     return 0
 
 
@@ -413,6 +476,10 @@ def main(argv=None):
     parser = build_parser()
     args = parser.parse_args(argv)
     try:
+        if args.env_api == "gym":
+            args.env = "gym/" + args.env.removeprefix("gym/")
+        if args.resume is not None:
+            return resume(parser, args)
         if args.algo is None:
             parser.error("choose --algo vpg or --algo ppo")
         return train(parser, args)

@@ -155,6 +155,7 @@ class Trainer:
         while self.env_steps < self.config.total_steps:
             yield self.iterate()
 
+    @np.errstate(over="ignore", invalid="ignore")  # _check_finite says it better
     def iterate(self):
         """One iteration: collect one rollout, update once. Returns its statistics, a dict."""
         start = time.perf_counter()
@@ -234,6 +235,7 @@ class Trainer:
         for name, live in live_arrays.items():
             if name not in arrays or arrays[name].shape != live.shape:
                 raise ValueError(f"the saved array {name!r} doesn't fit this network")
+        for name, live in live_arrays.items():
             live[:] = arrays[name]
         learner = self.learner
         learner.policy_adam.t, learner.value_adam.t = numbers["policy_t"], numbers["value_t"]

@@ -25,16 +25,23 @@ import shutil
 import tempfile
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
+from gym_api import NAMESPACE
 from training import Trainer
 
 FORMAT = 1  # of config.json and the checkpoints; raise it when older programs could misread them
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
-PACKAGES = ("numpy", "gymnasium")
+PACKAGES, GYM_PACKAGES = ("numpy", "gymnasium"), ("gym", "shimmy")
 ALGORITHMS = ("vpg", "ppo")
+# What np.load and json raise for files that are something else, or cut short.
+UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def write_whole(path, data):
@@ -68,6 +75,7 @@ def read_json(path):
 
 def describe(trainer):
     """The content of config.json for this trainer, a dict."""
+    packages = PACKAGES + (GYM_PACKAGES if trainer.env_id.startswith(NAMESPACE) else ())
     return {
         "format": FORMAT,
         "algorithm": trainer.algorithm.__name__,
@@ -76,7 +84,7 @@ def describe(trainer):
         "config": dataclasses.asdict(trainer.config),
         "versions": {
             "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
+            **{name: importlib.metadata.version(name) for name in packages},
         },
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
@@ -98,13 +106,13 @@ def unpack(path):
     this program, such as a truncated, foreign, newer or pickled file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
+            arrays = {name: saved[name] for name in saved.files}
         numbers = json.loads(str(arrays.pop("numbers")))
         version = numbers["format"]
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{path} is no checkpoint of this program ({reason})") from None
     if version != FORMAT:
@@ -161,6 +169,8 @@ class RunFolder:
 
     def append(self, name, rows):
         """Add rows (dicts with the same keys) to a CSV file and flush them."""
+        if not rows:
+            return
         path = self / name
         text = io.StringIO()
         for row in rows:
@@ -171,9 +181,10 @@ class RunFolder:
         with open(path, "a", newline="") as file:
             file.write(text.getvalue())
 
-    def load_trainer(self, name=CHECKPOINT):
+    def load_trainer(self, name=CHECKPOINT, **changes):
         """The Trainer that goes on from a checkpoint of this folder.
 
+        `changes` are settings that replace the saved ones (total_steps, say).
         Raises ValueError in one line if the folder is no run's or the
         checkpoint cannot be used.
         """
@@ -191,12 +202,29 @@ class RunFolder:
                 key: tuple(value) if isinstance(value, list) else value
                 for key, value in about["config"].items()
             }
-            config = algorithm.Config(**settings)
+            config = algorithm.Config(**{**settings, **changes})
             trainer = Trainer(algorithm, about["env_id"], config, about["seed"])
             trainer.restore(arrays, numbers)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self.path} cannot be resumed: {error}") from None
         return trainer
+
+    def trim(self, trainer):
+        """Drop CSV rows from after the trainer's state, so that the files go on without a gap.
+
+        A run that was killed may have written rows since its last checkpoint.
+        """
+        for name, key, last in (
+            ("progress.csv", "iteration", trainer.iteration),
+            ("episodes.csv", "env_steps", trainer.env_steps),
+        ):
+            if not (self / name).exists():
+                continue
+            with open(self / name, newline="") as file:
+                header, *lines = [line for line in file if line.endswith("\n")] or [""]
+            column = header.rstrip("\n").split(",").index(key) if header else 0
+            kept = [line for line in lines if int(line.split(",")[column]) <= last]
+            write_whole(self / name, "".join([header, *kept]).encode())
 
     def read(self, name):
         """A CSV file's columns, name -> float array (rows,); a half-written row is left out."""

@@ -1,0 +1,47 @@
+# make train      set up, then train PPO on CartPole
+# make test       set up, then run every test
+# make lint       ruff: errors and format
+# make benchmark  side by side with Stable-Baselines3 (installs PyTorch)
+#
+# Each target makes the virtual environment that it needs. PYTHON=python3.12 chooses
+# the interpreter, VENV=DIR the place.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+ARGS ?=
+
+.PHONY: train test test-fast lint format benchmark clean
+
+train: $(VENV)/requirements.done
+	$(BIN)/python run.py --algo ppo $(ARGS)
+
+test: $(VENV)/requirements-dev.done
+	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(VENV)/requirements-dev.done
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+lint: $(VENV)/requirements-dev.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/requirements-dev.done
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: $(VENV)/requirements-bench.done
+	$(BIN)/python benchmarks/against_sb3.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/%.done: %.txt requirements.txt | $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(VENV):
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" \
+	  || { echo "Python 3.10 or later is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "The venv module is missing (Debian, Ubuntu: apt install python3-venv)"; exit 1; }

@@ -1,0 +1,62 @@
+import dataclasses
+
+import pytest
+
+import ppo
+import vpg
+
+
+@pytest.mark.parametrize("Config", [vpg.Config, ppo.Config])
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("gamma", 1.5, r"gamma must be in \[0, 1\], not 1.5"),
+        ("gamma", -0.1, r"gamma must be in \[0, 1\]"),
+        ("gamma", float("nan"), "gamma must be"),
+        ("gae_lambda", 2, r"gae_lambda must be in \[0, 1\]"),
+        ("total_steps", 0, "total_steps must be at least 1, not 0"),
+        ("num_envs", -1, "num_envs must be at least 1"),
+        ("num_steps", 2.5, "num_steps must be a whole number, not 2.5"),
+        ("hidden_sizes", (64, 0), "hidden_sizes must be at least 1"),
+        ("hidden_sizes", (1.5,), "hidden_sizes must be a whole number"),
+        ("activation", "sigmoid", "activation must be one of tanh, relu"),
+        ("learning_rate", 0.0, "learning_rate must be greater than 0"),
+        ("learning_rate", float("inf"), "learning_rate must be greater than 0"),
+        ("entropy_coefficient", -1.0, "entropy_coefficient must be at least 0"),
+        ("max_grad_norm", 0, "max_grad_norm must be greater than 0"),
+    ],
+)
+def test_common_settings_are_checked(Config, name, value, message):
+    with pytest.raises(ValueError, match=message):
+        Config(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"clip_range": 0.0}, "clip_range must be greater than 0"),
+        ({"objective": "trpo"}, "objective must be one of clip, penalty"),
+        ({"minibatch_size": 2048}, "minibatch_size must be at most num_envs × num_steps = 1024"),
+        ({"num_envs": 1, "num_steps": 8}, "minibatch_size must be at most"),
+        ({"max_kl": 0.0}, "max_kl must be greater than 0"),
+    ],
+)
+def test_ppo_settings_are_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ppo.Config(**settings)
+
+
+def test_vpg_settings_are_checked():
+    with pytest.raises(ValueError, match="value_steps must be at least 1"):
+        vpg.Config(value_steps=0)
+
+
+def test_optional_settings_may_be_off():
+    assert ppo.Config(value_clip_range=None, max_kl=None).max_kl is None
+
+
+@pytest.mark.parametrize("Config", [vpg.Config, ppo.Config])
+def test_every_setting_has_help(Config):
+    for field in dataclasses.fields(Config):
+        assert field.metadata["help"]

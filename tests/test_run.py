@@ -1,0 +1,323 @@
+"""The real command line, in a process of its own."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import resource
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+QUICK = ["--num-envs", "4", "--num-steps", "16", "--hidden-sizes", "8", "--eval-episodes", "3"]
+SHORT = [*QUICK, "--total-steps", "1500", "--no-media"]
+
+
+def command(*options):
+    return [sys.executable, "-W", "error", str(ROOT / "run.py"), *options]
+
+
+def run(*options, cwd=ROOT, **settings):
+    return subprocess.run(
+        command(*options), cwd=cwd, capture_output=True, text=True, timeout=120, **settings
+    )
+
+
+def succeed(*options, **settings):
+    done = run(*options, **settings)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_help_fits_80_columns():
+    text = succeed("-h")
+    assert max(map(len, text.splitlines())) <= 80
+    for option in ("--algo", "--gae-lambda", "--clip-range", "--value-steps", "--resume"):
+        assert option in text
+
+
+@pytest.mark.parametrize("algo", ["ppo", "vpg"])
+def test_a_run_leaves_what_it_promises(tmp_path, algo):
+    options = [*QUICK, "--total-steps", "1500"]
+    if algo == "ppo":
+        options += ["--minibatch-size", "32"]
+    text = succeed("--algo", algo, *options, "--seed", "3", cwd=tmp_path)
+    assert max(map(len, text.splitlines())) <= 80
+    folder = tmp_path / "runs" / f"CartPole-v1-{algo}-seed3"
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.json", "progress.csv", "episodes.csv", "checkpoint.npz", "best.npz"),
+        *("summary.json", "learning_curve.png", "episode.gif"),
+    }
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["algorithm"], config["seed"]) == (algo, 3)
+    assert config["config"]["total_steps"] == 1500
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["env_steps"] >= 1500
+    assert 0 < summary["greedy_return_min"] <= summary["greedy_return_mean"] <= 500
+    assert summary["train_seconds"] > 0
+    rows = (folder / "progress.csv").read_text().splitlines()
+    assert len(rows) == summary["iterations"] + 1
+    assert (folder / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "episode.gif").read_bytes().startswith(b"GIF89a")
+
+
+def test_every_setting_reaches_the_config_and_matters(tmp_path):
+    """Change each setting alone: config.json shows it, and the learned numbers differ."""
+    changes = {
+        "ppo": [
+            "--gamma 0.9", "--gae-lambda 0.5", "--no-normalize-advantages",
+            "--hidden-sizes 8 8", "--activation relu", "--learning-rate 0.002",
+            "--value-learning-rate 0.002", "--no-anneal-learning-rate",
+            "--entropy-coefficient 0.1", "--max-grad-norm 0.05", "--epochs 2",
+            "--minibatch-size 16", "--objective penalty", "--clip-range 0.01",
+            "--no-anneal-clip-range", "--value-clip-range 0.01", "--max-kl 1e-9",
+            "--num-envs 3", "--num-steps 20", "--total-steps 900",
+        ],
+        "vpg": ["--value-steps 3", "--gamma 0.9", "--num-steps 20", "--learning-rate 0.002"],
+    }  # fmt: skip
+    base = {
+        "ppo": "--num-envs 4 --num-steps 16 --minibatch-size 32 --clip-range 0.05",
+        "vpg": "--num-envs 4 --num-steps 16",
+    }
+    import contextlib
+    import io
+
+    import run as entry
+
+    def learned(algo, options):
+        words = f"--total-steps 600 {base[algo]} {options}".split()
+        words += ["--no-media", "--runs-dir", str(tmp_path)]
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            assert entry.main(["--algo", algo, "--eval-episodes", "1", *words]) == 0
+        folder = Path(re.search(r": (.*)", printed.getvalue())[1])
+        with np.load(folder / "checkpoint.npz") as saved:
+            parameters = (saved["policy"].tobytes(), saved["value"].tobytes())
+        return json.loads((folder / "config.json").read_text())["config"], parameters
+
+    for algo, options in changes.items():
+        base_config, base_parameters = learned(algo, "")
+        for option in options:
+            config, parameters = learned(algo, option)
+            name = option.split()[0].removeprefix("--").removeprefix("no-").replace("-", "_")
+            assert config[name] != base_config[name], option
+            assert parameters != base_parameters, option
+
+
+def test_every_setting_has_an_option():
+    import ppo
+    import vpg
+
+    text = succeed("-h")
+    for name in {**vpg.Config.__dataclass_fields__, **ppo.Config.__dataclass_fields__}:
+        assert "--" + name.replace("_", "-") in text
+
+
+PPO, VPG = ["--algo", "ppo"], ["--algo", "vpg"]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ([], "choose --algo vpg or --algo ppo"),
+        (["--algo", "a2c"], "invalid choice"),
+        (["--al", "ppo"], "--al"),
+        ([*PPO, "--unheard-of"], "unrecognized arguments: --unheard-of"),
+        ([*PPO, "--env", "Cartpole-v1"], "did you mean CartPole-v1"),
+        ([*PPO, "--env", "FrozenLake-v1"], "supported: a flat Box"),
+        ([*PPO, "--gamma", "1.5"], "--gamma must be in [0, 1], not 1.5"),
+        ([*PPO, "--gamma", "x"], "invalid float value: 'x'"),
+        ([*PPO, "--gamma", "nan"], "--gamma must be in [0, 1]"),
+        ([*PPO, "--total-steps", "0"], "--total-steps must be at least 1, not 0"),
+        ([*PPO, "--num-envs", "-1"], "--num-envs must be at least 1"),
+        ([*PPO, "--num-steps", "1.5"], "invalid int value"),
+        ([*PPO, "--hidden-sizes", "64", "0"], "--hidden-sizes must be at least 1"),
+        ([*PPO, "--learning-rate", "0"], "--learning-rate must be greater than 0"),
+        ([*PPO, "--learning-rate", "inf"], "--learning-rate must be greater than 0"),
+        ([*PPO, "--activation", "gelu"], "invalid choice: 'gelu'"),
+        ([*PPO, "--minibatch-size", "2048"], "--minibatch-size must be at most num_envs"),
+        ([*PPO, "--epochs", "0"], "--epochs must be at least 1"),
+        ([*PPO, "--max-kl", "-1"], "--max-kl must be greater than 0"),
+        ([*PPO, "--seed", "-1"], "must be a whole number from 0"),
+        ([*PPO, "--seed", "x"], "must be a whole number from 0"),
+        ([*PPO, "--max-episodes", "0"], "must be a whole number from 1"),
+        ([*PPO, "--evaluations", "0"], "must be a whole number from 1"),
+        ([*PPO, "--value-steps", "3"], "--value-steps is a setting of vpg; ppo has no such"),
+        ([*VPG, "--clip-range", "0.1"], "--clip-range is a setting of ppo; vpg has no such"),
+        ([*VPG, "--no-anneal-clip-range"], "--anneal-clip-range is a setting of ppo"),
+        ([*PPO, "--runs-dir", str(ROOT / "run.py")], "cannot be written"),
+        (["--resume", "nowhere"], "nowhere/config.json does not exist"),
+        (["--resume", "nowhere", "--gamma", "0.9"], "only --total-steps may be new"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_bad_input_gets_one_line(options, message, tmp_path):
+    done = run(*options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert done.stderr.startswith("run.py: error: ") and done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no read-only folders of this kind")
+def test_a_runs_folder_that_cannot_be_written(tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    locked.chmod(0o555)
+    prefix = ["setpriv", "--reuid=65534", "--clear-groups"] if os.getuid() == 0 else []
+    if prefix:  # root may write anywhere: become nobody
+        locked = Path("/sys")
+    done = subprocess.run(
+        [*command(*PPO, *SHORT, "--minibatch-size", "32", "--runs-dir", str(locked / "runs"))],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_ends_the_run_in_one_line(tmp_path):
+    """A limit on file sizes stands in for the full disk; the earlier files stay whole."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+
+    options = [*VPG, *QUICK, "--total-steps", "200000", "--no-media"]
+    done = run(*options, cwd=tmp_path, preexec_fn=limit)
+    assert done.returncode == 1
+    assert "cannot be written: File too large. What was saved before is kept" in done.stderr
+    assert done.stderr.count("\n") == 1
+    folder = tmp_path / "runs" / "CartPole-v1-vpg-seed0"
+    resumed = run("--resume", str(folder), *QUICK[-2:], "--no-media", "--max-episodes", "1")
+    assert resumed.returncode == 0, resumed.stderr
+
+
+def test_numbers_that_are_not_finite(tmp_path):
+    done = run(*VPG, *SHORT, "--learning-rate", "1e38", cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.match(
+        r"run\.py: iteration \d+: a loss or a parameter is no longer finite", done.stderr
+    )
+    assert done.stderr.count("\n") == 1
+    with np.load(tmp_path / "runs/CartPole-v1-vpg-seed0/checkpoint.npz") as saved:
+        assert np.isfinite(saved["policy"]).all()
+
+
+def test_same_seed_same_files(tmp_path):
+    for name in ("a", "b"):
+        succeed(*VPG, *SHORT, "--runs-dir", name, cwd=tmp_path)
+    one, other = (tmp_path / name / "CartPole-v1-vpg-seed0" for name in ("a", "b"))
+    lines = [
+        [line.rsplit(",", 2)[::2] for line in (folder / "progress.csv").read_text().splitlines()]
+        for folder in (one, other)
+    ]
+    assert (one / "progress.csv").read_text().splitlines()[0].split(",")[-2] == "steps_per_second"
+    assert lines[0] == lines[1]
+    assert (one / "episodes.csv").read_bytes() == (other / "episodes.csv").read_bytes()
+    with np.load(one / "checkpoint.npz") as a, np.load(other / "checkpoint.npz") as b:
+        for key in ("policy", "value", "policy_m", "value_v"):
+            np.testing.assert_array_equal(a[key], b[key])
+
+
+def test_an_earlier_run_is_kept(tmp_path):
+    for _ in range(2):
+        succeed(*VPG, *SHORT, cwd=tmp_path)
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert names == ["CartPole-v1-vpg-seed0", "CartPole-v1-vpg-seed0-2"]
+
+
+def test_max_episodes(tmp_path):
+    succeed(*VPG, *SHORT, "--max-episodes", "10", cwd=tmp_path)
+    summary = json.loads((tmp_path / "runs/CartPole-v1-vpg-seed0/summary.json").read_text())
+    assert 10 <= summary["episodes"] < 20
+    assert summary["env_steps"] < 1500
+
+
+def start_training(tmp_path, **settings):
+    """A long training, and its folder once it has begun."""
+    process = subprocess.Popen(
+        command(*VPG, "--total-steps", "100000000", "--no-media", "--evaluations", "1000"),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **settings,
+    )
+    folder = tmp_path / "runs" / "CartPole-v1-vpg-seed0"
+    deadline = time.monotonic() + 30
+    while not (folder / "progress.csv").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    return process, folder
+
+
+def test_ctrl_c_saves_and_says_so(tmp_path):
+    process, folder = start_training(tmp_path)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == ""
+    assert "interrupted at step" in out
+    last_row = (folder / "progress.csv").read_text().splitlines()[-1]
+    with np.load(folder / "checkpoint.npz") as saved:
+        numbers = json.loads(str(saved["numbers"]))
+    assert numbers["iteration"] == int(last_row.split(",")[0]) > 1
+    resumed = run("--resume", str(folder), "--eval-episodes", "3", "--no-media",
+                  "--max-episodes", str(numbers["episodes"] + 1))  # fmt: skip
+    assert resumed.returncode == 0, resumed.stderr
+    rows = (folder / "progress.csv").read_text().splitlines()[1:]
+    assert [int(row.split(",")[0]) for row in rows] == list(range(1, len(rows) + 1))
+
+
+def test_a_folder_that_disappears_ends_the_run_in_one_line(tmp_path):
+    process, folder = start_training(tmp_path)
+    folder.rename(tmp_path / "elsewhere")
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "cannot be written: No such file or directory" in err and err.count("\n") == 1
+
+
+def test_resuming_a_finished_run(tmp_path):
+    succeed(*VPG, *SHORT, cwd=tmp_path)
+    folder = tmp_path / "runs" / "CartPole-v1-vpg-seed0"
+    done = run("--resume", str(folder))
+    assert done.returncode == 2 and "--total-steps N goes further" in done.stderr
+    succeed("--resume", str(folder), "--total-steps", "2500", "--eval-episodes", "3", "--no-media")
+    steps = [
+        int(row.split(",")[1]) for row in (folder / "progress.csv").read_text().splitlines()[1:]
+    ]
+    assert steps[-1] >= 2500 and (np.diff(steps) > 0).all()
+    assert json.loads((folder / "config.json").read_text())["config"]["total_steps"] == 2500
+
+
+def test_a_terminal_sees_one_live_line_of_80_columns(tmp_path):
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        command(*VPG, *QUICK, "--total-steps", "20000", "--no-media"),
+        cwd=tmp_path, stdout=slave, stderr=slave, env={**os.environ, "COLUMNS": "80"},
+    )  # fmt: skip
+    os.close(slave)
+    seen = b""
+    while select.select([master], [], [], 60)[0]:
+        try:
+            seen += os.read(master, 4096)
+        except OSError:  # the other side has closed
+            break
+    assert process.wait(timeout=30) == 0
+    text = seen.decode()
+    live = [line for line in re.split(r"[\r\n]", text) if "ETA" in line]
+    assert live and all(len(line) <= 80 for line in live)
+    assert re.search(r"\d+% .* steps .*steps/s ETA .*return \d+", live[-1])
+    assert "greedy" in text

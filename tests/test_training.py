@@ -1,0 +1,255 @@
+import hashlib
+import tracemalloc
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from test_rollout import EPISODES, Script, scripted
+
+import ppo
+import training
+import vpg
+from nn import MLP
+from policies import CategoricalPolicy
+from rollout import Sampler
+from training import Trainer, evaluate, explained_variance, make_batch
+
+STATISTICS = {
+    *("iteration", "env_steps", "episodes", "mean_return", "steps_per_second", "learning_rate"),
+    *("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "dead_fraction"),
+    *("explained_variance", "policy_grad_norm", "value_grad_norm"),
+}
+SMALL = {"num_envs": 4, "num_steps": 16, "hidden_sizes": (16,)}
+
+
+def small_config(algorithm, **settings):
+    if algorithm is ppo:
+        settings = {"minibatch_size": 32, **settings}
+    return algorithm.Config(**{**SMALL, **settings})
+
+
+def fingerprint(trainer):
+    arrays, _ = trainer.state()
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays.values())).hexdigest()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("algorithm", [ppo, vpg])
+def test_the_defaults_solve_cartpole(algorithm, seed):
+    """PPO with GAE learns: what the earlier tutorial gave up on."""
+    trainer = Trainer(algorithm, "CartPole-v1", algorithm.Config(), seed)
+    assert list(trainer)[-1]["env_steps"] >= 100_000
+    assert evaluate(trainer.policy, "CartPole-v1", 100, seed).mean() >= 475
+
+
+@pytest.mark.parametrize("algorithm", [ppo, vpg])
+def test_same_seed_same_bits(algorithm):
+    def run(seed):
+        trainer = Trainer(
+            algorithm, "CartPole-v1", small_config(algorithm, total_steps=2_000), seed
+        )
+        rows = [
+            {key: value for key, value in row.items() if key != "steps_per_second"}
+            for row in trainer
+        ]
+        return fingerprint(trainer), repr(rows)
+
+    assert run(3) == run(3)
+    assert run(3) != run(4)
+
+
+def test_statistics_are_complete_and_sane():
+    for algorithm in (ppo, vpg):
+        config = small_config(algorithm, total_steps=3_000)
+        rows = list(Trainer(algorithm, "CartPole-v1", config, seed=0))
+        assert all(row.keys() == rows[0].keys() for row in rows)
+        assert rows[-1].keys() >= STATISTICS
+        assert [row["iteration"] for row in rows] == list(range(1, len(rows) + 1))
+        assert np.all(np.diff([row["learning_rate"] for row in rows]) < 0)
+        assert 0 < rows[0]["entropy"] <= np.log(2) + 1e-6
+        assert all(row["approx_kl"] >= 0 for row in rows)
+        assert all(0 <= row["dead_fraction"] <= row["clip_fraction"] <= 1 for row in rows)
+
+
+def test_only_valid_rows_count():
+    """Steps, returns and lengths agree: no reset call is counted anywhere."""
+    trainer = Trainer(vpg, "CartPole-v1", small_config(vpg, total_steps=5_000), seed=0)
+    for row in trainer:
+        finished = trainer.recent_returns
+        assert row["mean_return"] == np.mean(finished) if finished else np.isnan(row["mean_return"])
+    calls = trainer.iteration * 4 * 16
+    resets_pending = int(trainer.sampler.ended.sum())
+    assert trainer.env_steps == calls - (trainer.episodes - resets_pending)
+
+
+def test_no_constant_learning_rate_unless_asked():
+    config = small_config(vpg, total_steps=500, anneal_learning_rate=False)
+    assert {row["learning_rate"] for row in Trainer(vpg, "CartPole-v1", config, 0)} == {0.01}
+
+
+def test_batch_holds_valid_rows_and_true_successors(rng):
+    """Credit on a scripted rollout, recomputed row by row from its meaning."""
+    policy = CategoricalPolicy(2, 2, (8,), rng, dtype=np.float64)
+    value = MLP((2, 8, 1), rng, dtype=np.float64)
+    rollout = Sampler(scripted(EPISODES), seed=0).collect(policy, 10, rng)
+    config = vpg.Config(gamma=0.9, gae_lambda=0.7, normalize_advantages=False)
+    batch = make_batch(rollout, value, config)
+    assert len(batch.obs) == 7
+
+    def v(episode, step):
+        return value(np.array([[episode, step]], float))[0, 0]
+
+    # fall (2 steps): no future; limit (3 steps): V of its last observation; then the rollout's edge
+    expected, targets = [], []
+    for episode, length, bootstrap in ((0, 2, 0), (1, 3, 1), (2, 1, 0), (3, 1, 1)):
+        running, rows = 0.0, []
+        for step in reversed(range(length)):
+            future = v(episode, step + 1) if step + 1 < length or bootstrap else 0.0
+            delta = 10 * episode + step + 1 + 0.9 * future - v(episode, step)
+            running = delta + 0.9 * 0.7 * running
+            rows.insert(0, (running, running + v(episode, step)))
+        expected += [advantage for advantage, _ in rows]
+        targets += [target for _, target in rows]
+    np.testing.assert_allclose(batch.advantages, expected, rtol=1e-12)
+    np.testing.assert_allclose(batch.targets, targets, rtol=1e-12)
+    np.testing.assert_array_equal(batch.obs[2], [1, 0])
+
+    normalized = make_batch(rollout, value, vpg.Config(gamma=0.9, gae_lambda=0.7))
+    assert normalized.advantages.mean() == pytest.approx(0, abs=1e-12)
+    np.testing.assert_allclose(normalized.targets, targets, rtol=1e-12)  # these keep their units
+
+
+def test_reset_rows_never_reach_the_update(monkeypatch):
+    """In a whole training, no row's observation is an episode's last."""
+    seen = []
+
+    def update(learner, batch, config, progress, rng):
+        seen.append(batch)
+        return {"policy_loss": 0.0, "value_loss": 0.0}
+
+    monkeypatch.setattr(vpg, "update", update)
+    monkeypatch.setattr(training, "make_envs", lambda env_id, n: scripted(*[EPISODES] * n))
+    config = vpg.Config(num_envs=2, num_steps=10, total_steps=1)
+    list(Trainer(vpg, "Scripted", config, seed=0))
+    lengths = [length for length, _ in EPISODES]
+    for episode, step in seen[0].obs:
+        assert step < lengths[int(episode)]
+    assert len(seen[0].obs) == 2 * 7
+
+
+@pytest.mark.parametrize("algorithm", [ppo, vpg])
+def test_restoring_goes_on_with_the_same_bits(algorithm):
+    config = small_config(algorithm, total_steps=4_000)
+    first = Trainer(algorithm, "CartPole-v1", config, seed=5)
+    for _ in range(10):
+        first.iterate()
+    arrays, numbers = first.state()
+    arrays = {name: array.copy() for name, array in arrays.items()}
+
+    def go_on():
+        trainer = Trainer(algorithm, "CartPole-v1", config, seed=5)
+        trainer.restore(arrays, numbers)
+        rows = list(trainer)
+        return rows, fingerprint(trainer)
+
+    (rows, one), (_, other) = go_on(), go_on()
+    assert one == other
+    assert rows[0]["iteration"] == 11
+    assert rows[0]["learning_rate"] == pytest.approx(0.01 * (1 - numbers["env_steps"] / 4_000))
+
+
+def test_restoring_refuses_another_networks_state():
+    arrays, numbers = Trainer(vpg, "CartPole-v1", small_config(vpg), seed=0).state()
+    other = Trainer(vpg, "CartPole-v1", small_config(vpg, hidden_sizes=(8, 8)), seed=0)
+    before = fingerprint(other)
+    with pytest.raises(ValueError, match="doesn't fit"):
+        other.restore(arrays, numbers)
+    assert fingerprint(other) == before
+
+
+@pytest.mark.parametrize("culprit", ["policy", "value"])
+def test_numbers_that_are_not_finite_end_the_training(culprit):
+    trainer = Trainer(ppo, "CartPole-v1", small_config(ppo), seed=0)
+    trainer.iterate()
+    getattr(trainer, culprit).parameters[0] = np.nan
+    with pytest.raises(FloatingPointError, match="iteration 2"):
+        trainer.iterate()
+
+
+def test_memory_does_not_grow():
+    config = small_config(ppo, total_steps=10**9)
+    trainer = Trainer(ppo, "CartPole-v1", config, seed=0)
+    for _ in range(50):  # until the buffers of the last 100 returns are full
+        trainer.iterate()
+    tracemalloc.start()
+    trainer.iterate()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(200):
+        trainer.iterate()
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert after - before < 50_000  # bytes; one rollout of this size holds 64 rows
+
+
+class Fixed:
+    """A policy that always does the same."""
+
+    parameters = np.zeros(1, np.float32)
+
+    def __init__(self, action):
+        self.action = action
+
+    def greedy(self, obs):
+        return np.full(len(obs), self.action)
+
+    def sample(self, obs, rng):
+        return rng.integers(0, 2, len(obs)), None
+
+
+def test_evaluate_counts_first_episodes_only(monkeypatch):
+    scripts = [[(2, "fall"), (9, "fall")], [(5, "limit"), (9, "fall")], [(1, "fall"), (1, "fall")]]
+    monkeypatch.setattr(training, "make_envs", lambda env_id, n: scripted(*scripts))
+    np.testing.assert_array_equal(evaluate(Fixed(0), "Scripted", 3, seed=0), [3, 15, 1])
+
+
+def test_evaluate_on_cartpole():
+    """Always pushing right falls at once; random actions last longer."""
+    right = evaluate(Fixed(1), "CartPole-v1", 50, seed=0)
+    assert right.shape == (50,) and right.min() >= 8 and right.max() <= 11
+    sampled = evaluate(Fixed(1), "CartPole-v1", 50, seed=0, greedy=False)
+    assert 15 < sampled.mean() < 35
+    np.testing.assert_array_equal(sampled, evaluate(Fixed(1), "CartPole-v1", 50, 0, greedy=False))
+    assert not np.array_equal(sampled, evaluate(Fixed(1), "CartPole-v1", 50, 1, greedy=False))
+
+
+def test_evaluation_shares_no_episode_with_training(monkeypatch):
+    starts = []
+    reset = training.reset
+    monkeypatch.setattr(
+        training, "reset", lambda envs, seed: starts.append(reset(envs, seed)) or starts[-1]
+    )
+    trainer = Trainer(vpg, "CartPole-v1", small_config(vpg), seed=0)
+    evaluate(trainer.policy, "CartPole-v1", 4, seed=0)
+    assert not np.isin(starts[0], trainer.sampler.obs).any()
+
+
+def test_explained_variance(rng):
+    targets = rng.standard_normal(50)
+    assert explained_variance(targets, targets) == 1
+    assert explained_variance(np.full(50, 3.0), targets) == pytest.approx(0)
+    assert np.isnan(explained_variance(targets, np.ones(50)))
+
+
+def test_any_flat_discrete_environment_trains():
+    config = small_config(ppo, total_steps=200)
+    rows = list(Trainer(ppo, "Acrobot-v1", config, seed=0))
+    assert rows[-1]["env_steps"] >= 200
+
+
+def test_a_registered_environment_trains():
+    gym.register("Scripted-v0", entry_point=lambda: Script([(3, "fall")] * 10_000))
+    try:
+        rows = list(Trainer(vpg, "Scripted-v0", small_config(vpg, total_steps=300), seed=0))
+    finally:
+        del gym.registry["Scripted-v0"]
+    assert rows[-1]["episodes"] >= 95
