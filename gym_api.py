@@ -30,7 +30,8 @@ def register_gym_envs():
             f"the original gym needs more packages: pip install -r requirements-gym.txt ({error})"
         ) from None
     if not hasattr(np, "float_"):
-        np.float_ = np.float64  # numpy 2 dropped the old name; gym's Acrobot still says it
+        # numpy 2 dropped the old name; gym's Acrobot still says it.
+        setattr(np, "float_", np.float64)  # noqa: B010
     for env_id, spec in gym.envs.registry.items():
         gymnasium.register(
             NAMESPACE + env_id,
