@@ -10,7 +10,7 @@ PRESETS = {
     "CartPole-v1": {"ppo": {}, "vpg": {}},
     "Pendulum-v1": {
         "ppo": {
-            "total_steps": 100_000,
+            "total_steps": 99_000,  # 100,000 at most, by whole rollouts
             "num_envs": 4,
             "num_steps": 256,
             "gamma": 0.95,
@@ -40,7 +40,7 @@ PRESETS = {
     },
     "MountainCarContinuous-v0": {
         "ppo": {
-            "total_steps": 20_000,
+            "total_steps": 19_700,  # 20,000 at most, by whole rollouts
             "num_envs": 4,
             "num_steps": 64,
             "gamma": 0.999,
