@@ -84,7 +84,7 @@ def clipped_surrogate(log_probs, old_log_probs, advantages, clip_range):
     # Eq. 39: cᵢ = 1 wherever the plain branch is the smaller one *or they tie*, as they do
     # all through the band. With `<` every gradient at ρ = 1 would be zero, forever.
     alive = plain <= clipped
-    # Eq. 37, 39: ∂ρ/∂log π = ρ, so ∂L/∂log πᵢ = −cᵢ ρᵢ Âᵢ / N
+    # Eq. 37, 39, 40: ∂ρ/∂log π = ρ, so ∂L/∂log πᵢ = −cᵢ ρᵢ Âᵢ / N
     return loss, alive * -plain / len(plain)
 
 
@@ -114,8 +114,9 @@ def clipped_value_loss(values, old_values, targets, clip_range):
 
     Of the plain and the clipped squared error, the larger one counts.
     """
-    # Eq. 35: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε)
-    clipped = old_values + np.clip(values - old_values, -clip_range, clip_range)
+    # Eq. 35: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε), written so that vᶜ *is* v inside the band.
+    # Subtracting and adding vᵒˡᵈ rounds, and a vᶜ off by one bit can cost a row its slope.
+    clipped = np.clip(values, old_values - clip_range, old_values + clip_range)
     squares, clipped_squares = (values - targets) ** 2, (clipped - targets) ** 2
     # Eq. 35: L = (1/2N) Σ max((vᵢ − yᵢ)², (vᵢᶜ − yᵢ)²)
     loss = 0.5 * np.mean(np.maximum(squares, clipped_squares))
@@ -192,7 +193,7 @@ def update(learner, batch, config, progress, rng):
                 gradient = policy.backward(dlog_probs, dentropies, cache)
             # step 3
             norm = descend(policy.parameters, gradient, learner.policy_adam, config.max_grad_norm)
-            # step 4
+            # step 4, with a loss and an Adam of its own: no weight is shared, so Eq. 45 splits
             values, cache = value.forward(part.obs)
             if config.value_clip_range is None:
                 fit, dvalues = value_loss(values[:, 0], part.targets)

@@ -6,10 +6,14 @@
 Heavy libraries are imported where they are needed, so that `-h` answers at once.
 """
 
-import argparse
-import contextlib
 import os
 import signal
+
+if __name__ == "__main__":  # until there is something to save, Ctrl-C simply ends it
+    signal.signal(signal.SIGINT, lambda signum, frame: os._exit(130))
+
+import argparse
+import contextlib
 import sys
 import textwrap
 import time
@@ -400,6 +404,7 @@ def train(parser, args):
         parser.error(str(error))
     try:
         folder = RunFolder.create(args.runs_dir, trainer)
+        folder.lock()
     except OSError as error:
         parser.error(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
 
@@ -429,8 +434,11 @@ def resume(parser, args):
     try:
         folder = RunFolder(args.resume)
         trainer = folder.load_trainer(**given)
+        folder.lock()
     except ValueError as error:
         parser.error(str(error))
+    except OSError as error:
+        parser.error(f"{folder.path} cannot be written: {error.strerror}")
     if trainer.env_steps >= trainer.config.total_steps:
         parser.error(
             f"{folder.path} has done its {trainer.config.total_steps:,} steps; "
@@ -461,7 +469,7 @@ def carry_out(trainer, folder, args):
             f"{folder.path} cannot be written: {error.strerror}. What was saved before is kept"
         )
     print(f"saved in {folder.path}:")
-    names = ", ".join(sorted(path.name for path in folder.path.iterdir()))
+    names = ", ".join(sorted(path.name for path in folder.path.glob("[!.]*")))
     print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
     return 0
 
@@ -473,6 +481,7 @@ def fail(message):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = build_parser()
     args = parser.parse_args(argv)
     try:
@@ -484,7 +493,7 @@ def main(argv=None):
             parser.error("choose --algo vpg or --algo ppo")
         return train(parser, args)
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -28,6 +28,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import filelock
 import numpy as np
 
 from gym_api import NAMESPACE
@@ -48,11 +49,15 @@ def write_whole(path, data):
     """Write bytes to `path` so that it holds either what it held before or all of `data`."""
     path = Path(path)
     beside = path.with_name(f".{path.name}.new")
-    with open(beside, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)  # on a full disk, leave no half file in the way
+        raise
 
 
 def write_json(path, data):
@@ -159,6 +164,18 @@ class RunFolder:
         except BaseException:
             shutil.rmtree(unfinished.path, ignore_errors=True)
             raise
+
+    def lock(self):
+        """Keep other processes from writing here until this one ends, however it ends.
+
+        Raises ValueError if another process holds the folder, OSError if it
+        cannot be written.
+        """
+        self._lock = filelock.FileLock(self / ".lock", blocking=False)
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise ValueError(f"{self.path} is in use by another process") from None
 
     def __truediv__(self, name):
         return self.path / name
