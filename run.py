@@ -60,6 +60,28 @@ def whole_number(low):
     return parse
 
 
+def algorithm_names(text):
+    """An argparse type: one algorithm's name, or several with commas between."""
+    names = text.split(",")
+    for name in names:
+        if name not in ALGORITHMS:
+            known = ", ".join(ALGORITHMS)
+            raise argparse.ArgumentTypeError(f"no algorithm {name!r} (choose from {known})")
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"names an algorithm twice: {text}")
+    return text
+
+
+def seed_list(text):
+    """An argparse type: "0-4,7" -> [0, 1, 2, 3, 4, 7]."""
+    from lab.study import parse_seeds
+
+    try:
+        return parse_seeds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def setting_type(field):
     """The argparse type of a Config field."""
     kinds = [kind for kind in typing.get_args(field.type) if kind is not type(None)]
@@ -121,7 +143,12 @@ def build_parser():
         allow_abbrev=False,
     )
     group = parser.add_argument_group("train")
-    group.add_argument("--algo", choices=ALGORITHMS, help="the algorithm")
+    group.add_argument(
+        "--algo",
+        type=algorithm_names,
+        metavar="{vpg,ppo}",
+        help="the algorithm; with --seeds also both: vpg,ppo",
+    )
     group.add_argument(
         "--env",
         default="CartPole-v1",
@@ -137,7 +164,6 @@ def build_parser():
     group.add_argument(
         "--seed",
         type=whole_number(0),
-        default=0,
         metavar="N",
         help="seed of everything random; same seed, same bits [0]",
     )
@@ -156,9 +182,8 @@ def build_parser():
     group.add_argument(
         "--evaluations",
         type=whole_number(1),
-        default=10,
         metavar="N",
-        help="greedy evaluations spread over the training [10]",
+        help="greedy evaluations spread over the training [10; with --seeds 100, until solved]",
     )
     group.add_argument(
         "--eval-episodes",
@@ -174,6 +199,23 @@ def build_parser():
         help="where run folders go [runs]",
     )
     group.add_argument("--no-media", action="store_true", help="draw no curve and record no GIF")
+
+    group = parser.add_argument_group("many seeds")
+    group.add_argument(
+        "--seeds",
+        type=seed_list,
+        metavar="A-B",
+        help="train each of these seeds, such as 0-19 or 0-4,7,9, and judge them together",
+    )
+    group.add_argument(
+        "--jobs",
+        type=whole_number(1),
+        metavar="N",
+        help="processes that train at a time [all cores]",
+    )
+    group.add_argument(
+        "--dask", metavar="ADDRESS", help="train on the Dask cluster with this scheduler"
+    )
 
     common = [field.name for field in fields(CommonConfig)]
     group = parser.add_argument_group("settings of both algorithms [default]")
@@ -205,18 +247,23 @@ def given_settings(args):
     return given
 
 
-def make_config(parser, args):
-    """The algorithm's Config: its defaults, the environment's preset, the options given.
+def make_config(parser, args, algo=None):
+    """An algorithm's Config: its defaults, the environment's preset, the options given.
+
+    algo  one of those that --algo names; an option of another one of them is not for it
 
     Exits with status 2 if the options don't fit it.
     """
-    Config, given = ALGORITHMS[args.algo].Config, given_settings(args)
-    for name in given:
-        if name not in Config.__dataclass_fields__:
+    named = [ALGORITHMS[name].Config.__dataclass_fields__ for name in args.algo.split(",")]
+    Config, given = ALGORITHMS[algo or args.algo].Config, given_settings(args)
+    for name in list(given):
+        if not any(name in settings for settings in named):
             other = "ppo" if args.algo == "vpg" else "vpg"
             parser.error(f"{flag(name)} is a setting of {other}; {args.algo} has no such option")
+        if name not in Config.__dataclass_fields__:
+            del given[name]
     try:
-        config = Config(**{**(preset(args.algo, args.env) or {}), **given})
+        config = Config(**{**(preset(algo or args.algo, args.env) or {}), **given})
     except ValueError as error:
         name, rest = str(error).split(" ", 1)
         parser.error(f"{flag(name)} {rest}")
@@ -409,19 +456,19 @@ def train(parser, args):
         parser.error(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
 
     print(f"{args.algo} on {args.env}, seed {args.seed}: {folder.path}")
-    print_preset(args)
+    print_preset(args, args.algo)
     return carry_out(trainer, folder, args)
 
 
-def print_preset(args):
+def print_preset(args, algo):
     """Say in one line where the settings come from, unless the defaults are made for this."""
-    tuned = preset(args.algo, args.env)
+    tuned = preset(algo, args.env)
     if tuned is None:
-        print("nobody has tuned the settings for it: they are those for CartPole-v1")
+        print(f"{algo} has not been tuned for {args.env}: the defaults are CartPole-v1's")
     elif tuned:
         given = sorted(set(tuned) & set(given_settings(args)))
         instead = f", without {', '.join(map(flag, given))}" if given else ""
-        print(textwrap.fill(f"{len(tuned)} settings tuned for it by presets.py{instead}", 79))
+        print(textwrap.fill(f"settings tuned for {args.env} (presets.py){instead}", 79))
 
 
 def resume(parser, args):
@@ -474,6 +521,51 @@ def carry_out(trainer, folder, args):
     return 0
 
 
+def study(parser, args):
+    """--seeds: many seeds, judged together. Returns the exit status."""
+    from dataclasses import asdict
+
+    from lab.study import StudyFolder, Variant, conduct
+    from lab.workers import Cluster, Cores, available_cores
+
+    if args.algo is None:
+        parser.error("choose --algo vpg, --algo ppo or --algo vpg,ppo")
+    for name in ("seed", "resume", "max_episodes"):
+        if getattr(args, name) is not None:
+            parser.error(f"{flag(name)} is for a single run; it doesn't go with --seeds")
+    if args.dask is not None and args.jobs is not None:
+        parser.error("--jobs counts processes of this machine; with --dask the cluster decides")
+    variants = [
+        Variant(algo, algo, asdict(make_config(parser, args, algo)))
+        for algo in args.algo.split(",")
+    ]
+    try:
+        folder = StudyFolder.find(
+            args.runs_dir,
+            args.env,
+            variants,
+            args.seeds,
+            args.eval_episodes,
+            args.evaluations or 100,
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    for algo in args.algo.split(","):
+        print_preset(args, algo)
+    if args.dask is None:
+        jobs = len(variants) * len(args.seeds)
+        workers = Cores(min(args.jobs or available_cores(), jobs))
+    else:
+        try:
+            workers = Cluster(args.dask)
+        except (ConnectionError, ImportError) as error:
+            parser.error(f"--dask {args.dask}: {error}")
+    try:
+        return conduct(folder, workers, picture=not args.no_media)
+    except OSError as error:
+        return fail(f"{folder.path} cannot be written: {error.strerror}")
+
+
 def fail(message):
     print(f"run.py: {message}", file=sys.stderr)
     return FAILED
@@ -487,6 +579,12 @@ def main(argv=None):
     try:
         if args.env_api == "gym":
             args.env = "gym/" + args.env.removeprefix("gym/")
+        if args.seeds is not None:
+            return study(parser, args)
+        if args.jobs is not None or args.dask is not None or "," in (args.algo or ""):
+            parser.error("several algorithms, --jobs and --dask need --seeds, such as --seeds 0-19")
+        args.seed = args.seed or 0
+        args.evaluations = args.evaluations or 10
         if args.resume is not None:
             return resume(parser, args)
         if args.algo is None:

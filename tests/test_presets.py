@@ -55,7 +55,9 @@ def test_trains_without_a_warning(env_id, algo, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
-    assert ("settings tuned for it by presets.py" in done.stdout) == bool(preset(algo, env_id))
+    assert (f"settings tuned for {env_id} (presets.py)" in done.stdout) == bool(
+        preset(algo, env_id)
+    )
     folder = tmp_path / "runs" / f"{env_id}-{algo}-seed0"
     config = json.loads((folder / "config.json").read_text())["config"]
     for name, value in {**preset(algo, env_id), "total_steps": 2500}.items():
@@ -75,7 +77,7 @@ def test_options_go_first(tmp_path):
 def test_an_untuned_environment_is_announced(tmp_path):
     done = run("--algo", "vpg", "--env", "MountainCar-v0", *SHORT, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "nobody has tuned the settings for it" in done.stdout
+    assert "vpg has not been tuned for MountainCar-v0" in done.stdout
 
 
 def test_mountain_car_continuous_reaches_its_goal():
