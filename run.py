@@ -28,6 +28,7 @@ os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
 import ppo
 import vpg
 from config import CommonConfig
+from presets import preset
 
 ALGORITHMS = {"vpg": vpg, "ppo": ppo}
 FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit statuses
@@ -152,7 +153,13 @@ def build_parser():
         "--env",
         default="CartPole-v1",
         metavar="ID",
-        help="a Gymnasium environment with a flat Box observation [CartPole-v1]",
+        help="an environment that shows a flat Box of numbers [CartPole-v1]",
+    )
+    group.add_argument(
+        "--env-api",
+        choices=("gymnasium", "gym"),
+        default="gymnasium",
+        help="whose environment; gym is OpenAI's original, 0.26 [gymnasium]",
     )
     group.add_argument(
         "--seed",
@@ -192,6 +199,23 @@ def build_parser():
         help="where run folders go [runs]",
     )
     group.add_argument("--no-media", action="store_true", help="draw no curve and record no GIF")
+
+    group = parser.add_argument_group("see the gradients")
+    group.add_argument(
+        "--check",
+        type=whole_number(1),
+        nargs="?",
+        const=0,
+        metavar="N",
+        help="hold every numbered equation against the code; or one of them",
+    )
+    group.add_argument(
+        "--trace",
+        choices=ALGORITHMS,
+        nargs="?",
+        const="ppo",
+        help="one minibatch by hand, forward and back [ppo]",
+    )
 
     group = parser.add_argument_group("many seeds")
     group.add_argument(
@@ -241,9 +265,11 @@ def given_settings(args):
 
 
 def make_config(parser, args, algo=None):
-    """An algorithm's Config from the options given. Exits with status 2 if they don't fit it.
+    """An algorithm's Config: its defaults, the environment's preset, the options given.
 
     algo  one of those that --algo names; an option of another one of them is not for it
+
+    Exits with status 2 if the options don't fit it.
     """
     named = [ALGORITHMS[name].Config.__dataclass_fields__ for name in args.algo.split(",")]
     Config, given = ALGORITHMS[algo or args.algo].Config, given_settings(args)
@@ -254,10 +280,15 @@ def make_config(parser, args, algo=None):
         if name not in Config.__dataclass_fields__:
             del given[name]
     try:
-        return Config(**given)
+        config = Config(**{**(preset(algo or args.algo, args.env) or {}), **given})
     except ValueError as error:
         name, rest = str(error).split(" ", 1)
         parser.error(f"{flag(name)} {rest}")
+    for name in given:
+        other, value = Config.__dataclass_fields__[name].metadata["needs"] or (name, given[name])
+        if getattr(config, other) != value:
+            parser.error(f"{flag(name)} does nothing without {flag(other)} {value}")
+    return config
 
 
 # ---------------------------------------------------------------- training
@@ -362,16 +393,15 @@ def learn(trainer, folder, args):
 
 def summarize(trainer, folder, args):
     """Judge the final policy on fresh episodes, write summary.json and print it."""
-    import gymnasium as gym
-
     from lab.records import write_json
+    from rollout import reward_threshold
     from training import evaluate
 
     greedy, sampled = (
         evaluate(trainer.policy, trainer.env_id, args.eval_episodes, trainer.seed, kind)
         for kind in (True, False)
     )
-    threshold = gym.spec(trainer.env_id).reward_threshold
+    threshold = reward_threshold(trainer.env_id)
     progress = folder.read("progress.csv")
     solved = None
     if threshold is not None:
@@ -443,7 +473,19 @@ def train(parser, args):
         parser.error(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
 
     print(f"{args.algo} on {args.env}, seed {args.seed}: {folder.path}")
+    print_preset(args, args.algo)
     return carry_out(trainer, folder, args)
+
+
+def print_preset(args, algo):
+    """Say in one line where the settings come from, unless the defaults are made for this."""
+    tuned = preset(algo, args.env)
+    if tuned is None:
+        print(f"{algo} has not been tuned for {args.env}: the defaults are CartPole-v1's")
+    elif tuned:
+        given = sorted(set(tuned) & set(given_settings(args)))
+        instead = f", without {', '.join(map(flag, given))}" if given else ""
+        print(textwrap.fill(f"settings tuned for {args.env} (presets.py){instead}", 79))
 
 
 def resume(parser, args):
@@ -486,6 +528,8 @@ def carry_out(trainer, folder, args):
             draw(trainer, folder)
     except FloatingPointError as error:
         return fail(f"{error}. The last good checkpoint is in {folder.path}")
+    except BrokenPipeError:
+        raise  # that is no file of ours
     except OSError as error:
         return fail(
             f"{folder.path} cannot be written: {error.strerror}. What was saved before is kept"
@@ -494,6 +538,17 @@ def carry_out(trainer, folder, args):
     names = ", ".join(sorted(path.name for path in folder.path.glob("[!.]*")))
     print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
     return 0
+
+
+def check(parser, args):
+    """--check: the equations against the code. Returns the exit status."""
+    from lab import checks
+
+    try:
+        passed = checks.report(args.check or None)
+    except ValueError as error:
+        parser.error(str(error))
+    return 0 if passed else FAILED
 
 
 def study(parser, args):
@@ -525,6 +580,8 @@ def study(parser, args):
         )
     except ValueError as error:
         parser.error(str(error))
+    for algo in args.algo.split(","):
+        print_preset(args, algo)
     if args.dask is None:
         jobs = len(variants) * len(args.seeds)
         workers = Cores(min(args.jobs or available_cores(), jobs))
@@ -550,6 +607,15 @@ def main(argv=None):
     parser = build_parser()
     args = parser.parse_args(argv)
     try:
+        if args.check is not None:
+            return check(parser, args)
+        if args.trace is not None:
+            from lab.trace import trace
+
+            trace(args.trace)
+            return 0
+        if args.env_api == "gym":
+            args.env = "gym/" + args.env.removeprefix("gym/")
         if args.seeds is not None:
             return study(parser, args)
         if args.jobs is not None or args.dask is not None or "," in (args.algo or ""):
@@ -561,6 +627,9 @@ def main(argv=None):
         if args.algo is None:
             parser.error("choose --algo vpg or --algo ppo")
         return train(parser, args)
+    except BrokenPipeError:  # whoever read our output (head, less) has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -30,10 +30,9 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-import gymnasium as gym
-
 from lab.records import PACKAGES, read_json, write_json
 from lab.workers import PROJECT, WorkersLost, run_jobs
+from rollout import reward_threshold
 from training import Trainer, evaluate
 
 FORMAT = 1  # of study.json and the seeds' files
@@ -93,7 +92,7 @@ def train_one(
     with one_at_a_time, apply_patch(patch):  # a patch changes modules, which threads share
         module = importlib.import_module(algorithm)
         trainer = Trainer(module, env_id, module.Config(**as_settings(config)), seed)
-        total, threshold = trainer.config.total_steps, gym.spec(env_id).reward_threshold
+        total, threshold = trainer.config.total_steps, reward_threshold(env_id)
         steps, mean_returns = [], []
         solved_at_step = solved_at_second = None
         looks = 0

@@ -10,6 +10,7 @@ import gymnasium as gym
 from PIL import Image
 
 from lab.records import write_whole
+from rollout import fit_actions
 
 GIF_WIDTH = 300  # pixels, at least; small enough to embed
 
@@ -29,8 +30,9 @@ def record_gif(policy, env_id, path, seed, max_steps=1_000):
             frame = Image.fromarray(env.render())
             smaller = frame.reduce(max(1, frame.width // GIF_WIDTH))
             frames.append(smaller.quantize(64, Image.Quantize.FASTOCTREE))
-        action = policy.greedy(obs[None].astype(policy.parameters.dtype))[0]
-        obs, _, terminated, truncated, _ = env.step(action)
+        action = policy.greedy(obs[None].astype(policy.parameters.dtype))
+        fitted = fit_actions(action, env.action_space)[0]
+        obs, _, terminated, truncated, _ = env.step(fitted)
         ended, steps = terminated or truncated, steps + 1
     env.close()
     fps = env.metadata.get("render_fps", 30)
