@@ -1,6 +1,7 @@
 """The one entry point: reads the command line, wires the parts, prints. No formula lives here.
 
     python run.py --algo ppo        train, evaluate, save everything, say where
+    python run.py --play RUN        watch a saved policy
     python run.py -h                everything else
 
 Heavy libraries are imported where they are needed, so that `-h` answers at once.
@@ -163,6 +164,17 @@ def build_parser():
         help="where run folders go [runs]",
     )
     group.add_argument("--no-media", action="store_true", help="draw no curve and record no GIF")
+
+    group = parser.add_argument_group("watch")
+    group.add_argument(
+        "--play", metavar="RUN", help="show the best policy of a run folder in a window"
+    )
+    group.add_argument(
+        "--record",
+        metavar="FILE",
+        help="with --play: write one episode to FILE.gif or FILE.mp4 instead",
+    )
+    group.add_argument("--render", action="store_true", help="after training, open the window")
 
     common = [field.name for field in fields(CommonConfig)]
     group = parser.add_argument_group("settings of both algorithms [default]")
@@ -365,11 +377,14 @@ def summarize(trainer, folder, args):
 def draw(trainer, folder):
     """The pictures for people: learning curve and one greedy episode."""
     from lab.plots import learning_curve
-    from lab.viewer import record_gif
+    from lab.recorder import record
 
     learning_curve(folder)
     try:
-        record_gif(trainer.policy, trainer.env_id, folder / "episode.gif", trainer.seed)
+        record(
+            trainer.policy, trainer.value, trainer.env_id, folder / "episode.gif", trainer.seed,
+            title=describe_policy(trainer),
+        )  # fmt: skip
     except ImportError as error:
         print(f"no GIF: {error}")
 
@@ -437,6 +452,59 @@ def carry_out(trainer, folder, args):
     print(f"saved in {folder.path}:")
     names = ", ".join(sorted(path.name for path in folder.path.iterdir()))
     print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
+    return watch(trainer, folder, trainer.seed, "episode.gif") if args.render else 0
+
+
+# ---------------------------------------------------------------- watching
+
+
+def describe_policy(trainer):
+    """Where a policy comes from, in a few words."""
+    name = trainer.algorithm.__name__.upper()
+    return f"{name}, seed {trainer.seed}, {trainer.env_steps:,} steps"
+
+
+def watch(trainer, folder, seed, gif_name):
+    """Show the policy in a window; where there can be none, write a GIF into the run folder."""
+    from lab.recorder import record
+    from lab.session import Session
+    from lab.viewer import NoWindow, play
+
+    title = describe_policy(trainer)
+    about = trainer.policy, trainer.value, trainer.env_id
+    try:
+        with contextlib.closing(Session(*about, seed, title=title)) as session:
+            play(session, folder.path)
+    except NoWindow as reason:
+        try:
+            record(*about, folder / gif_name, seed, title=title)
+        except (ImportError, OSError) as error:
+            return fail(f"{reason}, and no GIF: {error}")
+        print(f"{reason}; recorded instead: {folder / gif_name}")
+    except ImportError as error:
+        return fail(str(error))
+    return 0
+
+
+def play_run(parser, args):
+    """--play: show or record a saved policy. Returns the exit status."""
+    from lab.recorder import record
+    from lab.records import BEST, CHECKPOINT, RunFolder
+
+    folder = RunFolder(args.play)
+    try:
+        trainer = folder.load_trainer(BEST if (folder / BEST).exists() else CHECKPOINT)
+        if args.record is None:
+            return watch(trainer, folder, args.seed, "watch.gif")
+        about = trainer.policy, trainer.value, trainer.env_id
+        record(*about, args.record, args.seed, title=describe_policy(trainer))
+    except ValueError as error:
+        parser.error(str(error))
+    except ImportError as error:
+        return fail(str(error))
+    except OSError as error:
+        parser.error(f"{args.record} cannot be written: {error.strerror}")
+    print(f"recorded {args.record}")
     return 0
 
 
@@ -450,10 +518,18 @@ def main(argv=None):
     parser = build_parser()
     args = parser.parse_args(argv)
     try:
+        if args.play is not None:
+            if args.algo or args.resume or args.render:
+                parser.error(
+                    "--play shows a run that exists; leave out --algo, --resume and --render"
+                )
+            return play_run(parser, args)
+        if args.record is not None:
+            parser.error("--record needs --play RUN; training itself records episode.gif")
         if args.resume is not None:
             return resume(parser, args)
         if args.algo is None:
-            parser.error("choose --algo vpg or --algo ppo")
+            parser.error("choose --algo vpg or --algo ppo, or --play RUN")
         return train(parser, args)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
