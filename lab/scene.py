@@ -22,6 +22,7 @@ from pathlib import Path
 
 WIDTH, HEIGHT = 800, 450  # the smallest layout, in units
 GAP, HEADER, SIDE, TRACE = 14, 46, 236, 136
+TRACE_POINTS = 80  # of a trace; more than the eye needs would cost time in every frame
 
 # Okabe & Ito's palette, as in lab/plots.py, on quiet greys.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -79,7 +80,7 @@ def paint(canvas, session, badges=(), show_help=False):
 def header(canvas, session, badges):
     canvas.text(GAP, 30, session.env_id, 16, INK, bold=True)
     if session.title:
-        canvas.text(GAP + 9.8 * len(session.env_id) + 14, 30, session.title, 12, SOFT)
+        canvas.text(GAP + 10 * len(session.env_id) + 16, 30, session.title, 12, SOFT)
     x = canvas.width - GAP
     mode = ("greedy", GREEN) if session.greedy else ("sampled", PURPLE)
     for text, colour in (mode, *((badge, SOFT) for badge in badges)):
@@ -98,8 +99,8 @@ def cartpole(canvas, session, left, top, width, height):
     env = session.env.unwrapped
     x, _, theta, _ = env.state
     metre = width / (2 * env.x_threshold + 0.8)
-    middle, ground = left + width / 2, top + height - 46
     pole = 2 * env.length * metre
+    middle, ground = left + width / 2, min(top + (height + pole) / 2 + 10, top + height - 46)
     end = env.x_threshold * metre
 
     canvas.line([(middle - end, ground), (middle + end, ground)], 2, FAINT)
@@ -171,9 +172,9 @@ def readouts(canvas, session, x, y):
     x, width = x + 16, SIDE - 32
     numbers = (("return", number(session.total_reward)), ("step", f"{session.steps}"),
                ("episode", f"{session.episode}"))  # fmt: skip
-    for k, (name, value) in enumerate(numbers):
-        canvas.text(x + k * width * 0.38, y + 25, name, 12, SOFT)
-        canvas.text(x + k * width * 0.38, y + 51, value, 20, INK, bold=True)
+    for offset, (name, value) in zip((0, 86, 150), numbers, strict=True):
+        canvas.text(x + offset, y + 25, name, 12, SOFT)
+        canvas.text(x + offset, y + 51, value, 20, INK, bold=True)
     canvas.rectangle(x, y + 68, width, 1, FAINT)
 
     canvas.text(x, y + 94, "V(s)", 14, INK, bold=True)
@@ -208,8 +209,7 @@ def probability_bar(canvas, session, k, x, y, width, row):
 
 def gaussian_bar(canvas, session, k, x, y, width, row):
     """Action dimension k between its bounds: mean ± standard deviation, and what was chosen."""
-    space = session.env.action_space
-    low, high = float(space.low[k]), float(space.high[k])
+    low, high = (float(bound[k]) for bound in session.action_bounds)
     mean, std, action = (float(v[k]) for v in (session.means, session.stds, session.action))
     size = min(12, row * 0.42)
 
@@ -247,7 +247,7 @@ def trace(canvas, points, x, y, width, title, unit, colour, session, symmetric=F
         label = f"{level:g}{unit}".replace("-", "−")
         canvas.text(left - 6, height_of(level) + 4, label, 10.5, SOFT, "right")
     step = (right - left) / (points.maxlen - 1)
-    stride = max(1, points.maxlen // 125)  # finer than the eye needs costs time in every frame
+    stride = max(1, points.maxlen // TRACE_POINTS)
     # Counted from the episode's first step, so that the same points stay while they move.
     first = session.steps + 1 - len(points)
     line = [
@@ -275,8 +275,8 @@ def scale_of(points, symmetric):
 
 
 def number(value):
-    """A number in at most five characters where it can be, with a true minus."""
-    text = f"{value:.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.1f}"
+    """A number in few characters, with a true minus."""
+    text = f"{value:.0f}" if float(value).is_integer() or abs(value) >= 100 else f"{value:.1f}"
     return text.replace("-", "−")
 
 

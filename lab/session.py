@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 TRACE_SECONDS = 5
-PUSH = 0.6  # N·s, the impulse of one push: as much as CartPole's motor gives in three steps
+PUSH = 1.0  # N·s, the impulse of one push: as much as CartPole's motor gives in five steps
 PUSH_SHOWN = 15  # steps for which a push stays visible
 
 ACTION_NAMES = {
@@ -41,7 +41,7 @@ class Session:
     What is shown belongs together: `obs` is the current state sₜ, `value_now`
     is V(sₜ), `probabilities` (K,) is π(·|sₜ) (None for a Gaussian policy, which
     has `means` and `stds` (A,) instead), and `action` is the one chosen in sₜ,
-    which the next `step` carries out. `ended` is "", "terminated" or
+    which the next `step` carries out (`action_bounds` (A,), (A,) hold a Gaussian's). `ended` is "", "terminated" or
     "truncated". `angles` and `values` hold the episode's last seconds.
     """
 
@@ -57,8 +57,10 @@ class Session:
         self.fps = self.env.metadata.get("render_fps", 30)
         self.continuous = not isinstance(self.env.action_space, gym.spaces.Discrete)
         if self.continuous:
+            space = self.env.action_space
+            self.action_bounds = np.clip(space.low, -10, 10), np.clip(space.high, -10, 10)
+            self.action_names = tuple(f"action {k}" for k in range(space.shape[0]))
             self.env = gym.wrappers.ClipAction(self.env)
-            self.action_names = tuple(f"a{k}" for k in range(self.env.action_space.shape[0]))
         else:
             self.action_names = action_names(env_id, int(self.env.action_space.n))
         self.rng = np.random.default_rng(seed)

@@ -10,7 +10,6 @@ import io
 import signal
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageColor
 
 from lab import scene
@@ -141,25 +140,8 @@ def make_polygon(corners, colour, **options):
     return pyglet.shapes.Polygon(*corners, color=colour, **options)
 
 
-def make_line(corners, thickness, colour, batch, group):
-    """A line through many points: what pyglet.shapes.MultiLine draws, many times as quick.
-
-    Every piece is a strip of two triangles. A trace changes in every frame.
-    """
-    points = np.array(corners)
-    along = np.diff(points, axis=0)
-    length = np.maximum(np.hypot(*along.T), 1e-9)[:, None]
-    aside = along[:, ::-1] * (-1, 1) / length * thickness / 2
-    start, end = points[:-1], points[1:]
-    a, b, c, d = start + aside, start - aside, end + aside, end - aside
-    strips = np.stack([a, b, c, c, b, d], axis=1)
-    count = strips.size // 2
-    program = pyglet.shapes.get_default_shader()
-    return program.vertex_list(
-        count, pyglet.gl.GL_TRIANGLES, batch, pyglet.graphics.ShaderGroup(program, parent=group),
-        position=("f", strips.ravel().tolist()), colors=("Bn", colour * count),
-        translation=("f", (0, 0) * count), rotation=("f", (0,) * count),
-    )  # fmt: skip
+def make_line(corners, thickness, colour, **options):
+    return pyglet.shapes.MultiLine(*corners, thickness=thickness, color=colour, **options)
 
 
 def make_circle(x, y, radius, colour, **options):
@@ -211,7 +193,7 @@ class Player:
 
     def __init__(self, session, folder=".", width=WIDTH, height=HEIGHT):
         self.session, self.folder = session, Path(folder)
-        self.paused = self.show_help = False
+        self.paused = self.show_help = self.done = False
         self.speed, self.due, self.hold, self.note, self.note_age = 1.0, 0.0, 0.0, "", 0.0
         self.window = open_window(width, height, f"{session.env_id} {session.title}".strip())
         self.canvas = PygletCanvas()
@@ -236,7 +218,8 @@ class Player:
 
     def run(self):
         """Play until the window is closed or Ctrl-C is pressed."""
-        before = signal.signal(signal.SIGINT, lambda signum, frame: self.close())
+        # Ctrl-C may come in the middle of a drawing: the next tick closes.
+        before = signal.signal(signal.SIGINT, lambda signum, frame: setattr(self, "done", True))
         pyglet.clock.schedule_interval(self.tick, 1 / DRAWS_PER_SECOND)
         try:
             pyglet.app.run(interval=None)  # `tick` draws
@@ -247,7 +230,8 @@ class Player:
 
     def tick(self, seconds):
         """Let the time go on by that many seconds, and draw."""
-        if self.window.context is None:
+        if self.done:
+            self.close()
             return
         self.advance(min(seconds, 0.25))  # after a standstill, don't rush to catch up
         self.window.draw(seconds)
@@ -291,6 +275,7 @@ class Player:
 
     def close(self):
         """Close the window; `run` returns. Closing twice does no harm."""
+        self.done = True
         if self.window.context is not None:
             self.window.close()
         pyglet.app.exit()
@@ -343,6 +328,8 @@ def open_window(width, height, caption):
     # One pixel of the window is one pixel of the screen, also where those are tiny; the
     # window is made larger instead, and the scene with it. So text stays sharp.
     pyglet.options.dpi_scaling = "scaled"
+    pyglet.options.audio = ("silent",)  # a machine without a sound card need not hear of it
+    pyglet.options.debug_gl = False  # asking OpenGL for errors after every call is slow
     # No display, no OpenGL 3.3, a missing system library: pyglet raises something else for
     # each, on every system, from its import on. For us all of them mean one thing.
     try:
