@@ -192,11 +192,15 @@ def make_palette(image):
         for ground in grounds
         for part in (1, 2, 3)
     }
-    blends = list(dict.fromkeys([*inks, *sorted(blends)]))
-    found = image.quantize(TRANSPARENT - len(blends)).getpalette()
+    flat = image.quantize(TRANSPARENT).getpalette()
+    found = [tuple(flat[k : k + 3]) for k in range(0, len(flat), 3)]
+    # Pillow finds the nearest colour on a coarse grid: near neighbours would be confused.
+    colours = np.empty((0, 3), int)
+    for colour in [*inks, *sorted(blends), *found]:
+        if len(colours) < TRANSPARENT and (np.abs(colours - colour).max(axis=1) > 9).all():
+            colours = np.vstack([colours, colour])
     palette = Image.new("P", (1, 1))
-    flat = [channel for colour in blends for channel in colour] + found
-    palette.putpalette(flat[: 3 * TRANSPARENT])
+    palette.putpalette(colours.ravel().tolist())
     return palette
 
 

@@ -27,8 +27,8 @@ TRACE_POINTS = 80  # of a trace; more than the eye needs would cost time in ever
 # Okabe & Ito's palette, as in lab/plots.py, on quiet greys.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 PAGE, CARD, INK, SOFT, FAINT = "#EEF1F4", "#FFFFFF", "#22303C", "#6B7884", "#DDE3E8"
-PALE_BLUE, CART, WEDGE = "#BBD7E8", "#3D4B59", "#F1F4F7"
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE, PAGE, CARD, INK, SOFT, FAINT, PALE_BLUE, CART, WEDGE)
+PALE_BLUE, CART = "#BBD7E8", "#3D4B59"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, PAGE, CARD, INK, SOFT, FAINT, PALE_BLUE, CART)
 
 # matplotlib, which draws the curves, brings a font that has π, → and −.
 FONTS = Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data/fonts/ttf"
@@ -119,7 +119,7 @@ def cartpole(canvas, session, left, top, width, height):
         (pivot[0] + math.sin(lean) * reach, pivot[1] - math.cos(lean) * reach)
         for lean in (-limit, limit)
     ]
-    canvas.polygon([pivot, *edges], WEDGE)
+    canvas.polygon([pivot, *edges], PAGE)
 
     # The push from the keyboard; below, on the cart, the motor's, which the policy chose.
     if session.push_direction:

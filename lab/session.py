@@ -40,9 +40,9 @@ class Session:
 
     What is shown belongs together: `obs` is the current state sₜ, `value_now`
     is V(sₜ), `probabilities` (K,) is π(·|sₜ) (None for a Gaussian policy, which
-    has `means` and `stds` (A,) instead), and `action` is the one chosen in sₜ,
-    which the next `step` carries out (`action_bounds` (A,), (A,) hold a Gaussian's). `ended` is "", "terminated" or
-    "truncated". `angles` and `values` hold the episode's last seconds.
+    has `means` and `stds` (A,) instead, and `action_bounds`), and `action` is
+    the one chosen in sₜ, which the next `step` carries out. `ended` is "",
+    "terminated" or "truncated". `angles` and `values` hold the last seconds.
     """
 
     def __init__(self, policy, value, env_id, seed, greedy=True, title=""):
