@@ -277,7 +277,7 @@ def scale_of(points, symmetric):
 def number(value):
     """A number in few characters, with a true minus."""
     text = f"{value:.0f}" if float(value).is_integer() or abs(value) >= 100 else f"{value:.1f}"
-    return text.replace("-", "−")
+    return "0.0" if text == "-0.0" else text.replace("-", "−")
 
 
 # ---------------------------------------------------------------------- help

@@ -197,7 +197,7 @@ class Player:
         self.speed, self.due, self.hold, self.note, self.note_age = 1.0, 0.0, 0.0, "", 0.0
         self.window = open_window(width, height, f"{session.env_id} {session.title}".strip())
         self.canvas = PygletCanvas()
-        self.window.push_handlers(self.on_draw, self.on_key_press, self.on_close)
+        self.window.push_handlers(self.on_draw, self.on_key_press, self.on_text, self.on_close)
         key = pyglet.window.key
         self.keys = {
             key.SPACE: self.toggle_pause,
@@ -206,15 +206,13 @@ class Player:
             key.RIGHT: lambda: session.push(1),
             key.G: session.toggle_greedy,
             key.R: self.new_episode,
-            key.PLUS: self.faster,
-            key.EQUAL: self.faster,  # where + needs the shift key
-            key.NUM_ADD: self.faster,
-            key.MINUS: self.slower,
-            key.NUM_SUBTRACT: self.slower,
             key.S: self.screenshot,
             key.H: self.toggle_help,
             key.ESCAPE: self.close,
         }
+        # Characters, not keys: where + is a shifted key, pyglet's X11 part may think that it is
+        # held down still and keep the next one back.
+        self.characters = {"+": self.faster, "=": self.faster, "-": self.slower}
 
     def run(self):
         """Play until the window is closed or Ctrl-C is pressed."""
@@ -268,6 +266,9 @@ class Player:
     def on_key_press(self, symbol, modifiers):
         self.keys.get(symbol, lambda: None)()
         return True  # pyglet's own Esc would leave some things open
+
+    def on_text(self, text):
+        self.characters.get(text, lambda: None)()
 
     def on_close(self):
         self.close()
