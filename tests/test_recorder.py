@@ -6,18 +6,14 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image, ImageColor
+from pictures import ANGLES, SIDE, STAGE, balancing_policy, bar_lengths, falling_policy, lean, mask
+from PIL import Image
 
 from lab import scene
 from lab.recorder import HOLD_SECONDS, PillowCanvas, record
 from lab.session import Session
 from nn import MLP
 from policies import CategoricalPolicy, GaussianPolicy
-from tests.test_session import balancing_policy, falling_policy
-
-STAGE = (slice(scene.HEADER, scene.HEIGHT - scene.TRACE - 2 * scene.GAP), slice(0, 536))
-ANGLES = (slice(scene.HEIGHT - scene.GAP - scene.TRACE, scene.HEIGHT), slice(0, 275))
-SIDE = (slice(scene.HEADER, scene.HEIGHT), slice(scene.WIDTH - scene.SIDE, scene.WIDTH))
 
 
 @pytest.fixture
@@ -25,31 +21,10 @@ def value(rng):
     return MLP((4, 8, 1), rng)
 
 
-def mask(image, colour):
-    """Which pixels of a picture (height, width, 3) have that colour, nearly: bool."""
-    return (np.abs(np.asarray(image, int) - ImageColor.getrgb(colour)) < 12).all(axis=-1)
-
-
 def painted(session, **options):
     canvas = PillowCanvas(1)
     scene.paint(canvas, session, **options)
     return np.asarray(canvas.image)
-
-
-def lean(stage):
-    """The pole's angle from upright in degrees, positive to the right, from its pixels."""
-    rows, columns = np.nonzero(mask(stage, scene.ORANGE))
-    return np.degrees(np.arctan(-np.polyfit(rows, columns, 1)[0]))
-
-
-def bar_lengths(image):
-    """The filled share of every row of bars, from the top, by the colours of their pixels."""
-    side = image[SIDE]
-    track = (mask(side, scene.FAINT) | mask(side, scene.BLUE) | mask(side, scene.PALE_BLUE)).sum(1)
-    filled = (mask(side, scene.BLUE) | mask(side, scene.PALE_BLUE)).sum(1)
-    rows = np.flatnonzero((track > 190) & (np.arange(len(track)) > 150))
-    starts = [k for k, row in enumerate(rows) if k == 0 or rows[k - 1] != row - 1]
-    return [filled[rows[k] + 2] / track[rows[k] + 2] for k in starts]
 
 
 @pytest.mark.parametrize("degrees", [-11, -4, 0, 6, 12])

@@ -4,25 +4,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
+from pictures import balancing_policy, falling_policy
 
 from lab.session import PUSH, TRACE_SECONDS, Session, action_names
 from nn import MLP
 from policies import CategoricalPolicy, GaussianPolicy
-
-
-def balancing_policy(rng):
-    """A linear policy that keeps CartPole's pole up for 500 steps."""
-    policy = CategoricalPolicy(4, 2, (), rng)
-    policy.network.weights[0][:] = np.outer([0.1, 0.5, 4.0, 1.0], [-1, 1])
-    return policy
-
-
-def falling_policy(rng):
-    """Always to the left."""
-    policy = CategoricalPolicy(4, 2, (), rng)
-    policy.network.weights[0][:] = 0
-    policy.network.biases[0][:] = 5, -5
-    return policy
 
 
 @pytest.fixture

@@ -14,13 +14,12 @@ import time
 
 import numpy as np
 import pytest
+from pictures import ANGLES, SIDE, STAGE, balancing_policy, bar_lengths, lean, mask
 from PIL import Image, ImageGrab
 
 import ppo
 from lab import scene
 from lab.records import RunFolder
-from tests.test_recorder import ANGLES, SIDE, STAGE, bar_lengths, lean, mask
-from tests.test_session import balancing_policy
 from training import Trainer
 
 LINUX = sys.platform.startswith("linux")
@@ -76,7 +75,7 @@ from lab.session import Session
 from lab.viewer import Player, grab
 from nn import MLP
 from policies import CategoricalPolicy
-from tests.test_session import balancing_policy, falling_policy
+from pictures import balancing_policy, falling_policy
 folder = sys.argv[1]
 rng = np.random.default_rng(0)
 """
@@ -113,7 +112,7 @@ def compare(name, player, scale):
     scene.paint(canvas, player.session, badges, player.show_help)
     canvas.image.save(f"{folder}/{name}-recording.png")
 player = Player(session, folder, 1200, 675)
-for _ in range(40):  # the same canvas for many frames: nothing of old ones may stay
+for _ in range(15):  # the same canvas for many frames: nothing of old ones may stay
     player.advance(0.02)
     player.on_draw()
 compare("later", player, 1.5)
@@ -128,7 +127,7 @@ player.session = falling
 while not falling.ended:
     falling.step()
 compare("ended", player, 1.5)
-for name, size in (("wide", (1000, 450)), ("tall", (800, 700)), ("dense", (2400, 1350))):
+for name, size in (("wide", (1000, 450)), ("tall", (800, 700)), ("dense", (1600, 900))):
     compare(name, Player(session, folder, *size), min(size[0] / 800, size[1] / 450))
 """)
     names = sorted(path.name for path in folder.glob("*-window.png"))
