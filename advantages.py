@@ -53,7 +53,8 @@ def gae(rewards, values, next_values, terminated, ended, gamma, gae_lambda):
 
     Returns advantages (T, ...) in the dtype of rewards. The last row is the
     rollout's end: the trace stops there and next_values stands for the rest.
-    λ = 0 is the one-step error δ; λ = 1 is returns_to_go − values (Monte Carlo).
+    λ = 0 is the one-step error δ; λ = 1 is returns_to_go − values (Monte Carlo);
+    in between it is a mean of n-step estimates (Eq. 17).
     Raises ValueError when the shapes differ.
     Source: Schulman et al. (2016), Eq. 16, https://arxiv.org/abs/1506.02438.
     """

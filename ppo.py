@@ -23,7 +23,6 @@ import numpy as np
 
 from config import (
     AT_LEAST_ONE,
-    NOT_NEGATIVE,
     POSITIVE,
     CommonConfig,
     OneOf,
@@ -41,13 +40,21 @@ class Config(CommonConfig):
     epochs: int = setting(6, "passes over each rollout", AT_LEAST_ONE)
     minibatch_size: int = setting(256, "rows of one gradient step, at most", AT_LEAST_ONE)
     objective: str = setting("clip", "what holds the policy back", OneOf(("clip", "penalty")))
-    clip_range: float = setting(0.2, "how far the ratio may leave 1, ε of Eq. 38", POSITIVE)
-    anneal_clip_range: bool = setting(True, "lower the clip range linearly to 0")
+    clip_range: float = setting(
+        0.2, "how far the ratio may leave 1, ε of Eq. 38", POSITIVE, ("objective", "clip")
+    )
+    anneal_clip_range: bool = setting(
+        True, "lower the clip range linearly to 0", needs=("objective", "clip")
+    )
     value_clip_range: float | None = setting(
         None, "clip the value loss too, ε_v of Eq. 35", POSITIVE
     )
-    kl_coefficient: float = setting(1.0, "first weight β of the KL penalty (Eq. 42)", NOT_NEGATIVE)
-    kl_target: float = setting(0.01, "KL that an adapting β aims at (Eq. 44)", POSITIVE)
+    kl_coefficient: float = setting(
+        1.0, "first weight β of the KL penalty (Eq. 42)", POSITIVE, ("objective", "penalty")
+    )
+    kl_target: float = setting(
+        0.01, "KL that an adapting β aims at (Eq. 44)", POSITIVE, ("objective", "penalty")
+    )
     max_kl: float | None = setting(
         None, "end the epochs early once approx_kl exceeds this", POSITIVE
     )
@@ -77,7 +84,7 @@ def clipped_surrogate(log_probs, old_log_probs, advantages, clip_range):
     # Eq. 39: cᵢ = 1 wherever the plain branch is the smaller one *or they tie*, as they do
     # all through the band. With `<` every gradient at ρ = 1 would be zero, forever.
     alive = plain <= clipped
-    # Eq. 37, 39: ∂ρ/∂log π = ρ, so ∂L/∂log πᵢ = −cᵢ ρᵢ Âᵢ / N
+    # Eq. 37, 39, 40: ∂ρ/∂log π = ρ, so ∂L/∂log πᵢ = −cᵢ ρᵢ Âᵢ / N
     return loss, alive * -plain / len(plain)
 
 
@@ -107,8 +114,9 @@ def clipped_value_loss(values, old_values, targets, clip_range):
 
     Of the plain and the clipped squared error, the larger one counts.
     """
-    # Eq. 35: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε)
-    clipped = old_values + np.clip(values - old_values, -clip_range, clip_range)
+    # Eq. 35: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε), written so that vᶜ *is* v inside the band.
+    # Subtracting and adding vᵒˡᵈ rounds, and a vᶜ off by one bit can cost a row its slope.
+    clipped = np.clip(values, old_values - clip_range, old_values + clip_range)
     squares, clipped_squares = (values - targets) ** 2, (clipped - targets) ** 2
     # Eq. 35: L = (1/2N) Σ max((vᵢ − yᵢ)², (vᵢᶜ − yᵢ)²)
     loss = 0.5 * np.mean(np.maximum(squares, clipped_squares))
@@ -161,8 +169,7 @@ def update(learner, batch, config, progress, rng):
     clip_range = config.clip_range * (1 - progress if config.anneal_clip_range else 1)
     penalty = config.objective == "penalty"
     beta = learner.memory.get("kl_coefficient", config.kl_coefficient) if penalty else 0.0
-    if penalty:
-        old_distribution = policy.distribution(batch.obs)
+    old_distribution = policy.distribution(batch.obs) if penalty else None
 
     steps = []
     for _ in range(config.epochs):
@@ -186,7 +193,7 @@ def update(learner, batch, config, progress, rng):
                 gradient = policy.backward(dlog_probs, dentropies, cache)
             # step 3
             norm = descend(policy.parameters, gradient, learner.policy_adam, config.max_grad_norm)
-            # step 4
+            # step 4, with a loss and an Adam of its own: no weight is shared, so Eq. 45 splits
             values, cache = value.forward(part.obs)
             if config.value_clip_range is None:
                 fit, dvalues = value_loss(values[:, 0], part.targets)
@@ -207,9 +214,11 @@ def update(learner, batch, config, progress, rng):
 
     log_probs, entropies, cache = policy.evaluate(batch.obs, batch.actions)
     _, k3 = kl_estimates(log_probs - batch.log_probs)
-    clip_fraction, dead_fraction = clip_statistics(
-        log_probs, batch.log_probs, batch.advantages, clip_range
-    )
+    clip_fraction = dead_fraction = 0.0
+    if not penalty:
+        clip_fraction, dead_fraction = clip_statistics(
+            log_probs, batch.log_probs, batch.advantages, clip_range
+        )
     loss, fit, norm, value_norm = np.mean(steps, axis=0)
     statistics = {
         "policy_loss": loss,
@@ -221,4 +230,8 @@ def update(learner, batch, config, progress, rng):
         "policy_grad_norm": norm,
         "value_grad_norm": value_norm,
     }
+    if penalty:
+        kl = float(policy.kl(old_distribution, cache).mean())
+        statistics.update(kl=kl, kl_coefficient=beta)
+        learner.memory["kl_coefficient"] = adapt_kl_coefficient(beta, kl, config.kl_target)
     return statistics

@@ -7,10 +7,14 @@
 Heavy libraries are imported where they are needed, so that `-h` answers at once.
 """
 
-import argparse
-import contextlib
 import os
 import signal
+
+if __name__ == "__main__":  # until there is something to save, Ctrl-C simply ends it
+    signal.signal(signal.SIGINT, lambda signum, frame: os._exit(130))
+
+import argparse
+import contextlib
 import sys
 import textwrap
 import time
@@ -25,6 +29,7 @@ os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
 import ppo
 import vpg
 from config import CommonConfig
+from presets import preset
 
 ALGORITHMS = {"vpg": vpg, "ppo": ppo}
 FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit statuses
@@ -54,6 +59,28 @@ def whole_number(low):
         return number
 
     return parse
+
+
+def algorithm_names(text):
+    """An argparse type: one algorithm's name, or several with commas between."""
+    names = text.split(",")
+    for name in names:
+        if name not in ALGORITHMS:
+            known = ", ".join(ALGORITHMS)
+            raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose from {known})")
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"names an algorithm twice: {text}")
+    return text
+
+
+def seed_list(text):
+    """An argparse type: "0-4,7" -> [0, 1, 2, 3, 4, 7]."""
+    from lab.study import parse_seeds
+
+    try:
+        return parse_seeds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def setting_type(field):
@@ -117,17 +144,27 @@ def build_parser():
         allow_abbrev=False,
     )
     group = parser.add_argument_group("train")
-    group.add_argument("--algo", choices=ALGORITHMS, help="the algorithm")
+    group.add_argument(
+        "--algo",
+        type=algorithm_names,
+        metavar="{vpg,ppo}",
+        help="the algorithm; with --seeds also both: vpg,ppo",
+    )
     group.add_argument(
         "--env",
         default="CartPole-v1",
         metavar="ID",
-        help="a Gymnasium environment with a flat Box observation [CartPole-v1]",
+        help="an environment that shows a flat Box of numbers [CartPole-v1]",
+    )
+    group.add_argument(
+        "--env-api",
+        choices=("gymnasium", "gym"),
+        default="gymnasium",
+        help="whose environment; gym is OpenAI's original, 0.26 [gymnasium]",
     )
     group.add_argument(
         "--seed",
         type=whole_number(0),
-        default=0,
         metavar="N",
         help="seed of everything random; same seed, same bits [0]",
     )
@@ -146,9 +183,8 @@ def build_parser():
     group.add_argument(
         "--evaluations",
         type=whole_number(1),
-        default=10,
         metavar="N",
-        help="greedy evaluations spread over the training [10]",
+        help="greedy evaluations spread over the training [10; with --seeds 100, until solved]",
     )
     group.add_argument(
         "--eval-episodes",
@@ -175,6 +211,40 @@ def build_parser():
         help="with --play: write one episode to FILE.gif or FILE.mp4 instead",
     )
     group.add_argument("--render", action="store_true", help="after training, open the window")
+
+    group = parser.add_argument_group("see the gradients")
+    group.add_argument(
+        "--check",
+        type=whole_number(1),
+        nargs="?",
+        const=0,
+        metavar="N",
+        help="hold every numbered equation against the code; or one of them",
+    )
+    group.add_argument(
+        "--trace",
+        choices=ALGORITHMS,
+        nargs="?",
+        const="ppo",
+        help="one minibatch by hand, forward and back [ppo]",
+    )
+
+    group = parser.add_argument_group("many seeds")
+    group.add_argument(
+        "--seeds",
+        type=seed_list,
+        metavar="A-B",
+        help="train each of these seeds, such as 0-19 or 0-4,7,9, and judge them together",
+    )
+    group.add_argument(
+        "--jobs",
+        type=whole_number(1),
+        metavar="N",
+        help="processes that train at a time [all cores]",
+    )
+    group.add_argument(
+        "--dask", metavar="ADDRESS", help="train on the Dask cluster with this scheduler"
+    )
 
     common = [field.name for field in fields(CommonConfig)]
     group = parser.add_argument_group("settings of both algorithms [default]")
@@ -206,18 +276,31 @@ def given_settings(args):
     return given
 
 
-def make_config(parser, args):
-    """The algorithm's Config from the options given. Exits with status 2 if they don't fit it."""
-    Config, given = ALGORITHMS[args.algo].Config, given_settings(args)
-    for name in given:
-        if name not in Config.__dataclass_fields__:
+def make_config(parser, args, algo=None):
+    """An algorithm's Config: its defaults, the environment's preset, the options given.
+
+    algo  one of those that --algo names; an option of another one of them is not for it
+
+    Exits with status 2 if the options don't fit it.
+    """
+    named = [ALGORITHMS[name].Config.__dataclass_fields__ for name in args.algo.split(",")]
+    Config, given = ALGORITHMS[algo or args.algo].Config, given_settings(args)
+    for name in list(given):
+        if not any(name in settings for settings in named):
             other = "ppo" if args.algo == "vpg" else "vpg"
             parser.error(f"{flag(name)} is a setting of {other}; {args.algo} has no such option")
+        if name not in Config.__dataclass_fields__:
+            del given[name]
     try:
-        return Config(**given)
+        config = Config(**{**(preset(algo or args.algo, args.env) or {}), **given})
     except ValueError as error:
         name, rest = str(error).split(" ", 1)
         parser.error(f"{flag(name)} {rest}")
+    for name in given:
+        other, value = Config.__dataclass_fields__[name].metadata["needs"] or (name, given[name])
+        if getattr(config, other) != value:
+            parser.error(f"{flag(name)} does nothing without {flag(other)} {value}")
+    return config
 
 
 # ---------------------------------------------------------------- training
@@ -322,16 +405,15 @@ def learn(trainer, folder, args):
 
 def summarize(trainer, folder, args):
     """Judge the final policy on fresh episodes, write summary.json and print it."""
-    import gymnasium as gym
-
     from lab.records import write_json
+    from rollout import reward_threshold
     from training import evaluate
 
     greedy, sampled = (
         evaluate(trainer.policy, trainer.env_id, args.eval_episodes, trainer.seed, kind)
         for kind in (True, False)
     )
-    threshold = gym.spec(trainer.env_id).reward_threshold
+    threshold = reward_threshold(trainer.env_id)
     progress = folder.read("progress.csv")
     solved = None
     if threshold is not None:
@@ -381,10 +463,7 @@ def draw(trainer, folder):
 
     learning_curve(folder)
     try:
-        record(
-            trainer.policy, trainer.value, trainer.env_id, folder / "episode.gif", trainer.seed,
-            title=describe_policy(trainer),
-        )  # fmt: skip
+        record(make_session(trainer, trainer.seed), folder / "episode.gif")
     except ImportError as error:
         print(f"no GIF: {error}")
 
@@ -401,11 +480,24 @@ def train(parser, args):
         parser.error(str(error))
     try:
         folder = RunFolder.create(args.runs_dir, trainer)
+        folder.lock()
     except OSError as error:
         parser.error(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
 
     print(f"{args.algo} on {args.env}, seed {args.seed}: {folder.path}")
+    print_preset(args, args.algo)
     return carry_out(trainer, folder, args)
+
+
+def print_preset(args, algo):
+    """Say in one line where the settings come from, unless the defaults are made for this."""
+    tuned = preset(algo, args.env)
+    if tuned is None:
+        print(f"{algo} has not been tuned for {args.env}: the defaults are CartPole-v1's")
+    elif tuned:
+        given = sorted(set(tuned) & set(given_settings(args)))
+        instead = f", without {', '.join(map(flag, given))}" if given else ""
+        print(textwrap.fill(f"settings tuned for {args.env} (presets.py){instead}", 79))
 
 
 def resume(parser, args):
@@ -418,8 +510,11 @@ def resume(parser, args):
     try:
         folder = RunFolder(args.resume)
         trainer = folder.load_trainer(**given)
+        folder.lock()
     except ValueError as error:
         parser.error(str(error))
+    except OSError as error:
+        parser.error(f"{folder.path} cannot be written: {error.strerror}")
     if trainer.env_steps >= trainer.config.total_steps:
         parser.error(
             f"{folder.path} has done its {trainer.config.total_steps:,} steps; "
@@ -445,39 +540,99 @@ def carry_out(trainer, folder, args):
             draw(trainer, folder)
     except FloatingPointError as error:
         return fail(f"{error}. The last good checkpoint is in {folder.path}")
+    except BrokenPipeError:
+        raise  # that is no file of ours
     except OSError as error:
         return fail(
             f"{folder.path} cannot be written: {error.strerror}. What was saved before is kept"
         )
     print(f"saved in {folder.path}:")
-    names = ", ".join(sorted(path.name for path in folder.path.iterdir()))
+    names = ", ".join(sorted(path.name for path in folder.path.glob("[!.]*")))
     print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
-    return watch(trainer, folder, trainer.seed, "episode.gif") if args.render else 0
+    if args.render:
+        return watch(make_session(trainer, trainer.seed), folder, "episode.gif")
+    return 0
+
+
+def check(parser, args):
+    """--check: the equations against the code. Returns the exit status."""
+    from lab import checks
+
+    try:
+        passed = checks.report(args.check or None)
+    except ValueError as error:
+        parser.error(str(error))
+    return 0 if passed else FAILED
+
+
+def study(parser, args):
+    """--seeds: many seeds, judged together. Returns the exit status."""
+    from dataclasses import asdict
+
+    from lab.study import StudyFolder, Variant, conduct
+    from lab.workers import Cluster, Cores, available_cores
+
+    if args.algo is None:
+        parser.error("choose --algo vpg, --algo ppo or --algo vpg,ppo")
+    for name in ("seed", "resume", "max_episodes"):
+        if getattr(args, name) is not None:
+            parser.error(f"{flag(name)} is for a single run; it doesn't go with --seeds")
+    if args.dask is not None and args.jobs is not None:
+        parser.error("--jobs counts processes of this machine; with --dask the cluster decides")
+    variants = [
+        Variant(algo, algo, asdict(make_config(parser, args, algo)))
+        for algo in args.algo.split(",")
+    ]
+    try:
+        folder = StudyFolder.find(
+            args.runs_dir,
+            args.env,
+            variants,
+            args.seeds,
+            args.eval_episodes,
+            args.evaluations or 100,
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    for algo in args.algo.split(","):
+        print_preset(args, algo)
+    if args.dask is None:
+        jobs = len(variants) * len(args.seeds)
+        workers = Cores(min(args.jobs or available_cores(), jobs))
+    else:
+        try:
+            workers = Cluster(args.dask)
+        except (ConnectionError, ImportError) as error:
+            parser.error(f"--dask {args.dask}: {error}")
+    try:
+        return conduct(folder, workers, picture=not args.no_media)
+    except OSError as error:
+        return fail(f"{folder.path} cannot be written: {error.strerror}")
 
 
 # ---------------------------------------------------------------- watching
 
 
-def describe_policy(trainer):
-    """Where a policy comes from, in a few words."""
-    name = trainer.algorithm.__name__.upper()
-    return f"{name}, seed {trainer.seed}, {trainer.env_steps:,} steps"
-
-
-def watch(trainer, folder, seed, gif_name):
-    """Show the policy in a window; where there can be none, write a GIF into the run folder."""
-    from lab.recorder import record
+def make_session(trainer, seed):
+    """The trainer's policy at work in an environment, ready to be shown or recorded."""
     from lab.session import Session
+
+    algorithm = trainer.algorithm.__name__.upper()
+    title = f"{algorithm}, seed {trainer.seed}, {trainer.env_steps:,} steps"
+    about = trainer.policy, trainer.value, trainer.env_id
+    return Session(*about, seed, title=title, reward_scale=trainer.config.reward_scale)
+
+
+def watch(session, folder, gif_name):
+    """Show a session in a window; where there can be none, write a GIF into the run folder."""
+    from lab.recorder import record
     from lab.viewer import NoWindow, play
 
-    title = describe_policy(trainer)
-    about = trainer.policy, trainer.value, trainer.env_id
     try:
-        with contextlib.closing(Session(*about, seed, title=title)) as session:
-            play(session, folder.path)
+        play(session, folder.path)
     except NoWindow as reason:
         try:
-            record(*about, folder / gif_name, seed, title=title)
+            record(session, folder / gif_name)
         except (ImportError, OSError) as error:
             return fail(f"{reason}, and no GIF: {error}")
         print(f"{reason}; recorded instead: {folder / gif_name}")
@@ -491,13 +646,15 @@ def play_run(parser, args):
     from lab.recorder import record
     from lab.records import BEST, CHECKPOINT, RunFolder
 
+    if args.algo or args.resume or args.render:
+        parser.error("--play shows a run that exists; leave out --algo, --resume and --render")
     folder = RunFolder(args.play)
     try:
         trainer = folder.load_trainer(BEST if (folder / BEST).exists() else CHECKPOINT)
+        session = make_session(trainer, args.seed or 0)
         if args.record is None:
-            return watch(trainer, folder, args.seed, "watch.gif")
-        about = trainer.policy, trainer.value, trainer.env_id
-        record(*about, args.record, args.seed, title=describe_policy(trainer))
+            return watch(session, folder, "watch.gif")
+        record(session, args.record)
     except ValueError as error:
         parser.error(str(error))
     except ImportError as error:
@@ -515,24 +672,39 @@ def fail(message):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = build_parser()
     args = parser.parse_args(argv)
     try:
+        if args.check is not None:
+            return check(parser, args)
+        if args.trace is not None:
+            from lab.trace import trace
+
+            trace(args.trace)
+            return 0
         if args.play is not None:
-            if args.algo or args.resume or args.render:
-                parser.error(
-                    "--play shows a run that exists; leave out --algo, --resume and --render"
-                )
             return play_run(parser, args)
         if args.record is not None:
             parser.error("--record needs --play RUN; training itself records episode.gif")
+        if args.env_api == "gym":
+            args.env = "gym/" + args.env.removeprefix("gym/")
+        if args.seeds is not None:
+            return study(parser, args)
+        if args.jobs is not None or args.dask is not None or "," in (args.algo or ""):
+            parser.error("several algorithms, --jobs and --dask need --seeds, such as --seeds 0-19")
+        args.seed = args.seed or 0
+        args.evaluations = args.evaluations or 10
         if args.resume is not None:
             return resume(parser, args)
         if args.algo is None:
             parser.error("choose --algo vpg or --algo ppo, or --play RUN")
         return train(parser, args)
+    except BrokenPipeError:  # whoever read our output (head, less) has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return INTERRUPTED
 
 

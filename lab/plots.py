@@ -5,11 +5,11 @@ matplotlib draws straight into a file; no window and no display is involved.
 
 import io
 
-import gymnasium as gym
 import numpy as np
 from matplotlib.figure import Figure
 
 from lab.records import read_json, write_whole
+from rollout import reward_threshold
 
 # Okabe & Ito's palette: distinguishable with every kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#777777"
@@ -34,7 +34,7 @@ def learning_curve(folder, name="learning_curve.png"):
         steps[judged], progress["greedy_return"][judged], "o", color=ORANGE, ms=5,
         label="greedy evaluation",
     )  # fmt: skip
-    threshold = gym.spec(about["env_id"]).reward_threshold
+    threshold = reward_threshold(about["env_id"])
     if threshold is not None:
         top.axhline(threshold, color=GREEN, ls="--", lw=1, label=f"solved: {threshold:g}")
     top.set_ylabel("return")

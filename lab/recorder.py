@@ -16,9 +16,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from lab import scene
 from lab.records import write_whole
-from lab.session import Session
 
-KINDS = (".gif", ".mp4")
 GIF_SCALE, MP4_SCALE = 0.9, 1.6  # pixels per layout unit: 720 × 405 and 1280 × 720
 GIF_FPS = 25  # at most; viewers play no more than 50, and half of that halves the file
 HOLD_SECONDS = 1.5  # the last frame stays, so that one can read how the episode ended
@@ -119,28 +117,20 @@ def load_font(size, bold):
 # ------------------------------------------------------------------- recording
 
 
-def record(policy, value, env_id, path, seed, greedy=True, title="", max_steps=1_000):
-    """Write one episode to `path`, a .gif or .mp4, at its true speed.
+def record(session, path, max_steps=1_000):
+    """Play a Session's episode to its end and write it to `path`, a .gif or .mp4, at true speed.
 
-    policy, value  as a training.Trainer has them
-    seed           int; the same seed gives the same episode
-    max_steps      where an episode without end is cut off
+    max_steps  where an episode without end is cut off
 
     Raises ValueError for another ending of `path`, ImportError (gymnasium's
     DependencyNotInstalled among them) in one line when a package is missing,
     OSError when the file cannot be written.
     """
+    kinds = {".gif": gif, ".mp4": mp4}
     kind = Path(path).suffix.lower()
-    if kind not in KINDS:
-        raise ValueError(f"{path} must end in {' or '.join(KINDS)}")
-    session = Session(policy, value, env_id, seed, greedy, title)
-    try:
-        if kind == ".gif":
-            write_whole(path, gif(session, max_steps))
-        else:
-            write_whole(path, mp4(session, max_steps))
-    finally:
-        session.close()
+    if kind not in kinds:
+        raise ValueError(f"{path} must end in {' or '.join(kinds)}")
+    write_whole(path, kinds[kind](session, max_steps))
 
 
 def frames(session, canvas, stride, max_steps):

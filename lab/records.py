@@ -28,13 +28,15 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import filelock
 import numpy as np
 
+from gym_api import NAMESPACE
 from training import Trainer
 
 FORMAT = 1  # of config.json and the checkpoints; raise it when older programs could misread them
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
-PACKAGES = ("numpy", "gymnasium")
+PACKAGES, GYM_PACKAGES = ("numpy", "gymnasium"), ("gym", "shimmy")
 ALGORITHMS = ("vpg", "ppo")
 # What np.load and json raise for files that are something else, or cut short.
 UNREADABLE = (
@@ -47,11 +49,15 @@ def write_whole(path, data):
     """Write bytes to `path` so that it holds either what it held before or all of `data`."""
     path = Path(path)
     beside = path.with_name(f".{path.name}.new")
-    with open(beside, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)  # on a full disk, leave no half file in the way
+        raise
 
 
 def write_json(path, data):
@@ -74,6 +80,7 @@ def read_json(path):
 
 def describe(trainer):
     """The content of config.json for this trainer, a dict."""
+    packages = PACKAGES + (GYM_PACKAGES if trainer.env_id.startswith(NAMESPACE) else ())
     return {
         "format": FORMAT,
         "algorithm": trainer.algorithm.__name__,
@@ -82,7 +89,7 @@ def describe(trainer):
         "config": dataclasses.asdict(trainer.config),
         "versions": {
             "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
+            **{name: importlib.metadata.version(name) for name in packages},
         },
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
@@ -157,6 +164,18 @@ class RunFolder:
         except BaseException:
             shutil.rmtree(unfinished.path, ignore_errors=True)
             raise
+
+    def lock(self):
+        """Keep other processes from writing here until this one ends, however it ends.
+
+        Raises ValueError if another process holds the folder, OSError if it
+        cannot be written.
+        """
+        self._lock = filelock.FileLock(self / ".lock", blocking=False)
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise ValueError(f"{self.path} is in use by another process") from None
 
     def __truediv__(self, name):
         return self.path / name

@@ -10,6 +10,8 @@ from collections import deque
 import gymnasium as gym
 import numpy as np
 
+from rollout import fit_actions
+
 TRACE_SECONDS = 5
 PUSH = 1.0  # N·s, the impulse of one push: as much as CartPole's motor gives in five steps
 PUSH_SHOWN = 15  # steps for which a push stays visible
@@ -37,6 +39,7 @@ class Session:
     seed           int; the same seed gives the same episodes
     greedy         take the likeliest action; otherwise actions are sampled
     title          one line about where the policy comes from
+    reward_scale   what rewards were multiplied with in training; V(s) is shown without it
 
     What is shown belongs together: `obs` is the current state sₜ, `value_now`
     is V(sₜ), `probabilities` (K,) is π(·|sₜ) (None for a Gaussian policy, which
@@ -45,9 +48,9 @@ class Session:
     "terminated" or "truncated". `angles` and `values` hold the last seconds.
     """
 
-    def __init__(self, policy, value, env_id, seed, greedy=True, title=""):
+    def __init__(self, policy, value, env_id, seed, greedy=True, title="", reward_scale=1.0):
         self.policy, self.value, self.env_id, self.title = policy, value, env_id, title
-        self.greedy = greedy
+        self.greedy, self.reward_scale = greedy, reward_scale
         # CartPole is drawn from its state; every other environment draws itself, in memory:
         # with the dummy driver, pygame needs no display and doesn't complain about a missing one.
         self.is_cartpole = str(gym.spec(env_id).entry_point).endswith("cartpole:CartPoleEnv")
@@ -60,7 +63,6 @@ class Session:
             space = self.env.action_space
             self.action_bounds = np.clip(space.low, -10, 10), np.clip(space.high, -10, 10)
             self.action_names = tuple(f"action {k}" for k in range(space.shape[0]))
-            self.env = gym.wrappers.ClipAction(self.env)
         else:
             self.action_names = action_names(env_id, int(self.env.action_space.n))
         self.rng = np.random.default_rng(seed)
@@ -86,7 +88,9 @@ class Session:
         if self.ended:
             self.reset()
             return
-        self.obs, reward, terminated, truncated, _ = self.env.step(self.action)
+        self.obs, reward, terminated, truncated, _ = self.env.step(
+            fit_actions(self.action[None], self.env.action_space)[0]
+        )
         self.steps += 1
         self.total_reward += float(reward)
         self.ended = "terminated" if terminated else "truncated" if truncated else ""
@@ -144,7 +148,7 @@ class Session:
     def _choose(self):
         """Evaluate π(·|s) and V(s) in the current state and choose its action."""
         obs = self.obs[None].astype(self.policy.parameters.dtype)
-        self.value_now = float(self.value(obs)[0, 0])
+        self.value_now = float(self.value(obs)[0, 0]) / self.reward_scale
         distribution = self.policy.distribution(obs)[0]
         self.probabilities = self.means = self.stds = None
         if self.continuous:

@@ -21,6 +21,10 @@ def value(rng):
     return MLP((4, 8, 1), rng)
 
 
+def balance(rng, value):
+    return Session(balancing_policy(rng), value, "CartPole-v1", seed=0)
+
+
 def painted(session, **options):
     canvas = PillowCanvas(1)
     scene.paint(canvas, session, **options)
@@ -30,7 +34,7 @@ def painted(session, **options):
 @pytest.mark.parametrize("degrees", [-11, -4, 0, 6, 12])
 @pytest.mark.parametrize("x", [-2, 0, 1.5])
 def test_the_pole_leans_and_the_cart_stands_as_the_state_says(rng, value, degrees, x):
-    session = Session(balancing_policy(rng), value, "CartPole-v1", seed=0)
+    session = balance(rng, value)
     session.env.unwrapped.state = np.array([x, 0, np.radians(degrees), 0])
     stage = painted(session)[STAGE]
     assert lean(stage) == pytest.approx(degrees, abs=0.7)
@@ -90,7 +94,7 @@ def test_endings_modes_pushes_and_help_are_shown(rng, value):
 
 
 def test_the_trace_is_the_pole_angles_course(rng, value):
-    session = Session(balancing_policy(rng), value, "CartPole-v1", seed=0)
+    session = balance(rng, value)
     session.angles.extend(10 * np.sin(np.arange(249) / 249 * 2 * np.pi))  # one period
     image = painted(session)[ANGLES]
     heights = [
@@ -114,7 +118,7 @@ def seconds(path):
 
 def test_a_ten_second_gif_is_small_and_has_the_true_speed(rng, value, tmp_path):
     path = tmp_path / "episode.gif"
-    record(balancing_policy(rng), value, "CartPole-v1", path, seed=0)
+    record(balance(rng, value), path)
     assert path.stat().st_size < 2_000_000
     assert seconds(path) == pytest.approx(500 / 50 + HOLD_SECONDS, abs=0.011)
     with Image.open(path) as gif:
@@ -122,7 +126,7 @@ def test_a_ten_second_gif_is_small_and_has_the_true_speed(rng, value, tmp_path):
         first = gif.convert("RGB")
         gif.seek(gif.n_frames - 1)
         last = gif.convert("RGB")
-    session = Session(balancing_policy(rng), value, "CartPole-v1", seed=0)
+    session = balance(rng, value)
     canvas = PillowCanvas(0.9)
     scene.paint(canvas, session)
     assert np.abs(np.asarray(first, int) - np.asarray(canvas.image)).mean() < 1
@@ -131,14 +135,14 @@ def test_a_ten_second_gif_is_small_and_has_the_true_speed(rng, value, tmp_path):
     scene.paint(canvas, session)  # all the frames' differences add up to the true last frame
     assert np.abs(np.asarray(last, int) - np.asarray(canvas.image)).mean() < 1
     again = tmp_path / "again.gif"
-    record(balancing_policy(rng), value, "CartPole-v1", again, seed=0)
+    record(balance(rng, value), again)
     assert again.read_bytes() == path.read_bytes()
 
 
 def test_a_gif_of_an_environment_with_another_rate(rng, tmp_path):
     path = tmp_path / "acrobot.GIF"
     policy = CategoricalPolicy(6, 3, (8,), rng)
-    record(policy, MLP((6, 8, 1), rng), "Acrobot-v1", path, seed=0, max_steps=40)
+    record(Session(policy, MLP((6, 8, 1), rng), "Acrobot-v1", seed=0), path, max_steps=40)
     assert seconds(path) == pytest.approx(40 / 15 + HOLD_SECONDS, abs=0.011)  # not 40 · 0.06
     with Image.open(path) as gif:
         stage = np.asarray(gif.convert("RGB").resize((scene.WIDTH, scene.HEIGHT)))[STAGE]
@@ -148,7 +152,7 @@ def test_a_gif_of_an_environment_with_another_rate(rng, tmp_path):
 def test_an_mp4_holds_every_step(rng, value, tmp_path):
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     path = tmp_path / "episode.mp4"
-    record(balancing_policy(rng), value, "CartPole-v1", path, seed=0, max_steps=100)
+    record(balance(rng, value), path, max_steps=100)
     frames, duration = ffmpeg.count_frames_and_secs(path)
     assert frames == 101 + 50 * HOLD_SECONDS
     assert duration == pytest.approx(frames / 50, abs=0.03)
@@ -157,20 +161,20 @@ def test_an_mp4_holds_every_step(rng, value, tmp_path):
     first = np.frombuffer(next(reader), np.uint8).reshape(height, width, 3)
     reader.close()
     canvas = PillowCanvas(1.6)
-    scene.paint(canvas, Session(balancing_policy(rng), value, "CartPole-v1", seed=0))
+    scene.paint(canvas, balance(rng, value))
     assert np.abs(first.astype(int) - np.asarray(canvas.image)).mean() < 3
 
 
 def test_an_mp4_without_its_package_is_one_clear_line(rng, value, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(ImportError, match="pip install imageio-ffmpeg"):
-        record(balancing_policy(rng), value, "CartPole-v1", tmp_path / "x.mp4", seed=0)
+        record(balance(rng, value), tmp_path / "x.mp4")
     assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_ending_is_refused(rng, value, tmp_path):
     with pytest.raises(ValueError, match=r"episode\.avi must end in \.gif or \.mp4"):
-        record(balancing_policy(rng), value, "CartPole-v1", tmp_path / "episode.avi", seed=0)
+        record(balance(rng, value), tmp_path / "episode.avi")
 
 
 def test_recording_needs_neither_display_nor_opengl(tmp_path):
@@ -179,12 +183,13 @@ import sys
 import numpy as np
 sys.modules["pyglet"] = None  # importing it fails
 from lab.recorder import record
+from lab.session import Session
 from nn import MLP
 from policies import CategoricalPolicy
 rng = np.random.default_rng(0)
 for env_id, size, actions in (("CartPole-v1", 4, 2), ("Acrobot-v1", 6, 3)):
     policy, value = CategoricalPolicy(size, actions, (8,), rng), MLP((size, 8, 1), rng)
-    record(policy, value, env_id, sys.argv[1] + "/" + env_id + ".gif", 0, max_steps=5)
+    record(Session(policy, value, env_id, 0), sys.argv[1] + "/" + env_id + ".gif", max_steps=5)
 """
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "SDL_VIDEODRIVER")
     env = {key: text for key, text in os.environ.items() if key not in hidden}

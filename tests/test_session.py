@@ -92,6 +92,12 @@ def test_a_good_policy_recovers_from_one_push_but_not_from_three(rng, value):
     np.testing.assert_array_equal(session.env.unwrapped.state, state)
 
 
+def test_values_are_shown_in_the_environments_own_rewards(rng, value):
+    about = balancing_policy(rng), value, "CartPole-v1"
+    plain, scaled = Session(*about, seed=0), Session(*about, seed=0, reward_scale=0.1)
+    assert scaled.value_now == pytest.approx(10 * plain.value_now) != 0
+
+
 def test_greedy_and_sampled(rng, value):
     policy = CategoricalPolicy(4, 2, (), rng)
     policy.network.weights[0][:] = 0

@@ -1,0 +1,429 @@
+"""All checks hold, and each fails when the line that it is about is broken.
+
+A fault is one edit to the shipped source of one function: the function is compiled
+anew from the edited text and put in the original's place. Comments and line breaks
+in the source don't matter.
+"""
+
+import ast
+import importlib
+import inspect
+import io
+import textwrap
+import warnings
+
+import numpy as np
+import pytest
+
+from lab import checks
+from lab.evidence import Evidence, check
+
+
+@pytest.mark.parametrize("number", range(1, 47))
+def test_check_passes(number):
+    stream = io.StringIO()
+    passed = checks.report(number, stream)
+    printed = stream.getvalue()
+    assert passed, printed
+    assert printed.startswith(f"Eq. {number}  ")
+    assert printed.endswith("\nok\n")
+    assert max(map(len, printed.splitlines())) <= 80
+    assert printed.isascii()
+
+
+def test_there_is_a_check_for_each_equation():
+    assert sorted(checks.CHECKS) == list(range(1, 47))
+
+
+@pytest.mark.parametrize("number", range(1, 47))
+def test_the_code_it_names_exists(number):
+    module, *names = checks.CHECKS[number].code.split(".")
+    thing = importlib.import_module("lab.mdp" if module == "mdp" else module)
+    for name in names:
+        thing = getattr(thing, name)
+    assert callable(thing)
+
+
+# Equation, function, a piece of its source as ast.unparse writes it, what it is replaced with.
+FAULTS = [
+    # A. From the process to its gradient
+    (1, "lab.mdp.density", "chance * (1 - last if finished else last)", "chance"),
+    (1, "lab.mdp.density", "mdp.start[states[0]] * np.prod(", "np.sum("),
+    (1, "rollout.Sampler.collect", "valid[t] = ~self.ended", "valid[t] = True"),
+    (1, "rollout.Sampler.collect", "log_probs[t] = ", "log_probs[t - 1] = "),
+    (
+        1,
+        "rollout.Sampler.collect",
+        "terminated[t], truncated[t], _",
+        "truncated[t], terminated[t], _",
+    ),
+    (1, "rollout.Sampler.collect", "obs[t + 1], rewards[t]", "obs[t], rewards[t]"),
+    (1, "policies.CategoricalPolicy.sample", ">= edges", "< edges"),
+    (1, "policies.CategoricalPolicy.sample", "(log_probs, actions)", "(log_probs, 1 - actions)"),
+    (2, "lab.mdp.returns", "np.triu", "np.tril"),
+    (2, "lab.mdp.returns", "steps[:, None], 0)", "steps[:, None] + 1, 0)"),
+    (2, "lab.mdp.values_within", "mdp.gamma * P @ V", "P @ V"),
+    (3, "lab.mdp.trajectory_score", ".sum(axis=0)", ".mean(axis=0)"),
+    (3, "lab.mdp.scores", "features - ", "features + "),
+    (4, "policies.categorical_log_prob_backward", "onehot - probs", "onehot"),
+    (4, "lab.mdp.trajectory_score", "trajectory.actions].sum", "trajectory.actions][1:].sum"),
+    (5, "lab.mdp.whole_return", "G[0]", "G[-1]"),
+    (5, "lab.mdp.moments", "probabilities @ points", "points.mean(axis=0)"),
+    (6, "policies.categorical_log_prob_backward", "onehot - probs", "onehot - probs**2"),
+    (6, "policies.gaussian_log_prob_backward", "scaled * scaled - 1", "scaled * scaled"),
+    (6, "policies.GaussianPolicy.sample", "means + np.exp(", "means + (1 + "),
+    (7, "lab.mdp.reward_to_go", "mdp.gamma ** np.arange(len(G)) * G", "G"),
+    (7, "lab.mdp.moments", "(points - mean) ** 2", "points**2"),
+    (8, "lab.mdp.less_baseline", "baseline[trajectory.states]", "baseline[trajectory.actions]"),
+    (
+        8,
+        "lab.mdp.less_baseline",
+        "(G - baseline[trajectory.states])",
+        "G - baseline[trajectory.states]",
+    ),
+    (9, "lab.mdp.action_values", "mdp.gamma * ", ""),
+    (9, "lab.mdp.advantages", "values(mdp, pi)[:, None]", "values(mdp, pi)[None]"),
+    (10, "lab.mdp.gradient", "visitation(mdp, pi), pi", "np.ones(2), pi"),
+    (10, "lab.mdp._visited_gradient", "'s,sa,sa,sap->p', visits, pi", "'s,sa,sap->p', visits"),
+    (11, "lab.mdp.values", "mdp.gamma * ", ""),
+    (11, "lab.mdp.visitation", "state_transitions(mdp, pi).T", "state_transitions(mdp, pi)"),
+    (11, "lab.mdp.softmax_gradient", "advantages(mdp, pi)", "action_values(mdp, pi)"),
+    (12, "lab.mdp.best_baseline", "(returns * squares) / (probabilities @ squares)", "returns"),
+    (12, "lab.mdp.best_baseline", "step_scores ** 2", "abs(step_scores) ** 3"),
+    (13, "vpg.policy_loss", "-advantages / len(advantages)", "-advantages"),
+    (13, "vpg.policy_loss", "-np.mean", "np.mean"),
+    (13, "lab.mdp.practical_gradient", "gamma=1.0", "gamma=0.9"),
+    (13, "lab.mdp.batches", "points[chosen].sum(axis=1)", "points[chosen].mean(axis=1)"),
+    # B. Advantages
+    (14, "advantages.returns_to_go", " * ~terminated", ""),
+    (14, "advantages.returns_to_go", " * ~terminated", " * ~ended"),
+    (14, "advantages.returns_to_go", "np.where(ended[t]", "np.where(terminated[t]"),
+    (14, "advantages.returns_to_go", "gamma * returns[t + 1]", "returns[t + 1]"),
+    (15, "advantages.gae", " * ~terminated", ""),
+    (15, "advantages.gae", " * ~terminated", " * ~ended"),
+    (15, "advantages.gae", "next_values * ~terminated - values", "values * ~terminated - values"),
+    (16, "advantages.gae", " * ~ended[t]", ""),
+    (16, "advantages.gae", "~ended[t]", "~terminated[t]"),
+    (16, "advantages.gae", "~ended[t]", "~ended[t + 1]"),
+    (16, "advantages.gae", "gamma * gae_lambda *", "gae_lambda *"),
+    (16, "advantages.gae", "(range(len(rewards) - 1))", "(range(len(rewards) - 2))"),
+    (17, "advantages.gae", "gae_lambda * advantages", "gae_lambda**2 * advantages"),
+    (17, "advantages.gae", "reversed(range(len(rewards) - 1))", "range(len(rewards) - 1)"),
+    (18, "training.make_batch", "advantages + values[:-1]", "advantages + values[1:]"),
+    (18, "training.make_batch", "advantages + values[:-1]", "normalize(advantages) + values[:-1]"),
+    (18, "training.make_batch", "targets[rollout.valid]", "targets.ravel()"),
+    (18, "training.make_batch", "terminated | rollout.truncated", "terminated"),
+    (19, "advantages.normalize", ".std()", ".std(ddof=1)"),
+    (19, "advantages.normalize", "(advantages - advantages.mean())", "advantages"),
+    (19, "advantages.normalize", " + eps", " - eps"),
+    (19, "advantages.normalize", "< 2", "< 1"),
+    (19, "training.make_batch", "normalize(advantages)", "advantages"),
+    # C. Distributions
+    (20, "policies.log_softmax", "logits - logits.max(axis=1, keepdims=True)", "logits"),
+    (20, "policies.log_softmax", "logits.max(axis=1, keepdims=True)", "logits.max()"),
+    (20, "policies.log_softmax", "np.exp(shifted).sum(axis=1", "np.exp(shifted).mean(axis=1"),
+    (21, "policies.log_softmax_backward", "np.exp(log_probs) * ", ""),
+    (21, "policies.log_softmax_backward", "dlog_probs - ", "dlog_probs + "),
+    (22, "policies.categorical_log_prob_backward", "probs.shape[1])", "probs.shape[1]) + 1"),
+    (22, "policies.categorical_log_prob_backward", "(onehot - probs)", "(probs - onehot)"),
+    (22, "policies.categorical_log_prob", ", actions]", ", actions - 1]"),
+    (22, "vpg.policy_loss", "-advantages / len(advantages)", "advantages / len(advantages)"),
+    (23, "policies.categorical_entropy", "-(np.exp", "(np.exp"),
+    (23, "policies.categorical_entropy_backward", "entropies[:, None])", "1)"),
+    (23, "policies.categorical_entropy_backward", "-dentropies", "dentropies"),
+    (
+        23,
+        "policies.CategoricalPolicy.evaluate",
+        "= categorical_entropy(all_log_probs)",
+        "= -categorical_log_prob(all_log_probs, actions)",
+    ),
+    (24, "policies.gaussian_log_prob", "0.5 * math.log", "math.log"),
+    (24, "policies.gaussian_log_prob", " - log_stds", ""),
+    (24, "policies.gaussian_log_prob", "-0.5 * scaled", "-scaled"),
+    (24, "policies.GaussianPolicy.sample", "np.exp(self.log_stds)", "np.exp(2 * self.log_stds)"),
+    (25, "policies.gaussian_log_prob_backward", "scaled * np.exp(-log_stds)", "scaled"),
+    (25, "policies.gaussian_log_prob_backward", "scaled * scaled - 1", "scaled * scaled"),
+    (25, "policies.gaussian_log_prob_backward", "(actions - means)", "(means - actions)"),
+    (26, "policies.gaussian_log_prob_backward", "dlog_probs @ (", "dlog_probs.mean() * sum("),
+    (
+        26,
+        "policies.GaussianPolicy.backward",
+        "network_cache), dlog_stds]",
+        "network_cache), -dlog_stds]",
+    ),
+    (27, "policies.gaussian_entropy", "2 * math.pi * math.e", "2 * math.pi"),
+    (27, "policies.gaussian_entropy", "0.5 * len(log_stds)", "0.5"),
+    (27, "policies.GaussianPolicy.backward", "dentropies.sum()", "dentropies.mean()"),
+    # D. Network and optimiser
+    (28, "nn.linear_backward", "dy.sum(axis=0)", "dy.mean(axis=0)"),
+    (28, "nn.linear_backward", "x.T @ dy", "x.T @ dy / len(dy)"),
+    (28, "nn.linear_backward", "np.dot(dy, W.T)", "2 * np.dot(dy, W.T)"),
+    (28, "nn.linear_forward", " + b", " - b"),
+    (29, "nn.tanh_backward", "h * h", "h"),
+    (29, "nn.relu_backward", "h > 0", "dh > 0"),
+    (29, "nn.relu_backward", "h > 0", "h >= 0"),
+    (30, "nn.MLP.backward", "if layer > 0:", "if layer > 1:"),
+    (30, "nn.MLP.backward", "self.activate_backward(dh, cache[layer])", "dh"),
+    (30, "nn.MLP.backward", "gradient[:0] = ", "gradient += "),
+    (30, "nn.MLP.backward", "reversed(range(len(self.weights)))", "range(len(self.weights))"),
+    (30, "nn.linear_backward", "dy.sum(axis=0)", "dy.sum(axis=0) / 2"),
+    (31, "nn.orthogonal", "q * np.sign(np.diag(r))", "q"),
+    (31, "nn.orthogonal", "gain * ", ""),
+    (31, "nn.orthogonal", "gain * ", "gain**2 * "),
+    (31, "nn.MLP.__init__", "np.sqrt(2)", "1.0"),
+    (31, "policies.CategoricalPolicy.__init__", "output_gain=0.01", "output_gain=1.0"),
+    (32, "nn.Adam.step", "self.m / (1 - beta1 ** self.t)", "self.m"),
+    (32, "nn.Adam.step", "self.v / (1 - beta2 ** self.t)", "self.v"),
+    (32, "nn.Adam.step", "(np.sqrt(v_hat) + self.eps)", "np.sqrt(v_hat + self.eps)"),
+    (32, "nn.Adam.step", "beta1 ** self.t", "beta1 ** (self.t - 1 or 1)"),
+    (32, "nn.Adam.step", "(gradient * gradient - self.v)", "(gradient - self.v)"),
+    (32, "nn.Adam.step", "parameters -= ", "parameters += "),
+    (33, "nn.clip_global_norm", "np.sqrt(gradient @ gradient)", "np.abs(gradient).max()"),
+    (
+        33,
+        "nn.clip_global_norm",
+        "gradient *= max_norm / (norm + 1e-06)",
+        "np.clip(gradient, -max_norm, max_norm, out=gradient)",
+    ),
+    (33, "nn.clip_global_norm", "if norm > max_norm - 1e-06:", "if True:"),
+    (33, "nn.clip_global_norm", "max_norm / (norm + 1e-06)", "1 / (norm + 1e-6)"),
+    # E. Value
+    (34, "vpg.value_loss", "errors / len(errors)", "-0.5 * errors / len(errors)"),
+    (34, "vpg.value_loss", "errors / len(errors)", "errors"),
+    (34, "vpg.value_loss", "0.5 * np.mean", "np.mean"),
+    (
+        35,
+        "ppo.clipped_value_loss",
+        "old_values - clip_range, old_values + clip_range",
+        "-clip_range, clip_range",
+    ),
+    (35, "ppo.clipped_value_loss", "np.maximum", "np.minimum"),
+    (35, "ppo.clipped_value_loss", "squares >= clipped_squares", "squares > clipped_squares"),
+    (35, "ppo.clipped_value_loss", "alive * (values", "(values"),
+    (
+        35,
+        "ppo.clipped_value_loss",
+        "np.clip(values, old_values - clip_range, old_values + clip_range)",
+        "old_values + np.clip(values - old_values, -clip_range, clip_range)",
+    ),
+    (35, "ppo.update", "part.values, part.targets", "part.targets, part.values"),
+    (35, "ppo.update", "config.value_clip_range is None", "config.value_clip_range is not None"),
+    # F. PPO
+    (36, "lab.mdp.performance_difference", "advantages(mdp, old_pi)", "advantages(mdp, pi)"),
+    (36, "lab.mdp.performance_difference", "density(mdp, pi, one)", "density(mdp, old_pi, one)"),
+    (
+        37,
+        "ppo.clipped_surrogate",
+        "np.exp(log_probs - old_log_probs)",
+        "np.exp(old_log_probs - log_probs)",
+    ),
+    (37, "ppo.clipped_surrogate", "alive * -plain", "alive * -advantages"),
+    (37, "ppo.penalized_surrogate", "-plain / len(plain)", "-advantages / len(plain)"),
+    (38, "ppo.clipped_surrogate", "np.minimum", "np.maximum"),
+    (38, "ppo.clipped_surrogate", "1 - clip_range, 1 + clip_range", "1 - clip_range, 1"),
+    (38, "ppo.clipped_surrogate", "-np.mean(np.minimum", "np.mean(np.minimum"),
+    (38, "ppo.clipped_surrogate", "np.minimum(plain, clipped)", "clipped"),
+    (39, "ppo.clipped_surrogate", "plain <= clipped", "plain < clipped"),
+    (39, "ppo.clipped_surrogate", "plain <= clipped", "plain >= clipped"),
+    (39, "ppo.clipped_surrogate", "plain <= clipped", "plain == clipped"),
+    (40, "ppo.clipped_surrogate", "-plain / len(plain)", "-plain"),
+    (40, "ppo.clipped_surrogate", "alive * -plain", "-plain"),
+    (
+        40,
+        "ppo.update",
+        "log_probs, part.log_probs, part.advantages, clip_range",
+        "log_probs, part.log_probs, part.targets, clip_range",
+    ),
+    (
+        40,
+        "ppo.update",
+        "clipped_surrogate(log_probs, part.log_probs",
+        "clipped_surrogate(log_probs, log_probs",
+    ),
+    (40, "vpg.update", "-config.entropy_coefficient", "config.entropy_coefficient"),
+    (
+        41,
+        "policies.categorical_kl",
+        "np.exp(old_log_probs) * (old_log_probs - log_probs)",
+        "np.exp(log_probs) * (log_probs - old_log_probs)",
+    ),
+    (
+        41,
+        "policies.categorical_kl_backward",
+        "np.exp(log_probs) - np.exp(old_log_probs)",
+        "np.exp(old_log_probs) - np.exp(log_probs)",
+    ),
+    (
+        41,
+        "policies.CategoricalPolicy.kl",
+        "(old_distribution, all_log_probs)",
+        "(all_log_probs, old_distribution)",
+    ),
+    (42, "ppo.update", "policy.kl_backward(dkls, old, cache)", "0"),
+    (42, "ppo.update", "old_distribution[rows]", "old_distribution"),
+    (42, "ppo.update", "old_distribution[rows]", "policy.distribution(part.obs)"),
+    (42, "ppo.penalized_surrogate", "plain - kl_coefficient", "plain + kl_coefficient"),
+    (42, "ppo.penalized_surrogate", "kl_coefficient / len(kls)", "kl_coefficient"),
+    (42, "ppo.penalized_surrogate", "-plain / len(plain)", "plain / len(plain)"),
+    (43, "policies.gaussian_kl", "np.exp(-2 * log_stds)", "np.exp(-log_stds)"),
+    (43, "policies.gaussian_kl", "log_stds - old_log_stds", "old_log_stds - log_stds"),
+    (43, "policies.gaussian_kl_backward", "(means - old_means) *", "(old_means - means) *"),
+    (43, "policies.gaussian_kl_backward", "1 - squares", "-squares"),
+    (44, "ppo.adapt_kl_coefficient", "kl_coefficient / 2", "kl_coefficient * 2"),
+    (44, "ppo.adapt_kl_coefficient", "kl_target / 1.5", "kl_target"),
+    (44, "ppo.adapt_kl_coefficient", "kl > kl_target * 1.5", "kl < kl_target * 1.5"),
+    (44, "ppo.update", "= adapt_kl_coefficient(beta, kl, config.kl_target)", "= beta"),
+    (45, "ppo.update", "-config.entropy_coefficient", "config.entropy_coefficient"),
+    (
+        45,
+        "ppo.update",
+        "-config.entropy_coefficient / len(entropies)",
+        "-config.entropy_coefficient",
+    ),
+    (
+        45,
+        "ppo.update",
+        "value.backward(dvalues[:, None], cache)",
+        "-value.backward(dvalues[:, None], cache)",
+    ),
+    (45, "nn.linear_backward", "np.dot(dy, W.T)", "np.dot(dy, W.T) / 2"),
+    (46, "policies.kl_estimates", "-log_ratios, ", "log_ratios, "),
+    (
+        46,
+        "policies.kl_estimates",
+        "np.expm1(log_ratios) - log_ratios",
+        "np.expm1(log_ratios) + log_ratios",
+    ),
+    (46, "policies.kl_estimates", "np.expm1(log_ratios)", "np.exp(log_ratios) - 1"),
+    (46, "ppo.clip_statistics", "np.mean(dead)", "np.mean(above | below)"),
+    (46, "ppo.clip_statistics", "below & (advantages < 0)", "below & (advantages > 0)"),
+]
+
+
+def bare_source(function):
+    """A function's source without comments and docstring, each statement on one line."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    body = tree.body[0].body
+    if ast.get_docstring(tree.body[0]) is not None:
+        del body[0]
+    return ast.unparse(tree)
+
+
+def inject(monkeypatch, path, old, new):
+    """Put a copy of a shipped function with one edit in its place."""
+    names = path.split(".")
+    modules = 2 if names[0] == "lab" else 1
+    owner = importlib.import_module(".".join(names[:modules]))
+    for name in names[modules:-1]:
+        owner = getattr(owner, name)
+    function = getattr(owner, names[-1])
+    source = bare_source(function)
+    assert source.count(old) == 1, f"{path} has {source.count(old)} times {old!r}:\n{source}"
+    made = {}
+    exec(source.replace(old, new), function.__globals__, made)
+    monkeypatch.setattr(owner, names[-1], made[names[-1]])
+
+
+@pytest.mark.parametrize(
+    "number, path, old, new", FAULTS, ids=[f"{n}: {p}: {new}" for n, p, _, new in FAULTS]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_fault_is_found(monkeypatch, number, path, old, new):
+    inject(monkeypatch, path, old, new)
+    stream = io.StringIO()
+    assert not checks.report([number], stream)
+    printed = stream.getvalue()
+    assert printed.startswith(f"Eq. {number}  ")
+    assert printed.endswith("\nFAIL\n")
+    # A fault may well make shapes clash; any other exception would be the edit's own.
+    assert "raised" not in printed or "raised ValueError: shapes" in printed
+
+
+def test_faults_reach_every_equation():
+    assert {number for number, *_ in FAULTS} == set(range(1, 47))
+
+
+def test_the_table(monkeypatch):
+    inject(monkeypatch, "ppo.clipped_surrogate", "plain <= clipped", "plain < clipped")
+    stream = io.StringIO()
+    assert not checks.report([20, 39, 44], stream)
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    verdicts = {line.split()[0]: line.split()[-1] for line in lines[2:5]}
+    assert verdicts == {"20": "ok", "39": "FAIL", "44": "ok"}
+    assert lines[-1] == "1 of 3 equations FAIL: 39"
+
+
+def test_the_whole_table(capsys):
+    assert checks.report()
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert [int(line.split()[0]) for line in lines[2:-2]] == list(range(1, 47))
+    assert max(map(len, lines)) <= 80
+    assert lines[-1] == "all 46 equations hold"
+    assert printed.err == ""  # no progress bar on a pipe
+
+
+def test_a_progress_bar_on_a_terminal(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stderr", Terminal())
+    assert checks.report([20, 44], io.StringIO())
+    assert "checking" in checks.sys.stderr.getvalue()
+
+
+def test_a_check_that_raises_fails(monkeypatch):
+    monkeypatch.setattr("ppo.adapt_kl_coefficient", lambda: None)
+    result = checks.run_check(44)
+    assert not result.passed
+    assert result.error == np.inf
+    assert result.numbers[-1][0].startswith("raised TypeError: ")
+
+
+@pytest.mark.parametrize("number", [0, 47, -1])
+def test_unknown_numbers(number):
+    line = f"no equation {number}; there are 1 to 46"
+    with pytest.raises(ValueError, match=f"^{line}$"):
+        checks.run_check(number)
+    with pytest.raises(ValueError, match=f"^{line}$"):
+        checks.report([1, number], io.StringIO())
+
+
+def test_an_equation_has_one_check():
+    with pytest.raises(ValueError, match=r"Eq\. 39 has two checks"):
+        check(39, "", "", "")(lambda evidence, rng: None)
+
+
+def verdict(record):
+    evidence = Evidence()
+    record(evidence)
+    return all(error <= bound for error, bound in evidence.comparisons)
+
+
+@pytest.mark.parametrize(
+    "actual, expected, good",
+    [
+        ([1.0, 2.0], [1.0, 2.0], True),
+        ([1.0, 2.0], [1.0, 2.0 + 1e-11], False),
+        ([1e6, 2.0], [1e6, 2.0 + 1e-8], True),  # relative to the largest entry
+        ([0.0, 1e-13], [0.0, 0.0], True),
+        ([0.0, 1e-11], [0.0, 0.0], False),
+        ([np.nan, 1.0], [1.0, 1.0], False),
+        ([1.0, 1.0], [np.nan, 1.0], False),
+        ([np.inf, 1.0], [1.0, 1.0], False),
+        ([[1.0, 1.0]], [1.0, 1.0], False),  # (1,2) is not (2,)
+        (1.0, [1.0, 1.0], False),
+    ],
+)
+def test_close(actual, expected, good):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert verdict(lambda evidence: evidence.close("", actual, expected)) == good
+
+
+def test_normal():
+    assert verdict(lambda evidence: evidence.normal("", [0.39, -0.39], 0, 0.1))
+    assert not verdict(lambda evidence: evidence.normal("", [0.0, -0.41], 0, 0.1))
+    assert not verdict(lambda evidence: evidence.normal("", [np.nan], 0, 0.1))

@@ -1,0 +1,227 @@
+"""The README, the code and the checks say the same: numbers, links, options, formulas.
+
+How equations are cited, everywhere: `Eq. 39`, a list `Eq. 15, 16` or `Eq. 24 and 27`,
+a range `Eq. 2-12` (hyphen or en dash). An equation of another work has that work's
+year in brackets right before it, as in "Schulman et al. (2016), Eq. 16"; it is not ours.
+"""
+
+import ast
+import contextlib
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import checks, links
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSON = sorted(ROOT.glob("*.py"))
+OTHERS = [
+    path for folder in ("lab", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")
+]
+# This file is left out: its examples are no citations.
+CODE = sorted({*LESSON, *OTHERS} - {Path(__file__).resolve()})
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"\$`([^`\n]*)`\$")
+TAG = re.compile(r"\\tag\{(\d+)\}")
+NUMBERS = r"\d+(?:(?:\s?[-–]\s?|,\s+|\s+and\s+|\s+or\s+)\d+)*"
+CITATION = re.compile(rf"(\(\d{{4}}\),\s+)?\bEq\.\s+({NUMBERS})")
+
+
+def readme_text():
+    for name in ("README.md", "README.derive.md"):
+        file = ROOT / name
+        if file.is_file() and TAG.search(text := file.read_text(encoding="utf-8")):
+            return text
+    raise AssertionError("no README holds numbered equations")
+
+
+README = readme_text()
+TAGS = [int(number) for number in TAG.findall(README)]
+
+
+def cited(text):
+    """The numbers of our equations that a text cites."""
+    numbers = set()
+    for other_work, cluster in CITATION.findall(text):
+        if not other_work:
+            for first, last in re.findall(r"(\d+)(?:\s?[-–]\s?(\d+))?", cluster):
+                numbers.update(range(int(first), int(last or first) + 1))
+    return numbers
+
+
+def without_fences(text):
+    return FENCE.sub("", text)
+
+
+def heading_anchors(text):
+    """The anchors that GitHub gives to a text's headings."""
+    headings = re.findall(r"^#+ (.*)$", without_fences(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("Eq. 39", {39}),
+        ("see Eq. 15, 16.", {15, 16}),
+        ("Eq. 37–40, 42 and 44", {37, 38, 39, 40, 42, 44}),
+        ("Eq. 2-4", {2, 3, 4}),
+        ("Schulman et al. (2016), Eq. 16, or Eq. 3", {3}),
+        ("in 2016, Eq. 16", {16}),
+        ("# Eq.\n    7: x", {7}),
+        ("Eq. 22, with 3 rows", {22}),
+    ],
+)
+def test_citations_are_understood(text, numbers):
+    assert cited(text) == numbers
+
+
+def test_equations_are_numbered_once_and_in_order():
+    assert list(range(1, len(TAGS) + 1)) == TAGS
+    assert len(TAGS) >= 46
+
+
+def test_every_equation_has_a_check_and_every_check_an_equation():
+    assert sorted(checks.CHECKS) == TAGS
+
+
+def test_every_equation_is_cited_in_the_lesson():
+    lesson = cited("\n".join(path.read_text(encoding="utf-8") for path in LESSON))
+    lesson |= cited((ROOT / "lab" / "mdp.py").read_text(encoding="utf-8"))
+    assert not set(TAGS) - lesson
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: path.name)
+def test_code_cites_no_equation_that_the_readme_lacks(path):
+    assert not cited(path.read_text(encoding="utf-8")) - set(TAGS)
+
+
+def test_the_readme_cites_no_equation_that_it_lacks():
+    assert not cited(README) - set(TAGS)
+
+
+def test_every_equation_is_followed_by_a_link_to_code_that_carries_its_number():
+
+    pieces = TAG.split(README)[1:]
+    for number, following in zip(pieces[::2], pieces[1::2], strict=True):
+        following = re.split(r"^## ", following, flags=re.MULTILINE)[0]
+        places = links.LINK.findall(following)
+        assert places, f"no link follows Eq. {number}"
+        carrying = [name for name, path, _ in places if int(number) in cited(source(name, path))]
+        assert carrying, f"no code linked after Eq. {number} carries its number: {places}"
+
+
+def source(name, path):
+    """A function's source, with the docstrings of the classes and the module around it."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    node, gathered = ast.parse(text), []
+    for part in name.removeprefix(path.removesuffix(".py").replace("/", ".") + ".").split("."):
+        gathered.append(ast.get_docstring(node) or "" if isinstance(node, ast.ClassDef) else "")
+        node = next(child for child in node.body if getattr(child, "name", None) == part)
+    return "\n".join([*gathered, ast.get_source_segment(text, node)])
+
+
+def test_links_to_functions_are_at_their_lines():
+    assert links.LINK.search(README)
+    assert links.refresh(README) == README, "run: python -m lab.links"
+
+
+def test_stale_and_wrong_links_are_noticed(tmp_path):
+    (tmp_path / "a.py").write_text("import os\n\nclass C:\n    def f(self):\n        pass\n")
+    assert links.refresh("[`a.C.f`](a.py#L1)", tmp_path) == "[`a.C.f`](a.py#L4)"
+    for wrong in ("[`a.g`](a.py#L1)", "[`b.f`](b.py#L1)", "[`C.f`](a.py#L4)"):
+        with pytest.raises(ValueError, match=re.escape(wrong)):
+            links.refresh(wrong, tmp_path)
+
+
+def test_relative_links_lead_somewhere():
+    anchors = heading_anchors(README)
+    targets = re.findall(r"\]\(([^)\s]+)\)", INLINE.sub("", without_fences(README)))
+    assert targets
+    for target in targets:
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif not re.match(r"https?://", target):
+            path, _, anchor = target.partition("#")
+            assert (ROOT / path).exists(), target
+            if path.endswith(".py") and anchor:
+                assert links.LINK.search(f"[`{path[:-3].replace('/', '.')}.x`]({target})"), target
+
+
+def test_fences_and_inline_formulas_are_balanced():
+    assert len(re.findall(r"^ *```", README, re.MULTILINE)) == 2 * len(FENCE.findall(README))
+    for match in FENCE.finditer(README):
+        assert README[: match.start()].endswith("\n\n"), match[0]
+        assert README[match.end() :].startswith("\n\n"), match[0]
+    formulas = [body for kind, body in FENCE.findall(README) if kind == "math"]
+    assert all(len(TAG.findall(formula)) <= 1 for formula in formulas)
+    for line in without_fences(README).splitlines():
+        assert line.count("$`") == line.count("`$") == len(INLINE.findall(line)), line
+        for formula in INLINE.findall(line):
+            # GitHub ends a table's cell at |, in a formula too.
+            assert not (line.startswith("|") and "|" in formula), line
+            formulas.append(formula)
+    for formula in formulas:
+        plain = re.sub(r"\\[{}]", "", formula)
+        assert plain.strip() and plain.count("{") == plain.count("}"), formula
+        assert len(re.findall(r"\\left\b", plain)) == len(re.findall(r"\\right\b", plain)), formula
+        assert not re.search(r"\\(require|newcommand|def|operatorname\*)\b", plain), formula
+
+
+def test_every_option_that_the_readme_names_exists():
+    shown = re.findall(r"python run\.py([^`\n#]*)", README)
+    assert shown
+    named = {option for call in shown for option in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", call)}
+    assert named
+    helped = subprocess.run(
+        [sys.executable, "run.py", "-h"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", helped.stdout))
+    assert named <= known, named - known
+
+
+def test_the_example_of_chapter_g_prints_what_it_says():
+    (example,) = [
+        body for kind, body in FENCE.findall(README) if kind == "python" and "oracle" in body
+    ]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(example, "README", "exec"), {})
+    assert 0 <= float(printed.getvalue()) < 1e-15
+
+
+@pytest.mark.parametrize(
+    ("number", "quoted"),
+    [
+        (7, ("1.757", "1.780")),
+        (8, ("1.118",)),
+        (11, ("0.84639", "1.88088", "1.25392", "0.56426")),
+        (13, ("-0.01191", "+0.01444")),
+    ],
+)
+def test_quoted_numbers_are_printed_by_the_check_that_the_readme_names(number, quoted):
+    assert f"--check {number}`" in README
+    printed = io.StringIO()
+    assert checks.report([number], printed)
+    values = [float(text) for text in re.findall(r"-?\d+\.\d+", printed.getvalue())]
+    for text in quoted:
+        assert text in README
+        digits = len(text.partition(".")[2])
+        assert any(round(value, digits) == float(text) for value in values), text
+
+
+def test_the_command_refreshes_a_file_and_refuses_a_wrong_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(links, "ROOT", tmp_path)
+    page = tmp_path / "README.md"
+    page.write_text("[`nn.descend`](nn.py#L1)")
+    assert links.main([]) == 2 and "no file" in capsys.readouterr().err
+    page.write_text("[`a.f`](a.py#L7), [`a.f`](a.py#L1)")
+    (tmp_path / "a.py").write_text("def f():\n    pass\n")
+    assert links.main([]) == 0
+    assert page.read_text() == "[`a.f`](a.py#L1), [`a.f`](a.py#L1)"
+    assert links.main(["absent.md"]) == 2

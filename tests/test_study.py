@@ -1,0 +1,637 @@
+"""Many seeds: the statistics, and studies that survive whatever happens to them."""
+
+import contextlib
+import importlib.util
+import itertools
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ppo
+import training
+from lab import stats, study
+from lab.study import StudyFolder, Variant, parse_seeds, run_study, train_one
+from lab.workers import Cores, run_jobs
+from training import Trainer, evaluate
+
+ROOT = Path(__file__).parent.parent
+TINY = {"total_steps": 1_500, "num_steps": 16, "num_envs": 8, "minibatch_size": 64}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+HAS_DASK = importlib.util.find_spec("distributed") is not None
+needs_dask = pytest.mark.skipif(
+    not HAS_DASK and os.environ.get("REQUIRE_DASK") != "1",
+    reason="distributed is not installed (requirements-dask.txt)",
+)
+on_posix = pytest.mark.skipif(not hasattr(os, "killpg"), reason="POSIX signals")
+
+
+# -------------------------------------------------------------- statistics
+
+
+def test_iqm_is_the_mean_of_the_middle_half():
+    assert stats.iqm([100, 1, 2, 3, 4, 5, 6, -50]) == (2 + 3 + 4 + 5) / 4
+    assert stats.iqm([[9, 1], [2, 5], [3, 6], [0, 8]], axis=0) == pytest.approx([2.5, 5.5])
+    values = np.random.default_rng(0).normal(size=23)
+    assert stats.iqm(values) == pytest.approx(np.sort(values)[5:18].mean())
+
+
+def test_improvement_counts_pairs_and_half_of_the_ties():
+    x, y = [1, 2, 3], [2, 2]
+    assert stats.improvement(x, y) == (0 + 0 + 0.5 + 0.5 + 1 + 1) / 6
+    assert stats.improvement([7, 7], [7, 7, 7]) == 0.5
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 6, 13), rng.integers(1, 7, 9)
+    pairs = [(a > b) + (a == b) / 2 for a in x for b in y]
+    assert stats.improvement(x, y) == pytest.approx(np.mean(pairs))
+    both = stats.improvement(np.array([x, x + 9]), np.array([y, y]))
+    assert both == pytest.approx([np.mean(pairs), 1])
+
+
+def resamples(values):
+    """Every way to draw len(values) of them with replacement, each as likely as the others."""
+    return np.array(list(itertools.product(values, repeat=len(values))))
+
+
+@pytest.mark.parametrize("statistic", [np.mean, np.median, stats.iqm])
+def test_interval_is_that_of_all_resamples(statistic):
+    values = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    exact = np.percentile(statistic(resamples(values), axis=-1), [2.5, 97.5])
+    assert stats.interval(statistic, values) == pytest.approx(exact, rel=0.05)
+
+
+def test_interval_of_an_improvement_draws_each_sample_by_itself():
+    x, y = np.array([3.0, 5.0, 8.0, 9.0]), np.array([2.0, 4.0, 6.0, 7.0])
+    draws_of_x, draws_of_y = resamples(x)[:, None, :, None], resamples(y)[None, :, None, :]
+    exact = (draws_of_x > draws_of_y).mean(axis=(2, 3))  # no ties among these
+    bounds = np.percentile(exact, [2.5, 97.5])
+    assert stats.interval(stats.improvement, x, y) == pytest.approx(bounds, abs=0.03)
+
+
+def test_interval_of_equal_values_is_a_point_and_of_one_value_unknown():
+    assert stats.interval(stats.iqm, [500.0] * 6) == [500, 500]
+    assert stats.interval(stats.improvement, [5.0] * 3, [5.0] * 4) == [0.5, 0.5]
+    assert stats.interval(np.mean, [1.0]) is None
+
+
+def a_result(label, seed, greedy, step, threshold=475.0):
+    return {
+        "label": label,
+        "seed": seed,
+        "greedy_return_mean": greedy,
+        "sampled_return_mean": greedy - 1,
+        "solved_at_step": step,
+        "solved_at_second": step and step / 1000,
+        "train_seconds": 1.0,
+        "reward_threshold": threshold,
+        "versions": {"numpy": "2"},
+    }
+
+
+def settings_of(*labels):
+    variants = [{"label": label, "config": {"total_steps": 1000}} for label in labels]
+    return {"env_id": "CartPole-v1", "variants": variants, "eval_episodes": 10}
+
+
+def test_summary_by_hand():
+    results = [
+        a_result("slow", 0, 400, None),
+        a_result("slow", 1, 480, 900),
+        a_result("slow", 2, 490, 800),
+        a_result("fast", 0, 500, 100),
+        a_result("fast", 1, 500, 300),
+        a_result("fast", 2, 480, 200),
+    ]
+    failures = [{"label": "slow", "seed": 3, "error": "x"}]
+    summary = stats.summarize(settings_of("slow", "fast"), results, failures)
+    slow, fast = summary["variants"]["slow"], summary["variants"]["fast"]
+    assert (slow["seeds"], slow["failed_seeds"]) == (3, [3])
+    assert slow["greedy_return_mean"]["mean"] == pytest.approx(1370 / 3)
+    assert slow["greedy_return_mean"]["lowest"] == 400
+    assert (slow["solved_seeds"], slow["solved_at_end_seeds"], fast["solved_seeds"]) == (2, 2, 3)
+    assert slow["solved_at_step"] == {"median": 900, "median_interval": [800, None]}
+    assert fast["solved_at_second"]["median"] == 0.2
+    (comparison,) = summary["comparisons"]
+    assert (comparison["better"], comparison["than"]) == ("fast", "slow")
+    # of the 9 pairs fast wins 8 and ties (480, 480) ... loses (480, 490): 7 + 1/2
+    assert comparison["greedy_return_mean"]["probability"] == pytest.approx(7.5 / 9)
+    assert comparison["solved_at_step"]["probability"] == 1  # fewer steps are better
+    json.dumps(summary, allow_nan=False)
+    # the order in which seeds ended changes nothing
+    assert stats.summarize(settings_of("slow", "fast"), results[::-1], failures) == summary
+    text = stats.table(summary)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "slow: 1 of 4 seeds failed" in text
+
+
+def test_summary_when_most_were_never_solved_and_without_a_threshold():
+    results = [a_result("a", 0, 1, None), a_result("a", 1, 1, 500), a_result("a", 2, 1, None)]
+    entry = stats.summarize(settings_of("a"), results, [])["variants"]["a"]
+    assert entry["solved_at_step"] == {"median": None, "median_interval": [500, None]}
+    results = [a_result(label, s, -1, None, None) for label in "ab" for s in range(2)]
+    summary = stats.summarize(settings_of("a", "b"), results, [])
+    assert "solved_seeds" not in summary["variants"]["a"]
+    assert "solved_at_step" not in summary["comparisons"][0]
+    assert "solve" not in stats.table(summary)
+
+
+def test_table_of_wide_numbers_and_no_numbers():
+    results = [a_result("a-long-name-of-a-variant", s, -1234.56, 987_654) for s in range(3)]
+    settings = settings_of("a-long-name-of-a-variant")
+    settings["variants"][0]["config"]["total_steps"] = 10**6
+    lines = stats.table(stats.summarize(settings, results, [])).splitlines()
+    assert max(map(len, lines)) <= 80
+    failures = [{"label": "a", "seed": 0, "error": "x"}]
+    assert stats.table(stats.summarize(settings_of("a"), [], failures)).startswith("a: 1 of 1")
+
+
+# ------------------------------------------------------------------- seeds
+
+
+def test_parse_seeds():
+    assert parse_seeds("0-4,7,9") == [0, 1, 2, 3, 4, 7, 9]
+    assert parse_seeds("3") == [3]
+    assert parse_seeds("9,1-2") == [1, 2, 9]
+
+
+@pytest.mark.parametrize("text", ["", "4-1", "a", "1-", "-3", "0-3,2", "1,,2", "0-1e3", "0-999999"])
+def test_parse_seeds_refuses(text):
+    with pytest.raises(ValueError):
+        parse_seeds(text)
+
+
+# ---------------------------------------------------------------- one seed
+
+
+def hexes(numbers):
+    return [None if number is None else float(number).hex() for number in numbers]
+
+
+def test_train_one_is_a_trainer_bit_for_bit():
+    result = train_one("ppo", "CartPole-v1", TINY, 5, 3)
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(**TINY), 5)
+    rows = [(trainer.env_steps, s["mean_return"]) for s in trainer]
+    curve = result["curve"]
+    assert curve["env_steps"] == [steps for steps, _ in rows]
+    finite = [None if np.isnan(m) else m for _, m in rows]
+    assert hexes(curve["mean_return"]) == hexes(finite)
+    assert result["parameters_sha256"] == study.digest(trainer)
+    for kind, greedy in (("greedy", True), ("sampled", False)):
+        returns = evaluate(trainer.policy, "CartPole-v1", 3, 5, greedy)
+        assert result[f"{kind}_return_mean"].hex() == float(returns.mean()).hex()
+        assert result[f"{kind}_return_min"] == returns.min()
+    json.dumps(result, allow_nan=False)
+
+
+def test_train_one_notes_the_first_look_at_which_it_is_solved(monkeypatch):
+    calls = []
+
+    def fake(policy, env_id, episodes, seed, greedy=True):
+        calls.append((episodes, seed))
+        return np.full(episodes, 475.0 if len(calls) > 2 else 474.9)
+
+    monkeypatch.setattr(study, "evaluate", fake)
+    result = train_one("ppo", "CartPole-v1", {**TINY, "total_steps": 1_000}, 0, 12, evaluations=5)
+    steps = result["curve"]["env_steps"]
+    # looks at the first iteration past each fifth; two glances fail, the third one passes and
+    # the 12 episodes in earnest do too; then there are only the two final judgements
+    looks = [next(i for i, s in enumerate(steps) if s * 5 // 1000 >= n) for n in (1, 2, 3)]
+    assert [episodes for episodes, _ in calls] == [10, 10, 10, 12, 12, 12]
+    assert result["solved_at_step"] == steps[looks[2]]
+    assert [seed[1] for _, seed in calls[:3]] == [i + 1 for i in looks]
+    assert len(set(calls[:4])) == 4  # all of them fresh
+    assert 0 < result["solved_at_second"] < result["train_seconds"]
+
+
+@contextlib.contextmanager
+def without_bootstrap():
+    """A patch, as ablations use them."""
+    original = training.gae
+    training.gae = lambda rewards, values, next_values, *rest: original(
+        rewards, values, 0 * next_values, *rest
+    )
+    try:
+        yield
+    finally:
+        training.gae = original
+
+
+PATCH = "tests.test_study:without_bootstrap"
+
+
+def test_a_patch_changes_its_own_seed_only():
+    before = training.gae
+    plain, patched, again = (
+        train_one("ppo", "CartPole-v1", TINY, 0, 1, 5, patch) for patch in (None, PATCH, None)
+    )
+    assert training.gae is before
+    assert plain["parameters_sha256"] == again["parameters_sha256"] != patched["parameters_sha256"]
+
+
+# ---------------------------------------------------------------- a folder
+
+
+def open_study(runs_dir, seeds=(0, 1), algorithms=("ppo",), **settings):
+    variants = [Variant(a, a, {"total_steps": 600, **settings}) for a in algorithms]
+    folder = StudyFolder.find(runs_dir, "CartPole-v1", variants, list(seeds), 2, 4)
+    folder.begin()
+    return folder
+
+
+def test_the_same_study_goes_on_and_another_does_not(tmp_path):
+    first = open_study(tmp_path)
+    assert first.path.name == "study-CartPole-v1-ppo-seeds0-1"
+    assert open_study(tmp_path).path == first.path
+    other = open_study(tmp_path, gamma=0.9)
+    assert other.path.name == "study-CartPole-v1-ppo-seeds0-1-2"
+    assert open_study(tmp_path, gamma=0.9).path == other.path
+    (first / "study.json").write_text("{")  # damaged
+    assert open_study(tmp_path).path.name.endswith("-3")
+
+
+def test_a_study_of_changed_code_is_another(tmp_path, monkeypatch):
+    copy = tmp_path / "project"
+    copy.mkdir()
+    for path in ROOT.glob("*.py"):
+        shutil.copy(path, copy)
+    monkeypatch.setattr(study, "PROJECT", copy)
+    first = open_study(tmp_path)
+    with open(copy / "ppo.py", "a") as file:
+        file.write("\n# a comment\n")
+    assert open_study(tmp_path).path == first.path
+    with open(copy / "ppo.py", "a") as file:
+        file.write("\nclipped_surrogate = None\n")
+    assert open_study(tmp_path).path != first.path
+
+
+def test_a_study_refuses_what_no_trainer_takes(tmp_path):
+    with pytest.raises(ValueError, match="gamma"):
+        open_study(tmp_path, gamma=2.0)
+    with pytest.raises(ValueError, match="labels"):
+        open_study(tmp_path, algorithms=("ppo", "ppo"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_finished_seeds_are_not_trained_again(tmp_path):
+    with Cores(2) as workers:
+        folder = open_study(tmp_path, range(4), ("vpg", "ppo"))
+        results, failures = run_study(folder, workers)
+        assert (len(results), failures) == (8, [])
+        # in another process, the same bits as in this one
+        for job, result in zip(folder.jobs(), results, strict=True):
+            here = train_one(*job)
+            for times in ("train_seconds", "solved_at_second"):
+                del here[times], result[times]
+            assert result == here
+
+        files = sorted(folder.path.glob("seeds/*.json"))
+        assert len(files) == 8
+        before = {path: path.stat().st_mtime_ns for path in files}
+        files[0].unlink()
+        files[1].write_bytes(files[1].read_bytes()[:100])  # damaged
+        results, failures = run_study(open_study(tmp_path, range(4), ("vpg", "ppo")), workers)
+        assert (len(results), failures) == (8, [])
+        changed = [path for path in files if path.stat().st_mtime_ns != before[path]]
+        assert changed == files[:2]
+
+
+def test_a_seed_that_fails_stops_no_other(tmp_path, capsys):
+    good = Variant("good", "vpg", {"total_steps": 600})
+    bad = Variant("bad", "vpg", {"total_steps": 600, "learning_rate": 1e38})
+    folder = StudyFolder.find(tmp_path, "CartPole-v1", [good, bad], [0, 1], 2, 4, name="mixed")
+    assert study.conduct(folder, Cores(1)) == 1
+    summary = json.loads((folder / "results.json").read_text())
+    assert summary["variants"]["good"]["seeds"] == 2
+    assert summary["variants"]["bad"]["failed_seeds"] == [0, 1]
+    assert "FloatingPointError" in summary["failures"][0]["error"]
+    assert "Traceback" in summary["failures"][0]["traceback"]
+    output = capsys.readouterr().out
+    assert "bad seed 1 failed: FloatingPointError" in output
+    assert "bad: 2 of 2 seeds failed" in output
+    assert (folder / "study.png").read_bytes().startswith(b"\x89PNG")
+
+
+# -------------------------------------------------------- workers that die
+
+
+def perish(number, marker, always):
+    """A job: number 1 kills its worker, the first time or always."""
+    if number == 1 and (always or not os.path.exists(marker)):
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.1)
+    return number * 10, os.getpid()
+
+
+@on_posix
+def test_a_killed_worker_costs_no_job(tmp_path):
+    jobs = [(n, str(tmp_path / "marker"), False) for n in range(6)]
+    with Cores(2) as workers:
+        outcomes = {job[0]: outcome for job, outcome in run_jobs(perish, jobs, workers)}
+    assert [outcomes[n][0] for n in range(6)] == [0, 10, 20, 30, 40, 50]
+    assert len({pid for _, pid in outcomes.values()}) <= 3  # a worker does many jobs
+
+
+@on_posix
+def test_a_job_that_kills_every_worker_fails_alone(tmp_path):
+    jobs = [(n, str(tmp_path / "marker"), True) for n in range(4)]
+    with Cores(2) as workers:
+        outcomes = {job[0]: outcome for job, outcome in run_jobs(perish, jobs, workers)}
+    assert "3 workers died" in str(outcomes.pop(1))
+    assert {n: outcome[0] for n, outcome in outcomes.items()} == {0: 0, 2: 20, 3: 30}
+
+
+@on_posix
+def test_a_worker_that_dies_between_two_jobs_costs_nothing():
+    with Cores(1) as workers:
+        assert [outcome for _, outcome in run_jobs(os.getpid, [()], workers)]
+        (child,) = set(multiprocessing.active_children()) - workers.others
+        child.kill()
+        child.join()
+        time.sleep(0.2)  # until the pool has noticed
+        outcomes = [outcome for _, outcome in run_jobs(abs, [(-1,), (-2,)], workers)]
+    assert outcomes == [1, 2]
+
+
+def start_study(runs_dir, *options, cwd=ROOT):
+    """The real program, in a process group of its own, as a terminal would have it."""
+    command = [sys.executable, str(ROOT / "run.py"), "--algo", "ppo", "--runs-dir", str(runs_dir)]
+    command += ["--eval-episodes", "3", "--total-steps", "12000", *options]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cwd,
+        env=ENVIRONMENT, start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_for_seeds(runs_dir, count, process):
+    deadline = time.monotonic() + 60
+    while len(list(Path(runs_dir).glob("*/seeds/*.json"))) < count:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def group_members(group):
+    """The processes of a process group that are not zombies (Linux)."""
+    members = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group and fields[0] != "Z":
+                members.append(int(path.parent.name))
+    return members
+
+
+def wait_until_gone(group):
+    deadline = time.monotonic() + 20
+    while group_members(group):
+        assert time.monotonic() < deadline, group_members(group)
+        time.sleep(0.05)
+
+
+def pool_workers(group):
+    return [
+        pid
+        for pid in group_members(group)
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
+def results_of(runs_dir):
+    """What the seeds of the only study gave, without times: {file name: dict}."""
+    found = {}
+    for path in Path(runs_dir).glob("*/seeds/*.json"):
+        found[path.name] = json.loads(path.read_text())
+        for times in ("train_seconds", "solved_at_second"):
+            del found[path.name][times]
+    return found
+
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The results of seeds 0 to 5 when nothing goes wrong."""
+    runs_dir = tmp_path_factory.mktemp("undisturbed")
+    process = start_study(runs_dir, "--seeds", "0-5")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert max(len(line) for line in output.splitlines() if str(runs_dir) not in line) <= 80
+    assert "6 of 6 seeds" in output
+    return results_of(runs_dir)
+
+
+@linux
+@pytest.mark.slow
+def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path, undisturbed):
+    process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "2")
+    wait_for_seeds(tmp_path, 2, process)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output
+    assert "interrupted" in output and "Traceback" not in output
+    wait_until_gone(process.pid)
+    before = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("*/seeds/*.json")}
+    assert 2 <= len(before) < 6
+
+    process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "1")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert f"{len(before)} of 6 seeds are there" in output
+    after = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("*/seeds/*.json")}
+    assert {name: after[name] for name in before} == before
+    assert results_of(tmp_path) == undisturbed
+
+
+@linux
+@pytest.mark.slow
+def test_kill_9_of_the_program_leaves_its_seeds_and_no_process(tmp_path):
+    process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "2")
+    wait_for_seeds(tmp_path, 1, process)
+    assert len(pool_workers(process.pid)) == 2
+    process.kill()
+    process.communicate()
+    wait_until_gone(process.pid)
+    for path in tmp_path.glob("*/seeds/*.json"):
+        assert json.loads(path.read_text())["format"] == study.FORMAT
+
+
+@linux
+@pytest.mark.slow
+def test_kill_9_of_a_worker_in_mid_study_costs_no_seed(tmp_path, undisturbed):
+    process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "2")
+    wait_for_seeds(tmp_path, 1, process)
+    os.kill(pool_workers(process.pid)[0], signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "failed" not in output
+    assert results_of(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seeds", "5-1"], "argument --seeds"),
+        (["--seeds", "0-1", "--seed", "3"], "--seed is for"),
+        (["--seeds", "0-1", "--env", "CartPole-v7"], "CartPole-v1"),
+        (["--seeds", "0-1", "--gamma", "2"], "--gamma"),
+        (["--seeds", "0-1", "--value-steps", "3"], "--value-steps"),
+        (["--seeds", "0-1", "--max-episodes", "3"], "--max-episodes"),
+        (["--seeds", "0-1", "--jobs", "2", "--dask", "tcp://127.0.0.1:9"], "--jobs"),
+        (["--seeds", "0-1", "--resume", "x"], "--resume"),
+        (["--jobs", "2"], "--seeds"),
+        (["--algo", "vpg,ppo"], "--seeds"),
+        (["--algo", "vpg,sac", "--seeds", "0-1"], "'sac'"),
+        (["--algo", "vpg,vpg", "--seeds", "0-1"], "twice"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(tmp_path, capsys, options, message):
+    import run
+
+    with pytest.raises(SystemExit) as exit:
+        run.main(["--algo", "ppo", "--runs-dir", str(tmp_path), *options])
+    assert exit.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_option_of_one_algorithm_goes_to_that_one(tmp_path):
+    import run
+
+    options = ["--algo", "vpg,ppo", "--clip-range", "0.3", "--gamma", "0.9", "--seeds", "4"]
+    options += ["--total-steps", "300", "--eval-episodes", "1", "--runs-dir", str(tmp_path)]
+    assert run.main(options) == 0
+    about = json.loads((tmp_path / "study-CartPole-v1-vpg-ppo-seeds4-4/study.json").read_text())
+    vpg_config, ppo_config = (variant["config"] for variant in about["settings"]["variants"])
+    assert "clip_range" not in vpg_config and ppo_config["clip_range"] == 0.3
+    assert vpg_config["gamma"] == ppo_config["gamma"] == 0.9
+
+
+# -------------------------------------------------------------------- Dask
+
+
+class DaskCluster:
+    """A real scheduler and real workers on 127.0.0.1, in processes of their own."""
+
+    def __init__(self, folder):
+        self.folder, self.processes = folder, []
+        about = folder / "scheduler.json"
+        self.start("scheduler", "--port", "0", "--scheduler-file", str(about))
+        deadline = time.monotonic() + 30
+        while not about.exists() or not about.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        self.address = json.loads(about.read_text())["address"]
+
+    def start(self, kind, *options):
+        command = [sys.executable, "-m", "distributed.cli.dask_" + kind, "--host", "127.0.0.1"]
+        log = open(self.folder / f"{len(self.processes)}.log", "w")  # noqa: SIM115
+        process = subprocess.Popen(
+            [*command, "--no-dashboard", *options], stdout=log, stderr=log,
+            cwd=self.folder, env=ENVIRONMENT, start_new_session=True,
+        )  # fmt: skip
+        log.close()
+        self.processes.append(process)
+        return process
+
+    def start_worker(self):
+        # no nanny: the process that is killed is the one that trains, and nobody replaces it
+        return self.start(
+            "worker", self.address, "--nthreads", "1", "--no-nanny",
+            "--local-directory", str(self.folder),
+        )  # fmt: skip
+
+    def stop(self):
+        for process in reversed(self.processes):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path_factory):
+    # the workers run in another folder than the project's
+    cluster = DaskCluster(tmp_path_factory.mktemp("dask"))
+    yield cluster
+    cluster.stop()
+
+
+@needs_dask
+@linux
+@pytest.mark.slow
+def test_dask_gives_the_same_bits_and_outlives_a_killed_worker(tmp_path, cluster, undisturbed):
+    first, _ = cluster.start_worker(), cluster.start_worker()
+    process = start_study(tmp_path, "--seeds", "0-5", "--dask", cluster.address)
+    wait_for_seeds(tmp_path, 2, process)
+    first.kill()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "failed" not in output and "6 of 6 seeds" in output
+    assert results_of(tmp_path) == undisturbed
+
+
+@needs_dask
+@linux
+@pytest.mark.slow
+def test_dask_sends_the_code_of_this_folder_each_time(tmp_path, cluster):
+    """A worker that has run one version of the project runs the next one it is sent."""
+    cluster.start_worker()
+    copy = tmp_path / "project"
+    shutil.copytree(ROOT / "lab", copy / "lab")
+    for path in ROOT.glob("*.py"):
+        shutil.copy(path, copy)
+    digests = []
+    for change in ("", "\n\ndef normalize(advantages):\n    return advantages\n"):
+        with open(copy / "advantages.py", "a") as file:
+            file.write(change)
+        runs_dir = tmp_path / f"runs{len(change)}"
+        command = [sys.executable, "run.py", "--algo", "vpg", "--seeds", "0"]
+        command += ["--eval-episodes", "1", "--total-steps", "2000", "--runs-dir", str(runs_dir)]
+        ended = subprocess.run(
+            [*command, "--dask", cluster.address], cwd=copy, env=ENVIRONMENT, timeout=60,
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        (result,) = results_of(runs_dir).values()
+        digests.append(result["parameters_sha256"])
+    assert (
+        digests[0]
+        == train_one("vpg", "CartPole-v1", {"total_steps": 2000}, 0, 1)["parameters_sha256"]
+    )
+    assert digests[0] != digests[1]
+
+
+@needs_dask
+@linux
+@pytest.mark.slow
+def test_dask_scheduler_that_dies_is_told_in_one_line(tmp_path, cluster):
+    cluster.start_worker()
+    process = start_study(tmp_path, "--seeds", "0-5", "--dask", cluster.address)
+    wait_for_seeds(tmp_path, 1, process)
+    cluster.processes[0].kill()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    assert "is gone" in output and "Traceback" not in output
+
+
+@needs_dask
+@linux
+def test_dask_scheduler_that_is_not_there_is_told_in_one_line(tmp_path):
+    process = start_study(tmp_path, "--seeds", "0-5", "--dask", "tcp://127.0.0.1:9")
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 2, output
+    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in output
+    assert output.count("\n") == 1
+    assert not list(tmp_path.iterdir())
