@@ -210,7 +210,9 @@ def build_parser():
         metavar="FILE",
         help="with --play: write one episode to FILE.gif or FILE.mp4 instead",
     )
-    group.add_argument("--render", action="store_true", help="after training, open the window")
+    group.add_argument(
+        "--render", action="store_true", default=None, help="after training, open the window"
+    )
 
     group = parser.add_argument_group("see the gradients")
     group.add_argument(
@@ -574,7 +576,7 @@ def study(parser, args):
 
     if args.algo is None:
         parser.error("choose --algo vpg, --algo ppo or --algo vpg,ppo")
-    for name in ("seed", "resume", "max_episodes"):
+    for name in ("seed", "resume", "max_episodes", "render"):
         if getattr(args, name) is not None:
             parser.error(f"{flag(name)} is for a single run; it doesn't go with --seeds")
     if args.dask is not None and args.jobs is not None:

@@ -265,7 +265,11 @@ class Screen:
     def resize(self, width, height):
         self.xdotool("windowsize", self.window, str(width), str(height))
         self.size = width, height
-        self.wait(lambda image: (np.abs(image[-3:, -3:] - [238, 241, 244]) < 5).all())
+        self.wait(  # the page's margin along the new edges
+            lambda image: (
+                mask(image[-3:], scene.PAGE).all() and mask(image[:, -3:], scene.PAGE).all()
+            )
+        )
 
     def press(self, *keys):
         self.xdotool("key", *keys)
