@@ -52,9 +52,10 @@ class Session:
         self.policy, self.value, self.env_id, self.title = policy, value, env_id, title
         self.greedy, self.reward_scale = greedy, reward_scale
         # CartPole is drawn from its state; every other environment draws itself, in memory:
-        # with the dummy driver, pygame needs no display and doesn't complain about a missing one.
+        # with dummy drivers, pygame needs no display or sound card and doesn't complain about it.
         self.is_cartpole = str(gym.spec(env_id).entry_point).endswith("cartpole:CartPoleEnv")
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
         render_mode = None if self.is_cartpole else "rgb_array"
         self.env = gym.make(env_id, render_mode=render_mode, disable_env_checker=True)
         self.fps = self.env.metadata.get("render_fps", 30)
