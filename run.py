@@ -1,6 +1,7 @@
 """The one entry point: reads the command line, wires the parts, prints. No formula lives here.
 
     python run.py --algo ppo        train, evaluate, save everything, say where
+    python run.py --play RUN        watch a saved policy
     python run.py -h                everything else
 
 Heavy libraries are imported where they are needed, so that `-h` answers at once.
@@ -199,6 +200,19 @@ def build_parser():
         help="where run folders go [runs]",
     )
     group.add_argument("--no-media", action="store_true", help="draw no curve and record no GIF")
+
+    group = parser.add_argument_group("watch")
+    group.add_argument(
+        "--play", metavar="RUN", help="show the best policy of a run folder in a window"
+    )
+    group.add_argument(
+        "--record",
+        metavar="FILE",
+        help="with --play: write one episode to FILE.gif or FILE.mp4 instead",
+    )
+    group.add_argument(
+        "--render", action="store_true", default=None, help="after training, open the window"
+    )
 
     group = parser.add_argument_group("see the gradients")
     group.add_argument(
@@ -447,11 +461,11 @@ def summarize(trainer, folder, args):
 def draw(trainer, folder):
     """The pictures for people: learning curve and one greedy episode."""
     from lab.plots import learning_curve
-    from lab.viewer import record_gif
+    from lab.recorder import record
 
     learning_curve(folder)
     try:
-        record_gif(trainer.policy, trainer.env_id, folder / "episode.gif", trainer.seed)
+        record(make_session(trainer, trainer.seed), folder / "episode.gif")
     except ImportError as error:
         print(f"no GIF: {error}")
 
@@ -537,6 +551,8 @@ def carry_out(trainer, folder, args):
     print(f"saved in {folder.path}:")
     names = ", ".join(sorted(path.name for path in folder.path.glob("[!.]*")))
     print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
+    if args.render:
+        return watch(make_session(trainer, trainer.seed), folder, "episode.gif")
     return 0
 
 
@@ -560,7 +576,7 @@ def study(parser, args):
 
     if args.algo is None:
         parser.error("choose --algo vpg, --algo ppo or --algo vpg,ppo")
-    for name in ("seed", "resume", "max_episodes"):
+    for name in ("seed", "resume", "max_episodes", "render"):
         if getattr(args, name) is not None:
             parser.error(f"{flag(name)} is for a single run; it doesn't go with --seeds")
     if args.dask is not None and args.jobs is not None:
@@ -596,6 +612,61 @@ def study(parser, args):
         return fail(f"{folder.path} cannot be written: {error.strerror}")
 
 
+# ---------------------------------------------------------------- watching
+
+
+def make_session(trainer, seed):
+    """The trainer's policy at work in an environment, ready to be shown or recorded."""
+    from lab.session import Session
+
+    algorithm = trainer.algorithm.__name__.upper()
+    title = f"{algorithm}, seed {trainer.seed}, {trainer.env_steps:,} steps"
+    about = trainer.policy, trainer.value, trainer.env_id
+    return Session(*about, seed, title=title, reward_scale=trainer.config.reward_scale)
+
+
+def watch(session, folder, gif_name):
+    """Show a session in a window; where there can be none, write a GIF into the run folder."""
+    from lab.recorder import record
+    from lab.viewer import NoWindow, play
+
+    try:
+        play(session, folder.path)
+    except NoWindow as reason:
+        try:
+            record(session, folder / gif_name)
+        except (ImportError, OSError) as error:
+            return fail(f"{reason}, and no GIF: {error}")
+        print(f"{reason}; recorded instead: {folder / gif_name}")
+    except ImportError as error:
+        return fail(str(error))
+    return 0
+
+
+def play_run(parser, args):
+    """--play: show or record a saved policy. Returns the exit status."""
+    from lab.recorder import record
+    from lab.records import BEST, CHECKPOINT, RunFolder
+
+    if args.algo or args.resume or args.render:
+        parser.error("--play shows a run that exists; leave out --algo, --resume and --render")
+    folder = RunFolder(args.play)
+    try:
+        trainer = folder.load_trainer(BEST if (folder / BEST).exists() else CHECKPOINT)
+        session = make_session(trainer, args.seed or 0)
+        if args.record is None:
+            return watch(session, folder, "watch.gif")
+        record(session, args.record)
+    except ValueError as error:
+        parser.error(str(error))
+    except ImportError as error:
+        return fail(str(error))
+    except OSError as error:
+        parser.error(f"{args.record} cannot be written: {error.strerror}")
+    print(f"recorded {args.record}")
+    return 0
+
+
 def fail(message):
     print(f"run.py: {message}", file=sys.stderr)
     return FAILED
@@ -614,6 +685,10 @@ def main(argv=None):
 
             trace(args.trace)
             return 0
+        if args.play is not None:
+            return play_run(parser, args)
+        if args.record is not None:
+            parser.error("--record needs --play RUN; training itself records episode.gif")
         if args.env_api == "gym":
             args.env = "gym/" + args.env.removeprefix("gym/")
         if args.seeds is not None:
@@ -625,7 +700,7 @@ def main(argv=None):
         if args.resume is not None:
             return resume(parser, args)
         if args.algo is None:
-            parser.error("choose --algo vpg or --algo ppo")
+            parser.error("choose --algo vpg or --algo ppo, or --play RUN")
         return train(parser, args)
     except BrokenPipeError:  # whoever read our output (head, less) has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
