@@ -48,6 +48,19 @@ class Session:
     "terminated" or "truncated". `angles` and `values` hold the last seconds.
     """
 
+    @classmethod
+    def of(cls, trainer, seed):
+        """A Session of what this Trainer has learned so far."""
+        title = f"{trainer.algorithm.__name__.upper()}, seed {trainer.seed}, "
+        return cls(
+            trainer.policy,
+            trainer.value,
+            trainer.env_id,
+            seed,
+            title=title + f"{trainer.env_steps:,} steps",
+            reward_scale=trainer.config.reward_scale,
+        )
+
     def __init__(self, policy, value, env_id, seed, greedy=True, title="", reward_scale=1.0):
         self.policy, self.value, self.env_id, self.title = policy, value, env_id, title
         self.greedy, self.reward_scale = greedy, reward_scale
