@@ -8,6 +8,19 @@ reports seeds 100 to 109.
 
 PRESETS = {
     "CartPole-v1": {"ppo": {}, "vpg": {}},
+    "Acrobot-v1": {
+        "ppo": {
+            "total_steps": 300_000,
+            "num_envs": 16,
+            "num_steps": 256,
+            "normalize_observations": True,  # the joints' speeds are ten times their cosines
+            "reward_scale": 0.1,
+            "hidden_sizes": (64, 64),
+            "learning_rate": 2e-3,
+            "value_learning_rate": 3e-3,
+            "epochs": 10,
+        },
+    },
     "Pendulum-v1": {
         "ppo": {
             "total_steps": 99_000,  # 100,000 at most, by whole rollouts
