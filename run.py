@@ -66,7 +66,7 @@ def algorithm_names(text):
     for name in names:
         if name not in ALGORITHMS:
             known = ", ".join(ALGORITHMS)
-            raise argparse.ArgumentTypeError(f"no algorithm {name!r} (choose from {known})")
+            raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose from {known})")
     if len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"names an algorithm twice: {text}")
     return text
@@ -199,6 +199,23 @@ def build_parser():
         help="where run folders go [runs]",
     )
     group.add_argument("--no-media", action="store_true", help="draw no curve and record no GIF")
+
+    group = parser.add_argument_group("see the gradients")
+    group.add_argument(
+        "--check",
+        type=whole_number(1),
+        nargs="?",
+        const=0,
+        metavar="N",
+        help="hold every numbered equation against the code; or one of them",
+    )
+    group.add_argument(
+        "--trace",
+        choices=ALGORITHMS,
+        nargs="?",
+        const="ppo",
+        help="one minibatch by hand, forward and back [ppo]",
+    )
 
     group = parser.add_argument_group("many seeds")
     group.add_argument(
@@ -511,6 +528,8 @@ def carry_out(trainer, folder, args):
             draw(trainer, folder)
     except FloatingPointError as error:
         return fail(f"{error}. The last good checkpoint is in {folder.path}")
+    except BrokenPipeError:
+        raise  # that is no file of ours
     except OSError as error:
         return fail(
             f"{folder.path} cannot be written: {error.strerror}. What was saved before is kept"
@@ -519,6 +538,17 @@ def carry_out(trainer, folder, args):
     names = ", ".join(sorted(path.name for path in folder.path.glob("[!.]*")))
     print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
     return 0
+
+
+def check(parser, args):
+    """--check: the equations against the code. Returns the exit status."""
+    from lab import checks
+
+    try:
+        passed = checks.report(args.check or None)
+    except ValueError as error:
+        parser.error(str(error))
+    return 0 if passed else FAILED
 
 
 def study(parser, args):
@@ -577,6 +607,13 @@ def main(argv=None):
     parser = build_parser()
     args = parser.parse_args(argv)
     try:
+        if args.check is not None:
+            return check(parser, args)
+        if args.trace is not None:
+            from lab.trace import trace
+
+            trace(args.trace)
+            return 0
         if args.env_api == "gym":
             args.env = "gym/" + args.env.removeprefix("gym/")
         if args.seeds is not None:
@@ -590,6 +627,9 @@ def main(argv=None):
         if args.algo is None:
             parser.error("choose --algo vpg or --algo ppo")
         return train(parser, args)
+    except BrokenPipeError:  # whoever read our output (head, less) has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

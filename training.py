@@ -44,7 +44,7 @@ class Learner:
     value: MLP
     policy_adam: Adam
     value_adam: Adam
-    normalizer: RunningNormalizer | None  # of what both networks see
+    normalizer: RunningNormalizer | None = None  # of what both networks see
     memory: dict = field(default_factory=dict)  # whatever the algorithm carries along, as numbers
 
 

@@ -206,6 +206,8 @@ FAULTS = [
         "np.clip(values, old_values - clip_range, old_values + clip_range)",
         "old_values + np.clip(values - old_values, -clip_range, clip_range)",
     ),
+    (35, "ppo.update", "part.values, part.targets", "part.targets, part.values"),
+    (35, "ppo.update", "config.value_clip_range is None", "config.value_clip_range is not None"),
     # F. PPO
     (36, "lab.mdp.performance_difference", "advantages(mdp, old_pi)", "advantages(mdp, pi)"),
     (36, "lab.mdp.performance_difference", "density(mdp, pi, one)", "density(mdp, old_pi, one)"),
@@ -232,6 +234,12 @@ FAULTS = [
         "log_probs, part.log_probs, part.advantages, clip_range",
         "log_probs, part.log_probs, part.targets, clip_range",
     ),
+    (
+        40,
+        "ppo.update",
+        "clipped_surrogate(log_probs, part.log_probs",
+        "clipped_surrogate(log_probs, log_probs",
+    ),
     (40, "vpg.update", "-config.entropy_coefficient", "config.entropy_coefficient"),
     (
         41,
@@ -251,6 +259,9 @@ FAULTS = [
         "(old_distribution, all_log_probs)",
         "(all_log_probs, old_distribution)",
     ),
+    (42, "ppo.update", "policy.kl_backward(dkls, old, cache)", "0"),
+    (42, "ppo.update", "old_distribution[rows]", "old_distribution"),
+    (42, "ppo.update", "old_distribution[rows]", "policy.distribution(part.obs)"),
     (42, "ppo.penalized_surrogate", "plain - kl_coefficient", "plain + kl_coefficient"),
     (42, "ppo.penalized_surrogate", "kl_coefficient / len(kls)", "kl_coefficient"),
     (42, "ppo.penalized_surrogate", "-plain / len(plain)", "plain / len(plain)"),

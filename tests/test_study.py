@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import itertools
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -350,6 +351,18 @@ def test_a_job_that_kills_every_worker_fails_alone(tmp_path):
     assert {n: outcome[0] for n, outcome in outcomes.items()} == {0: 0, 2: 20, 3: 30}
 
 
+@on_posix
+def test_a_worker_that_dies_between_two_jobs_costs_nothing():
+    with Cores(1) as workers:
+        assert [outcome for _, outcome in run_jobs(os.getpid, [()], workers)]
+        (child,) = set(multiprocessing.active_children()) - workers.others
+        child.kill()
+        child.join()
+        time.sleep(0.2)  # until the pool has noticed
+        outcomes = [outcome for _, outcome in run_jobs(abs, [(-1,), (-2,)], workers)]
+    assert outcomes == [1, 2]
+
+
 def start_study(runs_dir, *options, cwd=ROOT):
     """The real program, in a process group of its own, as a terminal would have it."""
     command = [sys.executable, str(ROOT / "run.py"), "--algo", "ppo", "--runs-dir", str(runs_dir)]
@@ -420,6 +433,7 @@ def undisturbed(tmp_path_factory):
 
 
 @linux
+@pytest.mark.slow
 def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path, undisturbed):
     process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "2")
     wait_for_seeds(tmp_path, 2, process)
@@ -441,6 +455,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path, undisturbed):
 
 
 @linux
+@pytest.mark.slow
 def test_kill_9_of_the_program_leaves_its_seeds_and_no_process(tmp_path):
     process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "2")
     wait_for_seeds(tmp_path, 1, process)
@@ -453,6 +468,7 @@ def test_kill_9_of_the_program_leaves_its_seeds_and_no_process(tmp_path):
 
 
 @linux
+@pytest.mark.slow
 def test_kill_9_of_a_worker_in_mid_study_costs_no_seed(tmp_path, undisturbed):
     process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "2")
     wait_for_seeds(tmp_path, 1, process)
@@ -554,6 +570,7 @@ def cluster(tmp_path_factory):
 
 @needs_dask
 @linux
+@pytest.mark.slow
 def test_dask_gives_the_same_bits_and_outlives_a_killed_worker(tmp_path, cluster, undisturbed):
     first, _ = cluster.start_worker(), cluster.start_worker()
     process = start_study(tmp_path, "--seeds", "0-5", "--dask", cluster.address)
@@ -567,6 +584,7 @@ def test_dask_gives_the_same_bits_and_outlives_a_killed_worker(tmp_path, cluster
 
 @needs_dask
 @linux
+@pytest.mark.slow
 def test_dask_sends_the_code_of_this_folder_each_time(tmp_path, cluster):
     """A worker that has run one version of the project runs the next one it is sent."""
     cluster.start_worker()
@@ -597,6 +615,7 @@ def test_dask_sends_the_code_of_this_folder_each_time(tmp_path, cluster):
 
 @needs_dask
 @linux
+@pytest.mark.slow
 def test_dask_scheduler_that_dies_is_told_in_one_line(tmp_path, cluster):
     cluster.start_worker()
     process = start_study(tmp_path, "--seeds", "0-5", "--dask", cluster.address)

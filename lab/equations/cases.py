@@ -1,9 +1,14 @@
 """What several checks start from: policies, rows and the two-state process of lab/mdp.py."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 
+import nn
 import policies
+import ppo
+import training
 from lab import mdp
 
 SAMPLES = 100_000  # of a Monte Carlo comparison
@@ -78,3 +83,55 @@ def grid(mean, sigma, points=801):
     """A grid of 20 deviations and its spacing. Sums over it are exact: the density is smooth."""
     x = np.linspace(mean - 10 * sigma, mean + 10 * sigma, points)
     return x, x[1] - x[0]
+
+
+def update_case(rng):
+    """Two float64 networks and a Batch that their policy has just collected."""
+    policy = policies.CategoricalPolicy(4, 3, (5,), rng, dtype=np.float64)
+    policy.parameters[:] = rng.normal(0, 0.6, policy.parameters.size)
+    value = nn.MLP((4, 5, 1), rng, dtype=np.float64)
+    obs = rng.normal(size=(16, 4))
+    actions, log_probs = policy.sample(obs, rng)
+    credit, targets = rng.normal(size=(2, 16))
+    batch = training.Batch(obs, actions, log_probs, value(obs)[:, 0], credit, targets)
+    return policy, value, batch
+
+
+def one_update(algorithm, config, policy, value, batch):
+    """Run a shipped update on fresh optimisers -> the Learner it leaves."""
+    adams = (nn.Adam(n.parameters.size, 0.05, dtype=np.float64) for n in (policy, value))
+    learner = training.Learner(policy, value, *adams)
+    algorithm.update(learner, batch, config, 0.0, np.random.default_rng(0))
+    return learner
+
+
+def first_gradients(algorithm, config, policy, value, batch):
+    """Run a shipped update of one step -> the gradients of its policy and of its value."""
+    learner = one_update(algorithm, config, policy, value, batch)
+    # After its first step Adam's first moment is (1 − β₁) g.
+    return learner.policy_adam.m / (1 - 0.9), learner.value_adam.m / (1 - 0.9)
+
+
+def second_gradients(config, policy, value, batch):
+    """The second step of ppo.update, in which the whole batch is one minibatch.
+
+    -> gradients of its policy and of its value, and both as complex128 networks
+    with the parameters at which these were taken
+    """
+    start = policy.parameters.copy(), value.parameters.copy()
+    once = one_update(ppo, replace(config, epochs=1), policy, value, batch)
+    rng = np.random.default_rng(0)
+    moved = policies.CategoricalPolicy(4, 3, (5,), rng, dtype=np.complex128)
+    moved_value = nn.MLP((4, 5, 1), rng, dtype=np.complex128)
+    moved.parameters[:], moved_value.parameters[:] = policy.parameters, value.parameters
+    policy.parameters[:], value.parameters[:] = start
+    twice = one_update(ppo, replace(config, epochs=2), policy, value, batch)
+    # Adam's first moment is m₂ = β₁ m₁ + (1 − β₁) g₂.
+    gradients = [
+        (after.m - 0.9 * before.m) / (1 - 0.9)
+        for before, after in (
+            (once.policy_adam, twice.policy_adam),
+            (once.value_adam, twice.value_adam),
+        )
+    ]
+    return *gradients, moved, moved_value

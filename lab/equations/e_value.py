@@ -7,6 +7,7 @@ import numpy as np
 import nn
 import ppo
 import vpg
+from lab.equations.cases import second_gradients, update_case
 from lab.evidence import check, complex_step, network_step
 
 
@@ -55,3 +56,14 @@ def clipped_value_loss(evidence, rng):
         if y != 0.35:  # the threshold itself is a tie that rounding decides
             evidence.close(f"v = 0.5, old 0, y = {y}", by_hand, [slope])
         evidence.show(f"v = 0.5, old 0, y = {y}: slope", by_hand)
+
+    policy, value, batch = update_case(rng)
+    config = ppo.Config(value_clip_range=0.05, max_grad_norm=1e9)
+    _, actual, _, moved = second_gradients(config, policy, value, batch)
+    oracle = network_step(
+        moved,
+        lambda: ppo.clipped_value_loss(moved(batch.obs)[:, 0], batch.values, batch.targets, 0.05)[
+            0
+        ],
+    )
+    evidence.close("second minibatch: ppo.update", actual, oracle)

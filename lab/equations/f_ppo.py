@@ -8,7 +8,6 @@ import numpy as np
 import nn
 import policies
 import ppo
-import training
 import vpg
 from lab import mdp
 from lab.equations.cases import (
@@ -18,8 +17,12 @@ from lab.equations.cases import (
     UNIFORM,
     categorical_case,
     clip_case,
+    first_gradients,
     gaussian_case,
     grid,
+    one_update,
+    second_gradients,
+    update_case,
 )
 from lab.evidence import check, complex_step, network_step
 
@@ -140,38 +143,6 @@ def clip_slopes(evidence, rng):
     evidence.show("ratio, A, slope", np.array(seen))
 
 
-def one_update(algorithm, config, policy, value, batch, rng):
-    """Run a shipped update on fresh optimisers -> the Learner it leaves."""
-    size = policy.parameters.size
-    learner = training.Learner(
-        policy,
-        value,
-        nn.Adam(size, 1e-3, dtype=np.float64),
-        nn.Adam(value.parameters.size, 1e-3, dtype=np.float64),
-    )
-    algorithm.update(learner, batch, config, 0.0, rng)
-    return learner
-
-
-def first_gradients(*update):
-    """Run a shipped update of one step -> the gradients of its policy and of its value."""
-    learner = one_update(*update)
-    # After its first step Adam's first moment is (1 − β₁) g.
-    return learner.policy_adam.m / (1 - 0.9), learner.value_adam.m / (1 - 0.9)
-
-
-def update_case(rng):
-    """Two float64 networks and a Batch that their policy has just collected."""
-    policy = policies.CategoricalPolicy(4, 3, (5,), rng, dtype=np.float64)
-    policy.parameters[:] = rng.normal(0, 0.6, policy.parameters.size)
-    value = nn.MLP((4, 5, 1), rng, dtype=np.float64)
-    obs = rng.normal(size=(16, 4))
-    actions, log_probs = policy.sample(obs, rng)
-    credit, targets = rng.normal(size=(2, 16))
-    batch = training.Batch(obs, actions, log_probs, value(obs)[:, 0], credit, targets)
-    return policy, value, batch
-
-
 @check(40, "PPO, every weight", "ppo.clipped_surrogate", "complex step")
 def ppo_logits(evidence, rng):
     """The clipped loss's gradient, through the policy, at every weight. The first minibatch's,
@@ -198,14 +169,26 @@ def ppo_logits(evidence, rng):
         (ppo, ppo.Config(epochs=1, **settings)),
     ):
         policy.parameters[:], value.parameters[:] = start
-        gradients[algorithm] = first_gradients(algorithm, config, policy, value, batch, rng)
+        gradients[algorithm] = first_gradients(algorithm, config, policy, value, batch)
     evidence.close("first minibatch: ppo.update = vpg.update", gradients[ppo][0], gradients[vpg][0])
-    # The policy has moved by one step: now the ratios differ from 1, and the gradients too.
-    log_probs, entropies, cache = policy.evaluate(batch.obs, batch.actions)
-    _, late = ppo.clipped_surrogate(log_probs, batch.log_probs, batch.advantages, 0.2)
-    _, plain = vpg.policy_loss(log_probs, batch.advantages)
-    evidence.true("a later minibatch: not VPG's", np.abs(late - plain).max() > 1e-6)
-    evidence.show("ratios after one step", np.exp(log_probs - batch.log_probs)[:5])
+    # One step on, the ratios differ from 1, and the gradients from VPG's.
+    policy.parameters[:], value.parameters[:] = start
+    actual, _, moved, _ = second_gradients(ppo.Config(**settings), policy, value, batch)
+
+    def later(loss):
+        """A policy loss of log-probs, with the entropy bonus, one step on"""
+        log_probs, entropies, _ = moved.evaluate(batch.obs, batch.actions)
+        return loss(log_probs)[0] - 0.01 * entropies.mean()
+
+    old, A = batch.log_probs, batch.advantages
+    clipped = network_step(
+        moved, lambda: later(lambda logs: ppo.clipped_surrogate(logs, old, A, 0.2))
+    )
+    plain = network_step(moved, lambda: later(lambda logs: vpg.policy_loss(logs, A)))
+    evidence.close("second minibatch: ppo.update", actual, clipped)
+    evidence.true("it is not VPG's", np.abs(clipped - plain).max() > 0.01)
+    ratios = np.exp(moved.evaluate(batch.obs, batch.actions)[0].real - old)
+    evidence.show("ratios after one step", ratios)
 
 
 @check(41, "KL, softmax", "policies.categorical_kl", "complex step")
@@ -277,6 +260,19 @@ def kl_penalty(evidence, rng):
     evidence.close("dlogits, entry by entry", dlogits, by_hand)
     evidence.show("dlogits of three rows", by_hand[:3])
 
+    # In an update the KL acts from the second step on: the first one starts at the old policy.
+    start, value, batch = update_case(rng)
+    settings = {"objective": "penalty", "kl_coefficient": 5.0, "max_grad_norm": 1e9}
+    old = start.distribution(batch.obs)
+    actual, _, moved, _ = second_gradients(ppo.Config(**settings), start, value, batch)
+
+    def later():
+        log_probs, _, cache = moved.evaluate(batch.obs, batch.actions)
+        kls = moved.kl(old, cache)
+        return ppo.penalized_surrogate(log_probs, batch.log_probs, batch.advantages, kls, 5.0)[0]
+
+    evidence.close("second minibatch: ppo.update", actual, network_step(moved, later))
+
 
 @check(43, "KL, Gaussian", "policies.gaussian_kl", "quadrature")
 def gaussian_kl(evidence, rng):
@@ -324,7 +320,7 @@ def adaptive_penalty(evidence, rng):
     for name, target, factor in (("far below", 1e3, 0.5), ("far above", 1e-9, 2)):
         policy, value, batch = update_case(rng)
         config = ppo.Config(objective="penalty", kl_coefficient=0.8, kl_target=target)
-        memory = one_update(ppo, config, policy, value, batch, rng).memory
+        memory = one_update(ppo, config, policy, value, batch).memory
         evidence.close(f"ppo.update, KL {name} its target", memory["kl_coefficient"], 0.8 * factor)
 
 
@@ -345,7 +341,7 @@ def joint_loss(evidence, rng):
         return clip + fit - 0.02 * entropies.mean()
 
     oracle = np.concatenate([network_step(twin, joint), network_step(value_twin, joint)])
-    actual = np.concatenate(first_gradients(ppo, config, policy, value, batch, rng))
+    actual = np.concatenate(first_gradients(ppo, config, policy, value, batch))
     evidence.close("ppo.update, both networks", actual, oracle)
 
     x, dy = rng.normal(size=(6, 4)), rng.normal(size=(6, 3))
