@@ -41,9 +41,12 @@ POSITIVE = Within(0, open_low=True)
 FRACTION = Within(0, 1)
 
 
-def setting(default, help, valid=None):
-    """A dataclass field with its help text and its valid values (Within, OneOf or None: any)."""
-    return field(default=default, metadata={"help": help, "valid": valid})
+def setting(default, help, valid=None, needs=None):
+    """A dataclass field with its help text and its valid values (Within, OneOf or None: any).
+
+    `needs` is (name, value) of another setting without which this one does nothing.
+    """
+    return field(default=default, metadata={"help": help, "valid": valid, "needs": needs})
 
 
 def override(name, default):
@@ -61,8 +64,17 @@ class CommonConfig:
     gamma: float = setting(0.99, "discount factor γ", FRACTION)
     gae_lambda: float = setting(0.95, "trace decay λ of GAE; 1 is Monte Carlo", FRACTION)
     normalize_advantages: bool = setting(True, "normalise each rollout's advantages (Eq. 19)")
+    normalize_observations: bool = setting(
+        False, "scale observations by their running mean and deviation"
+    )
+    reward_scale: float = setting(
+        1.0, "multiply rewards by this to learn from; reports stay raw", POSITIVE
+    )
     hidden_sizes: tuple[int, ...] = setting((64,), "units of each hidden layer", AT_LEAST_ONE)
     activation: str = setting("tanh", "activation of the hidden layers", OneOf(("tanh", "relu")))
+    initial_log_std: float = setting(
+        0.0, "first log σ of a Gaussian policy (Box actions)", Within(-10, 5)
+    )
     learning_rate: float = setting(1e-2, "Adam's step size for the policy", POSITIVE)
     value_learning_rate: float = setting(1e-2, "Adam's step size for the value network", POSITIVE)
     anneal_learning_rate: bool = setting(True, "lower both step sizes linearly to 0")

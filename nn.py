@@ -99,6 +99,8 @@ class MLP:
     dtype        float32 to train; float64 or complex128 to check gradients
     storage      (P,) array to keep the parameters in, instead of a new one
 
+    `normalizer` is None, or what every input goes through first: a function
+    (B, inputs) -> (B, inputs) without parameters to learn.
     `parameters` is one flat vector (P,) that holds W₁, b₁, W₂, b₂, … in turn.
     `weights[l]` and `biases[l]` are views into it, so that one vector operation
     on `parameters` (Adam's step, say) changes every layer.
@@ -116,6 +118,7 @@ class MLP:
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"sizes must name inputs and outputs, each at least 1, not {sizes}")
         self.activate, self.activate_backward = ACTIVATIONS[activation]
+        self.normalizer = None
         shapes = list(pairwise(sizes))
         size = self.count(sizes)
         self.parameters = np.zeros(size, dtype) if storage is None else storage
@@ -145,7 +148,7 @@ class MLP:
         The cache is the list of every layer's input: all that `backward` needs.
         It belongs to the caller; the network itself remembers nothing.
         """
-        inputs = [x]
+        inputs = [x if self.normalizer is None else self.normalizer(x)]
         for W, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
             inputs.append(self.activate(linear_forward(inputs[-1], W, b)))
         return linear_forward(inputs[-1], self.weights[-1], self.biases[-1]), inputs

@@ -213,18 +213,28 @@ class GaussianPolicy:
 
     The network's outputs are the means; the log standard deviations are A more
     parameters, the same in every state, kept behind the network's own. They
-    start at 0 (σ = 1).
+    start at `initial_log_std`; 0 is σ = 1.
 
     Log-probabilities are those of the raw sampled action. Squeezing it into the
     environment's bounds is the environment's business (rollout.py).
     """
 
-    def __init__(self, obs_dim, action_dim, hidden_sizes, rng, activation="tanh", dtype=np.float32):
+    def __init__(
+        self,
+        obs_dim,
+        action_dim,
+        hidden_sizes,
+        rng,
+        activation="tanh",
+        dtype=np.float32,
+        initial_log_std=0.0,
+    ):
         sizes = (obs_dim, *hidden_sizes, action_dim)
         self.parameters = np.zeros(MLP.count(sizes) + action_dim, dtype)
         network_part = self.parameters[:-action_dim]
         self.network = MLP(sizes, rng, activation, 0.01, dtype, storage=network_part)
         self.log_stds = self.parameters[-action_dim:]
+        self.log_stds[:] = initial_log_std
 
     def sample(self, obs, rng):
         """obs (B,D), rng np.random.Generator  ->  actions (B,A), log_probs (B,)."""

@@ -23,7 +23,6 @@ import numpy as np
 
 from config import (
     AT_LEAST_ONE,
-    NOT_NEGATIVE,
     POSITIVE,
     CommonConfig,
     OneOf,
@@ -41,13 +40,21 @@ class Config(CommonConfig):
     epochs: int = setting(6, "passes over each rollout", AT_LEAST_ONE)
     minibatch_size: int = setting(256, "rows of one gradient step, at most", AT_LEAST_ONE)
     objective: str = setting("clip", "what holds the policy back", OneOf(("clip", "penalty")))
-    clip_range: float = setting(0.2, "how far the ratio may leave 1, ε of Eq. 38", POSITIVE)
-    anneal_clip_range: bool = setting(True, "lower the clip range linearly to 0")
+    clip_range: float = setting(
+        0.2, "how far the ratio may leave 1, ε of Eq. 38", POSITIVE, ("objective", "clip")
+    )
+    anneal_clip_range: bool = setting(
+        True, "lower the clip range linearly to 0", needs=("objective", "clip")
+    )
     value_clip_range: float | None = setting(
         None, "clip the value loss too, ε_v of Eq. 35", POSITIVE
     )
-    kl_coefficient: float = setting(1.0, "first weight β of the KL penalty (Eq. 42)", NOT_NEGATIVE)
-    kl_target: float = setting(0.01, "KL that an adapting β aims at (Eq. 44)", POSITIVE)
+    kl_coefficient: float = setting(
+        1.0, "first weight β of the KL penalty (Eq. 42)", POSITIVE, ("objective", "penalty")
+    )
+    kl_target: float = setting(
+        0.01, "KL that an adapting β aims at (Eq. 44)", POSITIVE, ("objective", "penalty")
+    )
     max_kl: float | None = setting(
         None, "end the epochs early once approx_kl exceeds this", POSITIVE
     )
@@ -162,8 +169,7 @@ def update(learner, batch, config, progress, rng):
     clip_range = config.clip_range * (1 - progress if config.anneal_clip_range else 1)
     penalty = config.objective == "penalty"
     beta = learner.memory.get("kl_coefficient", config.kl_coefficient) if penalty else 0.0
-    if penalty:
-        old_distribution = policy.distribution(batch.obs)
+    old_distribution = policy.distribution(batch.obs) if penalty else None
 
     steps = []
     for _ in range(config.epochs):
@@ -208,9 +214,11 @@ def update(learner, batch, config, progress, rng):
 
     log_probs, entropies, cache = policy.evaluate(batch.obs, batch.actions)
     _, k3 = kl_estimates(log_probs - batch.log_probs)
-    clip_fraction, dead_fraction = clip_statistics(
-        log_probs, batch.log_probs, batch.advantages, clip_range
-    )
+    clip_fraction = dead_fraction = 0.0
+    if not penalty:
+        clip_fraction, dead_fraction = clip_statistics(
+            log_probs, batch.log_probs, batch.advantages, clip_range
+        )
     loss, fit, norm, value_norm = np.mean(steps, axis=0)
     statistics = {
         "policy_loss": loss,
@@ -223,6 +231,7 @@ def update(learner, batch, config, progress, rng):
         "value_grad_norm": value_norm,
     }
     if penalty:
-        kl = policy.kl(old_distribution, cache).mean()
+        kl = float(policy.kl(old_distribution, cache).mean())
+        statistics.update(kl=kl, kl_coefficient=beta)
         learner.memory["kl_coefficient"] = adapt_kl_coefficient(beta, kl, config.kl_target)
     return statistics

@@ -15,7 +15,10 @@ meaning:
                    observation: its action was ignored and its reward is no
                    reward. These rows belong in no loss and no statistic.
 
-Shapes: T steps, N environments, D observation size.
+Actions are stored as the policy meant them. Only on their way into the
+environment are they fitted to its action space, by `fit_actions`.
+
+Shapes: T steps, N environments, D observation size, A action dimensions.
 """
 
 import difflib
@@ -23,6 +26,8 @@ from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
+
+import gym_api
 
 
 class Rollout(NamedTuple):
@@ -41,11 +46,13 @@ def make_envs(env_id, num_envs):
     """N environments as one gymnasium.vector.VectorEnv.
 
     CartPole brings its own vectorised implementation; others run one after
-    another in a SyncVectorEnv.
+    another in a SyncVectorEnv. "gym/ID" is the original gym's ID (gym_api.py).
     Raises ValueError for an id that Gymnasium doesn't know (naming the nearest
     ones), an environment whose extra packages are missing, or spaces other
     than a flat Box of observations and Discrete or flat Box actions.
     """
+    if env_id.startswith(gym_api.NAMESPACE):
+        gym_api.register_gym_envs()
     try:
         envs = gym.make_vec(env_id, num_envs=num_envs)
     except gym.error.DependencyNotInstalled as error:
@@ -63,13 +70,36 @@ def make_envs(env_id, num_envs):
     return envs
 
 
+def reward_threshold(env_id):
+    """The mean return from which on the environment counts as solved, a float, or None."""
+    if env_id.startswith(gym_api.NAMESPACE):
+        gym_api.register_gym_envs()
+    return gym.spec(env_id).reward_threshold
+
+
 def check_spaces(env_id, obs_space, action_space):
     """Raise ValueError, saying what is supported, unless the spaces are."""
     flat = isinstance(obs_space, gym.spaces.Box) and len(obs_space.shape) == 1
     if not flat:
         raise ValueError(f"{env_id} observes {obs_space}; supported: a flat Box, shape (D,)")
-    if not isinstance(action_space, gym.spaces.Discrete):
-        raise ValueError(f"{env_id} acts in {action_space}; supported: Discrete actions")
+    flat = isinstance(action_space, gym.spaces.Box) and len(action_space.shape) == 1
+    continuous = flat and np.issubdtype(action_space.dtype, np.floating)
+    if not (continuous or isinstance(action_space, gym.spaces.Discrete)):
+        raise ValueError(
+            f"{env_id} acts in {action_space}; "
+            "supported: Discrete, or a flat Box of real numbers, shape (A,)"
+        )
+
+
+def fit_actions(actions, action_space):
+    """A policy's actions as one environment's action space takes them.
+
+    Discrete: (N,) int, counted from 0  ->  counted from the space's own start.
+    Box: (N,A) float, any real numbers  ->  clipped to its bounds, in its dtype.
+    """
+    if isinstance(action_space, gym.spaces.Discrete):
+        return actions + action_space.start
+    return np.clip(actions, action_space.low, action_space.high).astype(action_space.dtype)
 
 
 def spawn_seeds(seed, count):
@@ -128,7 +158,8 @@ class Sampler:
             action, log_probs[t] = policy.sample(obs[t], rng)
             actions.append(action)
             valid[t] = ~self.ended
-            obs[t + 1], rewards[t], terminated[t], truncated[t], _ = self.envs.step(action)
+            fitted = fit_actions(action, self.envs.single_action_space)
+            obs[t + 1], rewards[t], terminated[t], truncated[t], _ = self.envs.step(fitted)
             self._count(rewards[t], terminated[t] | truncated[t])
         self.obs = obs[-1]
         return Rollout(obs, np.array(actions), rewards, terminated, truncated, log_probs, valid)

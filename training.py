@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from gymnasium.spaces import Discrete
 
 from advantages import gae, normalize
 from nn import MLP, Adam
-from policies import CategoricalPolicy
-from rollout import Sampler, make_envs, reset
+from normalization import RunningNormalizer
+from policies import CategoricalPolicy, GaussianPolicy
+from rollout import Sampler, fit_actions, make_envs, reset
 
 # Streams of random numbers besides a Trainer's own four, which have the keys 0 to 3.
 RESUMED, EVALUATION = 1_000, 1_001
@@ -38,25 +40,37 @@ class Batch(NamedTuple):
 class Learner:
     """What is learned, and what learning needs to remember."""
 
-    policy: CategoricalPolicy
+    policy: CategoricalPolicy | GaussianPolicy
     value: MLP
     policy_adam: Adam
     value_adam: Adam
+    normalizer: RunningNormalizer | None = None  # of what both networks see
     memory: dict = field(default_factory=dict)  # whatever the algorithm carries along, as numbers
 
 
 def make_learner(envs, config, rng, dtype=np.float32):
-    """A fresh policy and value function for these environments; rng np.random.Generator."""
-    obs_dim = envs.single_observation_space.shape[0]
-    policy = CategoricalPolicy(
-        obs_dim, envs.single_action_space.n, config.hidden_sizes, rng, config.activation, dtype
-    )
+    """A fresh policy and value function for these environments; rng np.random.Generator.
+
+    Discrete actions get a softmax policy, Box actions a Gaussian one.
+    Raises ValueError for an initial_log_std that no Gaussian policy is there to use.
+    """
+    obs_dim, actions = envs.single_observation_space.shape[0], envs.single_action_space
+    network = config.hidden_sizes, rng, config.activation, dtype
+    if isinstance(actions, Discrete):
+        if config.initial_log_std != 0:
+            raise ValueError("initial_log_std is for Box actions; these are Discrete")
+        policy = CategoricalPolicy(obs_dim, int(actions.n), *network)
+    else:
+        policy = GaussianPolicy(obs_dim, actions.shape[0], *network, config.initial_log_std)
     value = MLP((obs_dim, *config.hidden_sizes, 1), rng, config.activation, dtype=dtype)
+    normalizer = RunningNormalizer(obs_dim) if config.normalize_observations else None
+    policy.network.normalizer = value.normalizer = normalizer
     return Learner(
         policy,
         value,
         Adam(policy.parameters.size, config.learning_rate, dtype=dtype),
         Adam(value.parameters.size, config.value_learning_rate, dtype=dtype),
+        normalizer,
     )
 
 
@@ -66,7 +80,7 @@ def make_batch(rollout, value, config):
     values = value(rollout.obs.reshape((T + 1) * N, -1)).reshape(T + 1, N)
     ended = rollout.terminated | rollout.truncated
     advantages = gae(
-        rollout.rewards,
+        config.reward_scale * rollout.rewards,
         values[:-1],
         values[1:],
         rollout.terminated,
@@ -154,6 +168,9 @@ class Trainer:
         rollout = self.sampler.collect(learner.policy, config.num_steps, self.acting_rng)
         batch = make_batch(rollout, learner.value, config)
         statistics = self.algorithm.update(learner, batch, config, progress, self.shuffling_rng)
+        if learner.normalizer is not None:
+            # Only now: through other glasses than it acted with, no ratio would begin at 1.
+            learner.normalizer.update(batch.obs)
 
         self.iteration += 1
         self._check_finite(statistics)
@@ -189,6 +206,10 @@ class Trainer:
             "value_m": learner.value_adam.m,
             "value_v": learner.value_adam.v,
         }
+        if learner.normalizer is not None:
+            arrays["obs_mean"] = learner.normalizer.mean
+            arrays["obs_variance"] = learner.normalizer.variance
+            arrays["obs_count"] = learner.normalizer.count
         numbers = {
             "policy_t": learner.policy_adam.t,
             "value_t": learner.value_adam.t,
@@ -254,7 +275,8 @@ def evaluate(policy, env_id, episodes, seed, greedy=True):
     while running.any():
         obs = obs.astype(policy.parameters.dtype, copy=False)
         actions = policy.greedy(obs) if greedy else policy.sample(obs, rng)[0]
-        obs, rewards, terminated, truncated, _ = envs.step(actions)
+        fitted = fit_actions(actions, envs.single_action_space)
+        obs, rewards, terminated, truncated, _ = envs.step(fitted)
         returns += rewards * running
         running &= ~(terminated | truncated)
     envs.close()

@@ -31,11 +31,12 @@ from pathlib import Path
 import filelock
 import numpy as np
 
+from gym_api import NAMESPACE
 from training import Trainer
 
 FORMAT = 1  # of config.json and the checkpoints; raise it when older programs could misread them
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
-PACKAGES = ("numpy", "gymnasium")
+PACKAGES, GYM_PACKAGES = ("numpy", "gymnasium"), ("gym", "shimmy")
 ALGORITHMS = ("vpg", "ppo")
 # What np.load and json raise for files that are something else, or cut short.
 UNREADABLE = (
@@ -79,6 +80,7 @@ def read_json(path):
 
 def describe(trainer):
     """The content of config.json for this trainer, a dict."""
+    packages = PACKAGES + (GYM_PACKAGES if trainer.env_id.startswith(NAMESPACE) else ())
     return {
         "format": FORMAT,
         "algorithm": trainer.algorithm.__name__,
@@ -87,7 +89,7 @@ def describe(trainer):
         "config": dataclasses.asdict(trainer.config),
         "versions": {
             "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
+            **{name: importlib.metadata.version(name) for name in packages},
         },
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }

@@ -27,6 +27,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 ATTEMPTS = 3  # workers that a job may lose before it is the job's fault; Dask's own default
 CONNECT_SECONDS = 5
+ATTENTION_SECONDS = 1  # longest wait in one piece; Windows notices Ctrl-C only between them
 
 
 class WorkersLost(RuntimeError):
@@ -49,25 +50,25 @@ def run_jobs(function, jobs, workers):
     def start(lane):
         job, attempt = waiting.popleft()
         with interrupts_held_back():
-            future = lane.submit(function, *job)
+            try:
+                future = lane.submit(function, *job)
+            except BrokenExecutor:  # its worker died between two jobs
+                lane = workers.renew(lane)
+                future = lane.submit(function, *job)
         future.add_done_callback(partial(note_end, lane, job, attempt))
 
     def note_end(lane, job, attempt, future):
         ended.put((lane, job, attempt, future))
 
-    for lane in workers.lanes:
+    for lane in list(workers.lanes):
         for _ in range(min(workers.jobs_in_lane, len(waiting))):
             start(lane)
             running += 1
     while running:
         try:
-            lane, job, attempt, future = ended.get(
-                timeout=1
-            )  # forever would block Ctrl-C (Windows)
+            lane, job, attempt, future = ended.get(timeout=ATTENTION_SECONDS)
         except queue.Empty:
             continue
-        running -= 1
-        outcome = None
         try:
             outcome = future.result()
         except CancelledError:
@@ -76,16 +77,17 @@ def run_jobs(function, jobs, workers):
             lane = workers.renew(lane)
             if attempt < ATTEMPTS:
                 waiting.appendleft((job, attempt + 1))
-            else:
-                outcome = RuntimeError(f"{attempt} workers died of it, one after another")
-                outcome.__cause__ = error
+                start(lane)
+                continue
+            outcome = RuntimeError(f"{attempt} workers died of it, one after another")
+            outcome.__cause__ = error
         except Exception as error:
             outcome = error
+        running -= 1
         if waiting:
             start(lane)
             running += 1
-        if outcome is not None:
-            yield job, outcome
+        yield job, outcome
 
 
 @contextlib.contextmanager

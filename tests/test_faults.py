@@ -191,7 +191,11 @@ def test_kill_9_at_fifty_moments(tmp_path):
 
 def test_kill_9_then_resume(tmp_path):
     process, folder = start_training(tmp_path, *QUICK)
-    time.sleep(2.5)  # a checkpoint has been written since
+    first = (folder / "checkpoint.npz").stat().st_mtime_ns
+    deadline = time.monotonic() + 60
+    while (folder / "checkpoint.npz").stat().st_mtime_ns == first:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     process.kill()
     process.communicate()
     steps = RunFolder(folder).load_trainer().env_steps

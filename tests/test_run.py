@@ -71,15 +71,20 @@ def test_every_setting_reaches_the_config_and_matters(tmp_path):
             "--hidden-sizes 8 8", "--activation relu", "--learning-rate 0.002",
             "--value-learning-rate 0.002", "--no-anneal-learning-rate",
             "--entropy-coefficient 0.1", "--max-grad-norm 0.05", "--epochs 2",
-            "--minibatch-size 16", "--objective penalty", "--clip-range 0.01",
+            "--minibatch-size 16", "--clip-range 0.01",
             "--no-anneal-clip-range", "--value-clip-range 0.01", "--max-kl 1e-9",
             "--num-envs 3", "--num-steps 20", "--total-steps 900",
+            "--normalize-observations", "--reward-scale 0.5",
         ],
+        "ppo --objective penalty": ["--kl-coefficient 3", "--kl-target 0.0001"],
+        "ppo --env Pendulum-v1": ["--initial-log-std -1"],
         "vpg": ["--value-steps 3", "--gamma 0.9", "--num-steps 20", "--learning-rate 0.002"],
     }  # fmt: skip
     base = {
         "ppo": "--num-envs 4 --num-steps 16 --minibatch-size 32 --clip-range 0.05",
         "vpg": "--num-envs 4 --num-steps 16",
+        "ppo --objective penalty": "--num-envs 4 --num-steps 16 --minibatch-size 32",
+        "ppo --env Pendulum-v1": "--num-envs 4 --num-steps 16 --minibatch-size 32",
     }
     import contextlib
     import io
@@ -90,7 +95,7 @@ def test_every_setting_reaches_the_config_and_matters(tmp_path):
         words = f"--total-steps 600 {base[algo]} {options}".split()
         words += ["--no-media", "--runs-dir", str(tmp_path)]
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            assert entry.main(["--algo", algo, "--eval-episodes", "1", *words]) == 0
+            assert entry.main(["--algo", *algo.split(), "--eval-episodes", "1", *words]) == 0
         folder = Path(re.search(r": (.*)", printed.getvalue())[1])
         with np.load(folder / "checkpoint.npz") as saved:
             parameters = (saved["policy"].tobytes(), saved["value"].tobytes())

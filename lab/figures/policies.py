@@ -181,7 +181,7 @@ def policy_portrait(figure, rng):
 @picture(height=3.7)
 def learning_curve(figure, rng):
     """The default runs of both algorithms."""
-    panels = figure.subplots(1, 2, sharey=True)
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, (algo, colour) in zip(panels, (("vpg", ORANGE), ("ppo", BLUE)), strict=True):
         run = default_run(algo)
         axes.axhline(475, color=GREY, lw=1, ls=(0, (4, 3)))

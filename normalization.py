@@ -1,0 +1,47 @@
+"""Observations brought to a common scale, by the mean and variance of those seen so far.
+
+Nothing here knows about environments or learning: rows in, rows out.
+
+A network learns slowly when one input is a thousandth of another, as a mountain
+car's speed is of its position. The moments are kept in float64, whatever the
+networks compute in: they accumulate over millions of rows.
+
+Shapes: B rows, D observation size.
+"""
+
+import numpy as np
+
+LARGEST = 10.0  # deviations; an input that has hardly varied yet could come out as huge
+
+
+class RunningNormalizer:
+    """Shifts and scales rows by running moments, which only `update` changes.
+
+    `mean`, `variance` (D,) and `count` (1,) are float64; before the first
+    `update` they leave rows as they are.
+    """
+
+    def __init__(self, size):
+        self.mean, self.variance, self.count = np.zeros(size), np.ones(size), np.zeros(1)
+
+    def __call__(self, rows):
+        """rows (B,D) -> (B,D) of the same dtype: deviations from the mean, at most LARGEST."""
+        scaled = (rows - self.mean) / np.sqrt(self.variance + 1e-8)
+        return np.clip(scaled, -LARGEST, LARGEST).astype(rows.dtype)
+
+    def update(self, rows):
+        """Take rows (B,D) into the moments, which become those of all rows ever seen.
+
+        Source: Chan, Golub & LeVeque (1983), https://doi.org/10.2307/2683386.
+        """
+        rows = rows.astype(np.float64)
+        total = self.count + len(rows)
+        difference, share = rows.mean(axis=0) - self.mean, len(rows) / total
+        # Spread within the old rows, within the new ones, and between their two means.
+        self.variance[:] = (
+            (1 - share) * self.variance
+            + share * rows.var(axis=0)
+            + share * (1 - share) * difference**2
+        )
+        self.mean += share * difference
+        self.count[:] = total

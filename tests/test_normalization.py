@@ -1,0 +1,135 @@
+"""Running moments against numpy on all rows at once; who may change them, and where they live."""
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ppo
+import vpg
+from lab.records import RunFolder
+from normalization import LARGEST, RunningNormalizer
+from training import Trainer, evaluate
+
+
+@given(sizes=st.lists(st.integers(1, 50), min_size=1, max_size=8), seed=st.integers(0, 1000))
+def test_parts_give_the_moments_of_the_whole(sizes, seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal([1e3, -2, 0], [1e-2, 5, 0], (sum(sizes), 3))
+    normalizer = RunningNormalizer(3)
+    for part in np.split(rows, np.cumsum(sizes)[:-1]):
+        normalizer.update(part)
+    assert normalizer.count == len(rows)
+    np.testing.assert_allclose(normalizer.mean, rows.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(normalizer.variance, rows.var(axis=0), rtol=1e-6, atol=1e-15)
+
+
+def test_first_update_forgets_the_placeholder():
+    normalizer = RunningNormalizer(2)
+    rows = np.array([[1.5, -3.0]], np.float32)
+    np.testing.assert_allclose(normalizer(rows), rows, atol=1e-6)  # before: as they are
+    normalizer.update(np.array([[10.0, 0.0], [20.0, 4.0]]))
+    scaled = normalizer(np.array([[20.0, 0.0]], np.float32))
+    np.testing.assert_allclose(scaled, [[1.0, -1.0]], atol=1e-6)
+    assert scaled.dtype == np.float32
+
+
+def test_an_input_that_never_varied_does_not_explode():
+    normalizer = RunningNormalizer(1)
+    normalizer.update(np.zeros((100, 1)))
+    np.testing.assert_array_equal(normalizer(np.array([[1.0], [-1.0]])), [[LARGEST], [-LARGEST]])
+
+
+CONFIG = {
+    "total_steps": 2_000,
+    "num_envs": 4,
+    "num_steps": 64,
+    "normalize_observations": True,
+}
+
+
+def test_moments_are_those_of_the_valid_rows_of_every_rollout():
+    trainer = Trainer(vpg, "CartPole-v1", vpg.Config(**CONFIG), seed=0)
+    seen, resets, collect = [], 0, trainer.sampler.collect
+
+    def watch(*args):
+        nonlocal resets
+        rollout = collect(*args)
+        resets += np.sum(~rollout.valid)
+        seen.append(rollout.obs[:-1][rollout.valid])
+        return rollout
+
+    trainer.sampler.collect = watch
+    list(trainer)
+    rows = np.concatenate(seen).astype(float)
+    normalizer = trainer.learner.normalizer
+    assert resets > 10
+    assert normalizer.count == len(rows) == trainer.env_steps
+    np.testing.assert_allclose(normalizer.mean, rows.mean(axis=0), atol=1e-9)
+    np.testing.assert_allclose(normalizer.variance, rows.var(axis=0), rtol=1e-9)
+
+
+def test_ratios_begin_at_one_though_the_moments_move():
+    """The rollout's log-probabilities must be those of the networks that are updated."""
+    gaps = []
+
+    class Spy:
+        @staticmethod
+        def update(learner, batch, config, progress, rng):
+            log_probs, _, _ = learner.policy.evaluate(batch.obs, batch.actions)
+            gaps.append(np.abs(log_probs - batch.log_probs).max())
+            return ppo.update(learner, batch, config, progress, rng)
+
+    trainer = Trainer(Spy, "Pendulum-v1", ppo.Config(**CONFIG), seed=0)
+    list(trainer)
+    assert len(gaps) > 5 and max(gaps) < 1e-4
+
+
+def test_policy_and_value_look_through_the_same_frozen_moments():
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(**CONFIG), seed=0)
+    list(trainer)
+    normalizer = trainer.learner.normalizer
+    before = copy.deepcopy(vars(normalizer))
+    evaluate(trainer.policy, "CartPole-v1", 5, 0)
+    for name, array in vars(normalizer).items():
+        np.testing.assert_array_equal(array, before[name])
+    obs = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
+    by_hand = ((obs - normalizer.mean) / np.sqrt(normalizer.variance + 1e-8)).astype(np.float32)
+    by_hand = by_hand.clip(-LARGEST, LARGEST)
+    for network in (trainer.policy.network, trainer.value):
+        plain = copy.deepcopy(network)
+        plain.normalizer = None
+        np.testing.assert_allclose(network(obs), plain(by_hand), rtol=1e-5, atol=1e-6)
+        assert np.abs(network(obs) - plain(obs)).max() > 1e-3
+
+
+@pytest.mark.parametrize("objective", ["clip", "penalty"])
+def test_a_checkpoint_carries_the_moments_and_the_penalty_s_weight(tmp_path, objective):
+    config = ppo.Config(**CONFIG, objective=objective)
+    trainer = Trainer(ppo, "MountainCarContinuous-v0", config, seed=3)
+    for _ in range(3):
+        trainer.iterate()
+    folder = RunFolder.create(tmp_path, trainer)
+    twice = [folder.load_trainer() for _ in range(2)]
+    for resumed in twice:
+        normalizer = resumed.learner.normalizer
+        np.testing.assert_array_equal(normalizer.mean, trainer.learner.normalizer.mean)
+        np.testing.assert_array_equal(normalizer.variance, trainer.learner.normalizer.variance)
+        assert normalizer.count == trainer.learner.normalizer.count == trainer.env_steps
+        assert resumed.policy.network.normalizer is resumed.value.normalizer is normalizer
+        assert resumed.learner.memory == trainer.learner.memory
+        assert ("kl_coefficient" in resumed.learner.memory) == (objective == "penalty")
+        np.testing.assert_array_equal(
+            evaluate(resumed.policy, trainer.env_id, 3, 0),
+            evaluate(trainer.policy, trainer.env_id, 3, 0),
+        )
+        list(resumed)
+    np.testing.assert_array_equal(twice[0].policy.parameters, twice[1].policy.parameters)
+
+
+def test_off_by_default():
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), seed=0)
+    assert trainer.learner.normalizer is None
+    assert not any(name.startswith("obs") for name in trainer.state()[0])

@@ -1,0 +1,102 @@
+"""PPO with a KL penalty in the whole training: β adapts, is logged, and keeps its own options."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ppo
+from training import Trainer
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    "beta, kl, after",
+    [
+        (1.0, 0.0, 0.5),
+        (1.0, 0.0066, 0.5),
+        (1.0, 0.0067, 1.0),
+        (1.0, 0.01, 1.0),
+        (1.0, 0.0149, 1.0),
+        (1.0, 0.0151, 2.0),
+        (4.0, 9.0, 8.0),
+    ],
+)
+def test_the_weight_halves_below_the_target_and_doubles_above(beta, kl, after):
+    assert ppo.adapt_kl_coefficient(beta, kl, 0.01) == after
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_weight_follows_the_logged_kl(env_id):
+    config = ppo.Config(
+        total_steps=20_000, objective="penalty", kl_coefficient=0.4, kl_target=0.003
+    )
+    trainer = Trainer(ppo, env_id, config, seed=0)
+    expected, moves = 0.4, set()
+    for statistics in trainer:
+        assert statistics["kl_coefficient"] == expected
+        assert statistics["kl"] > 0
+        assert statistics["clip_fraction"] == statistics["dead_fraction"] == 0
+        before = expected
+        if statistics["kl"] < 0.002:
+            expected /= 2
+        elif statistics["kl"] > 0.0045:
+            expected *= 2
+        moves.add(expected / before)
+        assert trainer.learner.memory == {"kl_coefficient": expected}
+    assert len(moves) > 1
+
+
+def test_logged_kl_is_the_rollout_s_true_mean():
+    """The sampled estimate k3 and the exact KL agree within the estimate's own error."""
+    config = ppo.Config(total_steps=10**6, objective="penalty", num_steps=1024)
+    trainer = Trainer(ppo, "CartPole-v1", config, seed=0)
+    for _ in range(3):
+        statistics = trainer.iterate()
+        assert statistics["approx_kl"] == pytest.approx(statistics["kl"], rel=0.1)
+
+
+def test_a_large_weight_holds_the_policy_back():
+    kls = []
+    for beta in (0.01, 100.0):
+        config = ppo.Config(objective="penalty", kl_coefficient=beta)
+        kls.append(Trainer(ppo, "CartPole-v1", config, seed=0).iterate()["kl"])
+    assert kls[1] < 0.3 * kls[0]
+
+
+def test_every_row_of_a_run_has_the_same_columns():
+    for objective, extra in (("clip", set()), ("penalty", {"kl", "kl_coefficient"})):
+        config = ppo.Config(total_steps=5_000, objective=objective)
+        rows = [set(row) for row in Trainer(ppo, "CartPole-v1", config, seed=0)]
+        assert all(row == rows[0] for row in rows)
+        assert rows[0] & {"kl", "kl_coefficient"} == extra
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--objective", "penalty", "--clip-range", "0.2"], "--clip-range does nothing without"),
+        (["--objective", "penalty", "--no-anneal-clip-range"], "without --objective clip"),
+        (["--kl-target", "0.01"], "--kl-target does nothing without --objective penalty"),
+        (["--kl-coefficient", "1"], "--kl-coefficient does nothing without --objective penalty"),
+        (["--objective", "penalty", "--kl-coefficient", "0"], "must be greater than 0"),
+    ],
+)
+def test_options_of_the_other_objective_are_refused(options, message):
+    command = [sys.executable, "run.py", "--algo", "ppo", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1 and not done.stdout
+
+
+def test_penalty_learns_cartpole():
+    config = ppo.Config(total_steps=60_000, objective="penalty")
+    returns = [
+        [s["mean_return"] for s in Trainer(ppo, "CartPole-v1", config, seed)][-1]
+        for seed in range(2)
+    ]
+    assert np.min(returns) > 200

@@ -1,0 +1,92 @@
+"""The presets: valid, taken, announced, overridden, and without a warning from any library.
+
+LunarLander is skipped where Box2D is not installed, unless REQUIRE_BOX2D=1.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ppo
+import vpg
+from presets import PRESETS, preset
+from training import Trainer, evaluate
+
+ROOT = Path(__file__).parents[1]
+ALGORITHMS = {"ppo": ppo, "vpg": vpg}
+ENTRIES = [(env_id, algo) for env_id, entry in PRESETS.items() for algo in entry]
+SHORT = ["--total-steps", "2500", "--eval-episodes", "2", "--evaluations", "1", "--no-media"]
+
+
+def run(*options, cwd):
+    # Box2D's own SWIG types warn when they are imported; no other warning is let through.
+    box2d = "ignore:builtin type:DeprecationWarning"
+    command = [sys.executable, "-W", "error", "-W", box2d, str(ROOT / "run.py"), *options]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def test_the_promised_environments_are_there():
+    promised = ["CartPole-v1", "Acrobot-v1", "Pendulum-v1", "MountainCar-v0"]
+    promised += ["MountainCarContinuous-v0", "LunarLander-v3"]
+    for env_id in promised:
+        assert preset("ppo", env_id) is not None
+
+
+@pytest.mark.parametrize("env_id, algo", ENTRIES)
+def test_entries_are_valid_and_change_something(env_id, algo):
+    Config = ALGORITHMS[algo].Config
+    config = Config(**preset(algo, env_id))
+    for name, value in preset(algo, env_id).items():
+        assert getattr(config, name) == value != Config.__dataclass_fields__[name].default, name
+
+
+def test_original_gym_gets_the_same_and_strangers_nothing():
+    assert preset("ppo", "gym/Pendulum-v1") == preset("ppo", "Pendulum-v1") != {}
+    assert preset("ppo", "Unheard-v0") is None
+    assert preset("sarsa", "Pendulum-v1") is None
+
+
+@pytest.mark.parametrize("env_id, algo", ENTRIES)
+def test_trains_without_a_warning(env_id, algo, tmp_path):
+    missing = importlib.util.find_spec("Box2D") is None and os.environ.get("REQUIRE_BOX2D") != "1"
+    if env_id.startswith("LunarLander") and missing:
+        pytest.skip("Box2D is not installed (pip install -r requirements-box2d.txt)")
+    done = run("--algo", algo, "--env", env_id, *SHORT, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+    assert (f"settings tuned for {env_id} (presets.py)" in done.stdout) == bool(
+        preset(algo, env_id)
+    )
+    folder = tmp_path / "runs" / f"{env_id}-{algo}-seed0"
+    config = json.loads((folder / "config.json").read_text())["config"]
+    for name, value in {**preset(algo, env_id), "total_steps": 2500}.items():
+        assert config[name] == (list(value) if isinstance(value, tuple) else value)
+
+
+def test_options_go_first(tmp_path):
+    options = ["--env", "Pendulum-v1", "--gamma", "0.5", "--objective", "penalty"]
+    done = run("--algo", "ppo", *options, *SHORT, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "without --gamma, --total-steps" in done.stdout
+    folder = tmp_path / "runs" / "Pendulum-v1-ppo-seed0"
+    config = json.loads((folder / "config.json").read_text())["config"]
+    assert (config["gamma"], config["gae_lambda"], config["objective"]) == (0.5, 0.9, "penalty")
+
+
+def test_an_untuned_environment_is_announced(tmp_path):
+    done = run("--algo", "vpg", "--env", "MountainCar-v0", *SHORT, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "vpg has not been tuned for MountainCar-v0" in done.stdout
+
+
+def test_mountain_car_continuous_reaches_its_goal():
+    config = ppo.Config(**preset("ppo", "MountainCarContinuous-v0"))
+    trainer = Trainer(ppo, "MountainCarContinuous-v0", config, seed=0)
+    list(trainer)
+    assert evaluate(trainer.policy, trainer.env_id, 20, 0).mean() > 90
