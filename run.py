@@ -440,6 +440,8 @@ def figures(parser, args):
     """--figures: draw the README's pictures. Returns the exit status."""
     from lab.figures import draw_all
 
+    if args.algo is not None or given_settings(args):
+        parser.error("--figures draws what it draws; settings and --algo don't go with it")
     try:
         paths = draw_all(args.figures, args.figures_dir)
     except ValueError as error:
@@ -454,8 +456,11 @@ def ablate(parser, args):
     """--ablation: kill one thing of PPO at a time. Returns the exit status."""
     from lab import ablation
 
-    for name in given_settings(args):
-        parser.error(f"--ablation compares PPO with its defaults; {flag(name)} doesn't go with it")
+    given = list(given_settings(args)) + ["algo"] * (args.algo is not None)
+    for name in given + ["env"] * (args.env != ablation.ENV_ID):
+        parser.error(
+            f"--ablation compares default PPO on CartPole; {flag(name)} doesn't go with it"
+        )
     seeds = args.seeds or ablation.SEEDS
     if len(seeds) < 2:
         parser.error("--ablation needs two seeds at least, for its intervals")

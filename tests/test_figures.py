@@ -114,7 +114,9 @@ def test_figures_are_drawn_by_name(tmp_path):
     "arguments, named",
     [
         (["--figures", "gamma_t", "nonsense"], "nonsense"),
+        (["--figures", "--algo", "ppo"], "--algo"),
         (["--ablation", "--epochs", "3"], "--epochs"),
+        (["--ablation", "--env", "Acrobot-v1"], "--env"),
         (["--ablation", "--seeds", "4"], "two seeds"),
     ],
 )

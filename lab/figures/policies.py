@@ -189,8 +189,8 @@ def learning_curve(figure, rng):
         axes.plot(run.env_steps, run.mean_returns, color=colour, lw=2.2)
         axes.plot(*run.evaluations.T, "o", color="white", mec=colour, mew=1.6, ms=5.5)
         axes.set_title(f"{algo.upper()}, seed 0", color=colour)
-        axes.set_xlabel("environment steps")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+        axes.set_xlabel("thousand environment steps")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps / 1_000:g}"))
         axes.set(xlim=(0, None), ylim=(0, 520))
     panels[0].set_ylabel("return")
     panels[1].annotate(
