@@ -5,7 +5,18 @@ from pathlib import Path
 import numpy as np
 
 from lab import ablation as study
-from lab.figures.canvas import BLUE, GREY, INK, ORANGE, PURPLE, SOFT, picture, save
+from lab.figures.canvas import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PICTURES,
+    PURPLE,
+    SOFT,
+    picture,
+    rendered,
+)
+from lab.records import write_whole
 from lab.workers import PROJECT
 
 FOLDER = PROJECT / "figures"  # where the kept results are
@@ -20,8 +31,12 @@ def colour_of(entry):
 
 @picture(height=8.6)
 def ablation(figure, rng):
+    """The grid of the results that are kept."""
+    draw_grid(figure, study.kept(FOLDER))
+
+
+def draw_grid(figure, summary):
     """Each thing killed against the whole: IQM of the learning curves and its interval."""
-    summary = study.kept(FOLDER)
     steps = np.array(summary["steps"]) / 1_000
     whole = summary["variants"][study.WHOLE]
     labels = [label for label in summary["variants"] if label != study.WHOLE]
@@ -62,9 +77,7 @@ def ablation(figure, rng):
 
 def draw_file(folder):
     """Draw the grid of the results in `folder` into it; returns the picture's path."""
-    global FOLDER
-    before, FOLDER = FOLDER, Path(folder)
-    try:
-        return save("ablation", FOLDER)
-    finally:
-        FOLDER = before
+    summary, path = study.kept(folder), Path(folder) / "ablation.svg"
+    size = PICTURES["ablation"].size
+    write_whole(path, rendered(lambda figure, rng: draw_grid(figure, summary), size))
+    return path

@@ -87,11 +87,15 @@ def picture(height, width=WIDTH):
 
 
 def render(name, seed=0):
-    """The bytes of one picture's SVG file."""
-    drawn = PICTURES[name]
+    """The bytes of one listed picture's SVG file."""
+    return rendered(*PICTURES[name], seed)
+
+
+def rendered(draw, size, seed=0):
+    """The bytes of the SVG file that draw(figure, rng) makes; size in inches."""
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **LOOK, "backend": "agg"}):
-        figure = Figure(figsize=drawn.size, layout="constrained")
-        drawn.draw(figure, np.random.default_rng(seed))
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure, np.random.default_rng(seed))
         file = io.BytesIO()
         figure.savefig(file, format="svg", dpi=DOTS_PER_INCH, metadata={"Date": None})
     return shorten(file.getvalue().decode()).encode()
