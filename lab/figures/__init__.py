@@ -36,7 +36,7 @@ def draw_all(names, folder):
         ncols=79,
         leave=False,
         disable=not sys.stderr.isatty(),
-        bar_format="{percentage:3.0f}% {bar} {n_fmt} of {total_fmt} figures {postfix}",
+        bar_format="{percentage:3.0f}% {bar} {n_fmt} of {total_fmt} figures{postfix}",
     )
     for name in bar:
         bar.set_postfix_str(name)
