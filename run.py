@@ -216,6 +216,13 @@ def build_parser():
         const="ppo",
         help="one minibatch by hand, forward and back [ppo]",
     )
+    group.add_argument(
+        "--explorer",
+        nargs="?",
+        const="docs/explorer.html",
+        metavar="FILE",
+        help="write the web page to play with [docs/explorer.html]",
+    )
 
     group = parser.add_argument_group("many seeds")
     group.add_argument(
@@ -596,6 +603,18 @@ def study(parser, args):
         return fail(f"{folder.path} cannot be written: {error.strerror}")
 
 
+def explore(parser, args):
+    """--explorer: record a training and write the page that replays it. Returns the exit status."""
+    from lab import explorer
+
+    try:
+        size = explorer.write(args.explorer)
+    except OSError as error:
+        parser.error(f"--explorer {args.explorer} cannot be written: {error.strerror}")
+    print(f"{args.explorer}: {size / 1000:.0f} kB; open it in any browser")
+    return 0
+
+
 def fail(message):
     print(f"run.py: {message}", file=sys.stderr)
     return FAILED
@@ -622,6 +641,8 @@ def main(argv=None):
             parser.error("several algorithms, --jobs and --dask need --seeds, such as --seeds 0-19")
         args.seed = args.seed or 0
         args.evaluations = args.evaluations or 10
+        if args.explorer is not None:
+            return explore(parser, args)
         if args.resume is not None:
             return resume(parser, args)
         if args.algo is None:

@@ -15,6 +15,7 @@ import gymnasium as gym
 import numpy as np
 
 import ppo
+from lab.records import write_whole
 from training import Trainer
 
 TEMPLATE = Path(__file__).with_name("explorer.html")
@@ -114,6 +115,18 @@ def render(data):
         raise ValueError(f"{TEMPLATE.name} must hold {PLACE} once")
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
     return template.replace(PLACE, text)
+
+
+def write(path):
+    """Collect, render, and write the page to `path`; returns its size in bytes.
+
+    Raises OSError if it cannot be written there.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page = render(collect()).encode()
+    write_whole(path, page)
+    return len(page)
 
 
 def split(page):
