@@ -2,6 +2,7 @@
 # make test       set up, then run every test
 # make lint       ruff: errors and format
 # make links      renew the line numbers behind README's links
+# make scaling    many seeds: two processes against one
 # make benchmark  side by side with Stable-Baselines3 (installs PyTorch)
 #
 # Each target makes the virtual environment that it needs. PYTHON=python3.12 chooses
@@ -12,7 +13,7 @@ VENV ?= .venv
 BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 
-.PHONY: train test test-fast lint format links benchmark clean
+.PHONY: train test test-fast lint format links benchmark scaling clean
 
 train: $(VENV)/requirements.done
 	$(BIN)/python run.py --algo ppo $(ARGS)
@@ -36,6 +37,9 @@ links: $(VENV)/requirements-dev.done
 
 benchmark: $(VENV)/requirements-bench.done
 	$(BIN)/python benchmarks/against_sb3.py $(ARGS)
+
+scaling: $(VENV)/requirements.done
+	$(BIN)/python benchmarks/scaling.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

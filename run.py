@@ -1,6 +1,7 @@
 """The one entry point: reads the command line, wires the parts, prints. No formula lives here.
 
     python run.py --algo ppo        train, evaluate, save everything, say where
+    python run.py --play RUN        watch a saved policy
     python run.py -h                everything else
 
 Heavy libraries are imported where they are needed, so that `-h` answers at once.
@@ -13,10 +14,8 @@ if __name__ == "__main__":  # until there is something to save, Ctrl-C simply en
     signal.signal(signal.SIGINT, lambda signum, frame: os._exit(130))
 
 import argparse
-import contextlib
 import sys
 import textwrap
-import time
 import typing
 from dataclasses import fields
 
@@ -32,7 +31,6 @@ from presets import preset
 
 ALGORITHMS = {"vpg": vpg, "ppo": ppo}
 FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit statuses
-CHECKPOINT_SECONDS = 2  # of work that a crash may cost, at most
 
 
 # ------------------------------------------------------------ command line
@@ -200,6 +198,25 @@ def build_parser():
     )
     group.add_argument("--no-media", action="store_true", help="draw no curve and record no GIF")
 
+    group = parser.add_argument_group("watch")
+    group.add_argument(
+        "--play", metavar="RUN", help="show the best policy of a run folder in a window"
+    )
+    group.add_argument(
+        "--record",
+        metavar="FILE",
+        help="with --play: write one episode to FILE.gif or FILE.mp4 instead",
+    )
+    group.add_argument(
+        "--render", action="store_true", default=None, help="after training, open the window"
+    )
+    group.add_argument(
+        "--compare",
+        nargs="+",
+        metavar="RUN",
+        help="lay the curves of several runs over each other (comparison.png)",
+    )
+
     group = parser.add_argument_group("see the gradients")
     group.add_argument(
         "--check",
@@ -301,168 +318,6 @@ def make_config(parser, args, algo=None):
 # ---------------------------------------------------------------- training
 
 
-@contextlib.contextmanager
-def first_interrupt_waits():
-    """Ctrl-C asks to stop at the iteration's end; a second one stops at once.
-
-    Yields a list that is no longer empty once Ctrl-C was pressed.
-    """
-    pressed = []
-
-    def note(signum, frame):
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(signum)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-class Progress:
-    """One live line in a terminal; plain lines, one for each tenth of the training, elsewhere."""
-
-    def __init__(self, done, total):
-        self.total, self.next_line = total, done + total / 10
-        self.live = sys.stderr.isatty()
-        if self.live:
-            from tqdm import tqdm
-
-            self.bar = tqdm(
-                total=total,
-                initial=done,
-                unit=" steps",
-                ncols=79,
-                leave=False,
-                bar_format="{percentage:3.0f}% {bar} {n:,.0f}{unit} {rate_fmt} "
-                "ETA {remaining}{postfix}",
-            )
-
-    def show(self, trainer, mean_return):
-        steps = trainer.env_steps
-        if self.live:
-            self.bar.set_postfix_str(f"return {mean_return:.0f}", refresh=False)
-            self.bar.update(min(steps, self.total) - self.bar.n)
-        elif steps >= min(self.next_line, self.total):
-            self.next_line += self.total / 10
-            print(
-                f"{steps:>11,} steps {steps / trainer.train_seconds:>9,.0f} steps/s   "
-                f"return of the last 100 episodes {mean_return:7.1f}",
-                flush=True,
-            )
-
-    def close(self):
-        if self.live:
-            self.bar.close()
-
-
-def learn(trainer, folder, args):
-    """Train to the end, recording as it goes. Returns whether Ctrl-C ended it early."""
-    from lab.records import BEST, CHECKPOINT
-    from training import evaluate
-
-    total = trainer.config.total_steps
-    evaluations_due = trainer.env_steps * args.evaluations // total
-    best = max(folder.read("progress.csv").get("greedy_return", []), default=float("-inf"))
-    saved_at = time.monotonic()
-    progress = Progress(trainer.env_steps, total)
-    with first_interrupt_waits() as interrupts, contextlib.closing(progress):
-        for statistics in trainer:
-            progress.show(trainer, statistics["mean_return"])
-            enough = args.max_episodes is not None and trainer.episodes >= args.max_episodes
-            done = enough or trainer.env_steps >= total or bool(interrupts)
-            statistics["greedy_return"] = float("nan")
-            if done or trainer.env_steps * args.evaluations // total > evaluations_due:
-                evaluations_due = trainer.env_steps * args.evaluations // total
-                fresh = (trainer.seed, trainer.iteration)
-                returns = evaluate(trainer.policy, trainer.env_id, args.eval_episodes, fresh)
-                statistics["greedy_return"] = returns.mean()
-                if returns.mean() >= best:
-                    best = returns.mean()
-                    folder.save(BEST, trainer)
-            folder.append("progress.csv", [statistics])
-            folder.append(
-                "episodes.csv",
-                [
-                    {"env_steps": trainer.env_steps, "return": total_reward, "length": length}
-                    for total_reward, length in trainer.sampler.episodes
-                ],
-            )
-            if done or time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-                folder.save(CHECKPOINT, trainer)
-                saved_at = time.monotonic()
-            if done:
-                break
-    return bool(interrupts)
-
-
-def summarize(trainer, folder, args):
-    """Judge the final policy on fresh episodes, write summary.json and print it."""
-    from lab.records import write_json
-    from rollout import reward_threshold
-    from training import evaluate
-
-    greedy, sampled = (
-        evaluate(trainer.policy, trainer.env_id, args.eval_episodes, trainer.seed, kind)
-        for kind in (True, False)
-    )
-    threshold = reward_threshold(trainer.env_id)
-    progress = folder.read("progress.csv")
-    solved = None
-    if threshold is not None:
-        solved = next(
-            (
-                int(steps)
-                for steps, mean in zip(
-                    progress["env_steps"], progress["greedy_return"], strict=True
-                )
-                if mean >= threshold
-            ),
-            None,
-        )
-    summary = {
-        "greedy_return_mean": greedy.mean(),
-        "greedy_return_min": greedy.min(),
-        "sampled_return_mean": sampled.mean(),
-        "sampled_return_min": sampled.min(),
-        "eval_episodes": args.eval_episodes,
-        "reward_threshold": threshold,
-        "solved_at_step": solved,
-        "env_steps": trainer.env_steps,
-        "episodes": trainer.episodes,
-        "iterations": trainer.iteration,
-        "train_seconds": trainer.train_seconds,
-    }
-    write_json(folder / "summary.json", summary)
-
-    speed = trainer.env_steps / trainer.train_seconds
-    print(
-        f"trained {trainer.env_steps:,} steps, {trainer.episodes:,} episodes "
-        f"in {trainer.train_seconds:.1f} s ({speed:,.0f} steps/s)"
-    )
-    print(f"{args.eval_episodes} fresh episodes each, mean (lowest) return:")
-    print(f"  greedy  {greedy.mean():8.1f} ({greedy.min():.1f})")
-    print(f"  sampled {sampled.mean():8.1f} ({sampled.min():.1f})")
-    if threshold is not None:
-        verdict = "solved" if greedy.mean() >= threshold else "not solved"
-        first = f", first reached in training at step {solved:,}" if solved else ""
-        print(f"  {verdict}: the threshold is {threshold:g}{first}")
-
-
-def draw(trainer, folder):
-    """The pictures for people: learning curve and one greedy episode."""
-    from lab.plots import learning_curve
-    from lab.viewer import record_gif
-
-    learning_curve(folder)
-    try:
-        record_gif(trainer.policy, trainer.env_id, folder / "episode.gif", trainer.seed)
-    except ImportError as error:
-        print(f"no GIF: {error}")
-
-
 def train(parser, args):
     """--algo: train, judge, save. Returns the exit status."""
     from lab.records import RunFolder
@@ -526,11 +381,14 @@ def resume(parser, args):
 
 def carry_out(trainer, folder, args):
     """Train, judge, draw; everything goes into the folder. Returns the exit status."""
+    from lab.runner import draw, learn, summarize
+    from lab.session import Session
+
     try:
-        if learn(trainer, folder, args):
+        if learn(trainer, folder, args.evaluations, args.eval_episodes, args.max_episodes):
             print(f"interrupted at step {trainer.env_steps:,}; go on with --resume {folder.path}")
             return INTERRUPTED
-        summarize(trainer, folder, args)
+        summarize(trainer, folder, args.eval_episodes)
         if not args.no_media:
             draw(trainer, folder)
     except FloatingPointError as error:
@@ -544,6 +402,8 @@ def carry_out(trainer, folder, args):
     print(f"saved in {folder.path}:")
     names = ", ".join(sorted(path.name for path in folder.path.glob("[!.]*")))
     print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
+    if args.render:
+        return watch(Session.of(trainer, trainer.seed), folder, "episode.gif")
     return 0
 
 
@@ -567,7 +427,7 @@ def study(parser, args):
 
     if args.algo is None:
         parser.error("choose --algo vpg, --algo ppo or --algo vpg,ppo")
-    for name in ("seed", "resume", "max_episodes"):
+    for name in ("seed", "resume", "max_episodes", "render"):
         if getattr(args, name) is not None:
             parser.error(f"{flag(name)} is for a single run; it doesn't go with --seeds")
     if args.dask is not None and args.jobs is not None:
@@ -607,11 +467,75 @@ def explore(parser, args):
     """--explorer: record a training and write the page that replays it. Returns the exit status."""
     from lab import explorer
 
+    if args.algo or args.resume:
+        parser.error("--explorer records a training of its own; leave out --algo and --resume")
     try:
         size = explorer.write(args.explorer)
     except OSError as error:
         parser.error(f"--explorer {args.explorer} cannot be written: {error.strerror}")
     print(f"{args.explorer}: {size / 1000:.0f} kB; open it in any browser")
+    return 0
+
+
+# ---------------------------------------------------------------- watching
+
+
+def watch(session, folder, gif_name):
+    """Show a session in a window; where there can be none, write a GIF into the run folder."""
+    from lab.recorder import record
+    from lab.viewer import NoWindow, play
+
+    try:
+        play(session, folder.path)
+    except NoWindow as reason:
+        try:
+            record(session, folder / gif_name)
+        except (ImportError, OSError) as error:
+            return fail(f"{reason}, and no GIF: {error}")
+        print(f"{reason}; recorded instead: {folder / gif_name}")
+    except ImportError as error:
+        return fail(str(error))
+    return 0
+
+
+def play_run(parser, args):
+    """--play: show or record a saved policy. Returns the exit status."""
+    from lab.recorder import record
+    from lab.records import BEST, CHECKPOINT, RunFolder
+    from lab.session import Session
+
+    if args.algo or args.resume or args.render:
+        parser.error("--play shows a run that exists; leave out --algo, --resume and --render")
+    folder = RunFolder(args.play)
+    try:
+        trainer = folder.load_trainer(BEST if (folder / BEST).exists() else CHECKPOINT)
+        session = Session.of(trainer, args.seed or 0)
+        if args.record is None:
+            return watch(session, folder, "watch.gif")
+        record(session, args.record)
+    except ValueError as error:
+        parser.error(str(error))
+    except ImportError as error:
+        return fail(str(error))
+    except OSError as error:
+        parser.error(f"{args.record} cannot be written: {error.strerror}")
+    print(f"recorded {args.record}")
+    return 0
+
+
+def compare_runs(parser, args):
+    """--compare: several runs in one picture. Returns the exit status."""
+    from lab.plots import compare
+    from lab.records import RunFolder
+
+    path = os.path.join(args.runs_dir, "comparison.png")
+    try:
+        compare([RunFolder(name) for name in args.compare], path)
+    except ValueError as error:
+        parser.error(str(error))
+    except OSError as error:
+        parser.error(f"{path} cannot be written: {error.strerror}")
+    print(f"drawn: {path}")
     return 0
 
 
@@ -633,6 +557,14 @@ def main(argv=None):
 
             trace(args.trace)
             return 0
+        if args.explorer is not None:
+            return explore(parser, args)
+        if args.play is not None:
+            return play_run(parser, args)
+        if args.compare is not None:
+            return compare_runs(parser, args)
+        if args.record is not None:
+            parser.error("--record needs --play RUN; training itself records episode.gif")
         if args.env_api == "gym":
             args.env = "gym/" + args.env.removeprefix("gym/")
         if args.seeds is not None:
@@ -641,12 +573,10 @@ def main(argv=None):
             parser.error("several algorithms, --jobs and --dask need --seeds, such as --seeds 0-19")
         args.seed = args.seed or 0
         args.evaluations = args.evaluations or 10
-        if args.explorer is not None:
-            return explore(parser, args)
         if args.resume is not None:
             return resume(parser, args)
         if args.algo is None:
-            parser.error("choose --algo vpg or --algo ppo")
+            parser.error("choose --algo vpg or --algo ppo, or --play RUN")
         return train(parser, args)
     except BrokenPipeError:  # whoever read our output (head, less) has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -23,6 +23,7 @@ from policies import kl_estimates
 class Config(CommonConfig):
     """VPG's settings; the defaults solve CartPole-v1."""
 
+    total_steps: int = override("total_steps", 150_000)
     num_steps: int = override("num_steps", 16)
     value_steps: int = setting(10, "value-network steps on each rollout", AT_LEAST_ONE)
 

@@ -4,8 +4,9 @@
 
 Each round runs the same jobs with one process and with N, one after the other and
 in turn first, starting the processes included. Efficiency is T(1) / (N T(N)): 1 is
-perfect. CPU seconds are those of all processes; work beside this benchmark
-stretches the times, and the CPU seconds only a little.
+perfect. Work of others on the same cores spoils it, so two more numbers, which
+stand that better: "busy", the share of the N processes' time in which they train,
+and how many more CPU seconds N processes take than one.
 """
 
 import argparse
@@ -28,15 +29,23 @@ def children_cpu_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
+def busy_seconds(*job):
+    """Train one seed -> how long that took."""
+    start = time.perf_counter()
+    train_one(*job)
+    return time.perf_counter() - start
+
+
 def measure(count, jobs):
-    """Run the jobs on `count` new processes -> (seconds, CPU seconds)."""
+    """Run the jobs on `count` new processes -> (seconds, CPU seconds, busy share)."""
     cpu, start = children_cpu_seconds(), time.perf_counter()
     with Cores(count) as workers:
-        results = [result for _, result in run_jobs(train_one, jobs, workers)]
+        results = [result for _, result in run_jobs(busy_seconds, jobs, workers)]
+        seconds = time.perf_counter() - start
     for result in results:
         if isinstance(result, Exception):
             raise result
-    return time.perf_counter() - start, children_cpu_seconds() - cpu
+    return seconds, children_cpu_seconds() - cpu, sum(results) / (count * seconds)
 
 
 def main():
@@ -57,12 +66,12 @@ def main():
     for number in range(1, args.rounds + 1):
         counts = (1, args.processes) if number % 2 else (args.processes, 1)
         measured = {count: measure(count, jobs) for count in counts}
-        (one, one_cpu), (many, many_cpu) = measured[1], measured[args.processes]
+        (one, one_cpu, _), (many, many_cpu, busy) = measured[1], measured[args.processes]
         efficiencies.append(one / (args.processes * many))
         overheads.append(many_cpu / one_cpu - 1)
         print(
             f"{number:>5} {one:>6.1f} s {many:>6.1f} s {efficiencies[-1]:>11.1%} "
-            f"{overheads[-1]:>9.1%}",
+            f"{busy:>7.1%} {overheads[-1]:>9.1%}",
             flush=True,
         )
     load = os.getloadavg()[0]

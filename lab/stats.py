@@ -180,13 +180,13 @@ def table(summary):
         lines += [
             "",
             f"{'':{width}}  {'solved':>9}  {'steps to solve':^27}  seconds to solve",
-            f"{'':{width}}  {'of seeds':>9}  {'median':>9} {'95% interval':>17}  "
+            f"{'':{width}}  {'at end':>9}  {'median':>9} {'95% interval':>17}  "
             f"{'median':>7} {'95% interval':>13}",
         ]
     for label, entry in solvable.items():
         steps = time_cells(entry["solved_at_step"], "{:,.0f}", 9, 17)
         seconds = time_cells(entry["solved_at_second"], "{:.2f}", 7, 13)
-        count = f"{entry['solved_seeds']}/{entry['seeds']}"
+        count = f"{entry['solved_at_end_seeds']}/{entry['seeds']}"
         lines += row(label, width, f"{count:>9}  {steps}  {seconds}")
     for comparison in summary["comparisons"]:
         lines += ["", f"How probable it is that {comparison['better']} beats {comparison['than']}:"]

@@ -30,7 +30,8 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.records import PACKAGES, read_json, write_json
+from gym_api import NAMESPACE
+from lab.records import GYM_PACKAGES, PACKAGES, read_json, write_json
 from lab.workers import PROJECT, WorkersLost, run_jobs
 from rollout import reward_threshold
 from training import Trainer, evaluate
@@ -128,7 +129,7 @@ def train_one(
         "episodes": trainer.episodes,
         "train_seconds": trainer.train_seconds,
         "parameters_sha256": digest(trainer),
-        "versions": versions(),
+        "versions": versions(env_id),
         "curve": {"env_steps": steps, "mean_return": mean_returns},
     }
 
@@ -167,11 +168,12 @@ def digest(trainer):
     return hashlib.sha256(data).hexdigest()
 
 
-def versions():
+def versions(env_id):
     """The versions that decide which bits a seed gives, a dict."""
+    packages = PACKAGES + (GYM_PACKAGES if env_id.startswith(NAMESPACE) else ())
     return {
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        **{name: importlib.metadata.version(name) for name in packages},
     }
 
 
@@ -226,7 +228,7 @@ class StudyFolder:
             "seeds": list(seeds),
             "eval_episodes": eval_episodes,
             "evaluations": evaluations,
-            "versions": versions(),
+            "versions": versions(env_id),
             "code_sha256": code_digest(variants),
         }
         settings = json.loads(json.dumps(settings))  # as it will be read back

@@ -13,9 +13,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lab import checks, links
+from policies import log_softmax, log_softmax_backward
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSON = sorted(ROOT.glob("*.py"))
@@ -193,6 +195,29 @@ def test_the_example_of_chapter_g_prints_what_it_says():
     with contextlib.redirect_stdout(printed):
         exec(compile(example, "README", "exec"), {})
     assert 0 <= float(printed.getvalue()) < 1e-15
+
+
+def test_chapter_g_s_way_through_all_log_probabilities():
+    """The snippet after the example, with the KL of exercise E10 as the loss."""
+    example, snippet = [body for kind, body in FENCE.findall(README) if kind == "python"][-2:]
+    names = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(example, "README", "exec"), names)
+    policy, obs = names["policy"], names["obs"]
+    old_log_probs = log_softmax(np.random.default_rng(1).normal(size=(6, 3)))
+
+    def loss():
+        log_probs = log_softmax(policy.network(obs))
+        return (np.exp(log_probs) * (log_probs - old_log_probs)).sum() / 6
+
+    log_probs = log_softmax(policy.network(obs))
+    names["U"] = np.exp(log_probs) * (log_probs - old_log_probs + 1) / 6
+    names.update(log_softmax=log_softmax, log_softmax_backward=log_softmax_backward)
+    exec(compile(snippet, "README", "exec"), names)
+    for p, slope in enumerate(names["gradient"].real):
+        policy.parameters[p] += 1e-20j
+        assert loss().imag / 1e-20 == pytest.approx(slope, rel=0, abs=1e-14)
+        policy.parameters[p] -= 1e-20j
 
 
 @pytest.mark.parametrize(

@@ -127,11 +127,16 @@ def test_summary_by_hand():
     assert comparison["greedy_return_mean"]["probability"] == pytest.approx(7.5 / 9)
     assert comparison["solved_at_step"]["probability"] == 1  # fewer steps are better
     json.dumps(summary, allow_nan=False)
-    # the order in which seeds ended changes nothing
-    assert stats.summarize(settings_of("slow", "fast"), results[::-1], failures) == summary
     text = stats.table(summary)
     assert max(map(len, text.splitlines())) <= 80
     assert "slow: 1 of 4 seeds failed" in text
+
+
+def test_the_order_in_which_seeds_ended_changes_no_bit():
+    noise = np.random.default_rng(0).normal(size=9)
+    results = [a_result("a", seed, x, int(500 + 100 * x)) for seed, x in enumerate(noise)]
+    backwards = stats.summarize(settings_of("a"), results[::-1], [])
+    assert stats.summarize(settings_of("a"), results, []) == backwards
 
 
 def test_summary_when_most_were_never_solved_and_without_a_threshold():
@@ -209,7 +214,7 @@ def test_train_one_notes_the_first_look_at_which_it_is_solved(monkeypatch):
     assert [episodes for episodes, _ in calls] == [10, 10, 10, 12, 12, 12]
     assert result["solved_at_step"] == steps[looks[2]]
     assert [seed[1] for _, seed in calls[:3]] == [i + 1 for i in looks]
-    assert len(set(calls[:4])) == 4  # all of them fresh
+    assert len({seed for _, seed in calls[:4]}) == 4  # all of them fresh
     assert 0 < result["solved_at_second"] < result["train_seconds"]
 
 

@@ -1,0 +1,47 @@
+"""For the tests of what is shown: two policies, and how to read a picture's pixels."""
+
+import numpy as np
+from PIL import ImageColor
+
+from lab import scene
+from policies import CategoricalPolicy
+
+STAGE = (slice(scene.HEADER, scene.HEIGHT - scene.TRACE - 2 * scene.GAP), slice(0, 536))
+ANGLES = (slice(scene.HEIGHT - scene.GAP - scene.TRACE, scene.HEIGHT), slice(0, 275))
+SIDE = (slice(scene.HEADER, scene.HEIGHT), slice(scene.WIDTH - scene.SIDE, scene.WIDTH))
+
+
+def balancing_policy(rng):
+    """A linear policy that keeps CartPole's pole up for 500 steps."""
+    policy = CategoricalPolicy(4, 2, (), rng)
+    policy.network.weights[0][:] = np.outer([0.1, 0.5, 4.0, 1.0], [-1, 1])
+    return policy
+
+
+def falling_policy(rng):
+    """Always to the left."""
+    policy = CategoricalPolicy(4, 2, (), rng)
+    policy.network.weights[0][:] = 0
+    policy.network.biases[0][:] = 5, -5
+    return policy
+
+
+def mask(image, colour):
+    """Which pixels of a picture (height, width, 3) have that colour, nearly: bool."""
+    return (np.abs(np.asarray(image, int) - ImageColor.getrgb(colour)) < 12).all(axis=-1)
+
+
+def lean(stage):
+    """The pole's angle from upright in degrees, positive to the right, from its pixels."""
+    rows, columns = np.nonzero(mask(stage, scene.ORANGE))
+    return np.degrees(np.arctan(-np.polyfit(rows, columns, 1)[0]))
+
+
+def bar_lengths(image):
+    """The filled share of every row of bars, from the top, by the colours of their pixels."""
+    side = image[SIDE]
+    track = (mask(side, scene.FAINT) | mask(side, scene.BLUE) | mask(side, scene.PALE_BLUE)).sum(1)
+    filled = (mask(side, scene.BLUE) | mask(side, scene.PALE_BLUE)).sum(1)
+    rows = np.flatnonzero((track > 190) & (np.arange(len(track)) > 150))
+    starts = [k for k, row in enumerate(rows) if k == 0 or rows[k - 1] != row - 1]
+    return [filled[rows[k] + 2] / track[rows[k] + 2] for k in starts]

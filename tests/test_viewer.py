@@ -1,0 +1,486 @@
+"""lab/viewer.py, for real: pyglet without a screen (EGL), and run.py's window on an X server.
+
+These need OpenGL, and Xvfb and xdotool for the second half (Debian: xvfb, xdotool,
+libgl1, libegl1, libgl1-mesa-dri). Where they are missing the tests are skipped;
+with REQUIRE_DISPLAY=1 in the environment they fail instead.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from pictures import ANGLES, SIDE, STAGE, balancing_policy, bar_lengths, lean, mask
+from PIL import Image, ImageGrab
+
+import ppo
+from lab import scene
+from lab.records import RunFolder
+from training import Trainer
+
+LINUX = sys.platform.startswith("linux")
+SIZE = scene.WIDTH, scene.HEIGHT
+
+
+def missing(what):
+    """Skip the test; fail it where nothing may be missing."""
+    (pytest.fail if os.environ.get("REQUIRE_DISPLAY") == "1" else pytest.skip)(what)
+
+
+def environment(**changes):
+    """This process's environment for a child, with changes; None removes a variable."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path), **changes}
+    return {key: value for key, value in env.items() if value is not None}
+
+
+def pixels(path):
+    """A picture's pixels in layout units: uint8 (HEIGHT, WIDTH, 3)."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB").resize(SIZE, Image.Resampling.BOX))
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A run folder whose policy balances the pole."""
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(hidden_sizes=(4,)), seed=0)
+    # One hidden unit carries the linear policy: tanh is almost straight near 0.
+    linear = balancing_policy(np.random.default_rng(0)).network.weights[0][:, 1]
+    network = trainer.policy.network
+    network.parameters[:] = 0
+    network.weights[0][:, 0] = linear / 20
+    network.weights[1][0] = -20, 20
+    return RunFolder.create(tmp_path_factory.mktemp("runs"), trainer)
+
+
+# ---------------------------------------------------------- without a screen
+
+HEADLESS = """
+import sys
+import numpy as np
+import pyglet
+pyglet.options.headless = True
+try:
+    import pyglet.window
+    pyglet.window.Window(8, 8).close()
+except Exception as error:
+    print(error, file=sys.stderr)
+    sys.exit(77)
+from lab import scene
+from lab.recorder import PillowCanvas
+from lab.session import Session
+from lab.viewer import Player, grab
+from nn import MLP
+from policies import CategoricalPolicy
+from pictures import balancing_policy, falling_policy
+folder = sys.argv[1]
+rng = np.random.default_rng(0)
+"""
+
+
+@pytest.fixture
+def headless(tmp_path):
+    """Run a script after HEADLESS's imports; returns the folder it was given as sys.argv[1]."""
+
+    def run(script):
+        done = subprocess.run(
+            [sys.executable, "-W", "error::DeprecationWarning", "-c", HEADLESS + script, tmp_path],
+            env=environment(), capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        if done.returncode == 77:
+            missing(f"no OpenGL without a screen: {done.stderr.strip()}")
+        assert done.returncode == 0, done.stderr
+        return tmp_path
+
+    return run
+
+
+def test_the_window_shows_what_the_recording_shows(headless):
+    folder = headless("""
+session = Session(balancing_policy(rng), MLP((4, 8, 1), rng), "CartPole-v1", seed=0, title="title")
+acrobot = Session(CategoricalPolicy(6, 3, (8,), rng), MLP((6, 8, 1), rng), "Acrobot-v1", seed=0)
+falling = Session(falling_policy(rng), MLP((4, 8, 1), rng), "CartPole-v1", seed=0)
+def compare(name, player, scale):
+    player.on_draw()
+    grab().save(f"{folder}/{name}-window.png")
+    width, height = player.window.get_size()
+    canvas = PillowCanvas(scale, width / scale, height / scale)
+    badges = ["H: keys"] + (["× 2"] if player.speed == 2 else [])
+    scene.paint(canvas, player.session, badges, player.show_help)
+    canvas.image.save(f"{folder}/{name}-recording.png")
+player = Player(session, folder, 1200, 675)
+for _ in range(15):  # the same canvas for many frames: nothing of old ones may stay
+    player.advance(0.02)
+    player.on_draw()
+compare("later", player, 1.5)
+session.push(1); player.show_help = True; player.faster()
+compare("pushed", player, 1.5)
+player.show_help = False; player.slower(); session.toggle_greedy()
+compare("sampled", player, 1.5)
+player.session = acrobot
+player.advance(0.5)
+compare("acrobot", player, 1.5)
+player.session = falling
+while not falling.ended:
+    falling.step()
+compare("ended", player, 1.5)
+for name, size in (("wide", (1000, 450)), ("tall", (800, 700)), ("dense", (1600, 900))):
+    compare(name, Player(session, folder, *size), min(size[0] / 800, size[1] / 450))
+""")
+    names = sorted(path.name for path in folder.glob("*-window.png"))
+    assert len(names) == 8
+    for name in names:
+        window, recording = (
+            Image.open(folder / which).convert("RGB")
+            for which in (name, name.replace("window", "recording"))
+        )
+        # Letters and edges differ by a hair, so compare what the eye sees from afar.
+        window, recording = (
+            np.asarray(image.resize((200, 112), Image.Resampling.BOX), int)
+            for image in (window, recording)
+        )
+        difference = np.abs(window - recording)
+        assert difference.mean() < 1.5 and (difference > 60).mean() < 0.002, name
+
+
+def test_the_windows_pole_and_bars_are_true(headless):
+    folder = headless("""
+policy = CategoricalPolicy(4, 2, (), rng)
+policy.network.weights[0][:] = 0
+policy.network.biases[0][:] = np.log([0.2, 0.8])
+session = Session(policy, MLP((4, 8, 1), rng), "CartPole-v1", seed=0)
+player = Player(session, folder, 800, 450)
+for degrees in (-10, -3, 5, 12):
+    session.env.unwrapped.state = np.array([0, 0, np.radians(degrees), 0])
+    player.on_draw()
+    grab().save(f"{folder}/lean{degrees}.png")
+""")
+    for degrees in (-10, -3, 5, 12):
+        image = pixels(folder / f"lean{degrees}.png")
+        assert lean(image[STAGE]) == pytest.approx(degrees, abs=0.8)
+        np.testing.assert_allclose(bar_lengths(image), [0.2, 0.8], atol=0.01)
+
+
+def test_time_speed_pause_and_endings(headless):
+    headless("""
+from lab import viewer
+session = Session(balancing_policy(rng), MLP((4, 8, 1), rng), "CartPole-v1", seed=0)
+player = Player(session, folder)
+def steps_in(seconds):
+    before = session.steps
+    for _ in range(round(seconds * 60)):  # a display of 60 Hz
+        player.advance(1 / 60)
+    return session.steps - before
+assert abs(steps_in(1) - 50) <= 1
+player.faster()
+assert abs(steps_in(1) - 100) <= 1
+for _ in range(2):
+    player.slower()
+assert abs(steps_in(1) - 25) <= 1
+for _ in range(20):
+    player.slower()
+assert player.speed == viewer.SLOWEST
+for _ in range(20):
+    player.faster()
+assert player.speed == viewer.FASTEST
+player.speed = 1
+player.toggle_pause()
+assert steps_in(1) == 0
+player.single_step()
+assert steps_in(1) == 0 and player.paused
+player.toggle_pause()
+while not session.ended:
+    player.advance(0.02)
+assert session.steps == 500
+player.advance(viewer.HOLD_SECONDS - 0.1)  # the end can be read ...
+assert session.ended and session.episode == 1
+player.advance(0.11)  # ... and then it goes on
+assert not session.ended and session.episode == 2
+player.close()
+player.close()
+""")
+
+
+# -------------------------------------------------------- on a real X server
+
+
+@pytest.fixture(scope="module")
+def display():
+    """The name of an X server of our own."""
+    for program in ("Xvfb", "xdotool"):
+        if shutil.which(program) is None:
+            missing(f"{program} is not installed")
+    reading, writing = os.pipe()
+    command = [
+        "Xvfb",
+        "-displayfd",
+        str(writing),
+        "-screen",
+        "0",
+        "1600x1000x24",
+        "-nolisten",
+        "tcp",
+    ]
+    server = subprocess.Popen(
+        command, pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        number = pipe.readline().strip()
+    if not number:
+        server.wait()
+        missing("Xvfb does not start")
+    yield f":{number}"
+    server.terminate()
+    server.wait()
+
+
+class Screen:
+    """run.py --play in a window of an X server, its keyboard and its pixels."""
+
+    def __init__(self, display, folder, size=(800, 450)):
+        self.env, self.display = environment(DISPLAY=display, WAYLAND_DISPLAY=None), display
+        self.program = subprocess.Popen(
+            [sys.executable, "run.py", "--play", str(folder)],
+            env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            self.window = self.xdotool("search", "--sync", "--onlyvisible", "--name", "CartPole")
+            self.xdotool("windowmove", self.window, "0", "0")
+            self.resize(*size)
+            self.xdotool("windowfocus", "--sync", self.window)
+        except BaseException:
+            self.stop()
+            raise
+
+    def xdotool(self, *words):
+        done = subprocess.run(
+            ["xdotool", *words], env=self.env, capture_output=True, text=True, timeout=60
+        )
+        return done.stdout.split()[-1] if done.stdout.split() else ""
+
+    def resize(self, width, height):
+        self.xdotool("windowsize", self.window, str(width), str(height))
+        self.size = width, height
+        self.wait(  # the page's margin along the new edges
+            lambda image: (
+                mask(image[-3:], scene.PAGE).all() and mask(image[:, -3:], scene.PAGE).all()
+            )
+        )
+
+    def press(self, *keys):
+        self.xdotool("key", *keys)
+
+    def look(self):
+        """The window's pixels, int (height, width, 3)."""
+        return np.asarray(ImageGrab.grab((0, 0, *self.size), xdisplay=self.display), int)
+
+    def wait(self, condition):
+        """Wait until condition(pixels) holds; returns the pixels."""
+        for _ in range(300):
+            assert self.program.poll() is None, self.program.communicate()
+            image = self.look()
+            if condition(image):
+                return image
+            time.sleep(0.05)
+        raise AssertionError("the window does not come to show it")
+
+    def still(self):
+        """The pixels once they don't change any more."""
+        last = [self.look()]
+
+        def unchanged(image):
+            time.sleep(0.2)
+            last.append(image)
+            return (last[-1] == last[-2]).all() and (self.look() == image).all()
+
+        return self.wait(unchanged)
+
+    def stop(self):
+        if self.program.poll() is None:
+            self.program.kill()
+        self.program.communicate()
+
+    def ended(self):
+        """Exit status and output, once the program has ended."""
+        out, err = self.program.communicate(timeout=30)
+        return self.program.returncode, out, err
+
+
+@pytest.fixture
+def screen(display, run_folder):
+    screen = Screen(display, run_folder.path)
+    yield screen
+    screen.stop()
+
+
+def header(image):
+    return image[: scene.HEADER]
+
+
+def test_every_key_does_what_it_says(screen, run_folder):
+    image = screen.wait(lambda image: mask(header(image), scene.GREEN).sum() > 500)  # greedy
+    assert abs(lean(image[STAGE])) < 12 and mask(image[STAGE], scene.ORANGE).sum() > 300
+
+    screen.press("space")
+    paused = screen.still()
+    grey = mask(header(paused), scene.SOFT).sum()
+    assert grey > 1_500  # "paused" stands there
+
+    screen.press("period")
+    screen.wait(lambda image: (image[ANGLES] != paused[ANGLES]).any())
+    stepped = screen.still()  # just one step
+    shifted = mask(stepped[ANGLES], scene.ORANGE) ^ mask(paused[ANGLES], scene.ORANGE)
+    assert shifted.sum() > 5  # the trace has moved
+
+    for key, direction in (("Left", -1), ("Right", 1)):
+        screen.press(key)
+        screen.wait(
+            lambda image, way=direction: (
+                mask(image[STAGE], scene.PURPLE).sum() > 300
+                and (place(image, scene.PURPLE) - place(image, scene.CART)) * way < -40
+            )
+        )
+
+    screen.press("g")
+    screen.wait(lambda image: mask(header(image), scene.PURPLE).sum() > 500)
+    screen.press("g")
+    screen.wait(lambda image: mask(header(image), scene.GREEN).sum() > 500)
+
+    screen.press("h")
+    screen.wait(lambda image: mask(image[SIDE], scene.INK).mean() > 0.5)
+    screen.press("h")
+    screen.wait(lambda image: mask(image[SIDE], scene.CARD).mean() > 0.5)
+
+    for key, opposite in (
+        ("plus", "minus"),
+        ("equal", "minus"),
+        ("minus", "plus"),
+        ("KP_Add", "KP_Subtract"),
+    ):
+        screen.press(key)  # a badge with the speed
+        screen.wait(lambda image: mask(header(image), scene.SOFT).sum() > grey + 300)
+        screen.press(opposite)
+        screen.wait(lambda image: mask(header(image), scene.SOFT).sum() < grey + 100)
+
+    screen.press("r")  # the new episode's trace has one point, and nobody pushes
+    screen.wait(
+        lambda image: (
+            mask(image[ANGLES], scene.ORANGE).sum() < 60
+            and not mask(image[STAGE], scene.PURPLE).any()
+        )
+    )
+
+    before = screen.still()
+    screen.press("s")
+    path = run_folder / "screenshot-1.png"
+    screen.wait(lambda image: path.exists())
+    shot = np.asarray(Image.open(path), int)
+    # A software OpenGL smooths the edges only when it shows the frame: those may differ.
+    assert shot.shape == before.shape and (np.abs(shot - before) > 3).mean() < 0.01
+    screen.press("s")
+    screen.wait(lambda image: (run_folder / "screenshot-2.png").exists())
+
+    screen.press("space")
+    running = screen.look()
+    screen.wait(lambda image: (image[STAGE] != running[STAGE]).any())
+    screen.press("Escape")
+    status, out, err = screen.ended()
+    assert (status, err) == (0, "")
+    assert "screenshot-1.png" in out and "screenshot-2.png" in out
+
+
+def place(image, colour):
+    """The mean column of a colour in the stage."""
+    return np.nonzero(mask(image[STAGE], colour))[1].mean()
+
+
+def test_other_sizes_show_the_whole_scene(screen):
+    screen.press("space")
+    for width, height in ((1400, 900), (480, 270)):
+        screen.resize(width, height)
+        image = screen.still()
+        unit = min(width / scene.WIDTH, height / scene.HEIGHT)
+        right, bottom = width - round(scene.GAP * unit), height - round(scene.GAP * unit)
+        side = image[round(scene.HEADER * unit) : bottom, right - round(scene.SIDE * unit) : right]
+        assert mask(side, scene.CARD).mean() > 0.5
+        assert mask(image, scene.ORANGE).sum() > 400 * unit**2
+        assert mask(side, scene.BLUE).sum() > 800 * unit**2
+    screen.press("Escape")
+    assert screen.ended() == (0, "", "")
+
+
+def test_ctrl_c_closes_the_window(screen):
+    screen.program.send_signal(signal.SIGINT)
+    assert screen.ended() == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"DISPLAY": None}, {"DISPLAY": ":987"}, {"MESA_GL_VERSION_OVERRIDE": "2.1"}],
+    ids=["no display", "no such display", "old OpenGL"],
+)
+@pytest.mark.skipif(not LINUX, reason="other systems always have a display")
+def test_without_a_window_there_is_a_gif_instead(changes, run_folder, request):
+    if "DISPLAY" not in changes:
+        changes["DISPLAY"] = request.getfixturevalue("display")
+    gif = run_folder / "watch.gif"
+    gif.unlink(missing_ok=True)
+    done = subprocess.run(
+        [sys.executable, "run.py", "--play", str(run_folder.path)],
+        env=environment(WAYLAND_DISPLAY=None, **changes), capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("no ") and len(done.stdout.splitlines()) == 1
+    assert str(gif) in done.stdout
+    assert gif.read_bytes().startswith(b"GIF89a")
+
+
+@pytest.mark.skipif(not LINUX, reason="other systems always have a display")
+def test_render_after_a_training_without_display(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "run.py", "--algo", "ppo", "--total-steps", "1000", "--eval-episodes", "2",
+         "--runs-dir", str(tmp_path), "--no-media", "--render"],
+        env=environment(DISPLAY=None, WAYLAND_DISPLAY=None), capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    gif = tmp_path / "CartPole-v1-ppo-seed0" / "episode.gif"
+    assert done.stdout.splitlines()[-1] == f"no display; recorded instead: {gif}"
+    assert gif.exists()
+
+
+# -------------------------------------------------------------- command line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--play", "RUN", "--record", "episode.avi"], "must end in .gif or .mp4"),
+        (["--play", "RUN", "--record", "nowhere/episode.gif"], "cannot be written"),
+        (["--play", "nowhere"], "does not exist"),
+        (["--play", "RUN", "--algo", "ppo"], "leave out --algo"),
+        (["--record", "episode.gif"], "--record needs --play RUN"),
+        (["--algo", "ppo", "--record", "episode.gif"], "--record needs --play RUN"),
+    ],
+)
+def test_refusals_are_one_line(words, message, run_folder, capsys):
+    import run
+
+    words = [str(run_folder.path) if word == "RUN" else word for word in words]
+    with pytest.raises(SystemExit) as ending:
+        run.main(words)
+    out, err = capsys.readouterr()
+    assert ending.value.code == 2 and out == ""
+    assert message in err and len(err.splitlines()) == 1
+
+
+def test_record_writes_the_file_named(run_folder, tmp_path, capsys):
+    import run
+
+    path = tmp_path / "episode.gif"
+    assert run.main(["--play", str(run_folder.path), "--record", str(path)]) == 0
+    assert path.read_bytes().startswith(b"GIF89a")
+    assert capsys.readouterr().out == f"recorded {path}\n"
