@@ -300,7 +300,7 @@ def test_logits_agree(visit, rng):
     for logits, action, advantage, alpha in settings:
         set_sliders(page, z0=logits[0], z1=logits[1], z2=logits[2])
         set_sliders(page, logits_advantage=advantage, alpha=alpha)
-        page.locator(f"input[name=taken][value='{action}']").check(force=True)
+        page.locator(f"input[name=taken][value='{action}']").check()
         assert_shown(page, expected_logits(logits, action, advantage, alpha))
 
 
@@ -432,7 +432,7 @@ def test_credit_agrees(visit):
     values, T = recorded_values(), len(DATA["episode"]["rewards"])
     grid = [(g, trace) for g in (0.8, 0.99, 1) for trace in (0, 0.37, 0.95, 1)]
     for ending in ("terminated", "truncated"):
-        page.locator(f"input[value={ending}]").check(force=True)
+        page.locator(f"input[value={ending}]").check()
         for gamma, trace in grid:
             set_sliders(page, **{"gamma": gamma, "lambda": trace})
             deltas, advantages = expected_credit(ending == "terminated", gamma, trace)
@@ -604,7 +604,7 @@ def test_fits_every_screen(visit, scheme):
         for chart in ("plane", "objective", "stage", "timeline", "portrait", "curve", "probe"):
             assert page.locator(f"#{chart} > *").count() > 3
             box = page.locator(f"#{chart}").bounding_box()
-            assert box["width"] > 200 and box["height"] > 80
+            assert box["width"] > 200 and box["height"] > 70
         # the type grows with the screen and never gets tiny
         smallest = page.evaluate(
             """() => Math.min(...[...document.querySelectorAll('p, dt, .value, svg text')]
