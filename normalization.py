@@ -32,7 +32,7 @@ class RunningNormalizer:
     def update(self, rows):
         """Take rows (B,D) into the moments, which become those of all rows ever seen.
 
-        Source: Chan, Golub & LeVeque (1983), Eq. 2.1, https://doi.org/10.2307/2683386.
+        Source: Chan, Golub & LeVeque (1983), https://doi.org/10.2307/2683386.
         """
         rows = rows.astype(np.float64)
         total = self.count + len(rows)

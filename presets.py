@@ -8,6 +8,19 @@ reports seeds 100 to 109.
 
 PRESETS = {
     "CartPole-v1": {"ppo": {}, "vpg": {}},
+    "Acrobot-v1": {
+        "ppo": {
+            "total_steps": 300_000,
+            "num_envs": 16,
+            "num_steps": 256,
+            "normalize_observations": True,  # the joints' speeds are ten times their cosines
+            "reward_scale": 0.1,
+            "hidden_sizes": (64, 64),
+            "learning_rate": 2e-3,
+            "value_learning_rate": 3e-3,
+            "epochs": 10,
+        },
+    },
     "Pendulum-v1": {
         "ppo": {
             "total_steps": 99_000,  # 100,000 at most, by whole rollouts
@@ -15,7 +28,7 @@ PRESETS = {
             "num_steps": 256,
             "gamma": 0.95,
             "gae_lambda": 0.9,
-            "reward_scale": 0.1,  # a second costs up to 16
+            "reward_scale": 0.1,  # a step costs up to 16
             "hidden_sizes": (64, 64),
             "learning_rate": 1e-3,
             "value_learning_rate": 2e-3,
@@ -52,6 +65,20 @@ PRESETS = {
             "value_learning_rate": 1e-3,
             "epochs": 10,
             "minibatch_size": 64,
+        },
+    },
+    "LunarLander-v3": {
+        "ppo": {
+            "total_steps": 400_000,
+            "num_envs": 16,
+            "num_steps": 256,
+            "gamma": 0.999,
+            "gae_lambda": 0.98,
+            "reward_scale": 0.05,  # a landing pays 100 and more
+            "hidden_sizes": (64, 64),
+            "learning_rate": 2e-3,
+            "value_learning_rate": 3e-3,
+            "entropy_coefficient": 0.01,
         },
     },
 }

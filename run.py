@@ -151,7 +151,8 @@ def build_parser():
         "--env",
         default="CartPole-v1",
         metavar="ID",
-        help="an environment that shows a flat Box of numbers [CartPole-v1]",
+        help="an environment that shows a flat Box of numbers; presets.py has settings for six "
+        "[CartPole-v1]",
     )
     group.add_argument(
         "--env-api",
@@ -259,11 +260,15 @@ def build_parser():
     )
 
     common = [field.name for field in fields(CommonConfig)]
-    group = parser.add_argument_group("settings of both algorithms [default]")
+    group = parser.add_argument_group(
+        "settings of both algorithms [default, unless --env has a preset]"
+    )
     for field in fields(CommonConfig):
         add_setting(group, field)
     for algo, module in ALGORITHMS.items():
-        group = parser.add_argument_group(f"settings of {algo.upper()} alone [default]")
+        group = parser.add_argument_group(
+            f"settings of {algo.upper()} alone [default, unless --env has a preset]"
+        )
         for field in fields(module.Config):
             if field.name not in common:
                 add_setting(group, field)
