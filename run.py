@@ -234,6 +234,13 @@ def build_parser():
         const="ppo",
         help="one minibatch by hand, forward and back [ppo]",
     )
+    group.add_argument(
+        "--explorer",
+        nargs="?",
+        const="docs/explorer.html",
+        metavar="FILE",
+        help="write the web page to play with [docs/explorer.html]",
+    )
 
     group = parser.add_argument_group("many seeds")
     group.add_argument(
@@ -520,6 +527,20 @@ def study(parser, args):
         return fail(f"{folder.path} cannot be written: {error.strerror}")
 
 
+def explore(parser, args):
+    """--explorer: record a training and write the page that replays it. Returns the exit status."""
+    from lab import explorer
+
+    if args.algo or args.resume:
+        parser.error("--explorer records a training of its own; leave out --algo and --resume")
+    try:
+        size = explorer.write(args.explorer)
+    except OSError as error:
+        parser.error(f"--explorer {args.explorer} cannot be written: {error.strerror}")
+    print(f"{args.explorer}: {size / 1000:.0f} kB; open it in any browser")
+    return 0
+
+
 # ---------------------------------------------------------------- watching
 
 
@@ -604,6 +625,8 @@ def main(argv=None):
             return figures(parser, args)
         if args.ablation:
             return ablate(parser, args)
+        if args.explorer is not None:
+            return explore(parser, args)
         if args.play is not None:
             return play_run(parser, args)
         if args.compare is not None:
