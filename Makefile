@@ -1,9 +1,12 @@
-# make train      set up, then train PPO on CartPole
-# make test       set up, then run every test
-# make lint       ruff: errors and format
-# make links      renew the line numbers behind README's links
-# make scaling    many seeds: two processes against one
-# make benchmark  side by side with Stable-Baselines3 (installs PyTorch)
+# make train         set up, then train PPO on CartPole
+# make test          set up, then run every test
+# make test-browser  the explorer's page in a real Chromium (Debian: apt install chromium)
+# make lint          ruff: errors and format
+# make figures       draw the README's pictures anew
+# make ablation      PPO less one thing at a time, 30 seeds each (long)
+# make links         renew the line numbers behind README's links
+# make scaling       many seeds: two processes against one
+# make benchmark     side by side with Stable-Baselines3 (installs PyTorch)
 #
 # Each target makes the virtual environment that it needs. PYTHON=python3.12 chooses
 # the interpreter, VENV=DIR the place.
@@ -13,7 +16,7 @@ VENV ?= .venv
 BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 
-.PHONY: train test test-fast lint format links benchmark scaling clean
+.PHONY: train test test-fast test-browser lint format links figures ablation benchmark scaling clean
 
 train: $(VENV)/requirements.done
 	$(BIN)/python run.py --algo ppo $(ARGS)
@@ -23,6 +26,9 @@ test: $(VENV)/requirements-dev.done
 
 test-fast: $(VENV)/requirements-dev.done
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-browser: $(VENV)/requirements-browser.done
+	REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser $(ARGS)
 
 lint: $(VENV)/requirements-dev.done
 	$(BIN)/ruff check .
@@ -34,6 +40,12 @@ format: $(VENV)/requirements-dev.done
 
 links: $(VENV)/requirements-dev.done
 	$(BIN)/python -m lab.links
+
+figures: $(VENV)/requirements.done
+	$(BIN)/python run.py --figures $(ARGS)
+
+ablation: $(VENV)/requirements.done
+	$(BIN)/python run.py --ablation $(ARGS)
 
 benchmark: $(VENV)/requirements-bench.done
 	$(BIN)/python benchmarks/against_sb3.py $(ARGS)
