@@ -25,6 +25,8 @@ class Config(CommonConfig):
 
     total_steps: int = override("total_steps", 150_000)
     num_steps: int = override("num_steps", 16)
+    gae_lambda: float = override("gae_lambda", 0.98)
+    entropy_coefficient: float = override("entropy_coefficient", 0.01)
     value_steps: int = setting(10, "value-network steps on each rollout", AT_LEAST_ONE)
 
 
