@@ -349,7 +349,7 @@ def _forward(page, w):
     page.heading("The actions that were taken")
     page.write("policies.categorical_log_prob picks the taken action's column of each row;")
     page.write("policies.categorical_entropy says how undecided the policy is there, in nats.")
-    page.write("The entropy's weight is 0, the default: it is watched, and pushes nothing.\n")
+    page.write("The entropy's weight is 0 here: it is watched, and pushes nothing.\n")
     page.arrays(
         block("log_probs", "Eq. 20", w.log_probs),
         block("entropies", "Eq. 23", w.entropies),

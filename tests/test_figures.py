@@ -81,7 +81,7 @@ def test_every_picture_is_kept_and_has_a_caption(name):
     kept = PROJECT / "figures" / f"{name}.svg"
     assert kept.stat().st_size < 300 * KILOBYTE
     found = re.search(
-        rf"!\[([^\]]+)\]\(figures/{name}\.svg\)\n\n\*([^\n]+)\*", text_of_the_readme()
+        rf"!\[([^\]]+)\]\(figures/{name}\.svg\)\n\n\*(?!\*)([^\n]+)\*", text_of_the_readme()
     )
     assert found, f"no picture and caption of {name}"
     alternative, caption = found.groups()
