@@ -103,7 +103,9 @@ class MLP:
     (B, inputs) -> (B, inputs) without parameters to learn.
     `parameters` is one flat vector (P,) that holds W₁, b₁, W₂, b₂, … in turn.
     `weights[l]` and `biases[l]` are views into it, so that one vector operation
-    on `parameters` (Adam's step, say) changes every layer.
+    on `parameters` (Adam's step, say) changes every layer. To copy a network,
+    build another one and copy `parameters` into its own: copy.deepcopy and pickle
+    would cut the views off.
 
     Raises ValueError for an unknown activation or fewer than two sizes.
     """
