@@ -10,7 +10,7 @@ PRESETS = {
     "CartPole-v1": {"ppo": {}, "vpg": {}},
     "Acrobot-v1": {
         "ppo": {
-            "total_steps": 300_000,
+            "total_steps": 900_000,
             "num_envs": 16,
             "num_steps": 256,
             "normalize_observations": True,  # the joints' speeds are ten times their cosines

@@ -608,44 +608,48 @@ def fail(message):
     return FAILED
 
 
+def dispatch(parser, args):
+    """Do what the options ask for. Returns the exit status."""
+    if args.check is not None:
+        return check(parser, args)
+    if args.trace is not None:
+        from lab.trace import trace
+
+        trace(args.trace)
+        return 0
+    if args.figures is not None:
+        return figures(parser, args)
+    if args.ablation:
+        return ablate(parser, args)
+    if args.explorer is not None:
+        return explore(parser, args)
+    if args.play is not None:
+        return play_run(parser, args)
+    if args.compare is not None:
+        return compare_runs(parser, args)
+    if args.record is not None:
+        parser.error("--record needs --play RUN; training itself records episode.gif")
+    if args.env_api == "gym":
+        args.env = "gym/" + args.env.removeprefix("gym/")
+    if args.seeds is not None:
+        return study(parser, args)
+    if args.jobs is not None or args.dask is not None or "," in (args.algo or ""):
+        parser.error("several algorithms, --jobs and --dask need --seeds, such as --seeds 0-19")
+    args.seed = args.seed or 0
+    args.evaluations = args.evaluations or 10
+    if args.resume is not None:
+        return resume(parser, args)
+    if args.algo is None:
+        parser.error("choose --algo vpg or --algo ppo, or --play RUN")
+    return train(parser, args)
+
+
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    parser = build_parser()
-    args = parser.parse_args(argv)
     try:
-        if args.check is not None:
-            return check(parser, args)
-        if args.trace is not None:
-            from lab.trace import trace
-
-            trace(args.trace)
-            return 0
-        if args.figures is not None:
-            return figures(parser, args)
-        if args.ablation:
-            return ablate(parser, args)
-        if args.explorer is not None:
-            return explore(parser, args)
-        if args.play is not None:
-            return play_run(parser, args)
-        if args.compare is not None:
-            return compare_runs(parser, args)
-        if args.record is not None:
-            parser.error("--record needs --play RUN; training itself records episode.gif")
-        if args.env_api == "gym":
-            args.env = "gym/" + args.env.removeprefix("gym/")
-        if args.seeds is not None:
-            return study(parser, args)
-        if args.jobs is not None or args.dask is not None or "," in (args.algo or ""):
-            parser.error("several algorithms, --jobs and --dask need --seeds, such as --seeds 0-19")
-        args.seed = args.seed or 0
-        args.evaluations = args.evaluations or 10
-        if args.resume is not None:
-            return resume(parser, args)
-        if args.algo is None:
-            parser.error("choose --algo vpg or --algo ppo, or --play RUN")
-        return train(parser, args)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        parser = build_parser()
+        return dispatch(parser, parser.parse_args(argv))
     except BrokenPipeError:  # whoever read our output (head, less) has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
