@@ -57,11 +57,12 @@ clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/%.done: %.txt requirements.txt | $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 $(VENV):
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" \
 	  || { echo "Python 3.10 or later is needed: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV) \
+	@echo "setting up $(VENV): about half a minute, once"
+	@$(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "The venv module is missing (Debian, Ubuntu: apt install python3-venv)"; exit 1; }

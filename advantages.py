@@ -1,7 +1,8 @@
 """How much better than expected was each action? Arrays in, arrays out.
 
-Nothing here knows about networks or environments. All arrays are (T, ...):
-axis 0 is time, every other axis is an independent stream (an environment).
+Nothing here knows about networks or environments. All arrays are (T, ...), but
+for `normalize`, which takes flat rows: axis 0 is time, every other axis is an
+independent stream (an environment).
 
 Two different ends, never one "done":
     terminated[t]  the task itself ended: the pole fell. There is no future.
@@ -31,7 +32,8 @@ def returns_to_go(rewards, next_values, terminated, ended, gamma):
     gamma        discount factor in [0, 1]
 
     Returns (T, ...) in the dtype of rewards. The last row is the rollout's end:
-    the sum stops there and next_values stands for the rest.
+    the sum stops there and next_values stands for the rest. Training uses `gae`,
+    which with λ = 1 gives this less the values.
     Raises ValueError when the shapes differ.
     """
     _same_shapes(rewards, next_values, terminated, ended)

@@ -58,7 +58,9 @@ def override(name, default):
 class CommonConfig:
     """What VPG and PPO share. Raises ValueError, naming the setting, for an invalid value."""
 
-    total_steps: int = setting(100_000, "environment steps to train for", AT_LEAST_ONE)
+    total_steps: int = setting(
+        100_000, "environment steps to train for, in whole rollouts", AT_LEAST_ONE
+    )
     num_envs: int = setting(32, "environments that run side by side", AT_LEAST_ONE)
     num_steps: int = setting(32, "steps of each environment in one rollout", AT_LEAST_ONE)
     gamma: float = setting(0.99, "discount factor γ", FRACTION)

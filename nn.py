@@ -161,7 +161,7 @@ class MLP:
         Walks the layers from the last to the first (Eq. 30). The gradient has
         the layout of `parameters`.
         """
-        gradient = []
+        gradient = []  # filled from its front, as we walk backwards
         for layer in reversed(range(len(self.weights))):
             # Eq. 30: W̄ₗ = Hₗ₋₁ᵀ Ȳₗ    b̄ₗ = 1ᵀ Ȳₗ    H̄ₗ₋₁ = Ȳₗ Wₗᵀ
             dh, dW, db = linear_backward(dy, cache[layer], self.weights[layer])
@@ -192,6 +192,7 @@ class Adam:
 
     size           P, the number of parameters
     learning_rate  α; may be set anew between steps (annealing does)
+    betas, eps     (β₁, β₂), how slowly the two moments forget; ε
 
     `m`, `v` (P,) are the running first and second moments, `t` counts steps.
     Source: Kingma & Ba (2015), Algorithm 1, https://arxiv.org/abs/1412.6980.

@@ -153,7 +153,7 @@ class CategoricalPolicy:
     """A softmax over K actions; the network's outputs are the logits.
 
     obs_dim, num_actions, hidden_sizes, rng, activation, dtype: see nn.MLP.
-    The output layer starts 100 times smaller than the hidden ones (gain 0.01),
+    The output layer starts small (gain 0.01, where hidden layers have √2),
     so that the first policy is close to uniform and explores.
     """
 
@@ -215,7 +215,7 @@ class GaussianPolicy:
     parameters, the same in every state, kept behind the network's own. They
     start at `initial_log_std`; 0 is σ = 1.
 
-    Log-probabilities are those of the raw sampled action. Squeezing it into the
+    Log-probabilities are those of the raw sampled action. Clipping it to the
     environment's bounds is the environment's business (rollout.py).
     """
 
@@ -232,7 +232,9 @@ class GaussianPolicy:
         sizes = (obs_dim, *hidden_sizes, action_dim)
         self.parameters = np.zeros(MLP.count(sizes) + action_dim, dtype)
         network_part = self.parameters[:-action_dim]
-        self.network = MLP(sizes, rng, activation, 0.01, dtype, storage=network_part)
+        self.network = MLP(
+            sizes, rng, activation, output_gain=0.01, dtype=dtype, storage=network_part
+        )
         self.log_stds = self.parameters[-action_dim:]
         self.log_stds[:] = initial_log_std
 

@@ -21,13 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from config import (
-    AT_LEAST_ONE,
-    POSITIVE,
-    CommonConfig,
-    OneOf,
-    setting,
-)
+from config import AT_LEAST_ONE, POSITIVE, CommonConfig, OneOf, setting
 from nn import descend
 from policies import kl_estimates
 from vpg import value_loss
@@ -159,9 +153,11 @@ def update(learner, batch, config, progress, rng):
 
     In each epoch, for each minibatch:
     1. Evaluate how likely the policy *now* finds the actions that the old one took.
-    2. Take the loss's gradient there, and back through the network.
+    2. Take the gradient of the loss and of the entropy bonus there, and back through
+       the network.
     3. Take one step.
     4. Fit the value function to its targets, in one step.
+    `max_kl` may end the epochs early; a KL penalty's β adapts after the last one.
 
     Returns this iteration's statistics, a dict.
     """
@@ -178,6 +174,7 @@ def update(learner, batch, config, progress, rng):
             # step 1
             log_probs, entropies, cache = policy.evaluate(part.obs, part.actions)
             # step 2
+            # the entropy bonus of Eq. 45: −c_H/N for each row; Eq. 23 takes it to the logits
             dentropies = np.full_like(entropies, -config.entropy_coefficient / len(entropies))
             if penalty:
                 old = old_distribution[rows]

@@ -54,13 +54,14 @@ def make_envs(env_id, num_envs):
     if env_id.startswith(gym_api.NAMESPACE):
         gym_api.register_gym_envs()
     try:
+        gym.spec(env_id)  # unlike make_vec, it wants the whole id, version and all
         envs = gym.make_vec(env_id, num_envs=num_envs)
     except gym.error.DependencyNotInstalled as error:
-        raise ValueError(f"{env_id} needs a package that is missing: {error}") from None
+        file = "pip install -r requirements-box2d.txt" if "ox2d" in str(error) else str(error)
+        raise ValueError(f"{env_id} needs a package that is missing: {file}") from None
     except (gym.error.Error, ImportError) as error:
-        known = [name for name in gym.registry if "/" in env_id or "/" not in name]
-        nearest = difflib.get_close_matches(env_id, known, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else str(error)
+        nearest = [] if env_id in gym.registry else nearest_ids(env_id)
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else str(error).splitlines()[0]
         raise ValueError(f"no environment {env_id!r}; {hint}") from None
     try:
         check_spaces(env_id, envs.single_observation_space, envs.single_action_space)
@@ -68,6 +69,17 @@ def make_envs(env_id, num_envs):
         envs.close()
         raise
     return envs
+
+
+def nearest_ids(env_id):
+    """Up to three ids that Gymnasium knows and that are spelled alike, newest versions only."""
+    newest = {}
+    for known in gym.registry:
+        name, _, version = known.rpartition("-v")
+        if ("/" in env_id or "/" not in known) and version.isdecimal():
+            newest[name] = max(newest.get(name, 0), int(version))
+    alike = difflib.get_close_matches(env_id.rpartition("-v")[0] or env_id, newest, cutoff=0.7)
+    return [f"{name}-v{newest[name]}" for name in alike]
 
 
 def reward_threshold(env_id):

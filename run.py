@@ -15,6 +15,7 @@ if __name__ == "__main__":  # until there is something to save, Ctrl-C simply en
 
 import argparse
 import sys
+import tempfile
 import textwrap
 import typing
 from dataclasses import fields
@@ -24,10 +25,14 @@ from dataclasses import fields
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
 
-import ppo
-import vpg
-from config import CommonConfig
-from presets import preset
+MISSING = "is missing: pip install -r requirements.txt, or activate .venv after make train"
+try:
+    import ppo
+    import vpg
+    from config import CommonConfig
+    from presets import preset
+except ModuleNotFoundError as error:
+    sys.exit(f"run.py: error: {error.name} {MISSING}")
 
 ALGORITHMS = {"vpg": vpg, "ppo": ppo}
 FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit statuses
@@ -39,7 +44,10 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit statuses
 class Parser(argparse.ArgumentParser):
     """argparse that answers bad input with one line."""
 
-    def error(self, message):
+    def refuse(self, message):
+        self.exit(USAGE, f"{self.prog}: error: {message}\n")
+
+    def error(self, message):  # argparse calls it
         self.exit(USAGE, f"{self.prog}: error: {message} (-h lists all options)\n")
 
 
@@ -175,7 +183,7 @@ def build_parser():
         "--max-episodes",
         type=whole_number(1),
         metavar="N",
-        help="stop after this many episodes [no limit]",
+        help="stop after the rollout in which this many are done [no limit]",
     )
     group = parser.add_argument_group("judge and keep")
     group.add_argument(
@@ -313,6 +321,13 @@ def given_settings(args):
     return given
 
 
+def with_flag(error):
+    """An error's text, with the option in place of a setting's name at its beginning."""
+    name, _, rest = str(error).partition(" ")
+    known = any(name in module.Config.__dataclass_fields__ for module in ALGORITHMS.values())
+    return f"{flag(name)} {rest}" if known else str(error)
+
+
 def make_config(parser, args, algo=None):
     """An algorithm's Config: its defaults, the environment's preset, the options given.
 
@@ -325,18 +340,17 @@ def make_config(parser, args, algo=None):
     for name in list(given):
         if not any(name in settings for settings in named):
             other = "ppo" if args.algo == "vpg" else "vpg"
-            parser.error(f"{flag(name)} is a setting of {other}; {args.algo} has no such option")
+            parser.refuse(f"{flag(name)} is a setting of {other}; {args.algo} has no such option")
         if name not in Config.__dataclass_fields__:
             del given[name]
     try:
         config = Config(**{**(preset(algo or args.algo, args.env) or {}), **given})
     except ValueError as error:
-        name, rest = str(error).split(" ", 1)
-        parser.error(f"{flag(name)} {rest}")
+        parser.refuse(with_flag(error))
     for name in given:
         other, value = Config.__dataclass_fields__[name].metadata["needs"] or (name, given[name])
         if getattr(config, other) != value:
-            parser.error(f"{flag(name)} does nothing without {flag(other)} {value}")
+            parser.refuse(f"{flag(name)} does nothing without {flag(other)} {value}")
     return config
 
 
@@ -352,12 +366,12 @@ def train(parser, args):
     try:
         trainer = Trainer(ALGORITHMS[args.algo], args.env, config, args.seed)
     except ValueError as error:
-        parser.error(str(error))
+        parser.refuse(with_flag(error))
     try:
         folder = RunFolder.create(args.runs_dir, trainer)
         folder.lock()
     except OSError as error:
-        parser.error(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
+        parser.refuse(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
 
     print(f"{args.algo} on {args.env}, seed {args.seed}: {folder.path}")
     print_preset(args, args.algo)
@@ -381,26 +395,26 @@ def resume(parser, args):
 
     given = given_settings(args)
     if args.algo is not None or set(given) - {"total_steps"}:
-        parser.error("--resume goes on with the run's own settings; only --total-steps may be new")
+        parser.refuse("--resume goes on with the run's own settings; only --total-steps may be new")
     try:
         folder = RunFolder(args.resume)
         trainer = folder.load_trainer(**given)
         folder.lock()
     except ValueError as error:
-        parser.error(str(error))
+        parser.refuse(str(error))
     except OSError as error:
-        parser.error(f"{folder.path} cannot be written: {error.strerror}")
+        parser.refuse(f"{folder.path} cannot be written: {error.strerror}")
     if trainer.env_steps >= trainer.config.total_steps:
-        parser.error(
-            f"{folder.path} has done its {trainer.config.total_steps:,} steps; "
-            "--total-steps N goes further"
+        parser.refuse(
+            f"{folder.path} is at step {trainer.env_steps:,} of "
+            f"{trainer.config.total_steps:,}; --total-steps N goes further"
         )
     print(f"{folder.path} goes on from step {trainer.env_steps:,}")
     try:
         folder.trim(trainer)
         write_json(folder / "config.json", describe(trainer))
     except OSError as error:
-        parser.error(f"{folder.path} cannot be written: {error.strerror}")
+        parser.refuse(f"{folder.path} cannot be written: {error.strerror}")
     return carry_out(trainer, folder, args)
 
 
@@ -439,7 +453,7 @@ def check(parser, args):
     try:
         passed = checks.report(args.check or None)
     except ValueError as error:
-        parser.error(str(error))
+        parser.refuse(str(error))
     return 0 if passed else FAILED
 
 
@@ -448,13 +462,13 @@ def figures(parser, args):
     from lab.figures import draw_all
 
     if args.algo is not None or given_settings(args):
-        parser.error("--figures draws what it draws; settings and --algo don't go with it")
+        parser.refuse("--figures draws what it draws; settings and --algo don't go with it")
     try:
         paths = draw_all(args.figures, args.figures_dir)
     except ValueError as error:
-        parser.error(f"--figures: {error}")
+        parser.refuse(f"--figures: {error}")
     except OSError as error:
-        parser.error(f"--figures-dir {args.figures_dir} cannot be written: {error.strerror}")
+        parser.refuse(f"--figures-dir {args.figures_dir} cannot be written: {error.strerror}")
     print(*paths, sep="\n")
     return 0
 
@@ -465,12 +479,12 @@ def ablate(parser, args):
 
     given = list(given_settings(args)) + ["algo"] * (args.algo is not None)
     for name in given + ["env"] * (args.env != ablation.ENV_ID):
-        parser.error(
+        parser.refuse(
             f"--ablation compares default PPO on CartPole; {flag(name)} doesn't go with it"
         )
     seeds = args.seeds or ablation.SEEDS
     if len(seeds) < 2:
-        parser.error("--ablation needs two seeds at least, for its intervals")
+        parser.refuse("--ablation needs two seeds at least, for its intervals")
     folder = ablation.find_folder(args.runs_dir, seeds)
     try:
         return ablation.conduct(folder, make_workers(parser, args, folder), args.figures_dir)
@@ -483,13 +497,13 @@ def make_workers(parser, args, folder):
     from lab.workers import Cluster, Cores, available_cores
 
     if args.dask is not None and args.jobs is not None:
-        parser.error("--jobs counts processes of this machine; with --dask the cluster decides")
+        parser.refuse("--jobs counts processes of this machine; with --dask the cluster decides")
     if args.dask is None:
         return Cores(min(args.jobs or available_cores(), len(folder.jobs())))
     try:
         return Cluster(args.dask)
     except (ConnectionError, ImportError) as error:
-        parser.error(f"--dask {args.dask}: {error}")
+        parser.refuse(f"--dask {args.dask}: {error}")
 
 
 def study(parser, args):
@@ -499,10 +513,10 @@ def study(parser, args):
     from lab.study import StudyFolder, Variant, conduct
 
     if args.algo is None:
-        parser.error("choose --algo vpg, --algo ppo or --algo vpg,ppo")
+        parser.refuse("choose --algo vpg, --algo ppo or --algo vpg,ppo")
     for name in ("seed", "resume", "max_episodes", "render"):
         if getattr(args, name) is not None:
-            parser.error(f"{flag(name)} is for a single run; it doesn't go with --seeds")
+            parser.refuse(f"{flag(name)} is for a single run; it doesn't go with --seeds")
     variants = [
         Variant(algo, algo, asdict(make_config(parser, args, algo)))
         for algo in args.algo.split(",")
@@ -517,7 +531,12 @@ def study(parser, args):
             args.evaluations or 100,
         )
     except ValueError as error:
-        parser.error(str(error))
+        parser.refuse(str(error))
+    try:  # before workers start and seeds are trained for nothing
+        os.makedirs(args.runs_dir, exist_ok=True)
+        tempfile.TemporaryFile(dir=args.runs_dir).close()
+    except OSError as error:
+        parser.refuse(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
     for algo in args.algo.split(","):
         print_preset(args, algo)
     workers = make_workers(parser, args, folder)
@@ -532,11 +551,11 @@ def explore(parser, args):
     from lab import explorer
 
     if args.algo or args.resume:
-        parser.error("--explorer records a training of its own; leave out --algo and --resume")
+        parser.refuse("--explorer records a training of its own; leave out --algo and --resume")
     try:
         size = explorer.write(args.explorer)
     except OSError as error:
-        parser.error(f"--explorer {args.explorer} cannot be written: {error.strerror}")
+        parser.refuse(f"--explorer {args.explorer} cannot be written: {error.strerror}")
     print(f"{args.explorer}: {size / 1000:.0f} kB; open it in any browser")
     return 0
 
@@ -569,7 +588,7 @@ def play_run(parser, args):
     from lab.session import Session
 
     if args.algo or args.resume or args.render:
-        parser.error("--play shows a run that exists; leave out --algo, --resume and --render")
+        parser.refuse("--play shows a run that exists; leave out --algo, --resume and --render")
     folder = RunFolder(args.play)
     try:
         trainer = folder.load_trainer(BEST if (folder / BEST).exists() else CHECKPOINT)
@@ -578,11 +597,11 @@ def play_run(parser, args):
             return watch(session, folder, "watch.gif")
         record(session, args.record)
     except ValueError as error:
-        parser.error(str(error))
+        parser.refuse(str(error))
     except ImportError as error:
         return fail(str(error))
     except OSError as error:
-        parser.error(f"{args.record} cannot be written: {error.strerror}")
+        parser.refuse(f"{args.record} cannot be written: {error.strerror}")
     print(f"recorded {args.record}")
     return 0
 
@@ -596,9 +615,9 @@ def compare_runs(parser, args):
     try:
         compare([RunFolder(name) for name in args.compare], path)
     except ValueError as error:
-        parser.error(str(error))
+        parser.refuse(str(error))
     except OSError as error:
-        parser.error(f"{path} cannot be written: {error.strerror}")
+        parser.refuse(f"{path} cannot be written: {error.strerror}")
     print(f"drawn: {path}")
     return 0
 
@@ -628,19 +647,19 @@ def dispatch(parser, args):
     if args.compare is not None:
         return compare_runs(parser, args)
     if args.record is not None:
-        parser.error("--record needs --play RUN; training itself records episode.gif")
+        parser.refuse("--record needs --play RUN; training itself records episode.gif")
     if args.env_api == "gym":
         args.env = "gym/" + args.env.removeprefix("gym/")
     if args.seeds is not None:
         return study(parser, args)
     if args.jobs is not None or args.dask is not None or "," in (args.algo or ""):
-        parser.error("several algorithms, --jobs and --dask need --seeds, such as --seeds 0-19")
+        parser.refuse("several algorithms, --jobs and --dask need --seeds, such as --seeds 0-19")
     args.seed = args.seed or 0
     args.evaluations = args.evaluations or 10
     if args.resume is not None:
         return resume(parser, args)
     if args.algo is None:
-        parser.error("choose --algo vpg or --algo ppo, or --play RUN")
+        parser.refuse("choose --algo vpg or --algo ppo, or --play RUN")
     return train(parser, args)
 
 
@@ -650,6 +669,8 @@ def main(argv=None):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         parser = build_parser()
         return dispatch(parser, parser.parse_args(argv))
+    except ModuleNotFoundError as error:
+        parser.refuse(f"{error.name} {MISSING}")
     except BrokenPipeError:  # whoever read our output (head, less) has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED

@@ -75,7 +75,15 @@ def make_learner(envs, config, rng, dtype=np.float32):
 
 
 def make_batch(rollout, value, config):
-    """Credit every valid step of a rollout: its advantage and its value target -> Batch."""
+    """Credit every valid step of a rollout: its advantage and its value target.
+
+    rollout  a rollout.Rollout of T steps and N environments
+    value    the value network, (rows,D) -> (rows,1)
+
+    Returns a Batch of the B valid rows. Rows of reset calls go through `gae`
+    too: the end of the row before keeps them away from every other, and
+    `valid` drops them here.
+    """
     T, N = rollout.rewards.shape
     values = value(rollout.obs.reshape((T + 1) * N, -1)).reshape(T + 1, N)
     ended = rollout.terminated | rollout.truncated

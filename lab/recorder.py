@@ -199,7 +199,9 @@ def mp4(session, max_steps):
     try:
         from imageio_ffmpeg import get_ffmpeg_exe
     except ImportError:
-        raise ImportError("an .mp4 needs imageio-ffmpeg: pip install imageio-ffmpeg") from None
+        raise ImportError(
+            "an .mp4 needs imageio-ffmpeg: pip install -r requirements-mp4.txt"
+        ) from None
     canvas = PillowCanvas(MP4_SCALE)
     size = f"{canvas.image.width}x{canvas.image.height}"
     with tempfile.TemporaryDirectory() as folder:

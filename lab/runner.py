@@ -6,6 +6,7 @@ looks between two iterations, prints, and writes into the run folder
 """
 
 import contextlib
+import math
 import signal
 import sys
 import time
@@ -52,20 +53,20 @@ class Progress:
                 unit=" steps",
                 ncols=79,
                 leave=False,
-                bar_format="{percentage:3.0f}% {bar} {n:,.0f}{unit} {rate_fmt} "
-                "ETA {remaining}{postfix}",
+                bar_format="{percentage:3.0f}% {bar} {n:,.0f}{unit} ETA {remaining}{postfix}",
             )
 
     def show(self, trainer, mean_return):
         steps = trainer.env_steps
+        speed = f"{steps / trainer.train_seconds:,.0f} steps/s"
+        mean = "–" if math.isnan(mean_return) else f"{mean_return:.1f}"
         if self.live:
-            self.bar.set_postfix_str(f"return {mean_return:.0f}", refresh=False)
+            self.bar.set_postfix_str(f"{speed}, return {mean}", refresh=False)
             self.bar.update(min(steps, self.total) - self.bar.n)
         elif steps >= min(self.next_line, self.total):
             self.next_line += self.total / 10
             print(
-                f"{steps:>11,} steps {steps / trainer.train_seconds:>9,.0f} steps/s   "
-                f"return of the last 100 episodes {mean_return:7.1f}",
+                f"{steps:>11,} steps {speed:>17}   return of the last 100 episodes {mean:>7}",
                 flush=True,
             )
 
@@ -154,7 +155,7 @@ def summarize(trainer, folder, eval_episodes):
     speed = trainer.env_steps / trainer.train_seconds
     print(
         f"trained {trainer.env_steps:,} steps, {trainer.episodes:,} episodes "
-        f"in {trainer.train_seconds:.1f} s ({speed:,.0f} steps/s)"
+        f"in {trainer.train_seconds:.3g} s ({speed:,.0f} steps/s)"
     )
     print(f"{eval_episodes} fresh episodes each, mean (lowest) return:")
     print(f"  greedy  {greedy.mean():8.1f} ({greedy.min():.1f})")

@@ -172,7 +172,10 @@ class Cluster:
     def __init__(self, address):
         import logging
 
-        from distributed import Client
+        try:
+            from distributed import Client
+        except ImportError:
+            raise ImportError("a cluster needs: pip install -r requirements-dask.txt") from None
 
         self.address = address
         for name in logging.root.manager.loggerDict:

@@ -218,3 +218,18 @@ def test_resuming_a_finished_run(tmp_path):
     ]
     assert steps[-1] >= 2500 and (np.diff(steps) > 0).all()
     assert json.loads((folder / "config.json").read_text())["config"]["total_steps"] == 2500
+
+
+def test_a_study_asks_for_its_folder_first(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    done = run(*VPG, "--seeds", "0-1", "--runs-dir", str(blocked / "runs"))
+    assert done.returncode == 2 and done.stdout == ""
+    assert "cannot be written: Not a directory" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("env_id", ["CartPole", "cartpole-v1", "CartPole-v99"])
+def test_an_id_that_is_almost_right(env_id, tmp_path):
+    done = run(*PPO, "--env", env_id, cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.stderr.endswith("did you mean CartPole-v1?\n")
