@@ -167,7 +167,7 @@ def test_an_mp4_holds_every_step(rng, value, tmp_path):
 
 def test_an_mp4_without_its_package_is_one_clear_line(rng, value, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(ImportError, match="pip install -r requirements-mp4.txt"):
+    with pytest.raises(ImportError, match=r"pip install -r requirements-mp4\.txt"):
         record(balance(rng, value), tmp_path / "x.mp4")
     assert not list(tmp_path.iterdir())
 
