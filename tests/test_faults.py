@@ -27,6 +27,8 @@ from test_run import QUICK, SHORT, VPG, command, run
 
 from lab.records import RunFolder
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_full_disk_ends_the_run_in_one_line(tmp_path):
     """A limit on file sizes stands in for the full disk; the earlier files stay whole."""

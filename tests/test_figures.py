@@ -20,6 +20,7 @@ from lab.figures import PICTURES, clipping, credit, gradients, policies, render,
 from lab.workers import PROJECT, Cores
 from training import Trainer
 
+pytestmark = pytest.mark.slow
 KILOBYTE = 1_000
 
 
@@ -71,17 +72,13 @@ def test_a_watched_run_is_an_ordinary_run():
     assert np.array_equal(last.learner.value.parameters, trainer.value.parameters)
 
 
-def text_of_the_readme():
-    part = PROJECT / "README.figures.md"
-    return (part if part.exists() else PROJECT / "README.md").read_text("utf-8")
-
-
 @pytest.mark.parametrize("name", PICTURES)
 def test_every_picture_is_kept_and_has_a_caption(name):
     kept = PROJECT / "figures" / f"{name}.svg"
     assert kept.stat().st_size < 300 * KILOBYTE
     found = re.search(
-        rf"!\[([^\]]+)\]\(figures/{name}\.svg\)\n\n\*(?!\*)([^\n]+)\*", text_of_the_readme()
+        rf"!\[([^\]]+)\]\(figures/{name}\.svg\)\n\n\*(?!\*)([^\n]+)\*",
+        (PROJECT / "README.md").read_text("utf-8"),
     )
     assert found, f"no picture and caption of {name}"
     alternative, caption = found.groups()
@@ -411,7 +408,7 @@ def test_kept_results_are_the_readme_s():
             assert len(entry[name]) == 30
         curve, low, high = (np.array(entry[name]) for name in ("curve", "low", "high"))
         assert (low <= curve).all() and (curve <= high).all()
-    assert ablation.markdown(summary) in text_of_the_readme()
+    assert ablation.markdown(summary) in (PROJECT / "README.md").read_text("utf-8")
     assert all(len(line) <= 80 for line in ablation.table(summary).splitlines())
 
 

@@ -34,15 +34,7 @@ NUMBERS = r"\d+(?:(?:\s?[-–]\s?|,\s+|\s+and\s+|\s+or\s+)\d+)*"
 CITATION = re.compile(rf"(\(\d{{4}}\),\s+)?\bEq\.\s+({NUMBERS})")
 
 
-def readme_text():
-    for name in ("README.md", "README.derive.md"):
-        file = ROOT / name
-        if file.is_file() and TAG.search(text := file.read_text(encoding="utf-8")):
-            return text
-    raise AssertionError("no README holds numbered equations")
-
-
-README = readme_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 TAGS = [int(number) for number in TAG.findall(README)]
 
 

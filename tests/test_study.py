@@ -24,6 +24,7 @@ from lab.workers import Cores, run_jobs
 from training import Trainer, evaluate
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow
 TINY = {"total_steps": 1_500, "num_steps": 16, "num_envs": 8, "minibatch_size": 64}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 

@@ -22,6 +22,7 @@ from lab import scene
 from lab.records import RunFolder
 from training import Trainer
 
+pytestmark = pytest.mark.slow
 LINUX = sys.platform.startswith("linux")
 SIZE = scene.WIDTH, scene.HEIGHT
 
