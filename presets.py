@@ -69,7 +69,7 @@ PRESETS = {
     },
     "LunarLander-v3": {
         "ppo": {
-            "total_steps": 400_000,
+            "total_steps": 900_000,
             "num_envs": 16,
             "num_steps": 256,
             "gamma": 0.999,
