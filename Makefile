@@ -25,7 +25,7 @@ test: $(VENV)/requirements-dev.done
 	$(BIN)/python -m pytest $(ARGS)
 
 test-fast: $(VENV)/requirements-dev.done
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not browser" $(ARGS)
 
 test-browser: $(VENV)/requirements-browser.done
 	REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser $(ARGS)

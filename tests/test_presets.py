@@ -85,6 +85,7 @@ def test_an_untuned_environment_is_announced(tmp_path):
     assert "vpg has not been tuned for MountainCar-v0" in done.stdout
 
 
+@pytest.mark.slow
 def test_mountain_car_continuous_reaches_its_goal():
     config = ppo.Config(**preset("ppo", "MountainCarContinuous-v0"))
     trainer = Trainer(ppo, "MountainCarContinuous-v0", config, seed=0)

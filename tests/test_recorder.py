@@ -116,6 +116,7 @@ def seconds(path):
     return total / 1000
 
 
+@pytest.mark.slow
 def test_a_ten_second_gif_is_small_and_has_the_true_speed(rng, value, tmp_path):
     path = tmp_path / "episode.gif"
     record(balance(rng, value), path)
@@ -149,6 +150,7 @@ def test_a_gif_of_an_environment_with_another_rate(rng, tmp_path):
     assert mask(stage, "#00CCCC").sum() > 500  # Acrobot's own links
 
 
+@pytest.mark.slow
 def test_an_mp4_holds_every_step(rng, value, tmp_path):
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     path = tmp_path / "episode.mp4"

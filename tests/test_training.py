@@ -176,6 +176,7 @@ def test_numbers_that_are_not_finite_end_the_training(culprit):
         trainer.iterate()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow():
     config = small_config(ppo, total_steps=10**9)
     trainer = Trainer(ppo, "CartPole-v1", config, seed=0)
