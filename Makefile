@@ -21,25 +21,25 @@ ARGS ?=
 train: $(VENV)/requirements.done
 	$(BIN)/python run.py --algo ppo $(ARGS)
 
-test: $(VENV)/requirements-dev.done
+test: $(VENV)/dev.done
 	$(BIN)/python -m pytest $(ARGS)
 
-test-fast: $(VENV)/requirements-dev.done
+test-fast: $(VENV)/dev.done
 	$(BIN)/python -m pytest -m "not slow and not browser" $(ARGS)
 
-test-browser: $(VENV)/requirements-browser.done
+test-browser: $(VENV)/browser.done
 	REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser $(ARGS)
 
-lint: $(VENV)/requirements-dev.done
+lint: $(VENV)/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: $(VENV)/requirements-dev.done
+format: $(VENV)/dev.done
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-links: $(VENV)/requirements-dev.done
-	$(BIN)/python -m lab.links
+links: $(VENV)/dev.done
+	$(BIN)/python -m lab.book.links
 
 figures: $(VENV)/requirements.done
 	$(BIN)/python run.py --figures $(ARGS)
@@ -47,7 +47,7 @@ figures: $(VENV)/requirements.done
 ablation: $(VENV)/requirements.done
 	$(BIN)/python run.py --ablation $(ARGS)
 
-benchmark: $(VENV)/requirements-bench.done
+benchmark: $(VENV)/bench.done
 	$(BIN)/python benchmarks/against_sb3.py $(ARGS)
 
 scaling: $(VENV)/requirements.done
@@ -56,7 +56,11 @@ scaling: $(VENV)/requirements.done
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
 
-$(VENV)/%.done: %.txt requirements.txt | $(VENV)
+$(VENV)/requirements.done: requirements.txt | $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(VENV)/%.done: requirements/%.txt requirements.txt | $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 

@@ -3,7 +3,7 @@
 Nothing here knows about learning. After `register_gym_envs`, gym's CartPole-v1
 is Gymnasium's "gym/CartPole-v1": `make`, `make_vec` and `spec` serve it like one
 of their own, through Shimmy's adapter. Both packages are optional
-(requirements-gym.txt) and imported only when such an id is asked for.
+(requirements/gym.txt) and imported only when such an id is asked for.
 """
 
 import gymnasium
@@ -27,7 +27,7 @@ def register_gym_envs():
         import shimmy  # noqa: F401
     except ImportError as error:
         raise ValueError(
-            f"the original gym needs more packages: pip install -r requirements-gym.txt ({error})"
+            f"the original gym needs more packages: pip install -r requirements/gym.txt ({error})"
         ) from None
     if not hasattr(np, "float_"):
         # numpy 2 dropped the old name; gym's Acrobot still says it.

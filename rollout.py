@@ -57,7 +57,7 @@ def make_envs(env_id, num_envs):
         gym.spec(env_id)  # unlike make_vec, it wants the whole id, version and all
         envs = gym.make_vec(env_id, num_envs=num_envs)
     except gym.error.DependencyNotInstalled as error:
-        file = "pip install -r requirements-box2d.txt" if "ox2d" in str(error) else str(error)
+        file = "pip install -r requirements/box2d.txt" if "ox2d" in str(error) else str(error)
         raise ValueError(f"{env_id} needs a package that is missing: {file}") from None
     except (gym.error.Error, ImportError) as error:
         nearest = [] if env_id in gym.registry else nearest_ids(env_id)

@@ -30,7 +30,7 @@ try:
     import ppo
     import vpg
     from config import CommonConfig
-    from presets import preset
+    from lab.study.presets import preset
 except ModuleNotFoundError as error:
     sys.exit(f"run.py: error: {error.name} {MISSING}")
 
@@ -80,7 +80,7 @@ def algorithm_names(text):
 
 def seed_list(text):
     """An argparse type: "0-4,7" -> [0, 1, 2, 3, 4, 7]."""
-    from lab.study import parse_seeds
+    from lab.study.folder import parse_seeds
 
     try:
         return parse_seeds(text)
@@ -359,7 +359,7 @@ def make_config(parser, args, algo=None):
 
 def train(parser, args):
     """--algo: train, judge, save. Returns the exit status."""
-    from lab.records import RunFolder
+    from lab.runs.records import RunFolder
     from training import Trainer
 
     config = make_config(parser, args)
@@ -386,12 +386,12 @@ def print_preset(args, algo):
     elif tuned:
         given = sorted(set(tuned) & set(given_settings(args)))
         instead = f", without {', '.join(map(flag, given))}" if given else ""
-        print(textwrap.fill(f"settings tuned for {args.env} (presets.py){instead}", 79))
+        print(textwrap.fill(f"settings tuned for {args.env} (lab/study/presets.py){instead}", 79))
 
 
 def resume(parser, args):
     """--resume: go on with a run from its checkpoint. Returns the exit status."""
-    from lab.records import RunFolder, describe, write_json
+    from lab.runs.records import RunFolder, describe, write_json
 
     given = given_settings(args)
     if args.algo is not None or set(given) - {"total_steps"}:
@@ -420,8 +420,8 @@ def resume(parser, args):
 
 def carry_out(trainer, folder, args):
     """Train, judge, draw; everything goes into the folder. Returns the exit status."""
-    from lab.runner import draw, learn, summarize
-    from lab.session import Session
+    from lab.runs.runner import draw, learn, summarize
+    from lab.watch.session import Session
 
     try:
         if learn(trainer, folder, args.evaluations, args.eval_episodes, args.max_episodes):
@@ -448,7 +448,7 @@ def carry_out(trainer, folder, args):
 
 def check(parser, args):
     """--check: the equations against the code. Returns the exit status."""
-    from lab import checks
+    from lab.proof import checks
 
     try:
         passed = checks.report(args.check or None)
@@ -459,7 +459,7 @@ def check(parser, args):
 
 def figures(parser, args):
     """--figures: draw the README's pictures. Returns the exit status."""
-    from lab.figures import draw_all
+    from lab.pictures import draw_all
 
     if args.algo is not None or given_settings(args):
         parser.refuse("--figures draws what it draws; settings and --algo don't go with it")
@@ -475,7 +475,7 @@ def figures(parser, args):
 
 def ablate(parser, args):
     """--ablation: kill one thing of PPO at a time. Returns the exit status."""
-    from lab import ablation
+    from lab.study import ablation
 
     given = list(given_settings(args)) + ["algo"] * (args.algo is not None)
     for name in given + ["env"] * (args.env != ablation.ENV_ID):
@@ -494,7 +494,7 @@ def ablate(parser, args):
 
 def make_workers(parser, args, folder):
     """Who does a study's work: --dask's cluster, or this machine's cores."""
-    from lab.workers import Cluster, Cores, available_cores
+    from lab.study.workers import Cluster, Cores, available_cores
 
     if args.dask is not None and args.jobs is not None:
         parser.refuse("--jobs counts processes of this machine; with --dask the cluster decides")
@@ -510,7 +510,7 @@ def study(parser, args):
     """--seeds: many seeds, judged together. Returns the exit status."""
     from dataclasses import asdict
 
-    from lab.study import StudyFolder, Variant, conduct
+    from lab.study.folder import StudyFolder, Variant, conduct
 
     if args.algo is None:
         parser.refuse("choose --algo vpg, --algo ppo or --algo vpg,ppo")
@@ -548,7 +548,7 @@ def study(parser, args):
 
 def explore(parser, args):
     """--explorer: record a training and write the page that replays it. Returns the exit status."""
-    from lab import explorer
+    from lab.pictures import explorer
 
     if args.algo or args.resume:
         parser.refuse("--explorer records a training of its own; leave out --algo and --resume")
@@ -565,8 +565,8 @@ def explore(parser, args):
 
 def watch(session, folder, gif_name):
     """Show a session in a window; where there can be none, write a GIF into the run folder."""
-    from lab.recorder import record
-    from lab.viewer import NoWindow, play
+    from lab.watch.recorder import record
+    from lab.watch.window import NoWindow, play
 
     try:
         play(session, folder.path)
@@ -583,9 +583,9 @@ def watch(session, folder, gif_name):
 
 def play_run(parser, args):
     """--play: show or record a saved policy. Returns the exit status."""
-    from lab.recorder import record
-    from lab.records import BEST, CHECKPOINT, RunFolder
-    from lab.session import Session
+    from lab.runs.records import BEST, CHECKPOINT, RunFolder
+    from lab.watch.recorder import record
+    from lab.watch.session import Session
 
     if args.algo or args.resume or args.render:
         parser.refuse("--play shows a run that exists; leave out --algo, --resume and --render")
@@ -608,8 +608,8 @@ def play_run(parser, args):
 
 def compare_runs(parser, args):
     """--compare: several runs in one picture. Returns the exit status."""
-    from lab.plots import compare
-    from lab.records import RunFolder
+    from lab.runs.curves import compare
+    from lab.runs.records import RunFolder
 
     path = os.path.join(args.runs_dir, "comparison.png")
     try:
@@ -632,7 +632,7 @@ def dispatch(parser, args):
     if args.check is not None:
         return check(parser, args)
     if args.trace is not None:
-        from lab.trace import trace
+        from lab.proof.trace import trace
 
         trace(args.trace)
         return 0

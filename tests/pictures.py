@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import ImageColor
 
-from lab import scene
+from lab.watch import scene
 from policies import CategoricalPolicy
 
 STAGE = (slice(scene.HEADER, scene.HEIGHT - scene.TRACE - 2 * scene.GAP), slice(0, 536))

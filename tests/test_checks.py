@@ -15,8 +15,8 @@ import warnings
 import numpy as np
 import pytest
 
-from lab import checks
-from lab.evidence import Evidence, check
+from lab.proof import checks
+from lab.proof.evidence import Evidence, check
 
 
 @pytest.mark.parametrize("number", range(1, 47))
@@ -38,7 +38,7 @@ def test_there_is_a_check_for_each_equation():
 @pytest.mark.parametrize("number", range(1, 47))
 def test_the_code_it_names_exists(number):
     module, *names = checks.CHECKS[number].code.split(".")
-    thing = importlib.import_module("lab.mdp" if module == "mdp" else module)
+    thing = importlib.import_module("lab.proof.mdp" if module == "mdp" else module)
     for name in names:
         thing = getattr(thing, name)
     assert callable(thing)
@@ -47,8 +47,8 @@ def test_the_code_it_names_exists(number):
 # Equation, function, a piece of its source as ast.unparse writes it, what it is replaced with.
 FAULTS = [
     # A. From the process to its gradient
-    (1, "lab.mdp.density", "chance * (1 - last if finished else last)", "chance"),
-    (1, "lab.mdp.density", "mdp.start[states[0]] * np.prod(", "np.sum("),
+    (1, "lab.proof.mdp.density", "chance * (1 - last if finished else last)", "chance"),
+    (1, "lab.proof.mdp.density", "mdp.start[states[0]] * np.prod(", "np.sum("),
     (1, "rollout.Sampler.collect", "valid[t] = ~self.ended", "valid[t] = True"),
     (1, "rollout.Sampler.collect", "log_probs[t] = ", "log_probs[t - 1] = "),
     (
@@ -60,40 +60,55 @@ FAULTS = [
     (1, "rollout.Sampler.collect", "obs[t + 1], rewards[t]", "obs[t], rewards[t]"),
     (1, "policies.CategoricalPolicy.sample", ">= edges", "< edges"),
     (1, "policies.CategoricalPolicy.sample", "(log_probs, actions)", "(log_probs, 1 - actions)"),
-    (2, "lab.mdp.returns", "np.triu", "np.tril"),
-    (2, "lab.mdp.returns", "steps[:, None], 0)", "steps[:, None] + 1, 0)"),
-    (2, "lab.mdp.values_within", "mdp.gamma * P @ V", "P @ V"),
-    (3, "lab.mdp.trajectory_score", ".sum(axis=0)", ".mean(axis=0)"),
-    (3, "lab.mdp.scores", "features - ", "features + "),
+    (2, "lab.proof.mdp.returns", "np.triu", "np.tril"),
+    (2, "lab.proof.mdp.returns", "steps[:, None], 0)", "steps[:, None] + 1, 0)"),
+    (2, "lab.proof.mdp.values_within", "mdp.gamma * P @ V", "P @ V"),
+    (3, "lab.proof.mdp.trajectory_score", ".sum(axis=0)", ".mean(axis=0)"),
+    (3, "lab.proof.mdp.scores", "features - ", "features + "),
     (4, "policies.categorical_log_prob_backward", "onehot - probs", "onehot"),
-    (4, "lab.mdp.trajectory_score", "trajectory.actions].sum", "trajectory.actions][1:].sum"),
-    (5, "lab.mdp.whole_return", "G[0]", "G[-1]"),
-    (5, "lab.mdp.moments", "probabilities @ points", "points.mean(axis=0)"),
+    (4, "lab.proof.mdp.trajectory_score", "trajectory.actions].sum", "trajectory.actions][1:].sum"),
+    (5, "lab.proof.mdp.whole_return", "G[0]", "G[-1]"),
+    (5, "lab.proof.mdp.moments", "probabilities @ points", "points.mean(axis=0)"),
     (6, "policies.categorical_log_prob_backward", "onehot - probs", "onehot - probs**2"),
     (6, "policies.gaussian_log_prob_backward", "scaled * scaled - 1", "scaled * scaled"),
     (6, "policies.GaussianPolicy.sample", "means + np.exp(", "means + (1 + "),
-    (7, "lab.mdp.reward_to_go", "mdp.gamma ** np.arange(len(G)) * G", "G"),
-    (7, "lab.mdp.moments", "(points - mean) ** 2", "points**2"),
-    (8, "lab.mdp.less_baseline", "baseline[trajectory.states]", "baseline[trajectory.actions]"),
+    (7, "lab.proof.mdp.reward_to_go", "mdp.gamma ** np.arange(len(G)) * G", "G"),
+    (7, "lab.proof.mdp.moments", "(points - mean) ** 2", "points**2"),
     (
         8,
-        "lab.mdp.less_baseline",
+        "lab.proof.mdp.less_baseline",
+        "baseline[trajectory.states]",
+        "baseline[trajectory.actions]",
+    ),
+    (
+        8,
+        "lab.proof.mdp.less_baseline",
         "(G - baseline[trajectory.states])",
         "G - baseline[trajectory.states]",
     ),
-    (9, "lab.mdp.action_values", "mdp.gamma * ", ""),
-    (9, "lab.mdp.advantages", "values(mdp, pi)[:, None]", "values(mdp, pi)[None]"),
-    (10, "lab.mdp.gradient", "visitation(mdp, pi), pi", "np.ones(2), pi"),
-    (10, "lab.mdp._visited_gradient", "'s,sa,sa,sap->p', visits, pi", "'s,sa,sap->p', visits"),
-    (11, "lab.mdp.values", "mdp.gamma * ", ""),
-    (11, "lab.mdp.visitation", "state_transitions(mdp, pi).T", "state_transitions(mdp, pi)"),
-    (11, "lab.mdp.softmax_gradient", "advantages(mdp, pi)", "action_values(mdp, pi)"),
-    (12, "lab.mdp.best_baseline", "(returns * squares) / (probabilities @ squares)", "returns"),
-    (12, "lab.mdp.best_baseline", "step_scores ** 2", "abs(step_scores) ** 3"),
+    (9, "lab.proof.mdp.action_values", "mdp.gamma * ", ""),
+    (9, "lab.proof.mdp.advantages", "values(mdp, pi)[:, None]", "values(mdp, pi)[None]"),
+    (10, "lab.proof.mdp.gradient", "visitation(mdp, pi), pi", "np.ones(2), pi"),
+    (
+        10,
+        "lab.proof.mdp._visited_gradient",
+        "'s,sa,sa,sap->p', visits, pi",
+        "'s,sa,sap->p', visits",
+    ),
+    (11, "lab.proof.mdp.values", "mdp.gamma * ", ""),
+    (11, "lab.proof.mdp.visitation", "state_transitions(mdp, pi).T", "state_transitions(mdp, pi)"),
+    (11, "lab.proof.mdp.softmax_gradient", "advantages(mdp, pi)", "action_values(mdp, pi)"),
+    (
+        12,
+        "lab.proof.mdp.best_baseline",
+        "(returns * squares) / (probabilities @ squares)",
+        "returns",
+    ),
+    (12, "lab.proof.mdp.best_baseline", "step_scores ** 2", "abs(step_scores) ** 3"),
     (13, "vpg.policy_loss", "-advantages / len(advantages)", "-advantages"),
     (13, "vpg.policy_loss", "-np.mean", "np.mean"),
-    (13, "lab.mdp.practical_gradient", "gamma=1.0", "gamma=0.9"),
-    (13, "lab.mdp.batches", "points[chosen].sum(axis=1)", "points[chosen].mean(axis=1)"),
+    (13, "lab.proof.mdp.practical_gradient", "gamma=1.0", "gamma=0.9"),
+    (13, "lab.proof.mdp.batches", "points[chosen].sum(axis=1)", "points[chosen].mean(axis=1)"),
     # B. Advantages
     (14, "advantages.returns_to_go", " * ~terminated", ""),
     (14, "advantages.returns_to_go", " * ~terminated", " * ~ended"),
@@ -209,8 +224,13 @@ FAULTS = [
     (35, "ppo.update", "part.values, part.targets", "part.targets, part.values"),
     (35, "ppo.update", "config.value_clip_range is None", "config.value_clip_range is not None"),
     # F. PPO
-    (36, "lab.mdp.performance_difference", "advantages(mdp, old_pi)", "advantages(mdp, pi)"),
-    (36, "lab.mdp.performance_difference", "density(mdp, pi, one)", "density(mdp, old_pi, one)"),
+    (36, "lab.proof.mdp.performance_difference", "advantages(mdp, old_pi)", "advantages(mdp, pi)"),
+    (
+        36,
+        "lab.proof.mdp.performance_difference",
+        "density(mdp, pi, one)",
+        "density(mdp, old_pi, one)",
+    ),
     (
         37,
         "ppo.clipped_surrogate",

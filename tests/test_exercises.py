@@ -14,7 +14,7 @@ import nn
 import policies
 import ppo
 import vpg
-from lab import mdp
+from lab.proof import mdp
 
 PRINTED = 6e-6  # half a unit in the fifth decimal, and a little
 

@@ -1,6 +1,6 @@
 """The explorer's page: its data, and every widget's numbers in a real browser.
 
-The tests marked `browser` need Playwright (requirements-browser.txt) and a Chromium
+The tests marked `browser` need Playwright (requirements/browser.txt) and a Chromium
 that is on the PATH, or named by CHROMIUM. Without them they are skipped; with
 REQUIRE_BROWSER=1 in the environment, as in `make test-browser`, that is a failure.
 """
@@ -20,7 +20,7 @@ import policies
 import ppo
 import training
 from advantages import gae
-from lab import explorer
+from lab.pictures import explorer
 from nn import MLP
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -183,7 +183,7 @@ def chromium():
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        missing("playwright is not installed (pip install -r requirements-browser.txt)")
+        missing("playwright is not installed (pip install -r requirements/browser.txt)")
     names = ("chromium", "chromium-browser", "google-chrome")
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if path is None:

@@ -25,7 +25,7 @@ import termios
 
 from test_run import QUICK, SHORT, VPG, command, run
 
-from lab.records import RunFolder
+from lab.runs.records import RunFolder
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,10 @@ import nn
 import run
 import training
 from advantages import gae, normalize
-from lab import ablation, mdp, patches
-from lab.figures import PICTURES, clipping, credit, gradients, policies, render, runs
-from lab.workers import PROJECT, Cores
+from lab.pictures import PICTURES, clipping, credit, gradients, policies, render, runs
+from lab.proof import mdp
+from lab.study import ablation, patches
+from lab.study.workers import PROJECT, Cores
 from training import Trainer
 
 pytestmark = pytest.mark.slow
@@ -436,5 +437,5 @@ def test_the_kept_numbers_are_those_of_the_kept_seeds():
 
 
 def test_no_picture_needs_a_display():
-    for path in Path(PROJECT / "lab" / "figures").glob("*.py"):
+    for path in Path(PROJECT / "lab" / "pictures").glob("*.py"):
         assert "pyplot" not in path.read_text("utf-8")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import ppo
-from lab.records import RunFolder
+from lab.runs.records import RunFolder
 from rollout import Sampler, make_envs, reset, reward_threshold
 from training import Trainer, evaluate
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 MISSING = importlib.util.find_spec("gym") is None or importlib.util.find_spec("shimmy") is None
 needs_gym = pytest.mark.skipif(
     MISSING and os.environ.get("REQUIRE_GYM") != "1",
-    reason="the original gym is not installed (pip install -r requirements-gym.txt)",
+    reason="the original gym is not installed (pip install -r requirements/gym.txt)",
 )
 
 
@@ -120,4 +120,4 @@ def test_without_gym_it_says_what_to_install(tmp_path):
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 2
-    assert "pip install -r requirements-gym.txt" in done.stderr and done.stderr.count("\n") == 1
+    assert "pip install -r requirements/gym.txt" in done.stderr and done.stderr.count("\n") == 1

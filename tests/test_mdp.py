@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lab import mdp
+from lab.proof import mdp
 
 PROCESS = mdp.two_states()
 UNIFORM = np.zeros(4)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import ppo
 import vpg
-from lab.records import RunFolder
+from lab.runs.records import RunFolder
 from normalization import LARGEST, RunningNormalizer
 from training import Trainer, evaluate
 

@@ -4,8 +4,8 @@ from PIL import Image
 from test_records import small_trainer
 from test_run import run
 
-from lab.plots import compare, learning_curve
-from lab.records import RunFolder
+from lab.runs.curves import compare, learning_curve
+from lab.runs.records import RunFolder
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 import ppo
 import vpg
-from presets import PRESETS, preset
+from lab.study.presets import PRESETS, preset
 from training import Trainer, evaluate
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +55,7 @@ def test_original_gym_gets_the_same_and_strangers_nothing():
 def test_trains_without_a_warning(env_id, algo, tmp_path):
     missing = importlib.util.find_spec("Box2D") is None and os.environ.get("REQUIRE_BOX2D") != "1"
     if env_id.startswith("LunarLander") and missing:
-        pytest.skip("Box2D is not installed (pip install -r requirements-box2d.txt)")
+        pytest.skip("Box2D is not installed (pip install -r requirements/box2d.txt)")
     done = run("--algo", algo, "--env", env_id, *SHORT, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

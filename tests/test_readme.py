@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab import checks, links
+from lab.book import links
+from lab.proof import checks
 from policies import log_softmax, log_softmax_backward
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,7 +87,7 @@ def test_every_equation_has_a_check_and_every_check_an_equation():
 
 def test_every_equation_is_cited_in_the_lesson():
     lesson = cited("\n".join(path.read_text(encoding="utf-8") for path in LESSON))
-    lesson |= cited((ROOT / "lab" / "mdp.py").read_text(encoding="utf-8"))
+    lesson |= cited((ROOT / "lab" / "proof" / "mdp.py").read_text(encoding="utf-8"))
     assert not set(TAGS) - lesson
 
 
@@ -122,7 +123,7 @@ def source(name, path):
 
 def test_links_to_functions_are_at_their_lines():
     assert links.LINK.search(README)
-    assert links.refresh(README) == README, "run: python -m lab.links"
+    assert links.refresh(README) == README, "run: python -m lab.book.links"
 
 
 def test_stale_and_wrong_links_are_noticed(tmp_path):

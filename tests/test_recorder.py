@@ -1,4 +1,4 @@
-"""lab/recorder.py and lab/scene.py: recordings, and that their pixels say what the state says."""
+"""Recorder and scene: recordings, and that their pixels say what the state says."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ import pytest
 from pictures import ANGLES, SIDE, STAGE, balancing_policy, bar_lengths, falling_policy, lean, mask
 from PIL import Image
 
-from lab import scene
-from lab.recorder import HOLD_SECONDS, PillowCanvas, record
-from lab.session import Session
+from lab.watch import scene
+from lab.watch.recorder import HOLD_SECONDS, PillowCanvas, record
+from lab.watch.session import Session
 from nn import MLP
 from policies import CategoricalPolicy, GaussianPolicy
 
@@ -169,7 +169,7 @@ def test_an_mp4_holds_every_step(rng, value, tmp_path):
 
 def test_an_mp4_without_its_package_is_one_clear_line(rng, value, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(ImportError, match=r"pip install -r requirements-mp4\.txt"):
+    with pytest.raises(ImportError, match=r"pip install -r requirements/mp4\.txt"):
         record(balance(rng, value), tmp_path / "x.mp4")
     assert not list(tmp_path.iterdir())
 
@@ -184,8 +184,8 @@ def test_recording_needs_neither_display_nor_opengl(tmp_path):
 import sys
 import numpy as np
 sys.modules["pyglet"] = None  # importing it fails
-from lab.recorder import record
-from lab.session import Session
+from lab.watch.recorder import record
+from lab.watch.session import Session
 from nn import MLP
 from policies import CategoricalPolicy
 rng = np.random.default_rng(0)

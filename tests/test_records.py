@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import vpg
-from lab import records
-from lab.records import BEST, CHECKPOINT, RunFolder, unpack, write_whole
+from lab.runs import records
+from lab.runs.records import BEST, CHECKPOINT, RunFolder, unpack, write_whole
 from training import Trainer
 
 

@@ -1,4 +1,4 @@
-"""lab/session.py: what is shown belongs together, and pushes obey CartPole's physics."""
+"""lab/watch/session.py: what is shown belongs together, and pushes obey CartPole's physics."""
 
 import gymnasium as gym
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 from pictures import balancing_policy, falling_policy
 
-from lab.session import PUSH, TRACE_SECONDS, Session, action_names
+from lab.watch.session import PUSH, TRACE_SECONDS, Session, action_names
 from nn import MLP
 from policies import CategoricalPolicy, GaussianPolicy
 

@@ -18,9 +18,10 @@ import pytest
 
 import ppo
 import training
-from lab import stats, study
-from lab.study import StudyFolder, Variant, parse_seeds, run_study, train_one
-from lab.workers import Cores, run_jobs
+from lab.study import folder as study
+from lab.study import statistics as stats
+from lab.study.folder import StudyFolder, Variant, parse_seeds, run_study, train_one
+from lab.study.workers import Cores, run_jobs
 from training import Trainer, evaluate
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +33,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 HAS_DASK = importlib.util.find_spec("distributed") is not None
 needs_dask = pytest.mark.skipif(
     not HAS_DASK and os.environ.get("REQUIRE_DASK") != "1",
-    reason="distributed is not installed (requirements-dask.txt)",
+    reason="distributed is not installed (requirements/dask.txt)",
 )
 on_posix = pytest.mark.skipif(not hasattr(os, "killpg"), reason="POSIX signals")
 

@@ -19,7 +19,7 @@ import policies
 import ppo
 import training
 import vpg
-from lab.trace import ALGORITHMS, make_policy, trace, walk
+from lab.proof.trace import ALGORITHMS, make_policy, trace, walk
 
 EXACT = {"obs", "actions", "advantages", "old_log_probs", "W1", "b1", "W2", "b2", "parameters"}
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e-\d+)?(?![\w.])")

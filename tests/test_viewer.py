@@ -1,4 +1,4 @@
-"""lab/viewer.py, for real: pyglet without a screen (EGL), and run.py's window on an X server.
+"""lab/watch/window.py, for real: pyglet without a screen (EGL), and run.py's window on an X server.
 
 These need OpenGL, and Xvfb and xdotool for the second half (Debian: xvfb, xdotool,
 libgl1, libegl1, libgl1-mesa-dri). Where they are missing the tests are skipped;
@@ -18,8 +18,8 @@ from pictures import ANGLES, SIDE, STAGE, balancing_policy, bar_lengths, lean, m
 from PIL import Image, ImageGrab
 
 import ppo
-from lab import scene
-from lab.records import RunFolder
+from lab.runs.records import RunFolder
+from lab.watch import scene
 from training import Trainer
 
 pytestmark = pytest.mark.slow
@@ -70,10 +70,10 @@ try:
 except Exception as error:
     print(error, file=sys.stderr)
     sys.exit(77)
-from lab import scene
-from lab.recorder import PillowCanvas
-from lab.session import Session
-from lab.viewer import Player, grab
+from lab.watch import scene
+from lab.watch.recorder import PillowCanvas
+from lab.watch.session import Session
+from lab.watch.window import Player, grab
 from nn import MLP
 from policies import CategoricalPolicy
 from pictures import balancing_policy, falling_policy
@@ -167,7 +167,7 @@ for degrees in (-10, -3, 5, 12):
 
 def test_time_speed_pause_and_endings(headless):
     headless("""
-from lab import viewer
+from lab.watch import window as viewer
 session = Session(balancing_policy(rng), MLP((4, 8, 1), rng), "CartPole-v1", seed=0)
 player = Player(session, folder)
 def steps_in(seconds):

@@ -1,0 +1,276 @@
+"""Pictures of gradients: are they right, how noisy are they, and which one is it?"""
+
+from unittest.mock import patch
+
+import numpy as np
+from matplotlib.patches import Ellipse
+
+import nn
+import ppo
+from lab.pictures.canvas import AMBER, BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, picture
+from lab.pictures.runs import default_run
+from lab.proof import mdp
+from policies import CategoricalPolicy
+
+# ---------------------------------------------------------- gradient_check
+
+ROWS = 64  # of the minibatch whose gradient is checked
+DIFFERENCE_STEP = 1e-6  # of the ordinary numeric derivative
+LAYERS = (("W₁", BLUE, "o"), ("b₁", AMBER, "s"), ("W₂", GREEN, "^"), ("b₂", PURPLE, "D"))
+
+
+def checked_gradients():
+    """PPO's gradient of one real minibatch, three times over -> a dict of (P,) arrays.
+
+    analytic   the shipped backward pass
+    complex    one complex step a weight
+    central    one central difference a weight
+    broken     the backward pass with the 1/N of W₁ alone forgotten
+    layer      which of LAYERS each weight belongs to, (P,) int
+    """
+    run = default_run("ppo")
+    moment, later = run.at(3_000), run.at(4_000)
+    part = moment.batch._make(array[:ROWS] for array in moment.batch)
+    trained = later.learner.policy
+    policy = CategoricalPolicy(4, 2, (64,), np.random.default_rng(0), dtype=np.complex128)
+    policy.parameters[:] = trained.parameters
+
+    def loss():
+        log_probs, entropies, cache = policy.evaluate(part.obs.astype(float), part.actions)
+        value, dlog_probs = ppo.clipped_surrogate(
+            log_probs, part.log_probs.astype(float), part.advantages.astype(float), 0.2
+        )
+        return value, dlog_probs, entropies, cache
+
+    def backward():
+        _, dlog_probs, entropies, cache = loss()
+        return policy.backward(dlog_probs, np.zeros_like(entropies), cache).real
+
+    def numeric(index, step):
+        before = policy.parameters[index]
+        policy.parameters[index] = before + step
+        value = loss()[0]
+        policy.parameters[index] = before
+        return value
+
+    every = range(policy.parameters.size)
+    central = [
+        (numeric(p, DIFFERENCE_STEP) - numeric(p, -DIFFERENCE_STEP)).real / (2 * DIFFERENCE_STEP)
+        for p in every
+    ]
+    shapes = [
+        array.size
+        for W, b in zip(policy.network.weights, policy.network.biases, strict=True)
+        for array in (W, b)
+    ]
+    linear_backward = nn.linear_backward
+
+    def forgetful(dy, x, W):
+        dx, dW, db = linear_backward(dy, x, W)
+        return dx, dW * len(x) if W.shape == (4, 64) else dW, db
+
+    analytic = backward()
+    with patch.object(nn, "linear_backward", forgetful):
+        broken = backward()
+    return {
+        "analytic": analytic,
+        "complex": np.array([numeric(p, 1e-30j).imag / 1e-30 for p in every]),
+        "central": np.array(central),
+        "broken": broken,
+        "layer": np.repeat(np.arange(len(shapes)), shapes),
+    }
+
+
+@picture(height=5.4)
+def gradient_check(figure, rng):
+    """Analytic against numeric, every weight; and the same with one bug."""
+    found = checked_gradients()
+    numeric, layer = np.abs(found["complex"]), found["layer"]
+    axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=[3, 2])
+    low, high = numeric.min() / 3, numeric.max() * 3
+    for column, (name, title) in enumerate(
+        (
+            ("analytic", "450 weights, the shipped backward pass"),
+            ("broken", "The same, but W₁ forgets its 1/N"),
+        )
+    ):
+        top, bottom = axes[:, column]
+        top.plot([low, high], [low, high], color=GREY, lw=1, zorder=0)
+        residual = np.abs(found[name] - found["complex"]) / numeric
+        rough = np.abs(found[name] - found["central"]) / numeric
+        for number, (label, colour, marker) in enumerate(LAYERS):
+            own = layer == number
+            style = {"color": colour, "marker": marker, "ls": "", "mew": 0, "rasterized": True}
+            count = f"{label}, {own.sum()} weights"
+            top.plot(numeric[own], np.abs(found[name][own]), ms=4, label=count, **style)
+            bottom.plot(numeric[own], np.maximum(residual[own], 1e-18), ms=3.5, **style)
+            bottom.plot(numeric[own], rough[own], ms=3.5, alpha=0.25, **style)
+        top.set(xscale="log", yscale="log", title=title, xlim=(low, high))
+        bottom.set(yscale="log", ylim=(3e-19, 1e4), xlabel="|numeric slope| of each weight")
+        bottom.set_yticks([1e-18, 1e-12, 1e-6, 1], ["equal", "$10^{-12}$", "$10^{-6}$", "1"])
+    axes[0, 0].set_ylabel("|analytic slope|")
+    axes[1, 0].set_ylabel("relative difference")
+    axes[0, 0].legend(loc="upper left", handletextpad=0.2)
+    axes[1, 0].annotate(
+        "numeric: central difference (faint)",
+        (0.03, 0.62),
+        color=GREY,
+        xycoords="axes fraction",
+        fontsize=9,
+    )
+    axes[1, 0].annotate(
+        "numeric: complex step", (0.03, 0.3), color=INK, xycoords="axes fraction", fontsize=9
+    )
+    axes[0, 1].annotate(
+        f"off by the factor N = {ROWS}", (0.05, 0.86), xycoords="axes fraction", color=BLUE
+    )
+
+
+# ------------------------------------------------------------- mdp_compass
+
+HORIZON = 6
+SAMPLES, EPISODES_EACH = 1_000, 16
+# The logit of action 1 in each state; action 0's are fixed at 0. Two numbers, so a plane.
+PLANE = np.zeros((2, 2, 2))
+PLANE[0, 1, 0] = PLANE[1, 1, 1] = 1
+
+
+def compass_estimators():
+    """name -> estimator of lab/proof/mdp.py, in the README's order."""
+    world = mdp.two_states()
+    baseline = mdp.values(world, mdp.policy(np.zeros(2), PLANE))
+    return {
+        "whole return (Eq. 5)": mdp.whole_return,
+        "reward-to-go (Eq. 7)": mdp.reward_to_go,
+        "… minus V(s) (Eq. 8)": mdp.less_baseline(baseline),
+    }
+
+
+def compass_cloud(weigh, rng):
+    """One estimator at the uniform policy: exact mean (2,), exact covariance (2,2), samples (n,2).
+
+    Mean and covariance are those of an average over EPISODES_EACH episodes; each
+    sample is such an average.
+    """
+    world = mdp.two_states()
+    chances, points = mdp.estimates(world, np.zeros(2), PLANE, HORIZON, weigh)
+    mean = chances @ points
+    covariance = (points - mean).T @ (chances[:, None] * (points - mean)) / EPISODES_EACH
+    drawn = rng.choice(len(points), (SAMPLES, EPISODES_EACH), p=chances)
+    return mean, covariance, points[drawn].mean(axis=1)
+
+
+def ellipse(axes, mean, covariance, deviations, **style):
+    """Draw the line that lies so many standard deviations from the mean."""
+    lengths, directions = np.linalg.eigh(covariance)
+    width, height = 2 * deviations * np.sqrt(lengths)
+    angle = np.degrees(np.arctan2(directions[1, 0], directions[0, 0]))
+    axes.add_patch(Ellipse(mean, width, height, angle=angle, fill=False, **style))
+
+
+@picture(height=3.5)
+def mdp_compass(figure, rng):
+    """The true gradient and what three estimators make of it."""
+    clouds = {name: compass_cloud(weigh, rng) for name, weigh in compass_estimators().items()}
+    _, first_covariance, _ = next(iter(clouds.values()))
+    colours = (GREY, ORANGE, BLUE)
+    panels = figure.subplots(1, len(clouds), sharex=True, sharey=True)
+    for axes, (name, cloud), colour in zip(panels, clouds.items(), colours, strict=True):
+        mean, covariance, samples = cloud
+        axes.plot(*samples.T, ".", color=colour, ms=4, mew=0, alpha=0.45, rasterized=True)
+        ellipse(axes, mean, first_covariance, 2, color=INK, lw=1, ls=(0, (4, 3)))
+        ellipse(axes, mean, covariance, 2, color=colour, lw=2)
+        axes.annotate(
+            "",
+            mean,
+            (0, 0),
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": INK,
+                "lw": 2.2,
+                "mutation_scale": 16,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
+        )
+        # Both logits of a state, as in the README's table: the other one's part is as large.
+        total = 2 * EPISODES_EACH * np.trace(covariance)
+        axes.set_title(f"{name}\nvariance {total:.3f} an episode", color=INK)
+        axes.axhline(0, color=FAINT, lw=1, zorder=0)
+        axes.axvline(0, color=FAINT, lw=1, zorder=0)
+        axes.set_aspect("equal")
+        axes.set_xlabel("∂J/∂θ of action 1 in state 0")
+    panels[0].set_ylabel("… in state 1")
+    panels[0].annotate("true ∇J", (0, 0), (4, -13), textcoords="offset points", fontweight="bold")
+    panels[1].annotate(
+        "dashed: the ellipse\nof the whole return",
+        (0.04, 0.97),
+        va="top",
+        xycoords="axes fraction",
+        fontsize=9,
+    )
+    figure.suptitle(
+        f"{SAMPLES:,} estimates of ∇J each, from {EPISODES_EACH} episodes a dot; "
+        "ellipse: two standard deviations, exact",
+        fontsize=10,
+    )
+
+
+# ----------------------------------------------------------------- gamma_t
+
+
+def gamma_t_slopes(last_rewards):
+    """E4's two slopes for each reward (n,): the true one, and with γ^t dropped -> (n,), (n,)."""
+    worlds = [mdp.two_states(reward) for reward in last_rewards]
+    return (
+        np.array([mdp.gradient(world, np.zeros(1), mdp.SHARED)[0] for world in worlds]),
+        np.array([mdp.practical_gradient(world, np.zeros(1), mdp.SHARED)[0] for world in worlds]),
+    )
+
+
+def sign_flip():
+    """Between which two rewards the slopes' signs differ: both are straight lines in the reward."""
+    ends = np.array([0.0, 1.0])
+    return sorted(-low / (high - low) for low, high in gamma_t_slopes(ends))
+
+
+@picture(height=3.6)
+def gamma_t(figure, rng):
+    """Where dropping γ^t turns the gradient around."""
+    rewards = np.linspace(1.9, 2.5, 61)
+    true, practical = gamma_t_slopes(rewards)
+    low, high = sign_flip()
+    axes = figure.subplots()
+    axes.axhline(0, color=GREY, lw=1)
+    axes.axvspan(low, high, color=AMBER, alpha=0.25, lw=0)
+    axes.plot(rewards, true, color=BLUE, lw=2.2)
+    axes.plot(rewards, practical, color=ORANGE, lw=2.2, ls=(0, (6, 2)))
+    (here,), (there,) = gamma_t_slopes([2.18])
+    axes.plot([2.18, 2.18], [here, there], color=INK, lw=1)
+    axes.plot(2.18, here, "o", color=BLUE, ms=7)
+    axes.plot(2.18, there, "o", color=ORANGE, ms=7)
+    note = {"textcoords": "offset points", "fontsize": 9.5}
+    axes.annotate(f"+{there:.5f}", (2.18, there), (-8, 8), ha="right", color=INK, **note)
+    axes.annotate(f"−{-here:.5f}", (2.18, here), (8, -14), color=INK, **note)
+    axes.annotate(
+        "what is followed in practice:\nγᵗ dropped",
+        (rewards[51], practical[51]),
+        (-14, 4),
+        ha="right",
+        color="#A84300",
+        **note,
+    )
+    axes.annotate("the true gradient", (rewards[50], true[50]), (10, -12), color=BLUE, **note)
+    axes.annotate(
+        f"{low:.4f} to {high:.4f}:\nopposite signs",
+        ((low + high) / 2, 0.04),
+        ha="center",
+        va="bottom",
+        xycoords=("data", "axes fraction"),
+        fontsize=9.5,
+        color="#7A5200",
+    )
+    axes.set(xlabel="what action 1 earns in state 1", ylabel="slope of the shared logit")
+    axes.set_xlim(rewards[0], rewards[-1])
+    axes.text(1.905, 0.004, "more of action 1 ↑", fontsize=9, color=GREY)
+    axes.text(1.905, -0.004, "less of action 1 ↓", fontsize=9, color=GREY, va="top")

@@ -1,0 +1,229 @@
+"""Pictures of policies: what moves them, and what they become."""
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter
+
+from lab.pictures.canvas import BLUE, FALL_RISE, GREEN, GREY, INK, ORANGE, PURPLE, SOFT, picture
+from lab.pictures.runs import default_run, greedy_return
+from policies import (
+    categorical_entropy,
+    categorical_entropy_backward,
+    categorical_kl_backward,
+    categorical_log_prob_backward,
+    log_softmax,
+)
+
+# ---------------------------------------------------------------- triangle
+
+REWARDS = np.array([1.0, 0.0, 0.6])  # of the three actions, in every state
+OLD = np.array([0.2, 0.5, 0.3])  # the policy to stay near
+ENTROPY_WEIGHT, KL_WEIGHT = 0.5, 0.7
+STEP = 0.25  # of the logits, downhill
+CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
+
+
+def forces(probs):
+    """dloss/dlogits (n,3) of three losses at the policies `probs` (n,3), and of their sum.
+
+    Expected gradients over the actions, so nothing is random.
+    """
+    log_probs = np.log(probs)
+    one = np.ones(len(probs))
+    # Eq. 22 for each action, weighted by how often it is taken: −Σ π_a r_a (e_a − π)
+    reward = sum(
+        categorical_log_prob_backward(-probs[:, a] * REWARDS[a], np.full(len(probs), a), probs)
+        for a in range(3)
+    )
+    entropy = categorical_entropy_backward(
+        -ENTROPY_WEIGHT * one, categorical_entropy(log_probs), log_probs
+    )
+    old = np.log(np.tile(OLD, (len(probs), 1)))
+    kl = categorical_kl_backward(KL_WEIGHT * one, old, log_probs)
+    return {"reward": reward, "entropy": entropy, "kl": kl, "sum": reward + entropy + kl}
+
+
+def stepped(probs, dlogits, step=STEP):
+    """Where one step downhill in the logits leads: probs (n,3), dlogits (n,3) -> (n,3)."""
+    return np.exp(log_softmax(np.log(probs) - step * dlogits))
+
+
+def resting_place(steps=1_000):
+    """Where the sum of the three forces is 0: follow it until it is."""
+    probs = np.full((1, 3), 1 / 3)
+    for _ in range(steps):
+        probs = stepped(probs, forces(probs)["sum"], step=1.0)
+    return probs[0]
+
+
+def simplex_grid(parts=9):
+    """Policies spread evenly over the triangle, none on its edge: (n,3)."""
+    return (
+        np.array(
+            [
+                (i + 1 / 3, j + 1 / 3, parts - 1 - i - j + 1 / 3)
+                for i in range(parts)
+                for j in range(parts - i)
+            ]
+        )
+        / parts
+    )
+
+
+@picture(height=6)
+def triangle(figure, rng):
+    """Three pulls on a policy over three actions, and their sum."""
+    probs = simplex_grid()
+    found = forces(probs)
+    titles = {
+        "reward": ("the reward (Eq. 22)\nto ▲, the best action", BLUE),
+        "entropy": (f"{ENTROPY_WEIGHT:g} × entropy (Eq. 23)\nto ◆, all equally likely", GREEN),
+        "kl": (f"{KL_WEIGHT:g} × KL (Eq. 41)\nback to ■, the old policy", ORANGE),
+        "sum": ("the sum of the three\nto ★, where they balance", INK),
+    }
+    rest = resting_place() @ CORNERS
+    for axes, (name, (title, colour)) in zip(
+        figure.subplots(2, 2).ravel(), titles.items(), strict=True
+    ):
+        here = probs @ CORNERS
+        moves = (stepped(probs, found[name]) - probs) @ CORNERS
+        axes.fill(*CORNERS.T, facecolor="#F0F0EC", edgecolor=GREY, lw=1)
+        axes.quiver(
+            *here.T,
+            *moves.T,
+            angles="xy",
+            scale_units="xy",
+            scale=0.22,
+            color=colour,
+            width=0.0065,
+            headwidth=4,
+            headlength=4.5,
+            headaxislength=4,
+        )
+        axes.set_title(title, color=colour, loc="center")
+        for corner, reward, shift, label in zip(
+            CORNERS, REWARDS, ((0, -4), (0, -4), (0, 3)), "012", strict=True
+        ):
+            axes.annotate(
+                f"always action {label}\nreward {reward:g}"
+                if label != "2"
+                else f"always action {label}: reward {reward:g}",
+                corner,
+                shift,
+                textcoords="offset points",
+                ha="center",
+                fontsize=8.5,
+                va="top" if shift[1] < 0 else "bottom",
+            )
+        if name in ("kl", "sum"):
+            axes.plot(*(OLD @ CORNERS), "s", color=ORANGE, ms=8, mec="white", mew=1.2)
+        if name in ("entropy", "sum"):
+            axes.plot(*CORNERS.mean(axis=0), "D", color=GREEN, ms=7.5, mec="white", mew=1.2)
+        if name in ("reward", "sum"):
+            axes.plot(*CORNERS[0], "^", color=BLUE, ms=9, mec="white", mew=1.2, clip_on=False)
+        if name == "sum":
+            axes.plot(*rest, "*", color=PURPLE, ms=17, mec=INK, mew=0.8)
+        axes.set_aspect("equal")
+        axes.set(xlim=(-0.12, 1.12), ylim=(-0.14, 1.0))
+        axes.axis("off")
+
+
+# --------------------------------------------------------- policy_portrait
+
+PORTRAIT_STEPS = (0, 3_000, 6_000, 20_000, 100_000)
+ANGLES = np.radians(np.linspace(-12, 12, 97))  # where the pole has fallen
+VELOCITIES = np.linspace(-2, 2, 81)
+
+
+def portrait(policy):
+    """π(right) with the cart at rest in the middle -> (velocities, angles)."""
+    angle, velocity = np.meshgrid(ANGLES, VELOCITIES)
+    still = np.zeros_like(angle)
+    obs = np.stack([still, still, angle, velocity], axis=-1).reshape(-1, 4)
+    log_probs = policy.distribution(obs.astype(policy.parameters.dtype))
+    return np.exp(log_probs[:, 1]).reshape(angle.shape)
+
+
+@picture(height=2.7)
+def policy_portrait(figure, rng):
+    """What the policy would do, at five moments of its training."""
+    run = default_run("ppo")
+    moments = [run.at(steps) for steps in PORTRAIT_STEPS]
+    panels = figure.subplots(1, len(moments), sharex=True, sharey=True)
+    for axes, moment in zip(panels, moments, strict=True):
+        right = portrait(moment.learner.policy)
+        painted = axes.imshow(
+            right,
+            cmap=FALL_RISE,
+            vmin=0,
+            vmax=1,
+            origin="lower",
+            aspect="auto",
+            interpolation="bilinear",
+            extent=(-12, 12, VELOCITIES[0], VELOCITIES[-1]),
+        )
+        if right.min() < 0.5 < right.max():
+            axes.contour(
+                np.degrees(ANGLES), VELOCITIES, right, levels=[0.5], colors=INK, linewidths=1
+            )
+        judged = greedy_return(moment.learner.policy)
+        axes.set_title(f"{moment.env_steps:,} steps\nreturn {judged:.0f}", fontweight="normal")
+        axes.set_xticks([-10, 0, 10], ["−10°", "0°", "10°"])
+    panels[0].set_ylabel("turning, rad/s\n← left    right →")
+    panels[len(panels) // 2].set_xlabel("angle of the pole (right is positive)")
+    bar = figure.colorbar(painted, ax=panels, pad=0.01, aspect=18, ticks=[0, 0.5, 1])
+    bar.set_label("π(push right)")
+    bar.outline.set_visible(False)
+
+
+# ---------------------------------------------------------- learning_curve
+
+
+@picture(height=3.7)
+def learning_curve(figure, rng):
+    """The default runs of both algorithms."""
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, (algo, colour) in zip(panels, (("vpg", ORANGE), ("ppo", BLUE)), strict=True):
+        run = default_run(algo)
+        axes.axhline(475, color=GREY, lw=1, ls=(0, (4, 3)))
+        axes.plot(*run.episodes.T, ".", color=GREY, ms=4, mew=0, alpha=0.6, rasterized=True)
+        axes.plot(run.env_steps, run.mean_returns, color=colour, lw=2.2)
+        axes.plot(*run.evaluations.T, "o", color="white", mec=colour, mew=1.6, ms=5.5)
+        axes.set_title(f"{algo.upper()}, seed 0", color=colour)
+        axes.set_xlabel("thousand environment steps")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps / 1_000:g}"))
+        axes.set(xlim=(0, None), ylim=(0, 520))
+    panels[0].set_ylabel("return")
+    panels[1].annotate(
+        "○ greedy, mean of 100 fresh episodes",
+        (0.98, 0.30),
+        ha="right",
+        xycoords="axes fraction",
+        fontsize=9,
+    )
+    panels[1].annotate(
+        "— mean of the last 100 training episodes",
+        (0.98, 0.20),
+        ha="right",
+        xycoords="axes fraction",
+        fontsize=9,
+        color=BLUE,
+    )
+    panels[1].annotate(
+        "· each training episode",
+        (0.98, 0.10),
+        ha="right",
+        xycoords="axes fraction",
+        fontsize=9,
+        color=SOFT,
+    )
+    panels[0].annotate(
+        "solved: 475",
+        (0.98, 475),
+        (0, -4),
+        ha="right",
+        va="top",
+        fontsize=9,
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        color=SOFT,
+    )

@@ -1,0 +1,122 @@
+"""Every numbered equation held against the shipped code.
+
+    report()         all of them, as a table
+    report(39)       one, with its numbers
+    run_check(39)    one, as a Result
+    CHECKS           number -> Check
+
+The checks themselves are in lab/proof/equations/, a file for each chapter of the
+README. A check calls the function that training uses and compares what it says
+with an oracle that gets there another way: a complex step, an enumeration of
+every trajectory, a quadrature, a sum written out, samples. No check repeats
+the line of code that it is checking.
+
+The oracles' bounds:
+    complex step   f'(x) = imag(f(x + ih))/h with h = 1e-30 subtracts nothing, so
+                   it is exact to rounding: 1e-12, relative to the largest entry
+    Monte Carlo    |z| < 4 standard errors, from 100,000 samples, seeded
+    otherwise      1e-12 too, except where a check states its own
+
+Checks look functions up through their modules (`ppo.clipped_surrogate`), so
+that a test can put a faulty one in their place and see that the check fails.
+"""
+
+import math
+import sys
+from textwrap import wrap
+from typing import NamedTuple
+
+import numpy as np
+
+import lab.proof.equations  # noqa: F401  registers the checks
+from lab.proof.evidence import CHECKS, EXACT, Z_BOUND, Evidence
+
+
+class Result(NamedTuple):
+    """What a check found. `error` and `bound` are those of its tightest comparison."""
+
+    number: int
+    claim: str
+    code: str
+    oracle: str
+    error: float
+    bound: float
+    passed: bool
+    numbers: list  # of (label, value): what `report` prints for a single check
+
+
+def run_check(number):
+    """Run one check -> Result. Raises ValueError for a number that has none."""
+    if number not in CHECKS:
+        raise ValueError(f"no equation {number}; there are {min(CHECKS)} to {max(CHECKS)}")
+    _, claim, code, oracle, function = CHECKS[number]
+    evidence = Evidence()
+    try:
+        function(evidence, np.random.default_rng(number))
+    except Exception as error:  # faulty code may raise anything; that is a verdict, too
+        evidence.compare(f"raised {type(error).__name__}: {error}", math.inf, EXACT)
+    error, bound = max(evidence.comparisons, key=lambda pair: pair[0] / pair[1])
+    passed = all(error <= bound for error, bound in evidence.comparisons)
+    return Result(number, claim, code, oracle, error, bound, passed, evidence.numbers)
+
+
+def report(numbers=None, stream=None):
+    """Run checks and print them, 80 columns wide -> True if all passed.
+
+    numbers  None for all of them; an int, or a list of one, for the details of
+             one; a list for a table of these
+    stream   file to print to, by default sys.stdout
+
+    Raises ValueError for a number that has no check, before any is run.
+    """
+    from tqdm import tqdm
+
+    stream = stream or sys.stdout
+    numbers = sorted(CHECKS) if numbers is None else np.atleast_1d(numbers).tolist()
+    for number in numbers:
+        if number not in CHECKS:
+            run_check(number)  # raises, saying which numbers there are
+    if len(numbers) == 1:
+        result = run_check(numbers[0])
+        print(details(result), file=stream)
+        return result.passed
+
+    # disable=None: no bar unless stderr is a terminal
+    bar = tqdm(numbers, "checking", unit="eq", ncols=80, leave=False, disable=None)
+    results = [run_check(number) for number in bar]
+    print(table(results), file=stream)
+    return all(result.passed for result in results)
+
+
+def table(results):
+    """A list of Result -> text, one line each and a last one that counts."""
+    row = "{:>2} {:<23} {:<29} {:<12} {:>5} {}"  # the last column has room for FAIL
+    lines = [row.format("Eq", "claim", "code", "oracle", "error", ""), "-" * 80]
+    for result in results:
+        sampled = result.bound == Z_BOUND
+        error = f"z {result.error:.1f}" if sampled else f"{result.error:.0e}"
+        lines.append(row.format(*result[:4], error, "ok" if result.passed else "FAIL"))
+    failed = [str(result.number) for result in results if not result.passed]
+    lines.append("-" * 80)
+    if failed:
+        lines.append(f"{len(failed)} of {len(results)} equations FAIL: {', '.join(failed)}")
+    else:
+        lines.append(f"all {len(results)} equations hold")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def details(result):
+    """One Result -> text: the claim in full and every number the check looked at."""
+    statement = " ".join(CHECKS[result.number].function.__doc__.split())
+    lines = [f"Eq. {result.number}  {result.claim}", *wrap(statement, 80), ""]
+    lines += [f"code    {result.code}", f"oracle  {result.oracle}", ""]
+    for label, value in result.numbers:
+        if isinstance(value, np.ndarray) or not isinstance(value, str):
+            value = np.array2string(
+                np.asarray(value) + 0.0, precision=5, suppress_small=True, max_line_width=74
+            )
+        if "\n" not in value and len(label) + len(value) <= 77:
+            lines.append(f"{label}{value:>{80 - len(label)}}")
+        else:
+            lines += [*wrap(label, 80), *(f"      {line}" for line in value.splitlines())]
+    return "\n".join([*lines, "", "ok" if result.passed else "FAIL"])

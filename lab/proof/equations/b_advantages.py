@@ -1,0 +1,198 @@
+"""B. Returns, GAE and what is done to advantages: Eq. 14 to 19."""
+
+from statistics import fmean, pstdev
+from typing import NamedTuple
+
+import numpy as np
+
+import advantages
+import nn
+import ppo
+import rollout
+import training
+import vpg
+from lab.proof.equations.cases import categorical_case
+from lab.proof.evidence import check
+
+
+class Segments(NamedTuple):
+    """What advantages.gae takes, in its order, each (T,N)."""
+
+    rewards: np.ndarray
+    values: np.ndarray
+    next_values: np.ndarray
+    terminated: np.ndarray
+    ended: np.ndarray
+
+
+def segments(rng, steps=24, envs=3):
+    """Random Segments with every kind of end."""
+    rewards, values, next_values = rng.normal(size=(3, steps, envs))
+    terminated, truncated = rng.random((2, steps, envs)) < 0.12
+    ended = terminated | truncated
+    # Within an episode the successor's value is the next row's; at its end it is another number.
+    next_values[:-1] = np.where(ended[:-1], next_values[:-1], values[1:])
+    return Segments(rewards, values, next_values, terminated, ended)
+
+
+def segment_errors(given, gamma, t, i):
+    """One-step errors from step t of stream i to its segment's end, one `if` at a time."""
+    errors = []
+    for k in range(t, len(given.rewards)):
+        future = 0.0 if given.terminated[k, i] else gamma * given.next_values[k, i]
+        errors.append(given.rewards[k, i] + future - given.values[k, i])
+        if given.ended[k, i]:
+            break
+    return errors
+
+
+@check(14, "rewards-to-go", "advantages.returns_to_go", "brute force")
+def returns_to_go(evidence, rng):
+    """Termination ends the sum; truncation and the rollout's end put gamma V in the rest's
+    place. By hand, and summed forward from every step of random segments."""
+    ones, V, no = np.ones(3), np.array([5.0, 6.0, 0.8]), np.zeros(3, bool)
+    last = np.array([False, False, True])
+    for name, terminated, ended, by_hand in (
+        ("terminated", last, last, [2.71, 1.9, 1.0]),
+        ("truncated", no, last, [3.2932, 2.548, 1.72]),
+        ("cut off by the rollout's end", no, no, [3.2932, 2.548, 1.72]),
+    ):
+        actual = advantages.returns_to_go(ones, V, terminated, ended, 0.9)
+        evidence.close(name, actual, by_hand)
+        evidence.show(f"{name}: r = 1, 1, 1, V = 0.8", actual)
+    rewards, _, next_values, terminated, ended = segments(rng)
+    actual = advantages.returns_to_go(rewards, next_values, terminated, ended, 0.9)
+    expected = np.zeros_like(rewards)
+    for t, i in np.ndindex(rewards.shape):
+        for k in range(t, len(rewards)):
+            expected[t, i] += 0.9 ** (k - t) * rewards[k, i]
+            if ended[k, i] or k == len(rewards) - 1:
+                if not terminated[k, i]:
+                    expected[t, i] += 0.9 ** (k - t + 1) * next_values[k, i]
+                break
+    evidence.close("random segments", actual, expected)
+
+
+@check(15, "one-step error", "advantages.gae", "brute force")
+def one_step_error(evidence, rng):
+    """With lambda 0 the advantage is the one-step error; termination removes V of the
+    successor, truncation does not."""
+    given = segments(rng)
+    actual = advantages.gae(*given, 0.9, 0.0)
+    steps, envs = given.rewards.shape
+    expected = [[segment_errors(given, 0.9, t, i)[0] for i in range(envs)] for t in range(steps)]
+    evidence.close("random segments", actual, expected)
+    r, V, next_V = np.ones((3, 1)), np.array([[0.5], [0.6], [0.7]]), np.array([[0.6], [0.7], [0.8]])
+    no, last = np.zeros((3, 1), bool), np.array([[False], [False], [True]])
+    for name, terminated, end in (("terminated", last, 0.3), ("truncated", no, 1.02)):
+        actual = advantages.gae(r, V, next_V, terminated, last, 0.9, 0.0)[:, 0]
+        evidence.close(f"by hand, {name}", actual, [1.04, 1.03, end])
+        evidence.show(f"by hand, {name}", actual)
+
+
+@check(16, "GAE", "advantages.gae", "brute force")
+def gae(evidence, rng):
+    """The recursion sums the errors to the segment's end, discounted by gamma lambda; either
+    kind of end cuts it. Lambda 1 is reward-to-go less V."""
+    given = segments(rng)
+    for lam in (0.0, 0.5, 0.95, 1.0):
+        expected = np.zeros(given.rewards.shape)
+        for t, i in np.ndindex(expected.shape):
+            errors = segment_errors(given, 0.9, t, i)
+            expected[t, i] = sum((0.9 * lam) ** k * error for k, error in enumerate(errors))
+        evidence.close(f"lambda {lam}", advantages.gae(*given, 0.9, lam), expected)
+    rewards, values, next_values, terminated, ended = given
+    to_go = advantages.returns_to_go(rewards, next_values, terminated, ended, 0.9)
+    evidence.close("lambda 1 + V", advantages.gae(*given, 0.9, 1.0) + values, to_go)
+    r, V, next_V = np.ones((3, 1)), np.array([[0.5], [0.6], [0.7]]), np.array([[0.6], [0.7], [0.8]])
+    no, last = np.zeros((3, 1), bool), np.array([[False], [False], [True]])
+    for name, terminated, by_hand in (
+        ("terminated", last, [1.56425, 1.165, 0.3]),
+        ("truncated", no, [1.71005, 1.489, 1.02]),
+    ):
+        actual = advantages.gae(r, V, next_V, terminated, last, 0.9, 0.5)[:, 0]
+        evidence.close(f"by hand, {name}", actual, by_hand)
+        evidence.show(f"by hand, {name}", actual)
+
+
+@check(17, "GAE mixes n-step", "advantages.gae", "brute force")
+def n_step_mixture(evidence, rng):
+    """With n steps left, GAE is the mean of the k-step estimates with weights
+    (1 - lambda) lambda^(k-1), what is left of them for k = n."""
+    given = segments(rng)
+    for lam in (0.0, 0.5, 0.95, 1.0):
+        expected = np.zeros(given.rewards.shape)
+        for t, i in np.ndindex(expected.shape):
+            errors = segment_errors(given, 0.9, t, i)
+            n = len(errors)
+            k_step = [sum(0.9**j * errors[j] for j in range(k)) for k in range(1, n + 1)]
+            mix = [(1 - lam) * lam ** (k - 1) for k in range(1, n)] + [lam ** (n - 1)]
+            expected[t, i] = sum(w * a for w, a in zip(mix, k_step, strict=True))
+        evidence.close(f"lambda {lam}", advantages.gae(*given, 0.9, lam), expected)
+    evidence.show("weights of the last segment's steps, lambda 1", np.array(mix))
+
+
+def rollout_case(rng, steps=20, envs=3):
+    """A random Rollout with resets after its ends, and a value network -> rollout, value."""
+    obs = rng.normal(size=(steps + 1, envs, 4))
+    terminated, truncated = rng.random((2, steps, envs)) < 0.12
+    valid = np.ones((steps, envs), bool)
+    for t in range(1, steps):
+        valid[t] = ~(valid[t - 1] & (terminated | truncated)[t - 1])
+    arrays = rng.integers(3, size=(steps, envs)), rng.normal(size=(steps, envs)) * valid
+    log_probs = rng.normal(size=(steps, envs))
+    value = nn.MLP((4, 6, 1), rng, dtype=np.float64)
+    made = rollout.Rollout(obs, *arrays, terminated & valid, truncated & valid, log_probs, valid)
+    return made, value
+
+
+@check(18, "value target A + V", "training.make_batch", "brute force")
+def value_target(evidence, rng):
+    """The targets are the lambda-returns, mixed from V and the return step by step; they keep
+    their units, and rows of a reset are left out."""
+    made, value = rollout_case(rng)
+    V = np.array([[value(row[None])[0, 0] for row in step] for step in made.obs])
+    config = ppo.Config(gamma=0.9, gae_lambda=0.7)
+    expected = np.zeros(made.rewards.shape)
+    for t in reversed(range(len(expected))):
+        for i in range(expected.shape[1]):
+            future = V[t + 1, i]
+            ended = made.terminated[t, i] or made.truncated[t, i]
+            if not ended and t + 1 < len(expected):
+                future = 0.3 * V[t + 1, i] + 0.7 * expected[t + 1, i]
+            expected[t, i] = made.rewards[t, i] + (0 if made.terminated[t, i] else 0.9 * future)
+    batch = training.make_batch(made, value, config)
+    evidence.close("targets", batch.targets, expected[made.valid])
+    evidence.close("values", batch.values, V[:-1][made.valid])
+    evidence.close("obs", batch.obs, made.obs[:-1][made.valid])
+    evidence.true("some rows were resets", not made.valid.all())
+    evidence.show("first targets", batch.targets[:5])
+    evidence.show("first values", batch.values[:5])
+
+
+@check(19, "normalised advantages", "advantages.normalize", "direct sum")
+def normalized(evidence, rng):
+    """Normalising is a baseline m, the same for all rows, and a step 1/(sigma + eps) times as
+    long: g becomes (g - m s)/(sigma + eps), s the mean score."""
+    made, value = rollout_case(rng)
+    raw = training.make_batch(made, value, ppo.Config(normalize_advantages=False))
+    batch = training.make_batch(made, value, ppo.Config())
+    m, sigma = fmean(raw.advantages), pstdev(raw.advantages)
+    expected = [(a - m) / (sigma + 1e-8) for a in raw.advantages]
+    evidence.close("advantages.normalize", advantages.normalize(raw.advantages), expected)
+    evidence.close("make_batch", batch.advantages, expected)
+    evidence.close("targets keep their units", batch.targets, raw.targets)
+    evidence.close("one row stays", advantages.normalize(np.array([3.0])), [3.0])
+
+    policy, _, _ = categorical_case(rng)
+
+    def gradient(weights):
+        """(1/N) Σ weight ∇log π of the batch's rows"""
+        log_probs, entropies, cache = policy.evaluate(batch.obs, batch.actions)
+        return -policy.backward(vpg.policy_loss(log_probs, weights)[1], 0 * entropies, cache)
+
+    g, mean_score = gradient(raw.advantages), gradient(np.ones(len(raw.advantages)))
+    for eps in (1e-8, 0.5):
+        actual = gradient(advantages.normalize(raw.advantages, eps))
+        evidence.close(f"gradient, eps {eps:g}", actual, (g - m * mean_score) / (sigma + eps))
+    evidence.show("m, sigma", np.array([m, sigma]))

@@ -1,0 +1,174 @@
+"""One policy living in one environment, step by step: what a window or a recording shows.
+
+Nothing is drawn here; lab/watch/scene.py lays a Session out, lab/watch/window.py shows it
+in a window and lab/watch/recorder.py writes it to a file.
+"""
+
+import os
+from collections import deque
+
+import gymnasium as gym
+import numpy as np
+
+from rollout import fit_actions
+
+TRACE_SECONDS = 5
+PUSH = 1.0  # N·s, the impulse of one push: as much as CartPole's motor gives in five steps
+PUSH_SHOWN = 15  # steps for which a push stays visible
+
+ACTION_NAMES = {
+    "CartPole": ("left", "right"),
+    "Acrobot": ("torque −1", "torque 0", "torque +1"),
+    "MountainCar": ("left", "nothing", "right"),
+    "LunarLander": ("nothing", "left engine", "main engine", "right engine"),
+}
+
+
+def action_names(env_id, count):
+    """What the `count` actions of an environment are called, for people."""
+    family = env_id.rsplit("/", 1)[-1].split("-")[0]
+    names = ACTION_NAMES.get(family, ())
+    return names if len(names) == count else tuple(f"action {k}" for k in range(count))
+
+
+class Session:
+    """A policy and a value function at work, with all that there is to show.
+
+    policy, value  as a training.Trainer has them
+    env_id         a Gymnasium id
+    seed           int; the same seed gives the same episodes
+    greedy         take the likeliest action; otherwise actions are sampled
+    title          one line about where the policy comes from
+    reward_scale   what rewards were multiplied with in training; V(s) is shown without it
+
+    What is shown belongs together: `obs` is the current state sₜ, `value_now`
+    is V(sₜ), `probabilities` (K,) is π(·|sₜ) (None for a Gaussian policy, which
+    has `means` and `stds` (A,) instead, and `action_bounds`), and `action` is
+    the one chosen in sₜ, which the next `step` carries out. `ended` is "",
+    "terminated" or "truncated". `angles` and `values` hold the last seconds.
+    """
+
+    @classmethod
+    def of(cls, trainer, seed):
+        """A Session of what this Trainer has learned so far."""
+        title = f"{trainer.algorithm.__name__.upper()}, seed {trainer.seed}, "
+        return cls(
+            trainer.policy,
+            trainer.value,
+            trainer.env_id,
+            seed,
+            title=title + f"{trainer.env_steps:,} steps",
+            reward_scale=trainer.config.reward_scale,
+        )
+
+    def __init__(self, policy, value, env_id, seed, greedy=True, title="", reward_scale=1.0):
+        self.policy, self.value, self.env_id, self.title = policy, value, env_id, title
+        self.greedy, self.reward_scale = greedy, reward_scale
+        # CartPole is drawn from its state; every other environment draws itself, in memory:
+        # with dummy drivers, pygame needs no display or sound card and doesn't complain about it.
+        self.is_cartpole = str(gym.spec(env_id).entry_point).endswith("cartpole:CartPoleEnv")
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+        render_mode = None if self.is_cartpole else "rgb_array"
+        self.env = gym.make(env_id, render_mode=render_mode, disable_env_checker=True)
+        self.fps = self.env.metadata.get("render_fps", 30)
+        self.continuous = not isinstance(self.env.action_space, gym.spaces.Discrete)
+        if self.continuous:
+            space = self.env.action_space
+            self.action_bounds = np.clip(space.low, -10, 10), np.clip(space.high, -10, 10)
+            self.action_names = tuple(f"action {k}" for k in range(space.shape[0]))
+        else:
+            self.action_names = action_names(env_id, int(self.env.action_space.n))
+        self.rng = np.random.default_rng(seed)
+        self.env_seed = seed  # of the first episode; later ones go on with its generator
+        self.episode = 0
+        points = TRACE_SECONDS * self.fps
+        self.angles, self.values = deque(maxlen=points), deque(maxlen=points)
+        self.reset()
+
+    def reset(self):
+        """Begin the next episode."""
+        self.obs, _ = self.env.reset(seed=self.env_seed)
+        self.env_seed = None
+        self.episode += 1
+        self.steps, self.total_reward, self.ended = 0, 0.0, ""
+        self.push_direction = self.push_age = 0
+        self.angles.clear()
+        self.values.clear()
+        self._look()
+
+    def step(self):
+        """Carry out the chosen action; after an episode's end, begin the next one instead."""
+        if self.ended:
+            self.reset()
+            return
+        self.obs, reward, terminated, truncated, _ = self.env.step(
+            fit_actions(self.action[None], self.env.action_space)[0]
+        )
+        self.steps += 1
+        self.total_reward += float(reward)
+        self.ended = "terminated" if terminated else "truncated" if truncated else ""
+        self.push_age += 1
+        if self.push_age > PUSH_SHOWN:
+            self.push_direction = 0
+        self._look()
+
+    def push(self, direction):
+        """Knock CartPole's cart to the left (−1) or right (+1). Other environments: nothing.
+
+        The impulse J acts through CartPole's own equations of motion, as a force
+        F = J/τ during an instant τ → 0 would: it changes both velocities, no position.
+        """
+        if not self.is_cartpole or self.ended:
+            return
+        env = self.env.unwrapped
+        x, x_dot, theta, theta_dot = env.state
+        cos = np.cos(theta)
+        kick = direction * PUSH / env.total_mass
+        spin = -cos * kick / (env.length * (4 / 3 - env.masspole * cos**2 / env.total_mass))
+        x_dot += kick - env.polemass_length * spin * cos / env.total_mass
+        theta_dot += spin
+        env.state = np.array([x, x_dot, theta, theta_dot])
+        self.obs = env.state.astype(np.float32)
+        self.push_direction, self.push_age = direction, 0
+        self._choose()
+
+    def toggle_greedy(self):
+        """Switch between the likeliest action and sampling, from the current state on."""
+        self.greedy = not self.greedy
+        self._choose()
+
+    def picture(self):
+        """The environment's own picture of the state, uint8 (height, width, 3).
+
+        Raises gymnasium's DependencyNotInstalled (an ImportError) when its renderer is missing.
+        """
+        return self.env.render()
+
+    def close(self):
+        self.env.close()
+
+    @property
+    def angle(self):
+        """CartPole's pole, in degrees from upright, positive to the right; else s₀."""
+        return float(np.degrees(self.obs[2]) if self.is_cartpole else self.obs[0])
+
+    def _look(self):
+        """Let both networks see the new state, and note it in the traces."""
+        self._choose()
+        self.angles.append(self.angle)
+        self.values.append(self.value_now)
+
+    def _choose(self):
+        """Evaluate π(·|s) and V(s) in the current state and choose its action."""
+        obs = self.obs[None].astype(self.policy.parameters.dtype)
+        self.value_now = float(self.value(obs)[0, 0]) / self.reward_scale
+        distribution = self.policy.distribution(obs)[0]
+        self.probabilities = self.means = self.stds = None
+        if self.continuous:
+            self.means, log_stds = np.split(distribution, 2)
+            self.stds = np.exp(log_stds)
+        else:
+            self.probabilities = np.exp(distribution)
+        chosen = self.policy.greedy(obs) if self.greedy else self.policy.sample(obs, self.rng)[0]
+        self.action = chosen[0]
