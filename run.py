@@ -386,7 +386,7 @@ def print_preset(args, algo):
     elif tuned:
         given = sorted(set(tuned) & set(given_settings(args)))
         instead = f", without {', '.join(map(flag, given))}" if given else ""
-        print(textwrap.fill(f"settings tuned for {args.env} (lab/study/presets.py){instead}", 79))
+        print(textwrap.fill(f"settings tuned for {args.env} (presets.py){instead}", 79))
 
 
 def resume(parser, args):
