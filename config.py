@@ -1,13 +1,13 @@
-"""Settings: what both algorithms need, and how a setting describes itself.
+"""Settings: what all algorithms need, and how a setting describes itself.
 
-`vpg.Config` and `ppo.Config` extend `CommonConfig` with what is their own.
+Each algorithm's `Config` extends `CommonConfig` with what is its own.
 Every field carries its help text and its valid values, so that the command
 line (run.py) and the error messages are made from the dataclass itself.
 """
 
 import math
 from dataclasses import dataclass, field, fields
-from numbers import Integral
+from numbers import Integral, Real
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,9 @@ POSITIVE = Within(0, open_low=True)
 FRACTION = Within(0, 1)
 
 
-def setting(default, help, valid=None, needs=None):
-    """A dataclass field with its help text and its valid values (Within, OneOf or None: any).
-
-    `needs` is (name, value) of another setting without which this one does nothing.
-    """
-    return field(default=default, metadata={"help": help, "valid": valid, "needs": needs})
+def setting(default, help, valid=None):
+    """A dataclass field with its help text and its valid values (Within, OneOf or None: any)."""
+    return field(default=default, metadata={"help": help, "valid": valid})
 
 
 def override(name, default):
@@ -56,7 +53,7 @@ def override(name, default):
 
 @dataclass(frozen=True)
 class CommonConfig:
-    """What VPG and PPO share. Raises ValueError, naming the setting, for an invalid value."""
+    """What all algorithms share. Raises ValueError, naming the setting, for an invalid value."""
 
     total_steps: int = setting(
         100_000, "environment steps to train for, in whole rollouts", AT_LEAST_ONE
@@ -88,8 +85,25 @@ class CommonConfig:
             value, valid = getattr(self, f.name), f.metadata["valid"]
             if value is None and f.default is None:
                 continue  # an optional setting that is off
+            if not has_type(value, type(f.default) if f.default is not None else float):
+                raise ValueError(f"{f.name} must be {describe(f.default)}, not {value!r}")
             for single in value if isinstance(value, tuple) else (value,):
-                if "int" in str(f.type) and not isinstance(single, Integral):
-                    raise ValueError(f"{f.name} must be a whole number, not {single!r}")
                 if valid is not None and single not in valid:
                     raise ValueError(f"{f.name} must be {valid}, not {single!r}")
+
+
+def has_type(value, kind):
+    """Is a setting's value a `kind`? A whole number counts as a float; True is no number."""
+    if kind is tuple:
+        return isinstance(value, tuple) and value and all(has_type(v, int) for v in value)
+    if kind in (int, float):
+        abstract = Integral if kind is int else Real
+        return isinstance(value, abstract) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def describe(default):
+    """What a setting with this default takes, in words."""
+    words = {bool: "True or False", int: "a whole number", str: "a text"}
+    words[tuple] = "a tuple of whole numbers"
+    return words.get(type(default), "a number")

@@ -97,48 +97,43 @@ class MLP:
     activation   "tanh" or "relu", after every layer but the last
     output_gain  gain of the last layer's weights; hidden layers have √2
     dtype        float32 to train; float64 or complex128 to check gradients
-    storage      (P,) array to keep the parameters in, instead of a new one
+    extra        numbers to keep behind the network's own, for its owner to use
 
-    `normalizer` is None, or what every input goes through first: a function
-    (B, inputs) -> (B, inputs) without parameters to learn.
     `parameters` is one flat vector (P,) that holds W₁, b₁, W₂, b₂, … in turn.
-    `weights[l]` and `biases[l]` are views into it, so that one vector operation
-    on `parameters` (Adam's step, say) changes every layer. To copy a network,
-    build another one and copy `parameters` into its own: copy.deepcopy and pickle
-    would cut the views off.
+    `layers` are views into it, so that one vector operation on `parameters`
+    (Adam's step, say) changes every layer.
 
     Raises ValueError for an unknown activation or fewer than two sizes.
     """
 
-    def __init__(
-        self, sizes, rng, activation="tanh", output_gain=1.0, dtype=np.float32, storage=None
-    ):
+    def __init__(self, sizes, rng, activation="tanh", output_gain=1.0, dtype=np.float32, extra=0):
         if activation not in ACTIVATIONS:
             raise ValueError(
                 f"activation must be one of {', '.join(ACTIVATIONS)}, not {activation!r}"
             )
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"sizes must name inputs and outputs, each at least 1, not {sizes}")
-        self.activate, self.activate_backward = ACTIVATIONS[activation]
-        self.normalizer = None
-        shapes = list(pairwise(sizes))
-        size = self.count(sizes)
-        self.parameters = np.zeros(size, dtype) if storage is None else storage
-        self.weights, self.biases = [], []
-        start = 0
-        for inputs, outputs in shapes:
-            middle, end = start + inputs * outputs, start + (inputs + 1) * outputs
-            self.weights.append(self.parameters[start:middle].reshape(inputs, outputs))
-            self.biases.append(self.parameters[middle:end])
-            start = end
-        for W in self.weights:
-            gain = output_gain if W is self.weights[-1] else np.sqrt(2)
-            W[:] = orthogonal(W.shape, gain, rng, dtype)
+        self.sizes, self.activation = tuple(sizes), activation
+        size = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
+        self.parameters = np.zeros(size + extra, dtype)
+        *hidden, (output, _) = self.layers
+        for W, _ in hidden:
+            W[:] = orthogonal(W.shape, np.sqrt(2), rng, dtype)
+        output[:] = orthogonal(output.shape, output_gain, rng, dtype)
 
-    @staticmethod
-    def count(sizes):
-        """P, the number of parameters of a network with these sizes."""
-        return sum((i + 1) * o for i, o in pairwise(sizes))
+    @property
+    def layers(self):
+        """[(W₁, b₁), (W₂, b₂), …], views into `parameters`.
+
+        They are made anew each time, so that a copied network has its own.
+        """
+        layers, start = [], 0
+        for inputs, outputs in pairwise(self.sizes):
+            middle, end = start + inputs * outputs, start + (inputs + 1) * outputs
+            W = self.parameters[start:middle].reshape(inputs, outputs)
+            layers.append((W, self.parameters[middle:end]))
+            start = end
+        return layers
 
     def __call__(self, x):
         """x (B, inputs) -> y (B, outputs). Keeps nothing: for acting."""
@@ -150,25 +145,30 @@ class MLP:
         The cache is the list of every layer's input: all that `backward` needs.
         It belongs to the caller; the network itself remembers nothing.
         """
-        inputs = [x if self.normalizer is None else self.normalizer(x)]
-        for W, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            inputs.append(self.activate(linear_forward(inputs[-1], W, b)))
-        return linear_forward(inputs[-1], self.weights[-1], self.biases[-1]), inputs
+        activate, _ = ACTIVATIONS[self.activation]
+        *hidden, (W_output, b_output) = self.layers
+        inputs = [x]
+        for W, b in hidden:
+            inputs.append(activate(linear_forward(inputs[-1], W, b)))
+        return linear_forward(inputs[-1], W_output, b_output), inputs
 
     def backward(self, dy, cache):
         """dy (B, outputs), cache of the `forward` it belongs to -> gradient (P,).
 
         Walks the layers from the last to the first (Eq. 30). The gradient has
-        the layout of `parameters`.
+        the layout of `parameters`, without what its owner keeps behind them.
         """
+        _, activate_backward = ACTIVATIONS[self.activation]
+        layers = self.layers
         gradient = []  # filled from its front, as we walk backwards
-        for layer in reversed(range(len(self.weights))):
+        for layer in reversed(range(len(layers))):
+            W, _ = layers[layer]
             # Eq. 30: W̄ₗ = Hₗ₋₁ᵀ Ȳₗ    b̄ₗ = 1ᵀ Ȳₗ    H̄ₗ₋₁ = Ȳₗ Wₗᵀ
-            dh, dW, db = linear_backward(dy, cache[layer], self.weights[layer])
+            dh, dW, db = linear_backward(dy, cache[layer], W)
             gradient[:0] = [dW.ravel(), db]
             if layer > 0:
                 # Eq. 30: Ȳₗ₋₁ = H̄ₗ₋₁ ⊙ φ'(Yₗ₋₁)
-                dy = self.activate_backward(dh, cache[layer])
+                dy = activate_backward(dh, cache[layer])
         return np.concatenate(gradient)
 
 

@@ -17,8 +17,8 @@ LARGEST = 10.0  # deviations; an input that has hardly varied yet could come out
 class RunningNormalizer:
     """Shifts and scales rows by running moments, which only `update` changes.
 
-    `mean`, `variance` (D,) and `count` (1,) are float64; before the first
-    `update` they leave rows as they are.
+    `mean`, `variance` (D,) and `count` (1,) are float64. Before the first
+    `update` they are 0 and 1: rows are only clipped.
     """
 
     def __init__(self, size):
@@ -45,3 +45,26 @@ class RunningNormalizer:
         )
         self.mean += share * difference
         self.count[:] = total
+
+
+class Normalized:
+    """A policy that is shown an environment's own observations, through a normaliser.
+
+    `sample`, `greedy`, `distribution` and `parameters` are the policy's.
+    """
+
+    def __init__(self, policy, normalizer):
+        self.policy, self.normalizer = policy, normalizer
+
+    @property
+    def parameters(self):
+        return self.policy.parameters
+
+    def sample(self, obs, rng):
+        return self.policy.sample(self.normalizer(obs), rng)
+
+    def greedy(self, obs):
+        return self.policy.greedy(self.normalizer(obs))
+
+    def distribution(self, obs):
+        return self.policy.distribution(self.normalizer(obs))

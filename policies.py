@@ -1,152 +1,35 @@
-"""Policies: what they do, how likely that was, and every gradient of it.
+"""Policies: a network and a distribution put together.
 
-Nothing here knows about environments, advantages or clipping. A policy is a
-network that maps observations to a distribution's parameters; this file is
-where the distribution's gradients meet the network's backprop.
+Nothing here knows about environments, advantages or clipping. The network maps
+observations to a distribution's parameters; what happens to gradients on either
+side stands in distributions.py and nn.py.
 
-In the order of the file:
-    Eq. 20, 21  log-softmax
-    Eq. 22      log π(a|s) of a softmax policy
-    Eq. 23      its entropy
-    Eq. 41      its KL divergence
-    Eq. 24–26   log π(a|s) of a Gaussian policy
-    Eq. 27      its entropy
-    Eq. 43      its KL divergence
-    Eq. 46      KL estimated from sampled actions
-    the two policies, which put these together
+Every policy has
+    sample, greedy      how to act
+    forward, backward   how likely were these actions, and dLoss/dparameters (P,)
+    distribution, kl, kl_backward   for a KL penalty (ppo_penalty.py)
 
 Shapes: B rows of a batch, D observation size, K actions of a softmax policy,
 A action dimensions of a Gaussian one, P parameters.
-
-Every `*_backward` takes dLoss/d(what its twin returns) and gives
-dLoss/d(the network's outputs). The loss's 1/B is already in what it is given.
 """
-
-import math
 
 import numpy as np
 
+from distributions import (
+    categorical_entropy,
+    categorical_entropy_backward,
+    categorical_kl,
+    categorical_kl_backward,
+    categorical_log_prob,
+    categorical_log_prob_backward,
+    gaussian_entropy,
+    gaussian_kl,
+    gaussian_kl_backward,
+    gaussian_log_prob,
+    gaussian_log_prob_backward,
+    log_softmax,
+)
 from nn import MLP
-
-# ---------------------------------------------------- softmax: K actions
-
-
-def log_softmax(logits):
-    """logits (B,K) -> log-probabilities (B,K), Eq. 20; finite for logits of any size."""
-    # Sums along rows of only K numbers are slow; stored by columns they run along all B rows.
-    logits = np.asfortranarray(logits)
-    # Eq. 20: log πₖ = zₖ − M − log Σⱼ exp(zⱼ − M), M = maxⱼ zⱼ
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-
-
-def log_softmax_backward(dlog_probs, log_probs):
-    """dlog_probs (B,K), log_probs (B,K) = log_softmax(logits)  ->  dlogits (B,K), Eq. 21."""
-    # Eq. 21: Z̄ = U − P ⊙ (U 1)
-    return dlog_probs - np.exp(log_probs) * dlog_probs.sum(axis=1, keepdims=True)
-
-
-def categorical_log_prob(log_probs, actions):
-    """log_probs (B,K), actions (B,) int  ->  log π(aᵢ|sᵢ) (B,): the chosen column of each row."""
-    return log_probs[np.arange(len(actions)), actions]
-
-
-def categorical_log_prob_backward(dlog_probs, actions, probs):
-    """dlog_probs (B,), actions (B,) int, probs (B,K)  ->  dlogits (B,K), Eq. 22.
-
-    This is the line where reinforcement learning meets backprop. Above it, a
-    loss says how much it wants each taken action to become more likely; below
-    it there is only an ordinary network. Where dlog_probs is negative, descent
-    raises the taken action's logit and lowers the others, each by how likely it was.
-    """
-    onehot = actions[:, None] == np.arange(probs.shape[1])
-    # Eq. 22: Z̄ᵢ = Uᵢ (e_aᵢ − πᵢ)
-    return dlog_probs[:, None] * (onehot - probs)
-
-
-def categorical_entropy(log_probs):
-    """log_probs (B,K) -> entropies (B,) in nats: H = −Σₖ πₖ log πₖ."""
-    return -(np.exp(log_probs) * log_probs).sum(axis=1)
-
-
-def categorical_entropy_backward(dentropies, entropies, log_probs):
-    """dentropies (B,), entropies (B,), log_probs (B,K)  ->  dlogits (B,K), Eq. 23."""
-    # Eq. 23: ∂H/∂zⱼ = −πⱼ (log πⱼ + H)
-    return -dentropies[:, None] * np.exp(log_probs) * (log_probs + entropies[:, None])
-
-
-def categorical_kl(old_log_probs, log_probs):
-    """KL(old‖new) of each row, Eq. 41: two (B,K) arrays of log-probabilities -> (B,) in nats."""
-    # Eq. 41: KLᵢ = Σₖ πᵒˡᵈ (log πᵒˡᵈ − log π)
-    return (np.exp(old_log_probs) * (old_log_probs - log_probs)).sum(axis=1)
-
-
-def categorical_kl_backward(dkls, old_log_probs, log_probs):
-    """dkls (B,), two (B,K) arrays of log-probabilities  ->  dlogits (B,K), Eq. 41."""
-    # Eq. 41: ∂KLᵢ/∂zᵢ = πᵢ − πᵢᵒˡᵈ
-    return dkls[:, None] * (np.exp(log_probs) - np.exp(old_log_probs))
-
-
-# ------------------------------------------- Gaussian: A action dimensions
-
-
-def gaussian_log_prob(actions, means, log_stds):
-    """actions (B,A), means (B,A), log_stds (A,)  ->  log-density of each row (B,), Eq. 24."""
-    # Eq. 24: log π(a|s) = Σⱼ [−(aⱼ − μⱼ)² / 2σⱼ² − ℓⱼ − ½ log 2π]
-    scaled = (actions - means) * np.exp(-log_stds)
-    return (-0.5 * scaled * scaled - log_stds - 0.5 * math.log(2 * math.pi)).sum(axis=1)
-
-
-def gaussian_log_prob_backward(dlog_probs, actions, means, log_stds):
-    """dlog_probs (B,), actions and means (B,A), log_stds (A,)  ->  dmeans (B,A), dlog_stds (A,).
-
-    Eq. 25 gives each row's slopes; Eq. 26 weighs them. The log-deviations are
-    shared by all rows, so their gradient is a sum over rows.
-    """
-    scaled = (actions - means) * np.exp(-log_stds)
-    # Eq. 25, 26: ∂log π/∂μⱼ = (aⱼ − μⱼ)/σⱼ²    ∂log π/∂ℓⱼ = (aⱼ − μⱼ)²/σⱼ² − 1
-    dmeans = dlog_probs[:, None] * scaled * np.exp(-log_stds)
-    dlog_stds = dlog_probs @ (scaled * scaled - 1)
-    return dmeans, dlog_stds
-
-
-def gaussian_entropy(log_stds):
-    """log_stds (A,) -> entropy in nats, a float; the same for every row, Eq. 27."""
-    # Eq. 27: H = Σⱼ ℓⱼ + (A/2) log 2πe, so ∂H/∂ℓⱼ = 1 and ∂H/∂μⱼ = 0
-    return log_stds.sum() + 0.5 * len(log_stds) * math.log(2 * math.pi * math.e)
-
-
-def gaussian_kl(old_means, old_log_stds, means, log_stds):
-    """KL(old‖new) of each row, Eq. 43: means (B,A), log_stds (A,) or (B,A)  ->  (B,) in nats."""
-    # Eq. 43: Σⱼ [ℓⱼ − ℓⱼᵒ + (σᵒⱼ² + (μⱼᵒ − μⱼ)²) / 2σⱼ² − ½]
-    squares = np.exp(2 * old_log_stds) + (old_means - means) ** 2
-    return (log_stds - old_log_stds + 0.5 * squares * np.exp(-2 * log_stds) - 0.5).sum(axis=1)
-
-
-def gaussian_kl_backward(dkls, old_means, old_log_stds, means, log_stds):
-    """dkls (B,), then as gaussian_kl  ->  dmeans (B,A), dlog_stds (A,), Eq. 43."""
-    squares = np.exp(2 * old_log_stds) + (old_means - means) ** 2
-    # Eq. 43: ∂μⱼ = (μⱼ − μⱼᵒ)/σⱼ²    ∂ℓⱼ = 1 − (σᵒⱼ² + (μⱼᵒ − μⱼ)²)/σⱼ²
-    dmeans = dkls[:, None] * (means - old_means) * np.exp(-2 * log_stds)
-    dlog_stds = dkls @ (1 - squares * np.exp(-2 * log_stds))
-    return dmeans, dlog_stds
-
-
-# -------------------------------------------------- KL from sampled actions
-
-
-def kl_estimates(log_ratios):
-    """Two unbiased estimates of KL(old‖new) from actions that *old* sampled, Eq. 46.
-
-    log_ratios (B,) = log π(a|s) − log πᵒˡᵈ(a|s)  ->  k1 (B,), k3 (B,) in nats.
-    k1 may be negative in a sample; k3 never is, and has less variance when the
-    policies are close. Source: Schulman (2020), http://joschu.net/blog/kl-approx.html.
-    """
-    # Eq. 46: k₁ = −log ρ    k₃ = ρ − 1 − log ρ; expm1 keeps the digits of ρ − 1 near ρ = 1
-    return -log_ratios, np.expm1(log_ratios) - log_ratios
-
-
-# ------------------------------------------------------------- the policies
 
 
 class CategoricalPolicy:
@@ -181,7 +64,7 @@ class CategoricalPolicy:
         """obs (B,D) -> the log-probability of every action (B,K): all that `kl` needs."""
         return log_softmax(self.network(obs))
 
-    def evaluate(self, obs, actions):
+    def forward(self, obs, actions):
         """obs (B,D), actions (B,) int  ->  log_probs (B,), entropies (B,), cache for `backward`."""
         logits, network_cache = self.network.forward(obs)
         all_log_probs = log_softmax(logits)
@@ -230,13 +113,14 @@ class GaussianPolicy:
         initial_log_std=0.0,
     ):
         sizes = (obs_dim, *hidden_sizes, action_dim)
-        self.parameters = np.zeros(MLP.count(sizes) + action_dim, dtype)
-        network_part = self.parameters[:-action_dim]
-        self.network = MLP(
-            sizes, rng, activation, output_gain=0.01, dtype=dtype, storage=network_part
-        )
-        self.log_stds = self.parameters[-action_dim:]
+        self.network = MLP(sizes, rng, activation, output_gain=0.01, dtype=dtype, extra=action_dim)
+        self.parameters = self.network.parameters  # the log-deviations stand behind its own
         self.log_stds[:] = initial_log_std
+
+    @property
+    def log_stds(self):
+        """Log standard deviations (A,), a view into `parameters`."""
+        return self.parameters[-self.network.sizes[-1] :]
 
     def sample(self, obs, rng):
         """obs (B,D), rng np.random.Generator  ->  actions (B,A), log_probs (B,)."""
@@ -254,10 +138,10 @@ class GaussianPolicy:
         means = self.network(obs)
         return np.hstack([means, np.broadcast_to(self.log_stds, means.shape)])
 
-    def evaluate(self, obs, actions):
+    def forward(self, obs, actions):
         """obs (B,D), actions (B,A)  ->  log_probs (B,), entropies (B,), cache for `backward`."""
         means, network_cache = self.network.forward(obs)
-        entropies = np.full(len(obs), gaussian_entropy(self.log_stds))
+        entropies = np.full(len(obs), gaussian_entropy(self.log_stds), means.dtype)
         cache = actions, means, network_cache
         return gaussian_log_prob(actions, means, self.log_stds), entropies, cache
 

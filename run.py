@@ -28,13 +28,14 @@ os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
 MISSING = "is missing: pip install -r requirements.txt, or activate .venv after make train"
 try:
     import ppo
+    import ppo_penalty
     import vpg
     from config import CommonConfig
     from lab.study.presets import preset
 except ModuleNotFoundError as error:
     sys.exit(f"run.py: error: {error.name} {MISSING}")
 
-ALGORITHMS = {"vpg": vpg, "ppo": ppo}
+ALGORITHMS = {"vpg": vpg, "ppo": ppo, "ppo-penalty": ppo_penalty}
 FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit statuses
 
 
@@ -152,7 +153,7 @@ def build_parser():
     group.add_argument(
         "--algo",
         type=algorithm_names,
-        metavar="{vpg,ppo}",
+        metavar="{vpg,ppo,ppo-penalty}",
         help="the algorithm; with --seeds also both: vpg,ppo",
     )
     group.add_argument(
@@ -293,13 +294,15 @@ def build_parser():
     )
     for field in fields(CommonConfig):
         add_setting(group, field)
+    added = set(common)
     for algo, module in ALGORITHMS.items():
         group = parser.add_argument_group(
             f"settings of {algo.upper()} alone [default, unless --env has a preset]"
         )
         for field in fields(module.Config):
-            if field.name not in common:
+            if field.name not in added:
                 add_setting(group, field)
+                added.add(field.name)
     return parser
 
 
@@ -347,10 +350,6 @@ def make_config(parser, args, algo=None):
         config = Config(**{**(preset(algo or args.algo, args.env) or {}), **given})
     except ValueError as error:
         parser.refuse(with_flag(error))
-    for name in given:
-        other, value = Config.__dataclass_fields__[name].metadata["needs"] or (name, given[name])
-        if getattr(config, other) != value:
-            parser.refuse(f"{flag(name)} does nothing without {flag(other)} {value}")
     return config
 
 

@@ -1,8 +1,16 @@
-"""The loop that both algorithms share, and how a policy is judged.
+"""What all algorithms share: a step for each network, the loop, and how a policy is judged.
 
 Nothing here knows which algorithm it runs; nothing prints or writes a file.
 
     collect a rollout → values → advantages and value targets → update → statistics
+
+In the order of the file:
+    the batch, and who learns from it
+    Eq. 45  one step for the policy, one for the value function
+    Eq. 18  credit: a rollout becomes a batch
+    Eq. 46  what the update did: KL, clip fraction, dead fraction
+    the loop
+    evaluation
 
 Shapes: T steps, N environments, B = valid rows of a rollout, P parameters.
 """
@@ -16,13 +24,16 @@ import numpy as np
 from gymnasium.spaces import Discrete
 
 from advantages import gae, normalize
-from nn import MLP, Adam
-from normalization import RunningNormalizer
+from distributions import kl_estimates
+from environments import make_envs, reset
+from nn import MLP, Adam, descend
+from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
-from rollout import Sampler, fit_actions, make_envs, reset
+from rollout import Sampler, fit_actions
 
 # Streams of random numbers besides a Trainer's own four, which have the keys 0 to 3.
 RESUMED, EVALUATION = 1_000, 1_001
+LONGEST_EPISODE = 10_000  # steps; an evaluation ends there if the environment has no time limit
 
 
 class Batch(NamedTuple):
@@ -44,8 +55,7 @@ class Learner:
     value: MLP
     policy_adam: Adam
     value_adam: Adam
-    normalizer: RunningNormalizer | None = None  # of what both networks see
-    memory: dict = field(default_factory=dict)  # whatever the algorithm carries along, as numbers
+    memory: dict = field(default_factory=dict)  # numbers that an update leaves for the next one
 
 
 def make_learner(envs, config, rng, dtype=np.float32):
@@ -63,15 +73,44 @@ def make_learner(envs, config, rng, dtype=np.float32):
     else:
         policy = GaussianPolicy(obs_dim, actions.shape[0], *network, config.initial_log_std)
     value = MLP((obs_dim, *config.hidden_sizes, 1), rng, config.activation, dtype=dtype)
-    normalizer = RunningNormalizer(obs_dim) if config.normalize_observations else None
-    policy.network.normalizer = value.normalizer = normalizer
     return Learner(
         policy,
         value,
         Adam(policy.parameters.size, config.learning_rate, dtype=dtype),
         Adam(value.parameters.size, config.value_learning_rate, dtype=dtype),
-        normalizer,
     )
+
+
+def policy_step(learner, batch, config, loss_function, *arguments):
+    """One step for the policy: forward, the loss, back through the network, downhill.
+
+    loss_function, arguments  loss_function(log_probs, *arguments) -> loss, dlog_probs (B,)
+
+    Returns the loss and the gradient's norm before clipping, two floats.
+    """
+    policy = learner.policy
+    log_probs, entropies, cache = policy.forward(batch.obs, batch.actions)
+    loss, dlog_probs = loss_function(log_probs, *arguments)
+    gradient = policy.backward(dlog_probs, entropy_bonus(entropies, config), cache)
+    return loss, descend(policy.parameters, gradient, learner.policy_adam, config.max_grad_norm)
+
+
+def entropy_bonus(entropies, config):
+    """dLoss/dentropies of the bonus in Eq. 45: (B,) -> (B,)."""
+    # Eq. 45: L = … − c_H (1/N) Σ Hᵢ, so each row's slope is −c_H/N; Eq. 23 takes it to the logits
+    return np.full_like(entropies, -config.entropy_coefficient / len(entropies))
+
+
+def value_step(learner, batch, config, loss_function, *arguments):
+    """One step for the value function, as policy_step; its loss takes values (B,).
+
+    The two networks share no weight, so each gets its own part of Eq. 45 and its own step.
+    """
+    value = learner.value
+    values, cache = value.forward(batch.obs)
+    loss, dvalues = loss_function(values[:, 0], *arguments)
+    gradient = value.backward(dvalues[:, None], cache)
+    return loss, descend(value.parameters, gradient, learner.value_adam, config.max_grad_norm)
 
 
 def make_batch(rollout, value, config):
@@ -110,6 +149,35 @@ def make_batch(rollout, value, config):
     )
 
 
+def clip_statistics(log_probs, old_log_probs, advantages, clip_range):
+    """(B,) (B,) (B,), a float  ->  clip_fraction, dead_fraction, both in [0, 1]; Eq. 46.
+
+    clip_fraction counts rows whose ratio left the band, dead_fraction those
+    among them whose gradient the clip took away (c = 0 in Eq. 39). About half
+    of the rows outside the band still pull the policy back.
+    """
+    ratios = np.exp(log_probs - old_log_probs)
+    above, below = ratios > 1 + clip_range, ratios < 1 - clip_range
+    dead = (above & (advantages > 0)) | (below & (advantages < 0))
+    return np.mean(above | below), np.mean(dead)
+
+
+def measure(learner, batch, clip_range=np.inf):
+    """What an update did to the policy, and how good the value function was: a dict of floats."""
+    log_probs, entropies, _ = learner.policy.forward(batch.obs, batch.actions)
+    _, k3 = kl_estimates(log_probs - batch.log_probs)
+    clip_fraction, dead_fraction = clip_statistics(
+        log_probs, batch.log_probs, batch.advantages, clip_range
+    )
+    return {
+        "entropy": float(entropies.mean()),
+        "approx_kl": float(k3.mean()),
+        "clip_fraction": float(clip_fraction),
+        "dead_fraction": float(dead_fraction),
+        "explained_variance": explained_variance(batch.values, batch.targets),
+    }
+
+
 def explained_variance(values, targets):
     """1 − Var(targets − values) / Var(targets): (B,) (B,) -> float.
 
@@ -126,23 +194,31 @@ class Trainer:
         for statistics in Trainer(ppo, "CartPole-v1", ppo.Config(), seed=0):
             print(statistics["env_steps"], statistics["mean_return"])
 
-    algorithm  the module vpg or ppo (its `update`)
-    env_id     a Gymnasium id; rollout.make_envs says which are supported
+    algorithm  the module vpg, ppo or ppo_penalty (its `update` and `Config`)
+    env_id     a Gymnasium id; environments.make_envs says which are supported
     config     the algorithm's Config
     seed       int, at least 0; on one machine the same seed gives the same bits
 
-    `policy` and `value` are what it learns. Whatever shall happen between two
-    iterations (logging, saving, evaluating) is the caller's.
-    Raises ValueError for an unsupported environment, and FloatingPointError
-    when a loss or a parameter stops being finite.
+    `policy` is what it learned, as it acts on an environment's own observations;
+    `rollout` is the latest one. Whatever shall happen between two iterations
+    (logging, saving, evaluating) is the caller's.
+    Raises ValueError for an unsupported environment or another algorithm's Config,
+    and FloatingPointError when a loss, a gradient or a parameter stops being finite.
     """
 
     def __init__(self, algorithm, env_id, config, seed):
+        if not isinstance(config, algorithm.Config):
+            kind = f"{type(config).__module__}.{type(config).__name__}"
+            raise ValueError(
+                f"{algorithm.__name__} needs a {algorithm.__name__}.Config, not {kind}"
+            )
         self.algorithm, self.env_id, self.config, self.seed = algorithm, env_id, config, seed
         # Independent streams, so that a change to one part leaves the others' luck alone.
         weights, acting, shuffling, envs = np.random.SeedSequence(seed).spawn(4)
         self.envs = make_envs(env_id, config.num_envs)
-        self.sampler = Sampler(self.envs, envs)
+        obs_dim = self.envs.single_observation_space.shape[0]
+        self.normalizer = RunningNormalizer(obs_dim) if config.normalize_observations else None
+        self.sampler, self.rollout = Sampler(self.envs, envs, self.normalizer), None
         self.learner = make_learner(self.envs, config, np.random.default_rng(weights))
         self.acting_rng = np.random.default_rng(acting)
         self.shuffling_rng = np.random.default_rng(shuffling)
@@ -152,7 +228,8 @@ class Trainer:
 
     @property
     def policy(self):
-        return self.learner.policy
+        policy = self.learner.policy
+        return policy if self.normalizer is None else Normalized(policy, self.normalizer)
 
     @property
     def value(self):
@@ -165,45 +242,57 @@ class Trainer:
 
     @np.errstate(over="ignore", invalid="ignore")  # _check_finite says it better
     def iterate(self):
-        """One iteration: collect one rollout, update once. Returns its statistics, a dict."""
+        """One iteration: collect one rollout, update once.
+
+        Returns its statistics: a dict of plain Python numbers.
+        """
         start = time.perf_counter()
         learner, config = self.learner, self.config
-        progress = self.env_steps / config.total_steps
+        progress = min(1.0, self.env_steps / config.total_steps)
         remaining = 1 - progress if config.anneal_learning_rate else 1.0
         learner.policy_adam.learning_rate = config.learning_rate * remaining
         learner.value_adam.learning_rate = config.value_learning_rate * remaining
 
-        rollout = self.sampler.collect(learner.policy, config.num_steps, self.acting_rng)
+        rollout = self._collect()
         batch = make_batch(rollout, learner.value, config)
-        statistics = self.algorithm.update(learner, batch, config, progress, self.shuffling_rng)
-        if learner.normalizer is not None:
-            # Only now: through other glasses than it acted with, no ratio would begin at 1.
-            learner.normalizer.update(batch.obs)
+        done = self.algorithm.update(learner, batch, config, progress, self.shuffling_rng)
+        statistics = {name: float(number) for name, number in done.items()}
+        statistics.update(measure(learner, batch, statistics.get("clip_range", np.inf)))
 
         self.iteration += 1
         self._check_finite(statistics)
+        self.rollout = rollout
         self.env_steps += len(batch.obs)
-        self.episodes += len(self.sampler.episodes)
-        self.recent_returns.extend(total for total, length in self.sampler.episodes)
+        self.episodes += len(rollout.episodes)
+        self.recent_returns.extend(episode.total for episode in rollout.episodes)
         seconds = time.perf_counter() - start
         self.train_seconds += seconds
+        recent = self.recent_returns
         return {
             "iteration": self.iteration,
             "env_steps": self.env_steps,
             "episodes": self.episodes,
-            "mean_return": np.mean(self.recent_returns) if self.recent_returns else float("nan"),
+            "mean_return": float(np.mean(recent)) if recent else float("nan"),
             **statistics,
-            "explained_variance": explained_variance(batch.values, batch.targets),
             "learning_rate": learner.policy_adam.learning_rate,
             "steps_per_second": len(batch.obs) / seconds,
         }
+
+    def _collect(self):
+        """The next rollout with a valid row; short ones may hold nothing but reset calls."""
+        while True:
+            rollout = self.sampler.collect(
+                self.learner.policy, self.config.num_steps, self.acting_rng
+            )
+            if rollout.valid.any():
+                return rollout
 
     def state(self):
         """All that is needed to go on from here: (arrays, numbers).
 
         arrays   dict of np.ndarray: parameters and Adam's moments, the live ones
         numbers  dict of plain numbers, lists and dicts, fit for JSON: counters,
-                 generators, the last returns, what the algorithm remembers
+                 generators, the last returns, what the algorithm carries along
         """
         learner = self.learner
         arrays = {
@@ -214,10 +303,10 @@ class Trainer:
             "value_m": learner.value_adam.m,
             "value_v": learner.value_adam.v,
         }
-        if learner.normalizer is not None:
-            arrays["obs_mean"] = learner.normalizer.mean
-            arrays["obs_variance"] = learner.normalizer.variance
-            arrays["obs_count"] = learner.normalizer.count
+        if self.normalizer is not None:
+            arrays["obs_mean"] = self.normalizer.mean
+            arrays["obs_variance"] = self.normalizer.variance
+            arrays["obs_count"] = self.normalizer.count
         numbers = {
             "policy_t": learner.policy_adam.t,
             "value_t": learner.value_adam.t,
@@ -254,16 +343,17 @@ class Trainer:
         for counter in ("iteration", "env_steps", "episodes", "train_seconds"):
             setattr(self, counter, numbers[counter])
         episodes = np.random.SeedSequence(self.seed, spawn_key=(RESUMED, self.iteration))
-        self.sampler = Sampler(self.envs, episodes)
+        self.sampler = Sampler(self.envs, episodes, self.normalizer, self.env_steps)
 
     def _check_finite(self, statistics):
-        finite = np.isfinite([statistics["policy_loss"], statistics["value_loss"]]).all()
-        for network in (self.policy, self.value):
+        names = "policy_loss", "value_loss", "policy_grad_norm", "value_grad_norm"
+        finite = all(np.isfinite(statistics[name]) for name in names)
+        for network in (self.learner.policy, self.learner.value):
             finite = finite and np.isfinite(network.parameters).all()
         if not finite:
             raise FloatingPointError(
-                f"iteration {self.iteration}: a loss or a parameter is no longer finite; "
-                "a smaller learning rate may help"
+                f"iteration {self.iteration}: a loss, a gradient or a parameter is no longer "
+                "finite; a smaller learning rate may help"
             )
 
 
@@ -273,19 +363,24 @@ def evaluate(policy, env_id, episodes, seed, greedy=True):
     Runs `episodes` environments side by side and counts the first episode of
     each, so that short episodes are not over-represented. `greedy` takes the
     likeliest action, otherwise actions are sampled. The seed's streams are
-    independent of a Trainer's with the same seed.
+    independent of a Trainer's with the same seed. An episode that is still
+    running after LONGEST_EPISODE steps, where the environment has no time limit,
+    counts with what it has collected.
     """
     env_stream, action_stream = np.random.SeedSequence(seed, spawn_key=(EVALUATION,)).spawn(2)
     rng = np.random.default_rng(action_stream)
     envs = make_envs(env_id, episodes)
     obs = reset(envs, env_stream)
     returns, running = np.zeros(episodes), np.ones(episodes, bool)
-    while running.any():
+    time_limit = envs.spec.max_episode_steps if envs.spec is not None else None
+    for _ in range(time_limit or LONGEST_EPISODE):
         obs = obs.astype(policy.parameters.dtype, copy=False)
         actions = policy.greedy(obs) if greedy else policy.sample(obs, rng)[0]
         fitted = fit_actions(actions, envs.single_action_space)
         obs, rewards, terminated, truncated, _ = envs.step(fitted)
         returns += rewards * running
         running &= ~(terminated | truncated)
+        if not running.any():
+            break
     envs.close()
     return returns

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from config import AT_LEAST_ONE, CommonConfig, override, setting
-from nn import descend
-from policies import kl_estimates
+from training import policy_step, value_step
 
 
 @dataclass(frozen=True)
@@ -51,46 +50,25 @@ def value_loss(values, targets):
 def update(learner, batch, config, progress, rng):
     """Improve the policy and the value function from one rollout.
 
-    learner   has policy, value, and the optimisers policy_adam, value_adam
-    batch     has obs (B,D), actions (B,...), log_probs, advantages, targets (B,)
+    learner   training.Learner: policy, value function, their optimisers
+    batch     training.Batch of B rows
     config    a Config
     progress  share of the training that is done, in [0, 1); PPO anneals its clip with it
     rng       np.random.Generator; PPO shuffles its minibatches with it
 
-    1. Evaluate how likely the policy finds the actions that it took.
-    2. Take the gradient of the loss and of the entropy bonus there, and back through
-       the network.
-    3. Take one step.
-    4. Fit the value function to its targets, in several steps.
+    1. Take one step along the policy gradient.
+    2. Fit the value function to its targets, in several steps.
 
-    Returns this iteration's statistics, a dict.
+    Returns losses and gradient norms, a dict.
     """
-    policy, value = learner.policy, learner.value
     # step 1
-    log_probs, entropies, cache = policy.evaluate(batch.obs, batch.actions)
+    loss, norm = policy_step(learner, batch, config, policy_loss, batch.advantages)
     # step 2
-    loss, dlog_probs = policy_loss(log_probs, batch.advantages)
-    # the entropy bonus of Eq. 45: −c_H/N for each row; Eq. 23 takes it to the logits
-    dentropies = np.full_like(entropies, -config.entropy_coefficient / len(entropies))
-    gradient = policy.backward(dlog_probs, dentropies, cache)
-    # step 3
-    norm = descend(policy.parameters, gradient, learner.policy_adam, config.max_grad_norm)
-    # step 4
     for _ in range(config.value_steps):
-        values, cache = value.forward(batch.obs)
-        fit, dvalues = value_loss(values[:, 0], batch.targets)
-        gradient = value.backward(dvalues[:, None], cache)
-        value_norm = descend(value.parameters, gradient, learner.value_adam, config.max_grad_norm)
-
-    log_probs, entropies, _ = policy.evaluate(batch.obs, batch.actions)
-    _, k3 = kl_estimates(log_probs - batch.log_probs)
+        fit, value_norm = value_step(learner, batch, config, value_loss, batch.targets)
     return {
         "policy_loss": loss,
         "value_loss": fit,
-        "entropy": entropies.mean(),
-        "approx_kl": k3.mean(),
-        "clip_fraction": 0.0,  # nothing is clipped
-        "dead_fraction": 0.0,
         "policy_grad_norm": norm,
         "value_grad_norm": value_norm,
     }

@@ -30,7 +30,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 import ppo
 import vpg
-from rollout import make_envs, reset
+from environments import make_envs, reset
 from training import Trainer, evaluate
 
 STEPS, GAP, THRESHOLD = 100_000, 1_024, 475

@@ -14,15 +14,15 @@ SIDE = (slice(scene.HEADER, scene.HEIGHT), slice(scene.WIDTH - scene.SIDE, scene
 def balancing_policy(rng):
     """A linear policy that keeps CartPole's pole up for 500 steps."""
     policy = CategoricalPolicy(4, 2, (), rng)
-    policy.network.weights[0][:] = np.outer([0.1, 0.5, 4.0, 1.0], [-1, 1])
+    policy.network.layers[0][0][:] = np.outer([0.1, 0.5, 4.0, 1.0], [-1, 1])
     return policy
 
 
 def falling_policy(rng):
     """Always to the left."""
     policy = CategoricalPolicy(4, 2, (), rng)
-    policy.network.weights[0][:] = 0
-    policy.network.biases[0][:] = 5, -5
+    policy.network.layers[0][0][:] = 0
+    policy.network.layers[0][1][:] = 5, -5
     return policy
 
 

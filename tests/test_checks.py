@@ -15,6 +15,11 @@ import warnings
 import numpy as np
 import pytest
 
+import policies
+import ppo
+import ppo_penalty
+import training
+import vpg
 from lab.proof import checks
 from lab.proof.evidence import Evidence, check
 
@@ -50,14 +55,14 @@ FAULTS = [
     (1, "lab.proof.mdp.density", "chance * (1 - last if finished else last)", "chance"),
     (1, "lab.proof.mdp.density", "mdp.start[states[0]] * np.prod(", "np.sum("),
     (1, "rollout.Sampler.collect", "valid[t] = ~self.ended", "valid[t] = True"),
-    (1, "rollout.Sampler.collect", "log_probs[t] = ", "log_probs[t - 1] = "),
+    (1, "rollout.Sampler.collect", "log_probs[t]", "log_probs[t - 1]"),
     (
         1,
         "rollout.Sampler.collect",
         "terminated[t], truncated[t], _",
         "truncated[t], terminated[t], _",
     ),
-    (1, "rollout.Sampler.collect", "obs[t + 1], rewards[t]", "obs[t], rewards[t]"),
+    (1, "rollout.Sampler.collect", "raw[t + 1] = self.obs", "raw[t] = self.obs"),
     (1, "policies.CategoricalPolicy.sample", ">= edges", "< edges"),
     (1, "policies.CategoricalPolicy.sample", "(log_probs, actions)", "(log_probs, 1 - actions)"),
     (2, "lab.proof.mdp.returns", "np.triu", "np.tril"),
@@ -65,12 +70,12 @@ FAULTS = [
     (2, "lab.proof.mdp.values_within", "mdp.gamma * P @ V", "P @ V"),
     (3, "lab.proof.mdp.trajectory_score", ".sum(axis=0)", ".mean(axis=0)"),
     (3, "lab.proof.mdp.scores", "features - ", "features + "),
-    (4, "policies.categorical_log_prob_backward", "onehot - probs", "onehot"),
+    (4, "distributions.categorical_log_prob_backward", "onehot - probs", "onehot"),
     (4, "lab.proof.mdp.trajectory_score", "trajectory.actions].sum", "trajectory.actions][1:].sum"),
     (5, "lab.proof.mdp.whole_return", "G[0]", "G[-1]"),
     (5, "lab.proof.mdp.moments", "probabilities @ points", "points.mean(axis=0)"),
-    (6, "policies.categorical_log_prob_backward", "onehot - probs", "onehot - probs**2"),
-    (6, "policies.gaussian_log_prob_backward", "scaled * scaled - 1", "scaled * scaled"),
+    (6, "distributions.categorical_log_prob_backward", "onehot - probs", "onehot - probs**2"),
+    (6, "distributions.gaussian_log_prob_backward", "scaled * scaled - 1", "scaled * scaled"),
     (6, "policies.GaussianPolicy.sample", "means + np.exp(", "means + (1 + "),
     (7, "lab.proof.mdp.reward_to_go", "mdp.gamma ** np.arange(len(G)) * G", "G"),
     (7, "lab.proof.mdp.moments", "(points - mean) ** 2", "points**2"),
@@ -134,40 +139,40 @@ FAULTS = [
     (19, "advantages.normalize", "< 2", "< 1"),
     (19, "training.make_batch", "normalize(advantages)", "advantages"),
     # C. Distributions
-    (20, "policies.log_softmax", "logits - logits.max(axis=1, keepdims=True)", "logits"),
-    (20, "policies.log_softmax", "logits.max(axis=1, keepdims=True)", "logits.max()"),
-    (20, "policies.log_softmax", "np.exp(shifted).sum(axis=1", "np.exp(shifted).mean(axis=1"),
-    (21, "policies.log_softmax_backward", "np.exp(log_probs) * ", ""),
-    (21, "policies.log_softmax_backward", "dlog_probs - ", "dlog_probs + "),
-    (22, "policies.categorical_log_prob_backward", "probs.shape[1])", "probs.shape[1]) + 1"),
-    (22, "policies.categorical_log_prob_backward", "(onehot - probs)", "(probs - onehot)"),
-    (22, "policies.categorical_log_prob", ", actions]", ", actions - 1]"),
+    (20, "distributions.log_softmax", "logits - logits.max(axis=1, keepdims=True)", "logits"),
+    (20, "distributions.log_softmax", "logits.max(axis=1, keepdims=True)", "logits.max()"),
+    (20, "distributions.log_softmax", "np.exp(shifted).sum(axis=1", "np.exp(shifted).mean(axis=1"),
+    (21, "distributions.log_softmax_backward", "np.exp(log_probs) * ", ""),
+    (21, "distributions.log_softmax_backward", "dlog_probs - ", "dlog_probs + "),
+    (22, "distributions.categorical_log_prob_backward", "probs.shape[1])", "probs.shape[1]) + 1"),
+    (22, "distributions.categorical_log_prob_backward", "(onehot - probs)", "(probs - onehot)"),
+    (22, "distributions.categorical_log_prob", ", actions]", ", actions - 1]"),
     (22, "vpg.policy_loss", "-advantages / len(advantages)", "advantages / len(advantages)"),
-    (23, "policies.categorical_entropy", "-(np.exp", "(np.exp"),
-    (23, "policies.categorical_entropy_backward", "entropies[:, None])", "1)"),
-    (23, "policies.categorical_entropy_backward", "-dentropies", "dentropies"),
+    (23, "distributions.categorical_entropy", "-(np.exp", "(np.exp"),
+    (23, "distributions.categorical_entropy_backward", "entropies[:, None])", "1)"),
+    (23, "distributions.categorical_entropy_backward", "-dentropies", "dentropies"),
     (
         23,
-        "policies.CategoricalPolicy.evaluate",
+        "policies.CategoricalPolicy.forward",
         "= categorical_entropy(all_log_probs)",
         "= -categorical_log_prob(all_log_probs, actions)",
     ),
-    (24, "policies.gaussian_log_prob", "0.5 * math.log", "math.log"),
-    (24, "policies.gaussian_log_prob", " - log_stds", ""),
-    (24, "policies.gaussian_log_prob", "-0.5 * scaled", "-scaled"),
+    (24, "distributions.gaussian_log_prob", "0.5 * math.log", "math.log"),
+    (24, "distributions.gaussian_log_prob", " - log_stds", ""),
+    (24, "distributions.gaussian_log_prob", "-0.5 * scaled", "-scaled"),
     (24, "policies.GaussianPolicy.sample", "np.exp(self.log_stds)", "np.exp(2 * self.log_stds)"),
-    (25, "policies.gaussian_log_prob_backward", "scaled * np.exp(-log_stds)", "scaled"),
-    (25, "policies.gaussian_log_prob_backward", "scaled * scaled - 1", "scaled * scaled"),
-    (25, "policies.gaussian_log_prob_backward", "(actions - means)", "(means - actions)"),
-    (26, "policies.gaussian_log_prob_backward", "dlog_probs @ (", "dlog_probs.mean() * sum("),
+    (25, "distributions.gaussian_log_prob_backward", "scaled * np.exp(-log_stds)", "scaled"),
+    (25, "distributions.gaussian_log_prob_backward", "scaled * scaled - 1", "scaled * scaled"),
+    (25, "distributions.gaussian_log_prob_backward", "(actions - means)", "(means - actions)"),
+    (26, "distributions.gaussian_log_prob_backward", "dlog_probs @ (", "dlog_probs.mean() * sum("),
     (
         26,
         "policies.GaussianPolicy.backward",
         "network_cache), dlog_stds]",
         "network_cache), -dlog_stds]",
     ),
-    (27, "policies.gaussian_entropy", "2 * math.pi * math.e", "2 * math.pi"),
-    (27, "policies.gaussian_entropy", "0.5 * len(log_stds)", "0.5"),
+    (27, "distributions.gaussian_entropy", "2 * math.pi * math.e", "2 * math.pi"),
+    (27, "distributions.gaussian_entropy", "0.5 * len(log_stds)", "0.5"),
     (27, "policies.GaussianPolicy.backward", "dentropies.sum()", "dentropies.mean()"),
     # D. Network and optimiser
     (28, "nn.linear_backward", "dy.sum(axis=0)", "dy.mean(axis=0)"),
@@ -178,9 +183,9 @@ FAULTS = [
     (29, "nn.relu_backward", "h > 0", "dh > 0"),
     (29, "nn.relu_backward", "h > 0", "h >= 0"),
     (30, "nn.MLP.backward", "if layer > 0:", "if layer > 1:"),
-    (30, "nn.MLP.backward", "self.activate_backward(dh, cache[layer])", "dh"),
+    (30, "nn.MLP.backward", "activate_backward(dh, cache[layer])", "dh"),
     (30, "nn.MLP.backward", "gradient[:0] = ", "gradient += "),
-    (30, "nn.MLP.backward", "reversed(range(len(self.weights)))", "range(len(self.weights))"),
+    (30, "nn.MLP.backward", "reversed(range(len(layers)))", "range(len(layers))"),
     (30, "nn.linear_backward", "dy.sum(axis=0)", "dy.sum(axis=0) / 2"),
     (31, "nn.orthogonal", "q * np.sign(np.diag(r))", "q"),
     (31, "nn.orthogonal", "gain * ", ""),
@@ -221,8 +226,13 @@ FAULTS = [
         "np.clip(values, old_values - clip_range, old_values + clip_range)",
         "old_values + np.clip(values - old_values, -clip_range, clip_range)",
     ),
-    (35, "ppo.update", "part.values, part.targets", "part.targets, part.values"),
-    (35, "ppo.update", "config.value_clip_range is None", "config.value_clip_range is not None"),
+    (
+        35,
+        "ppo.update",
+        "minibatch.values, minibatch.targets",
+        "minibatch.targets, minibatch.values",
+    ),
+    (35, "ppo.update", "config.value_clip_range or np.inf", "np.inf"),
     # F. PPO
     (36, "lab.proof.mdp.performance_difference", "advantages(mdp, old_pi)", "advantages(mdp, pi)"),
     (
@@ -238,7 +248,7 @@ FAULTS = [
         "np.exp(old_log_probs - log_probs)",
     ),
     (37, "ppo.clipped_surrogate", "alive * -plain", "alive * -advantages"),
-    (37, "ppo.penalized_surrogate", "-plain / len(plain)", "-advantages / len(plain)"),
+    (37, "ppo_penalty.penalized_surrogate", "-plain / len(plain)", "-advantages / len(plain)"),
     (38, "ppo.clipped_surrogate", "np.minimum", "np.maximum"),
     (38, "ppo.clipped_surrogate", "1 - clip_range, 1 + clip_range", "1 - clip_range, 1"),
     (38, "ppo.clipped_surrogate", "-np.mean(np.minimum", "np.mean(np.minimum"),
@@ -251,25 +261,25 @@ FAULTS = [
     (
         40,
         "ppo.update",
-        "log_probs, part.log_probs, part.advantages, clip_range",
-        "log_probs, part.log_probs, part.targets, clip_range",
+        "minibatch.log_probs, minibatch.advantages",
+        "minibatch.log_probs, minibatch.targets",
     ),
     (
         40,
-        "ppo.update",
-        "clipped_surrogate(log_probs, part.log_probs",
-        "clipped_surrogate(log_probs, log_probs",
+        "training.policy_step",
+        "loss_function(log_probs, *arguments)",
+        "loss_function(log_probs, log_probs, *arguments[1:])",
     ),
-    (40, "vpg.update", "-config.entropy_coefficient", "config.entropy_coefficient"),
+    (40, "training.entropy_bonus", "-config.entropy_coefficient", "config.entropy_coefficient"),
     (
         41,
-        "policies.categorical_kl",
+        "distributions.categorical_kl",
         "np.exp(old_log_probs) * (old_log_probs - log_probs)",
         "np.exp(log_probs) * (log_probs - old_log_probs)",
     ),
     (
         41,
-        "policies.categorical_kl_backward",
+        "distributions.categorical_kl_backward",
         "np.exp(log_probs) - np.exp(old_log_probs)",
         "np.exp(old_log_probs) - np.exp(log_probs)",
     ),
@@ -279,44 +289,44 @@ FAULTS = [
         "(old_distribution, all_log_probs)",
         "(all_log_probs, old_distribution)",
     ),
-    (42, "ppo.update", "policy.kl_backward(dkls, old, cache)", "0"),
-    (42, "ppo.update", "old_distribution[rows]", "old_distribution"),
-    (42, "ppo.update", "old_distribution[rows]", "policy.distribution(part.obs)"),
-    (42, "ppo.penalized_surrogate", "plain - kl_coefficient", "plain + kl_coefficient"),
-    (42, "ppo.penalized_surrogate", "kl_coefficient / len(kls)", "kl_coefficient"),
-    (42, "ppo.penalized_surrogate", "-plain / len(plain)", "plain / len(plain)"),
-    (43, "policies.gaussian_kl", "np.exp(-2 * log_stds)", "np.exp(-log_stds)"),
-    (43, "policies.gaussian_kl", "log_stds - old_log_stds", "old_log_stds - log_stds"),
-    (43, "policies.gaussian_kl_backward", "(means - old_means) *", "(old_means - means) *"),
-    (43, "policies.gaussian_kl_backward", "1 - squares", "-squares"),
-    (44, "ppo.adapt_kl_coefficient", "kl_coefficient / 2", "kl_coefficient * 2"),
-    (44, "ppo.adapt_kl_coefficient", "kl_target / 1.5", "kl_target"),
-    (44, "ppo.adapt_kl_coefficient", "kl > kl_target * 1.5", "kl < kl_target * 1.5"),
-    (44, "ppo.update", "= adapt_kl_coefficient(beta, kl, config.kl_target)", "= beta"),
-    (45, "ppo.update", "-config.entropy_coefficient", "config.entropy_coefficient"),
+    (42, "ppo_penalty.penalized_step", "policy.kl_backward(dkls, old_distribution, cache)", "0"),
+    (42, "ppo_penalty.update", "old_distribution[rows]", "old_distribution"),
+    (42, "ppo_penalty.update", "old_distribution[rows]", "policy.distribution(minibatch.obs)"),
+    (42, "ppo_penalty.penalized_surrogate", "plain - kl_coefficient", "plain + kl_coefficient"),
+    (42, "ppo_penalty.penalized_surrogate", "kl_coefficient / len(kls)", "kl_coefficient"),
+    (42, "ppo_penalty.penalized_surrogate", "-plain / len(plain)", "plain / len(plain)"),
+    (43, "distributions.gaussian_kl", "np.exp(-2 * log_stds)", "np.exp(-log_stds)"),
+    (43, "distributions.gaussian_kl", "log_stds - old_log_stds", "old_log_stds - log_stds"),
+    (43, "distributions.gaussian_kl_backward", "(means - old_means) *", "(old_means - means) *"),
+    (43, "distributions.gaussian_kl_backward", "1 - squares", "-squares"),
+    (44, "ppo_penalty.adapt_kl_coefficient", "kl_coefficient / 2", "kl_coefficient * 2"),
+    (44, "ppo_penalty.adapt_kl_coefficient", "kl_target / 1.5", "kl_target"),
+    (44, "ppo_penalty.adapt_kl_coefficient", "kl > kl_target * 1.5", "kl < kl_target * 1.5"),
+    (44, "ppo_penalty.update", "= adapt_kl_coefficient(beta, kl, config.kl_target)", "= beta"),
+    (45, "training.entropy_bonus", "-config.entropy_coefficient", "config.entropy_coefficient"),
     (
         45,
-        "ppo.update",
+        "training.entropy_bonus",
         "-config.entropy_coefficient / len(entropies)",
         "-config.entropy_coefficient",
     ),
     (
         45,
-        "ppo.update",
+        "training.value_step",
         "value.backward(dvalues[:, None], cache)",
         "-value.backward(dvalues[:, None], cache)",
     ),
     (45, "nn.linear_backward", "np.dot(dy, W.T)", "np.dot(dy, W.T) / 2"),
-    (46, "policies.kl_estimates", "-log_ratios, ", "log_ratios, "),
+    (46, "distributions.kl_estimates", "-log_ratios, ", "log_ratios, "),
     (
         46,
-        "policies.kl_estimates",
+        "distributions.kl_estimates",
         "np.expm1(log_ratios) - log_ratios",
         "np.expm1(log_ratios) + log_ratios",
     ),
-    (46, "policies.kl_estimates", "np.expm1(log_ratios)", "np.exp(log_ratios) - 1"),
-    (46, "ppo.clip_statistics", "np.mean(dead)", "np.mean(above | below)"),
-    (46, "ppo.clip_statistics", "below & (advantages < 0)", "below & (advantages > 0)"),
+    (46, "distributions.kl_estimates", "np.expm1(log_ratios)", "np.exp(log_ratios) - 1"),
+    (46, "training.clip_statistics", "np.mean(dead)", "np.mean(above | below)"),
+    (46, "training.clip_statistics", "below & (advantages < 0)", "below & (advantages > 0)"),
 ]
 
 
@@ -342,6 +352,9 @@ def inject(monkeypatch, path, old, new):
     made = {}
     exec(source.replace(old, new), function.__globals__, made)
     monkeypatch.setattr(owner, names[-1], made[names[-1]])
+    for module in (policies, ppo, ppo_penalty, training, vpg):  # who imported it by name
+        if getattr(module, names[-1], None) is function:
+            monkeypatch.setattr(module, names[-1], made[names[-1]])
 
 
 @pytest.mark.parametrize(
@@ -395,7 +408,7 @@ def test_a_progress_bar_on_a_terminal(monkeypatch):
 
 
 def test_a_check_that_raises_fails(monkeypatch):
-    monkeypatch.setattr("ppo.adapt_kl_coefficient", lambda: None)
+    monkeypatch.setattr("ppo_penalty.adapt_kl_coefficient", lambda: None)
     result = checks.run_check(44)
     assert not result.passed
     assert result.error == np.inf

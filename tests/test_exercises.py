@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import advantages
+import distributions
 import nn
-import policies
 import ppo
+import training
 import vpg
 from lab.proof import mdp
 
@@ -28,19 +29,21 @@ def row(*numbers):
 
 
 def test_e1_vpg_logits():
-    log_probs = policies.log_softmax(row(0, np.log(2), np.log(3)))
-    chosen = policies.categorical_log_prob(log_probs, np.array([2]))
+    log_probs = distributions.log_softmax(row(0, np.log(2), np.log(3)))
+    chosen = distributions.categorical_log_prob(log_probs, np.array([2]))
     _, dlog_probs = vpg.policy_loss(chosen, np.array([-3.0]))
-    dlogits = policies.categorical_log_prob_backward(dlog_probs, np.array([2]), np.exp(log_probs))
+    dlogits = distributions.categorical_log_prob_backward(
+        dlog_probs, np.array([2]), np.exp(log_probs)
+    )
     close(np.exp(log_probs), row(1 / 6, 1 / 3, 1 / 2), 1e-15)
     close(dlogits, row(-0.5, -1, 1.5), 1e-14)
     assert abs(dlogits.sum()) < 1e-14
 
 
 def test_e2_entropy():
-    log_probs = policies.log_softmax(row(0, np.log(2), np.log(3)))
-    entropies = policies.categorical_entropy(log_probs)
-    slopes = policies.categorical_entropy_backward(np.ones(1), entropies, log_probs)
+    log_probs = distributions.log_softmax(row(0, np.log(2), np.log(3)))
+    entropies = distributions.categorical_entropy(log_probs)
+    slopes = distributions.categorical_entropy_backward(np.ones(1), entropies, log_probs)
     close(entropies, [1.01140])
     close(slopes, row(0.13006, 0.02907, -0.15913))
     close(-log_probs[0, 1], 1.0986, 6e-5)  # just above the mean surprise
@@ -92,7 +95,7 @@ def test_e6_clip():
             np.log([ratio]), np.zeros(1), np.array([a]), clip_range=0.2
         )
         close((-loss, -dlog_prob[0] / ratio), (value, slope), 1e-14)
-    statistics = ppo.clip_statistics(np.log(ratios), np.zeros(4), advantage, 0.2)
+    statistics = training.clip_statistics(np.log(ratios), np.zeros(4), advantage, 0.2)
     assert statistics == (1.0, 0.5)
 
 
@@ -137,26 +140,26 @@ def test_e9_strict_comparison():
 
 def test_e10_reverse_kl():
     rng = np.random.default_rng(1)
-    logits, old = rng.normal(size=(1, 4)), policies.log_softmax(rng.normal(size=(1, 4)))
-    log_probs = policies.log_softmax(logits)
-    kl = policies.categorical_kl(log_probs, old)  # (new‖old)
+    logits, old = rng.normal(size=(1, 4)), distributions.log_softmax(rng.normal(size=(1, 4)))
+    log_probs = distributions.log_softmax(logits)
+    kl = distributions.categorical_kl(log_probs, old)  # (new‖old)
     answer = np.exp(log_probs) * (log_probs - old - kl[:, None])
     for j in range(4):
         stepped = logits.astype(complex)
         stepped[0, j] += 1e-30j
-        stepped_kl = policies.categorical_kl(policies.log_softmax(stepped), old)
+        stepped_kl = distributions.categorical_kl(distributions.log_softmax(stepped), old)
         close(answer[0, j], stepped_kl[0].imag / 1e-30, 1e-15)
-    entropies = policies.categorical_entropy(log_probs)
+    entropies = distributions.categorical_entropy(log_probs)
     uniform = np.log(np.full((1, 4), 0.25))
-    kl = policies.categorical_kl(log_probs, uniform)
+    kl = distributions.categorical_kl(log_probs, uniform)
     close(kl, np.log(4) - entropies, 1e-15)
-    slopes = policies.categorical_entropy_backward(np.ones(1), entropies, log_probs)
+    slopes = distributions.categorical_entropy_backward(np.ones(1), entropies, log_probs)
     close(np.exp(log_probs) * (log_probs - uniform - kl[:, None]), -slopes, 1e-15)
 
 
 @pytest.mark.parametrize("rows", [2, 3, 5])
 def test_e11_centring_shrinks_the_mean(rows):
-    log_probs = policies.log_softmax(row(0.3, -0.7, 0.2))
+    log_probs = distributions.log_softmax(row(0.3, -0.7, 0.2))
     probs, advantage = np.exp(log_probs[0]), np.array([2.0, -1.0, 0.5])
     plain, centred = np.zeros(3), np.zeros(3)
     for batch in product(range(3), repeat=rows):
@@ -166,7 +169,7 @@ def test_e11_centring_shrinks_the_mean(rows):
         every = np.tile(probs, (rows, 1))
         for total, weights in ((plain, estimate), (centred, estimate - estimate.mean())):
             _, dlog_probs = vpg.policy_loss(np.log(probs[actions]), weights)
-            total -= chance * policies.categorical_log_prob_backward(
+            total -= chance * distributions.categorical_log_prob_backward(
                 dlog_probs, actions, every
             ).sum(axis=0)
     close(centred, (1 - 1 / rows) * plain, 1e-14)
@@ -175,7 +178,7 @@ def test_e11_centring_shrinks_the_mean(rows):
 
 def test_e12_value_is_not_the_best_baseline():
     probs, returns = np.array([0.8, 0.2]), np.array([1.0, 0.0])
-    scores = policies.categorical_log_prob_backward(
+    scores = distributions.categorical_log_prob_backward(
         np.ones(2), np.arange(2), np.tile(probs, (2, 1))
     )
     close((scores**2).sum(axis=1), (0.08, 1.28), 1e-14)
@@ -195,9 +198,9 @@ def test_e13_adam():
 def test_e14_gaussian():
     def wishes(action):
         actions, means, log_stds = row(action), row(0), np.log([0.5])
-        log_probs = policies.gaussian_log_prob(actions, means, log_stds)
+        log_probs = distributions.gaussian_log_prob(actions, means, log_stds)
         _, dlog_probs = vpg.policy_loss(log_probs, np.array([2.0]))
-        return policies.gaussian_log_prob_backward(dlog_probs, actions, means, log_stds)
+        return distributions.gaussian_log_prob_backward(dlog_probs, actions, means, log_stds)
 
     dmeans, dlog_stds = wishes(1.0)
     close((dmeans[0, 0], dlog_stds[0]), (-8, -6), 1e-14)
@@ -206,11 +209,11 @@ def test_e14_gaussian():
 
 def test_e15_kl_estimates():
     old, new = np.log(row(0.5, 0.5)), np.log(row(0.6, 0.4))
-    close(policies.categorical_kl(old, new), [0.020411], 6e-7)
-    k1, k3 = policies.kl_estimates((new - old)[0])
+    close(distributions.categorical_kl(old, new), [0.020411], 6e-7)
+    k1, k3 = distributions.kl_estimates((new - old)[0])
     close(k1, (-0.182322, 0.223144), 6e-7)
     close(k3, (0.017678, 0.023144), 6e-7)
-    close((k1.mean(), k3.mean()), policies.categorical_kl(old, new)[0], 1e-15)
+    close((k1.mean(), k3.mean()), distributions.categorical_kl(old, new)[0], 1e-15)
     close((k1.std(), k3.std()), (0.2027, 0.0027), 6e-5)
 
 
@@ -230,10 +233,10 @@ def test_e16_time_limit():
 def test_e17_count():
     sizes = (4, 64, 64, 2)
     network = nn.MLP(sizes, np.random.default_rng(0))
-    assert nn.MLP.count(sizes) == network.parameters.size == 4610
+    assert network.parameters.size == 4610
     logits, cache = network.forward(np.ones((256, 4), np.float32))
     assert cache[1].shape == (256, 64)  # H₁, and so Ȳ₁
-    assert network.weights[1].shape == (64, 64)  # W₂, and so W̄₂
+    assert network.layers[1][0].shape == (64, 64)  # W₂, and so W̄₂
     for rows in (1, 256):
         logits, cache = network.forward(np.ones((rows, 4), np.float32))
         assert network.backward(np.ones_like(logits), cache).shape == (4610,)

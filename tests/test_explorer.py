@@ -16,6 +16,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+import distributions
 import policies
 import ppo
 import training
@@ -114,7 +115,7 @@ def test_episode_is_the_recorded_policys():
     """Its actions are about as likely as the policy's entropy says (4 standard errors)."""
     policy = recorded_policy(DATA["episode"]["iteration"])
     actions = np.array(DATA["episode"]["actions"])
-    log_probs, entropies, _ = policy.evaluate(OBS[:-1], actions)
+    log_probs, entropies, _ = policy.forward(OBS[:-1], actions)
     all_log_probs = policy.distribution(OBS[:-1])
     variances = (np.exp(all_log_probs) * all_log_probs**2).sum(axis=1) - entropies**2
     z = (log_probs + entropies).sum() / np.sqrt(variances.sum())
@@ -261,19 +262,19 @@ def drag(page, selector, start, end):
 def expected_logits(logits, action, advantage, alpha):
     """What the first widget must show, from the lesson's functions: dict of id -> number."""
     logits, action = np.array([logits], float), np.array([action])
-    log_probs = policies.log_softmax(logits)
+    log_probs = distributions.log_softmax(logits)
     probs = np.exp(log_probs)
-    score = policies.categorical_log_prob_backward(np.ones(1), action, probs)
+    score = distributions.categorical_log_prob_backward(np.ones(1), action, probs)
     # the loss is −Â log π(a)
-    gradient = policies.categorical_log_prob_backward(np.array([-advantage]), action, probs)
-    after = policies.log_softmax(logits - alpha * gradient)
-    log_prob = policies.categorical_log_prob(log_probs, action)[0]
+    gradient = distributions.categorical_log_prob_backward(np.array([-advantage]), action, probs)
+    after = distributions.log_softmax(logits - alpha * gradient)
+    log_prob = distributions.categorical_log_prob(log_probs, action)[0]
     expected = {
         "logits-logp": log_prob,
-        "logits-logp-new": policies.categorical_log_prob(after, action)[0],
+        "logits-logp-new": distributions.categorical_log_prob(after, action)[0],
         "logits-loss": -advantage * log_prob,
-        "logits-entropy": policies.categorical_entropy(log_probs)[0],
-        "logits-entropy-new": policies.categorical_entropy(after)[0],
+        "logits-entropy": distributions.categorical_entropy(log_probs)[0],
+        "logits-entropy-new": distributions.categorical_entropy(after)[0],
     }
     rows = {
         "pi": probs, "score": score, "gradient": gradient, "step": -alpha * gradient,
@@ -522,7 +523,7 @@ def test_training_agrees(visit, rng):
             expected = {
                 "training-left": np.exp(log_probs[0, 0]),
                 "training-right": np.exp(log_probs[0, 1]),
-                "training-ring-entropy": policies.categorical_entropy(log_probs)[0],
+                "training-ring-entropy": distributions.categorical_entropy(log_probs)[0],
                 "training-steps": run["env_steps"][iteration],
             }
             if iteration:

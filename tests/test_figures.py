@@ -210,7 +210,7 @@ def test_replayed_updates_are_the_run_s_own():
     trained = runs.default_run("ppo")
     at = next(i for i, m in enumerate(trained.moments) if m.env_steps >= clipping.EARLY_STEPS)
     moment, after = trained.moments[at], trained.moments[at + 1]
-    log_probs, _, _ = after.learner.policy.evaluate(moment.batch.obs, moment.batch.actions)
+    log_probs, _, _ = after.learner.policy.forward(moment.batch.obs, moment.batch.actions)
     ratios, advantages = clipping.drift(moment)
     assert ratios.shape == (moment.config.epochs + 1, len(advantages))
     assert (ratios[0] == 1).all()
@@ -356,7 +356,7 @@ def test_uniform_weights_are_those_of_torch_s_linear_layer(rng):
     for weights, inputs in zip(W, (4, 64), strict=True):
         bound = 1 / np.sqrt(inputs)
         assert 0.9 * bound < np.abs(weights).max() <= bound
-    again = nn.MLP((4, 64, 2), rng).weights[1]
+    again = nn.MLP((4, 64, 2), rng).layers[1][0]
     np.testing.assert_allclose(again.T @ again, np.eye(2), atol=1e-6)
 
 

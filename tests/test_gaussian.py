@@ -5,16 +5,13 @@ import numpy as np
 import pytest
 
 import ppo
+import ppo_penalty
 import vpg
 from config import CommonConfig
-from policies import (
-    CategoricalPolicy,
-    GaussianPolicy,
-    gaussian_entropy,
-    gaussian_log_prob,
-    gaussian_log_prob_backward,
-)
-from rollout import Sampler, check_spaces, fit_actions, make_envs
+from distributions import gaussian_entropy, gaussian_log_prob, gaussian_log_prob_backward
+from environments import check_spaces, make_envs
+from policies import CategoricalPolicy, GaussianPolicy
+from rollout import Sampler, fit_actions
 from training import Trainer, evaluate, make_learner
 
 STEP = 1e-30  # of the complex step: exact to the last digit
@@ -23,8 +20,8 @@ STEP = 1e-30  # of the complex step: exact to the last digit
 def gaussian(rng):
     """A small complex policy with three inputs and two action dimensions, and seven rows."""
     policy = GaussianPolicy(3, 2, (5,), rng, dtype=np.complex128, initial_log_std=-0.3)
-    policy.log_stds += [0.1, -0.4]
-    policy.network.weights[-1] *= 50  # means of the order of 1, like the deviations
+    policy.log_stds[:] += [0.1, -0.4]
+    policy.network.layers[-1][0][:] *= 50  # means of the order of 1, like the deviations
     return policy, rng.standard_normal((7, 3)), rng.standard_normal((7, 2))
 
 
@@ -54,7 +51,7 @@ def test_vpg_gradient_reaches_every_parameter():
         entropy = np.sum(policy.log_stds)  # and a constant
         return -np.mean(advantages * log_density(policy, obs, actions)) - bonus * entropy
 
-    _, _, cache = policy.evaluate(obs, actions)
+    _, _, cache = policy.forward(obs, actions)
     _, dlog_probs = vpg.policy_loss(np.zeros(7), advantages)
     by_hand = policy.backward(dlog_probs, np.full(7, -bonus / 7), cache)
     np.testing.assert_allclose(by_hand.real, numeric_gradient(policy, loss), atol=1e-12)
@@ -64,7 +61,7 @@ def test_vpg_gradient_reaches_every_parameter():
 def test_ppo_gradient_reaches_every_parameter(objective):
     rng = np.random.default_rng(1)
     policy, obs, actions = gaussian(rng)
-    old_log_probs = policy.evaluate(obs, actions)[0].real
+    old_log_probs = policy.forward(obs, actions)[0].real
     old_distribution = policy.distribution(obs).real
     old_means, old_log_stds = old_distribution[:, :2], old_distribution[:, 2:]
     policy.parameters += 0.3 * rng.standard_normal(policy.parameters.size)
@@ -81,11 +78,11 @@ def test_ppo_gradient_reaches_every_parameter(objective):
         limit = np.where(advantages > 0, 1.2, 0.8)
         return -np.mean(np.where(beyond, limit, ratios) * advantages)
 
-    log_probs, _, cache = policy.evaluate(obs, actions)
+    log_probs, _, cache = policy.forward(obs, actions)
     if objective == "penalty":
         kls = policy.kl(old_distribution, cache)
         assert np.all(kls.real > 1e-4)
-        _, dlog_probs, dkls = ppo.penalized_surrogate(
+        _, dlog_probs, dkls = ppo_penalty.penalized_surrogate(
             log_probs, old_log_probs, advantages, kls, beta
         )
         by_hand = policy.backward(dlog_probs, np.zeros(7), cache)
@@ -196,7 +193,7 @@ def test_evaluation_goes_through_the_door(monkeypatch):
     seen = [env.seen for env in envs.envs]
     monkeypatch.setattr("training.make_envs", lambda *args: envs)
     policy = GaussianPolicy(2, 1, (4,), np.random.default_rng(0))
-    policy.network.biases[-1][:] = 5
+    policy.network.layers[-1][1][:] = 5
     np.testing.assert_array_equal(evaluate(policy, "Recorder", 2, 0), [4.0, 4.0])
     np.testing.assert_allclose(seen, np.full((2, 4, 1), 0.1), rtol=1e-6)
 

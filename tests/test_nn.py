@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from oracles import complex_step, network_complex_step
@@ -93,18 +96,30 @@ def test_acting_leaves_a_pending_backward_alone(rng):
 def test_weights_are_views_of_the_flat_vector(rng):
     network = MLP((4, 8, 2), rng)
     assert network.parameters.dtype == np.float32
-    assert network.parameters.size == MLP.count((4, 8, 2)) == 4 * 8 + 8 + 8 * 2 + 2
+    assert network.parameters.size == 4 * 8 + 8 + 8 * 2 + 2
     network.parameters[:] = np.arange(network.parameters.size)
-    np.testing.assert_array_equal(network.weights[0].ravel(), np.arange(32))
-    np.testing.assert_array_equal(network.biases[0], np.arange(32, 40))
-    np.testing.assert_array_equal(network.biases[1], [56, 57])
+    np.testing.assert_array_equal(network.layers[0][0].ravel(), np.arange(32))
+    np.testing.assert_array_equal(network.layers[0][1], np.arange(32, 40))
+    np.testing.assert_array_equal(network.layers[1][1], [56, 57])
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))])
+def test_copies_of_a_network_are_whole(rng, copied):
+    """A step on the copy's parameters changes the copy's layers, and nobody else's."""
+    network = MLP((4, 8, 2), rng)
+    twin, x = copied(network), np.ones((1, 4), np.float32)
+    before = network(x)
+    np.testing.assert_array_equal(twin(x), before)
+    twin.parameters += 1
+    assert not np.array_equal(twin(x), before)
+    np.testing.assert_array_equal(network(x), before)
 
 
 def test_initial_gains(rng):
     network = MLP((4, 64, 3), rng, output_gain=0.01, dtype=np.float64)
-    np.testing.assert_allclose(np.linalg.svd(network.weights[0])[1], np.sqrt(2))
-    np.testing.assert_allclose(np.linalg.svd(network.weights[1])[1], 0.01)
-    assert not network.biases[0].any()
+    np.testing.assert_allclose(np.linalg.svd(network.layers[0][0])[1], np.sqrt(2))
+    np.testing.assert_allclose(np.linalg.svd(network.layers[1][0])[1], 0.01)
+    assert not network.layers[0][1].any()
 
 
 @pytest.mark.parametrize(

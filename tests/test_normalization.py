@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ppo
+import ppo_penalty
 import vpg
 from lab.runs.records import RunFolder
 from normalization import LARGEST, RunningNormalizer
@@ -51,46 +52,50 @@ CONFIG = {
 
 
 def test_moments_are_those_of_the_valid_rows_of_every_rollout():
+    """Also: a rollout's observations are those rows, seen through the moments of all before it."""
     trainer = Trainer(vpg, "CartPole-v1", vpg.Config(**CONFIG), seed=0)
-    seen, resets, collect = [], 0, trainer.sampler.collect
+    raw, step = [], trainer.envs.step
 
-    def watch(*args):
-        nonlocal resets
-        rollout = collect(*args)
-        resets += np.sum(~rollout.valid)
-        seen.append(rollout.obs[:-1][rollout.valid])
-        return rollout
+    def watch(actions):
+        raw.append(step(actions))
+        return raw[-1]
 
-    trainer.sampler.collect = watch
-    list(trainer)
-    rows = np.concatenate(seen).astype(float)
-    normalizer = trainer.learner.normalizer
+    start = trainer.sampler.obs.copy()
+    trainer.envs.step = watch
+    seen, resets = np.empty((0, 4)), 0
+    for _ in trainer:
+        obs = np.array([start, *(row[0] for row in raw)], np.float32)
+        mean, deviation = (seen.mean(axis=0), seen.std(axis=0)) if len(seen) else (0, 1)
+        np.testing.assert_allclose(
+            trainer.rollout.obs, ((obs - mean) / deviation).clip(-LARGEST, LARGEST), atol=1e-4
+        )
+        seen = np.concatenate([seen, obs[:-1][trainer.rollout.valid]])
+        resets += np.sum(~trainer.rollout.valid)
+        start, raw[:] = obs[-1], []
     assert resets > 10
-    assert normalizer.count == len(rows) == trainer.env_steps
-    np.testing.assert_allclose(normalizer.mean, rows.mean(axis=0), atol=1e-9)
-    np.testing.assert_allclose(normalizer.variance, rows.var(axis=0), rtol=1e-9)
+    assert trainer.normalizer.count == len(seen) == trainer.env_steps
+    np.testing.assert_allclose(trainer.normalizer.mean, seen.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(trainer.normalizer.variance, seen.var(axis=0), rtol=1e-6)
 
 
-def test_ratios_begin_at_one_though_the_moments_move():
+def test_ratios_begin_at_one_though_the_moments_move(monkeypatch):
     """The rollout's log-probabilities must be those of the networks that are updated."""
-    gaps = []
+    gaps, update = [], ppo.update
 
-    class Spy:
-        @staticmethod
-        def update(learner, batch, config, progress, rng):
-            log_probs, _, _ = learner.policy.evaluate(batch.obs, batch.actions)
-            gaps.append(np.abs(log_probs - batch.log_probs).max())
-            return ppo.update(learner, batch, config, progress, rng)
+    def spy(learner, batch, config, progress, rng):
+        log_probs, _, _ = learner.policy.forward(batch.obs, batch.actions)
+        gaps.append(np.abs(log_probs - batch.log_probs).max())
+        return update(learner, batch, config, progress, rng)
 
-    trainer = Trainer(Spy, "Pendulum-v1", ppo.Config(**CONFIG), seed=0)
-    list(trainer)
+    monkeypatch.setattr(ppo, "update", spy)
+    list(Trainer(ppo, "Pendulum-v1", ppo.Config(**CONFIG), seed=0))
     assert len(gaps) > 5 and max(gaps) < 1e-4
 
 
-def test_policy_and_value_look_through_the_same_frozen_moments():
+def test_the_policy_that_acts_looks_through_frozen_moments():
     trainer = Trainer(ppo, "CartPole-v1", ppo.Config(**CONFIG), seed=0)
     list(trainer)
-    normalizer = trainer.learner.normalizer
+    normalizer = trainer.normalizer
     before = copy.deepcopy(vars(normalizer))
     evaluate(trainer.policy, "CartPole-v1", 5, 0)
     for name, array in vars(normalizer).items():
@@ -98,29 +103,31 @@ def test_policy_and_value_look_through_the_same_frozen_moments():
     obs = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
     by_hand = ((obs - normalizer.mean) / np.sqrt(normalizer.variance + 1e-8)).astype(np.float32)
     by_hand = by_hand.clip(-LARGEST, LARGEST)
-    for network in (trainer.policy.network, trainer.value):
-        plain = copy.deepcopy(network)
-        plain.normalizer = None
-        np.testing.assert_allclose(network(obs), plain(by_hand), rtol=1e-5, atol=1e-6)
-        assert np.abs(network(obs) - plain(obs)).max() > 1e-3
+    bare = trainer.learner.policy
+    np.testing.assert_allclose(
+        trainer.policy.distribution(obs), bare.distribution(by_hand), rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_array_equal(trainer.policy.greedy(obs), bare.greedy(by_hand))
+    actions, log_probs = trainer.policy.sample(obs, np.random.default_rng(1))
+    np.testing.assert_allclose(log_probs, bare.forward(by_hand, actions)[0], rtol=1e-5)
+    assert np.abs(bare.distribution(obs) - bare.distribution(by_hand)).max() > 1e-3
 
 
-@pytest.mark.parametrize("objective", ["clip", "penalty"])
-def test_a_checkpoint_carries_the_moments_and_the_penalty_s_weight(tmp_path, objective):
-    config = ppo.Config(**CONFIG, objective=objective)
-    trainer = Trainer(ppo, "MountainCarContinuous-v0", config, seed=3)
+@pytest.mark.parametrize("algorithm", [ppo, ppo_penalty])
+def test_a_checkpoint_carries_the_moments_and_the_penalty_s_weight(tmp_path, algorithm):
+    trainer = Trainer(algorithm, "MountainCarContinuous-v0", algorithm.Config(**CONFIG), seed=3)
     for _ in range(3):
         trainer.iterate()
     folder = RunFolder.create(tmp_path, trainer)
     twice = [folder.load_trainer() for _ in range(2)]
     for resumed in twice:
-        normalizer = resumed.learner.normalizer
-        np.testing.assert_array_equal(normalizer.mean, trainer.learner.normalizer.mean)
-        np.testing.assert_array_equal(normalizer.variance, trainer.learner.normalizer.variance)
-        assert normalizer.count == trainer.learner.normalizer.count == trainer.env_steps
-        assert resumed.policy.network.normalizer is resumed.value.normalizer is normalizer
+        normalizer = resumed.normalizer
+        np.testing.assert_array_equal(normalizer.mean, trainer.normalizer.mean)
+        np.testing.assert_array_equal(normalizer.variance, trainer.normalizer.variance)
+        assert normalizer.count == trainer.normalizer.count == trainer.env_steps
+        assert resumed.sampler.normalizer is normalizer
         assert resumed.learner.memory == trainer.learner.memory
-        assert ("kl_coefficient" in resumed.learner.memory) == (objective == "penalty")
+        assert ("kl_coefficient" in resumed.learner.memory) == (algorithm is ppo_penalty)
         np.testing.assert_array_equal(
             evaluate(resumed.policy, trainer.env_id, 3, 0),
             evaluate(trainer.policy, trainer.env_id, 3, 0),
@@ -131,5 +138,5 @@ def test_a_checkpoint_carries_the_moments_and_the_penalty_s_weight(tmp_path, obj
 
 def test_off_by_default():
     trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), seed=0)
-    assert trainer.learner.normalizer is None
+    assert trainer.normalizer is None
     assert not any(name.startswith("obs") for name in trainer.state()[0])

@@ -3,8 +3,9 @@ import pytest
 from oracles import complex_step, network_complex_step
 from scipy import integrate, stats
 
-import policies
-from policies import CategoricalPolicy, GaussianPolicy, kl_estimates, log_softmax
+import distributions
+from distributions import kl_estimates, log_softmax
+from policies import CategoricalPolicy, GaussianPolicy
 
 TIGHT = {"rtol": 1e-12, "atol": 1e-13}
 
@@ -46,7 +47,7 @@ def test_log_softmax_of_huge_logits_is_finite(huge):
 def test_log_softmax_backward(rng):
     logits, weights = rng.standard_normal((2, 5, 3))
     expected = complex_step(lambda z: np.sum(weights * log_softmax(z)), logits)
-    dlogits = policies.log_softmax_backward(weights, log_softmax(logits))
+    dlogits = distributions.log_softmax_backward(weights, log_softmax(logits))
     np.testing.assert_allclose(dlogits, expected, **TIGHT)
 
 
@@ -60,17 +61,17 @@ def test_categorical_backwards(rng):
         expected = complex_step(lambda z: np.sum(weights * function(log_softmax(z))), logits)
         np.testing.assert_allclose(dlogits, expected, **TIGHT)
 
-    dlogits = policies.categorical_log_prob_backward(weights, actions, np.exp(log_probs))
-    check(lambda p: policies.categorical_log_prob(p, actions), dlogits)
+    dlogits = distributions.categorical_log_prob_backward(weights, actions, np.exp(log_probs))
+    check(lambda p: distributions.categorical_log_prob(p, actions), dlogits)
     np.testing.assert_allclose(dlogits.sum(axis=1), 0, atol=1e-15)
-    entropies = policies.categorical_entropy(log_probs)
+    entropies = distributions.categorical_entropy(log_probs)
     check(
-        policies.categorical_entropy,
-        policies.categorical_entropy_backward(weights, entropies, log_probs),
+        distributions.categorical_entropy,
+        distributions.categorical_entropy_backward(weights, entropies, log_probs),
     )
     check(
-        lambda p: policies.categorical_kl(old, p),
-        policies.categorical_kl_backward(weights, old, log_probs),
+        lambda p: distributions.categorical_kl(old, p),
+        distributions.categorical_kl_backward(weights, old, log_probs),
     )
 
 
@@ -80,21 +81,21 @@ def test_categorical_quantities_against_scipy(rng):
         log_softmax(rng.standard_normal((5, 3))),
     )
     entropy = stats.entropy(np.exp(log_probs), axis=1)
-    np.testing.assert_allclose(policies.categorical_entropy(log_probs), entropy, **TIGHT)
+    np.testing.assert_allclose(distributions.categorical_entropy(log_probs), entropy, **TIGHT)
     kl = stats.entropy(np.exp(old), np.exp(log_probs), axis=1)
-    np.testing.assert_allclose(policies.categorical_kl(old, log_probs), kl, **TIGHT)
+    np.testing.assert_allclose(distributions.categorical_kl(old, log_probs), kl, **TIGHT)
 
 
 def test_exercises_1_and_2():
     """z = (0, ln 2, ln 3), a = 2, Â = −3: dlogits = (−0.5, −1, 1.5); the entropy and its slope."""
     log_probs = log_softmax(np.log([[1.0, 2.0, 3.0]]))
-    dlogits = policies.categorical_log_prob_backward(
+    dlogits = distributions.categorical_log_prob_backward(
         np.array([3.0]), np.array([2]), np.exp(log_probs)
     )
     np.testing.assert_allclose(dlogits, [[-0.5, -1.0, 1.5]], **TIGHT)
-    entropies = policies.categorical_entropy(log_probs)
+    entropies = distributions.categorical_entropy(log_probs)
     assert entropies[0] == pytest.approx(1.01140, abs=5e-6)
-    slopes = policies.categorical_entropy_backward(np.ones(1), entropies, log_probs)
+    slopes = distributions.categorical_entropy_backward(np.ones(1), entropies, log_probs)
     np.testing.assert_allclose(slopes, [[0.13006, 0.02907, -0.15913]], atol=5e-6)
 
 
@@ -103,16 +104,18 @@ def test_gaussian_quantities_against_scipy(rng):
     log_stds = rng.standard_normal(3)
     expected = stats.norm(means, np.exp(log_stds)).logpdf(actions).sum(axis=1)
     np.testing.assert_allclose(
-        policies.gaussian_log_prob(actions, means, log_stds), expected, **TIGHT
+        distributions.gaussian_log_prob(actions, means, log_stds), expected, **TIGHT
     )
     entropy = stats.norm(0, np.exp(log_stds)).entropy().sum()
-    assert policies.gaussian_entropy(log_stds) == pytest.approx(entropy)
+    assert distributions.gaussian_entropy(log_stds) == pytest.approx(entropy)
 
 
 def test_gaussian_density_integrates_to_one():
     def density(a):
         point = np.array([[a]])
-        return np.exp(policies.gaussian_log_prob(point, np.array([[0.3]]), np.array([-0.7])))[0]
+        return np.exp(distributions.gaussian_log_prob(point, np.array([[0.3]]), np.array([-0.7])))[
+            0
+        ]
 
     assert integrate.quad(density, -10, 10)[0] == pytest.approx(1, abs=1e-9)
 
@@ -124,7 +127,7 @@ def test_gaussian_kl_by_quadrature():
         old, new = stats.norm(old_mean, np.exp(old_log_std)), stats.norm(mean, np.exp(log_std))
         return old.pdf(a) * (old.logpdf(a) - new.logpdf(a))
 
-    kl = policies.gaussian_kl(
+    kl = distributions.gaussian_kl(
         np.array([[old_mean]]), np.array([old_log_std]), np.array([[mean]]), np.array([log_std])
     )
     assert kl[0] == pytest.approx(integrate.quad(integrand, -8, 8)[0], abs=1e-9)
@@ -148,12 +151,12 @@ def test_gaussian_backwards(rng):
             np.testing.assert_allclose(got, expected, **TIGHT)
 
     check(
-        lambda m, s: policies.gaussian_log_prob(actions, m, s),
-        policies.gaussian_log_prob_backward(weights, actions, means, log_stds),
+        lambda m, s: distributions.gaussian_log_prob(actions, m, s),
+        distributions.gaussian_log_prob_backward(weights, actions, means, log_stds),
     )
     check(
-        lambda m, s: policies.gaussian_kl(old_means, old_log_stds, m, s),
-        policies.gaussian_kl_backward(weights, old_means, old_log_stds, means, log_stds),
+        lambda m, s: distributions.gaussian_kl(old_means, old_log_stds, m, s),
+        distributions.gaussian_kl_backward(weights, old_means, old_log_stds, means, log_stds),
     )
 
 
@@ -163,11 +166,11 @@ def test_backward_reaches_every_parameter(acted, rng):
     dlog_probs, dentropies = rng.standard_normal((2, len(obs)))
 
     def loss(built):
-        log_probs, entropies, _ = built.evaluate(obs, actions)
+        log_probs, entropies, _ = built.forward(obs, actions)
         return dlog_probs @ log_probs + dentropies @ entropies
 
     expected = network_complex_step(loss, make_complex, policy.parameters)
-    _, _, cache = policy.evaluate(obs, actions)
+    _, _, cache = policy.forward(obs, actions)
     np.testing.assert_allclose(policy.backward(dlog_probs, dentropies, cache), expected, **TIGHT)
 
 
@@ -178,17 +181,17 @@ def test_kl_backward_reaches_every_parameter(acted, rng):
     dkls = rng.standard_normal(len(obs))
 
     def loss(built):
-        _, _, cache = built.evaluate(obs, actions)
+        _, _, cache = built.forward(obs, actions)
         return dkls @ built.kl(old, cache)
 
     expected = network_complex_step(loss, make_complex, policy.parameters)
-    _, _, cache = policy.evaluate(obs, actions)
+    _, _, cache = policy.forward(obs, actions)
     np.testing.assert_allclose(policy.kl_backward(dkls, old, cache), expected, **TIGHT)
 
 
 def test_kl_of_a_policy_with_itself_is_zero_and_flat(acted):
     policy, _, obs, actions, _ = acted
-    _, _, cache = policy.evaluate(obs, actions)
+    _, _, cache = policy.forward(obs, actions)
     old = policy.distribution(obs)
     np.testing.assert_allclose(policy.kl(old, cache), 0, atol=1e-14)
     np.testing.assert_allclose(policy.kl_backward(np.ones(8), old, cache), 0, atol=1e-13)
@@ -196,7 +199,7 @@ def test_kl_of_a_policy_with_itself_is_zero_and_flat(acted):
 
 def test_sampled_log_probs_are_the_evaluated_ones(acted):
     policy, _, obs, actions, log_probs = acted
-    np.testing.assert_allclose(log_probs, policy.evaluate(obs, actions)[0], **TIGHT)
+    np.testing.assert_allclose(log_probs, policy.forward(obs, actions)[0], **TIGHT)
 
 
 def test_sampling_follows_the_probabilities(rng):
@@ -251,7 +254,7 @@ def test_float32_stays_float32(rng):
         obs = rng.standard_normal((5, 4)).astype(np.float32)
         actions, log_probs = policy.sample(obs, rng)
         assert log_probs.dtype == np.float32
-        log_probs, entropies, cache = policy.evaluate(obs, actions)
+        log_probs, entropies, cache = policy.forward(obs, actions)
         assert log_probs.dtype == entropies.dtype == np.float32
         assert policy.backward(log_probs, entropies, cache).dtype == np.float32
 
@@ -260,7 +263,7 @@ def test_kl_estimates(rng):
     """Eq. 46: averaged over the old policy's actions, both are the KL, exactly; k3 ≥ 0."""
     old, new = log_softmax(rng.standard_normal((2, 4)))[:, None, :]
     k1, k3 = kl_estimates((new - old)[0])
-    kl = policies.categorical_kl(old, new)[0]
+    kl = distributions.categorical_kl(old, new)[0]
     probabilities = np.exp(old[0])
     assert probabilities @ k1 == pytest.approx(kl)
     assert probabilities @ k3 == pytest.approx(kl)

@@ -4,6 +4,8 @@ from oracles import complex_step, network_complex_step
 from test_vpg import make_batch, make_learner
 
 import ppo
+import ppo_penalty
+import training
 import vpg
 from nn import MLP, Adam, descend
 from policies import CategoricalPolicy
@@ -62,7 +64,7 @@ def test_at_ratio_one_it_is_the_policy_gradient(rng):
     """The first minibatch's gradient is VPG's (Eq. 40 and 22). A mask with `<` would give 0."""
     policy = CategoricalPolicy(4, 2, (8,), rng, dtype=np.float64)
     batch = make_batch(rng, policy)
-    log_probs, entropies, cache = policy.evaluate(batch.obs, batch.actions)
+    log_probs, entropies, cache = policy.forward(batch.obs, batch.actions)
     none = np.zeros_like(entropies)
     _, dlog_probs = ppo.clipped_surrogate(log_probs, log_probs, batch.advantages, 0.2)
     _, vpg_dlog_probs = vpg.policy_loss(log_probs, batch.advantages)
@@ -75,15 +77,15 @@ def test_at_ratio_one_it_is_the_policy_gradient(rng):
 def test_penalized_surrogate(rows, rng):
     log_probs, old, advantages = rows
     kls = rng.random(40)
-    loss, dlog_probs, dkls = ppo.penalized_surrogate(log_probs, old, advantages, kls, 0.7)
+    loss, dlog_probs, dkls = ppo_penalty.penalized_surrogate(log_probs, old, advantages, kls, 0.7)
     terms = [np.exp(p - o) * a - 0.7 * k for p, o, a, k in zip(*rows, kls, strict=True)]
     assert loss == pytest.approx(-sum(terms) / 40)
 
     def in_log_probs(p):
-        return ppo.penalized_surrogate(p, old, advantages, kls, 0.7)[0]
+        return ppo_penalty.penalized_surrogate(p, old, advantages, kls, 0.7)[0]
 
     def in_kls(k):
-        return ppo.penalized_surrogate(log_probs, old, advantages, k, 0.7)[0]
+        return ppo_penalty.penalized_surrogate(log_probs, old, advantages, k, 0.7)[0]
 
     np.testing.assert_allclose(dlog_probs, complex_step(in_log_probs, log_probs), **TIGHT)
     np.testing.assert_allclose(dkls, complex_step(in_kls, kls), **TIGHT)
@@ -94,7 +96,7 @@ def test_penalized_surrogate(rows, rng):
     [(0.001, 0.5), (0.0066, 0.5), (0.0067, 1), (0.01, 1), (0.0149, 1), (0.0151, 2), (1.0, 2)],
 )
 def test_adapt_kl_coefficient(kl, expected):
-    assert ppo.adapt_kl_coefficient(1.0, kl, 0.01) == expected
+    assert ppo_penalty.adapt_kl_coefficient(1.0, kl, 0.01) == expected
 
 
 def test_clipped_value_loss(rng):
@@ -130,7 +132,9 @@ def test_clip_statistics():
     """Of six rows, four left the band; the gradient of two of those is gone."""
     ratios = np.array([1.3, 1.3, 0.7, 0.7, 1.1, 0.9])
     advantages = np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
-    clip_fraction, dead_fraction = ppo.clip_statistics(np.log(ratios), np.zeros(6), advantages, 0.2)
+    clip_fraction, dead_fraction = training.clip_statistics(
+        np.log(ratios), np.zeros(6), advantages, 0.2
+    )
     assert (clip_fraction, dead_fraction) == (pytest.approx(4 / 6), pytest.approx(2 / 6))
     _, dlog_probs = ppo.clipped_surrogate(np.log(ratios), np.zeros(6), advantages, 0.2)
     assert np.mean(dlog_probs == 0) == pytest.approx(dead_fraction)
@@ -148,27 +152,22 @@ def test_minibatches_deal_every_row_once(rng, num_rows, size, parts):
     assert not np.array_equal(np.concatenate(dealt), np.arange(num_rows))
 
 
-@pytest.mark.parametrize("objective", ["clip", "penalty"])
-@pytest.mark.parametrize("value_clip_range", [None, 0.05])
+@pytest.mark.parametrize(
+    "objective, value_clip_range", [("clip", None), ("clip", 0.05), ("penalty", None)]
+)
 def test_update_against_complex_steps(rng, objective, value_clip_range):
     """Repeat a whole update with gradients by complex step of the losses as defined."""
     learner = make_learner(rng, learning_rate=0.02)
     batch = make_batch(rng, learner.policy)
-    config = ppo.Config(
-        num_envs=1,
-        num_steps=12,
-        epochs=3,
-        minibatch_size=6,
-        objective=objective,
-        clip_range=0.2,
-        kl_coefficient=0.5,
-        value_clip_range=value_clip_range,
-        entropy_coefficient=0.1,
-        max_grad_norm=10.0,
-    )
+    common = {"epochs": 3, "minibatch_size": 6, "entropy_coefficient": 0.1, "max_grad_norm": 10.0}
+    if objective == "clip":
+        config = ppo.Config(**common, clip_range=0.2, value_clip_range=value_clip_range)
+    else:
+        config = ppo_penalty.Config(**common, kl_coefficient=0.5)
+    algorithm = ppo if objective == "clip" else ppo_penalty
     old_parameters = learner.policy.parameters.copy()
     policy_parameters, value_parameters = old_parameters.copy(), learner.value.parameters.copy()
-    ppo.update(learner, batch, config, 0.25, np.random.default_rng(7))
+    algorithm.update(learner, batch, config, 0.25, np.random.default_rng(7))
 
     old_policy = CategoricalPolicy(4, 2, (8,), rng, dtype=np.float64)
     old_policy.parameters[:] = old_parameters
@@ -186,7 +185,7 @@ def test_update_against_complex_steps(rng, objective, value_clip_range):
             old_all = old_policy.distribution(obs)
 
             def policy_objective(policy):
-                log_probs, entropies, _ = policy.evaluate(obs, actions)
+                log_probs, entropies, _ = policy.forward(obs, actions)
                 ratios = np.exp(log_probs - old_log_probs)
                 surrogate = ratios * advantages
                 if objective == "clip":
@@ -230,7 +229,8 @@ def test_max_kl_ends_the_epochs(rng):
         learner = make_learner(np.random.default_rng(1), learning_rate=0.05)
         batch = make_batch(np.random.default_rng(2), learner.policy)
         config = ppo.Config(num_envs=1, num_steps=12, epochs=20, minibatch_size=12, max_kl=max_kl)
-        return ppo.update(learner, batch, config, 0.0, rng), learner.policy_adam.t
+        ppo.update(learner, batch, config, 0.0, rng)
+        return training.measure(learner, batch), learner.policy_adam.t
 
     free, free_steps = kl_after(None)
     held, held_steps = kl_after(0.01)
@@ -246,6 +246,7 @@ def test_annealing_narrows_the_clip(rng):
         batch = make_batch(np.random.default_rng(2), learner.policy, rows=200)
         config = ppo.Config(num_envs=1, num_steps=200, minibatch_size=50, anneal_clip_range=anneal)
         statistics = ppo.update(learner, batch, config, progress, np.random.default_rng(3))
+        statistics = training.measure(learner, batch, statistics["clip_range"])
         return statistics["dead_fraction"]
 
     assert dead_fraction(0.9, True) > dead_fraction(0.0, True)

@@ -70,13 +70,13 @@ def test_trains_without_a_warning(env_id, algo, tmp_path):
 
 
 def test_options_go_first(tmp_path):
-    options = ["--env", "Pendulum-v1", "--gamma", "0.5", "--objective", "penalty"]
-    done = run("--algo", "ppo", *options, *SHORT, cwd=tmp_path)
+    options = ["--env", "Pendulum-v1", "--gamma", "0.5", "--kl-target", "0.02"]
+    done = run("--algo", "ppo-penalty", *options, *SHORT, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "without --gamma, --total-steps" in done.stdout
-    folder = tmp_path / "runs" / "Pendulum-v1-ppo-seed0"
+    folder = tmp_path / "runs" / "Pendulum-v1-ppo_penalty-seed0"
     config = json.loads((folder / "config.json").read_text())["config"]
-    assert (config["gamma"], config["gae_lambda"], config["objective"]) == (0.5, 0.9, "penalty")
+    assert (config["gamma"], config["gae_lambda"], config["kl_target"]) == (0.5, 0.9, 0.02)
 
 
 def test_an_untuned_environment_is_announced(tmp_path):

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from distributions import log_softmax, log_softmax_backward
 from lab.book import links
 from lab.proof import checks
-from policies import log_softmax, log_softmax_backward
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSON = sorted(ROOT.glob("*.py"))

@@ -47,8 +47,8 @@ def test_the_pole_leans_and_the_cart_stands_as_the_state_says(rng, value, degree
 @pytest.mark.parametrize("right", [0.02, 0.3, 0.5, 0.91])
 def test_the_bars_are_as_long_as_the_probabilities(rng, value, right):
     policy = CategoricalPolicy(4, 2, (), rng)
-    policy.network.weights[0][:] = 0
-    policy.network.biases[0][:] = np.log([1 - right, right])
+    policy.network.layers[0][0][:] = 0
+    policy.network.layers[0][1][:] = np.log([1 - right, right])
     session = Session(policy, value, "CartPole-v1", seed=0)
     image = painted(session)
     np.testing.assert_allclose(bar_lengths(image), [1 - right, right], atol=0.01)

@@ -4,8 +4,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from environments import make_envs, reset, spawn_seeds
 from policies import CategoricalPolicy
-from rollout import Sampler, make_envs, reset, spawn_seeds
+from rollout import Sampler
 
 
 class Script(gym.Env):
@@ -65,7 +66,8 @@ def test_every_row_means_what_it_says(policy, rng):
     np.testing.assert_array_equal(np.flatnonzero(rollout.terminated), [1, 7])
     np.testing.assert_array_equal(np.flatnonzero(rollout.truncated), [5])
     np.testing.assert_array_equal(rollout.rewards[:, 0], [1, 2, 0, 11, 12, 13, 0, 21, 0, 31])
-    assert sampler.episodes == [(3.0, 2), (36.0, 3), (21.0, 1)]
+    # began, ended, total, length: the calls that only reset are no steps
+    assert rollout.episodes == [(0, 2, 3.0, 2), (2, 5, 36.0, 3), (5, 6, 21.0, 1)]
 
 
 def test_an_end_on_the_rollouts_edge(policy, rng):
@@ -78,15 +80,13 @@ def test_an_end_on_the_rollouts_edge(policy, rng):
     np.testing.assert_array_equal(second.valid[:, 0], [False, True, True, True])
     np.testing.assert_array_equal(second.obs[0, 0], first.obs[-1, 0])
     np.testing.assert_array_equal(second.obs[1, 0], [1, 0])
-    assert sampler.episodes == [(36.0, 3)]
+    assert second.episodes == [(2, 5, 36.0, 3)]
 
 
 def test_an_episode_may_span_rollouts(policy, rng):
     sampler = Sampler(scripted([(5, "limit"), (9, "fall")]), seed=0)
-    sampler.collect(policy, 3, rng)
-    assert sampler.episodes == []
-    sampler.collect(policy, 3, rng)
-    assert sampler.episodes == [(15.0, 5)]
+    assert sampler.collect(policy, 3, rng).episodes == []
+    assert sampler.collect(policy, 3, rng).episodes == [(0, 5, 15.0, 5)]
 
 
 def test_environments_are_independent_columns(policy, rng):
@@ -102,7 +102,7 @@ def test_actions_reach_the_environment_as_stored(policy, rng):
     rollout = Sampler(envs, seed=0).collect(policy, 20, rng)
     np.testing.assert_array_equal(rollout.actions[:, 0], envs.envs[0].actions)
     np.testing.assert_allclose(
-        rollout.log_probs[:, 0], policy.evaluate(rollout.obs[:-1, 0], rollout.actions[:, 0])[0],
+        rollout.log_probs[:, 0], policy.forward(rollout.obs[:-1, 0], rollout.actions[:, 0])[0],
         rtol=1e-5,
     )  # fmt: skip
 
@@ -144,7 +144,7 @@ def test_cartpoles_time_limit_is_truncation(kind, rng):
         np.testing.assert_array_equal(np.flatnonzero(rollout.truncated[:, n]), [4, 10])
         np.testing.assert_array_equal(np.flatnonzero(~rollout.valid[:, n]), [5, 11])
     assert not rollout.terminated.any()
-    assert sampler.episodes == [(5.0, 5)] * 4
+    assert rollout.episodes == [(0, 10, 5.0, 5)] * 2 + [(10, 20, 5.0, 5)] * 2
 
 
 def test_seeds_share_no_stream():

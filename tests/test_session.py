@@ -100,8 +100,8 @@ def test_values_are_shown_in_the_environments_own_rewards(rng, value):
 
 def test_greedy_and_sampled(rng, value):
     policy = CategoricalPolicy(4, 2, (), rng)
-    policy.network.weights[0][:] = 0
-    policy.network.biases[0][:] = 0, np.log(3)  # π(right) = 3/4 everywhere
+    policy.network.layers[0][0][:] = 0
+    policy.network.layers[0][1][:] = 0, np.log(3)  # π(right) = 3/4 everywhere
     session = Session(policy, value, "CartPole-v1", seed=1)
     np.testing.assert_allclose(session.probabilities, [0.25, 0.75], atol=1e-6)
     assert {session.action for _ in range(20) if session.step() is None} == {1}
@@ -136,7 +136,7 @@ def test_gaussian_policies_show_means_and_deviations(rng):
     assert session.probabilities is None and session.action != session.means
     low, high = session.action_bounds
     assert (low, high) == (-2, 2)
-    policy.network.biases[-1][:] = 50  # far outside of what the motor can do
+    policy.network.layers[-1][1][:] = 50  # far outside of what the motor can do
     session.step()
     session.step()
     assert session.env.unwrapped.last_u == 2

@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import distributions
 import nn
-import policies
 import ppo
 import training
 import vpg
@@ -336,7 +336,7 @@ def test_the_printed_gradient_is_that_of_finite_differences(page):
 
 def test_the_way_by_hand_is_the_way_of_the_classes(page):
     w, policy = page.walk, make_policy()
-    log_probs, entropies, cache = policy.evaluate(w.obs, w.actions)
+    log_probs, entropies, cache = policy.forward(w.obs, w.actions)
     np.testing.assert_array_equal(log_probs, w.log_probs)
     np.testing.assert_array_equal(entropies, w.entropies)
     gradient = policy.backward(w.dlog_probs, np.zeros(3), cache)
@@ -344,7 +344,7 @@ def test_the_way_by_hand_is_the_way_of_the_classes(page):
     if page.algorithm == "ppo":  # what the loss does not hand out, the trace computes again
         assert -w.minimum.mean() == w.loss
         np.testing.assert_array_equal(w.alive * -w.plain / 3, w.dlog_probs)
-        _, dead_fraction = ppo.clip_statistics(w.log_probs, w.old_log_probs, w.advantages, 0.2)
+        _, dead_fraction = training.clip_statistics(w.log_probs, w.old_log_probs, w.advantages, 0.2)
         assert dead_fraction == pytest.approx(1 - w.alive.mean())
 
 
@@ -454,12 +454,12 @@ COMMON = {
     "z1": (28, nn.linear_forward),
     "h": (29, nn.tanh_forward),
     "logits": (28, nn.linear_forward),
-    "all_log_probs": (20, policies.log_softmax),
-    "probs": (20, policies.log_softmax),
-    "log_probs": (20, policies.log_softmax),
-    "before": (20, policies.log_softmax),
-    "after": (20, policies.log_softmax),
-    "entropies": (23, policies.categorical_entropy_backward),
+    "all_log_probs": (20, distributions.log_softmax),
+    "probs": (20, distributions.log_softmax),
+    "log_probs": (20, distributions.log_softmax),
+    "before": (20, distributions.log_softmax),
+    "after": (20, distributions.log_softmax),
+    "entropies": (23, distributions.categorical_entropy_backward),
     "dW2": (28, nn.linear_backward),
     "db2": (28, nn.linear_backward),
     "dh": (28, nn.linear_backward),
@@ -483,7 +483,7 @@ EQUATIONS = {
     "vpg": COMMON
     | {
         "dlog_probs": (13, vpg.policy_loss),
-        "dlogits": (22, policies.categorical_log_prob_backward),
+        "dlogits": (22, distributions.categorical_log_prob_backward),
     },
 }
 TWICE = {
@@ -517,8 +517,8 @@ def test_every_array_has_its_equation(page):
     pairs = list(expected.values()) + [pair for pairs in TWICE.values() for pair in pairs]
     for number, code in pairs:
         assert code is None or number in numbers_in(inspect.getsource(code)), (number, code)
-    pairs += [(46, ppo.clip_statistics)] if page.algorithm == "ppo" else []
-    assert 46 in numbers_in(inspect.getsource(ppo.clip_statistics))
+    pairs += [(46, training.clip_statistics)] if page.algorithm == "ppo" else []
+    assert 46 in numbers_in(inspect.getsource(training.clip_statistics))
     cited = {int(n) for n in re.findall(r"Eq\. (\d+)", page.text)}
     assert cited == {number for number, _ in pairs if number}
     assert (cited & {37, 38, 39, 40} != set()) == (page.algorithm == "ppo")

@@ -19,6 +19,7 @@ STATISTICS = {
     *("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "dead_fraction"),
     *("explained_variance", "policy_grad_norm", "value_grad_norm"),
 }
+LOSSES = "policy_loss", "value_loss", "policy_grad_norm", "value_grad_norm"
 SMALL = {"num_envs": 4, "num_steps": 16, "hidden_sizes": (16,)}
 
 
@@ -125,7 +126,7 @@ def test_reset_rows_never_reach_the_update(monkeypatch):
 
     def update(learner, batch, config, progress, rng):
         seen.append(batch)
-        return {"policy_loss": 0.0, "value_loss": 0.0}
+        return dict.fromkeys(LOSSES, 0.0)
 
     monkeypatch.setattr(vpg, "update", update)
     monkeypatch.setattr(training, "make_envs", lambda env_id, n: scripted(*[EPISODES] * n))
@@ -254,3 +255,56 @@ def test_a_registered_environment_trains():
     finally:
         del gym.registry["Scripted-v0"]
     assert rows[-1]["episodes"] >= 95
+
+
+def test_another_algorithm_s_config_is_refused():
+    with pytest.raises(ValueError, match=r"vpg needs a vpg\.Config, not ppo\.Config"):
+        Trainer(vpg, "CartPole-v1", ppo.Config(), seed=0)
+
+
+@pytest.mark.parametrize("algorithm", [ppo, vpg])
+def test_a_rollout_of_single_steps_trains(algorithm):
+    """Where every environment only starts anew, a rollout has no row; the next one is taken."""
+    config = algorithm.Config(num_envs=1, num_steps=1, total_steps=200)
+    trainer = Trainer(algorithm, "CartPole-v1", config, seed=0)
+    rows = list(trainer)
+    assert trainer.episodes > 3 and len(rows) == trainer.env_steps == 200
+
+
+def test_beyond_its_end_a_training_does_not_climb():
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(total_steps=1024), seed=0)
+    rows = [trainer.iterate() for _ in range(3)]
+    assert [row["learning_rate"] >= 0 for row in rows] == [True] * 3
+
+
+def test_statistics_are_plain_numbers():
+    for algorithm in (ppo, vpg):
+        row = Trainer(algorithm, "CartPole-v1", small_config(algorithm), seed=0).iterate()
+        assert {type(value) for value in row.values()} <= {int, float}
+
+
+def test_a_gradient_that_overflows_is_told(monkeypatch):
+    """In float32 a norm overflows before the gradient does, and Adam would stand still."""
+    monkeypatch.setattr(
+        vpg, "update", lambda *arguments: {**dict.fromkeys(LOSSES, 0.0), "value_grad_norm": np.inf}
+    )
+    trainer = Trainer(vpg, "CartPole-v1", vpg.Config(), seed=0)
+    with pytest.raises(FloatingPointError, match="iteration 1: a loss, a gradient or a parameter"):
+        trainer.iterate()
+
+
+def test_an_evaluation_without_a_time_limit_ends(monkeypatch):
+    class Endless(gym.Env):
+        observation_space = gym.spaces.Box(-1, 1, (2,))
+        action_space = gym.spaces.Discrete(2)
+
+        def reset(self, seed=None, options=None):
+            return np.zeros(2, np.float32), {}
+
+        def step(self, action):
+            return np.zeros(2, np.float32), 1.0, False, False, {}
+
+    envs = gym.vector.SyncVectorEnv([Endless] * 2)
+    monkeypatch.setattr(training, "make_envs", lambda env_id, count: envs)
+    policy = CategoricalPolicy(2, 2, (4,), np.random.default_rng(0))
+    np.testing.assert_array_equal(evaluate(policy, "Endless", 2, 0), [training.LONGEST_EPISODE] * 2)

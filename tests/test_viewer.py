@@ -49,11 +49,11 @@ def run_folder(tmp_path_factory):
     """A run folder whose policy balances the pole."""
     trainer = Trainer(ppo, "CartPole-v1", ppo.Config(hidden_sizes=(4,)), seed=0)
     # One hidden unit carries the linear policy: tanh is almost straight near 0.
-    linear = balancing_policy(np.random.default_rng(0)).network.weights[0][:, 1]
+    linear = balancing_policy(np.random.default_rng(0)).network.layers[0][0][:, 1]
     network = trainer.policy.network
     network.parameters[:] = 0
-    network.weights[0][:, 0] = linear / 20
-    network.weights[1][0] = -20, 20
+    network.layers[0][0][:, 0] = linear / 20
+    network.layers[1][0][0] = -20, 20
     return RunFolder.create(tmp_path_factory.mktemp("runs"), trainer)
 
 
@@ -150,8 +150,8 @@ for name, size in (("wide", (1000, 450)), ("tall", (800, 700)), ("dense", (1600,
 def test_the_windows_pole_and_bars_are_true(headless):
     folder = headless("""
 policy = CategoricalPolicy(4, 2, (), rng)
-policy.network.weights[0][:] = 0
-policy.network.biases[0][:] = np.log([0.2, 0.8])
+policy.network.layers[0][0][:] = 0
+policy.network.layers[0][1][:] = np.log([0.2, 0.8])
 session = Session(policy, MLP((4, 8, 1), rng), "CartPole-v1", seed=0)
 player = Player(session, folder, 800, 450)
 for degrees in (-10, -3, 5, 12):

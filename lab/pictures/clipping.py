@@ -8,7 +8,7 @@ from matplotlib.collections import LineCollection
 import ppo
 import vpg
 from lab.pictures.canvas import BLUE, FAINT, FALL_RISE, GREY, INK, ON_MAP, ORANGE, picture
-from lab.pictures.runs import default_run, replica
+from lab.pictures.runs import default_run
 
 # -------------------------------------------------------------- clip_cases
 
@@ -40,14 +40,14 @@ def drift(moment):
     ratios = [np.ones(len(old))]
     for epochs in range(1, moment.config.epochs + 1):
         learner = updated(moment, ppo, moment.config, epochs=epochs)
-        log_probs, _, _ = learner.policy.evaluate(batch.obs, batch.actions)
+        log_probs, _, _ = learner.policy.forward(batch.obs, batch.actions)
         ratios.append(np.exp(log_probs - old))
     return np.array(ratios), batch.advantages
 
 
 def updated(moment, algorithm, config, **changes):
     """The learner of a Moment after an update; the Moment itself is left alone."""
-    learner, rng = replica(moment.learner, moment.config), copy.deepcopy(moment.rng)
+    learner, rng = copy.deepcopy(moment.learner), copy.deepcopy(moment.rng)
     config = type(config)(**{**vars(config), **changes})
     algorithm.update(learner, moment.batch, config, moment.progress, rng)
     return learner
@@ -134,7 +134,7 @@ def before_and_after(moment):
             if key in algorithm.Config.__dataclass_fields__
         }
         learner = updated(moment, algorithm, algorithm.Config(**common))
-        log_probs, _, _ = learner.policy.evaluate(moment.batch.obs, moment.batch.actions)
+        log_probs, _, _ = learner.policy.forward(moment.batch.obs, moment.batch.actions)
         found[name] = np.exp(log_probs)
     return found
 

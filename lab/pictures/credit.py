@@ -5,9 +5,10 @@ from matplotlib import colormaps
 
 import ppo
 from advantages import gae
+from environments import make_envs
 from lab.pictures.canvas import BLUE, GREEN, GREY, ORANGE, picture
 from lab.pictures.runs import ENV_ID, default_run
-from rollout import Sampler, make_envs
+from rollout import Sampler
 
 LAMBDAS = (0.0, 0.5, 0.8, 0.95, 1.0)
 TAIL = 25  # steps shown close up

@@ -41,7 +41,7 @@ def collect(config=None, seed=SEED):
         rows.append(statistics)
         policies.append(trainer.policy.parameters.copy())
         states.append(trainer.sampler.obs[:, 2:].copy())
-        episodes += [[trainer.iteration, total] for total, _ in trainer.sampler.episodes]
+        episodes += [[trainer.iteration, total] for _, _, total, _ in trainer.rollout.episodes]
         if episode is None and trainer.env_steps >= EPISODE_PROGRESS * config.total_steps:
             episode = record_episode(trainer.policy, seed)
             episode["iteration"] = trainer.iteration

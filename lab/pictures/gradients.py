@@ -36,7 +36,7 @@ def checked_gradients():
     policy.parameters[:] = trained.parameters
 
     def loss():
-        log_probs, entropies, cache = policy.evaluate(part.obs.astype(float), part.actions)
+        log_probs, entropies, cache = policy.forward(part.obs.astype(float), part.actions)
         value, dlog_probs = ppo.clipped_surrogate(
             log_probs, part.log_probs.astype(float), part.advantages.astype(float), 0.2
         )
@@ -58,11 +58,7 @@ def checked_gradients():
         (numeric(p, DIFFERENCE_STEP) - numeric(p, -DIFFERENCE_STEP)).real / (2 * DIFFERENCE_STEP)
         for p in every
     ]
-    shapes = [
-        array.size
-        for W, b in zip(policy.network.weights, policy.network.biases, strict=True)
-        for array in (W, b)
-    ]
+    shapes = [array.size for layer in policy.network.layers for array in layer]
     linear_backward = nn.linear_backward
 
     def forgetful(dy, x, W):

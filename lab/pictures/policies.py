@@ -3,15 +3,15 @@
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from lab.pictures.canvas import BLUE, FALL_RISE, GREEN, GREY, INK, ORANGE, PURPLE, SOFT, picture
-from lab.pictures.runs import default_run, greedy_return
-from policies import (
+from distributions import (
     categorical_entropy,
     categorical_entropy_backward,
     categorical_kl_backward,
     categorical_log_prob_backward,
     log_softmax,
 )
+from lab.pictures.canvas import BLUE, FALL_RISE, GREEN, GREY, INK, ORANGE, PURPLE, SOFT, picture
+from lab.pictures.runs import default_run, greedy_return
 
 # ---------------------------------------------------------------- triangle
 

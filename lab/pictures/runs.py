@@ -1,7 +1,6 @@
 """Real training runs for the pictures to look at, each trained once per program."""
 
 import copy
-from contextlib import closing
 from functools import cache
 from typing import NamedTuple
 
@@ -9,8 +8,7 @@ import numpy as np
 
 import ppo
 import vpg
-from rollout import make_envs
-from training import Learner, Trainer, evaluate, make_learner
+from training import Learner, Trainer, evaluate
 
 ENV_ID, SEED = "CartPole-v1", 0
 TOTAL_STEPS = None  # of the runs; None: the algorithm's own default
@@ -44,38 +42,15 @@ class Run(NamedTuple):
         return self.moments[min(np.searchsorted(done, env_steps), len(done) - 1)]
 
 
-def replica(learner, config):
-    """A learner of its own with the same numbers.
-
-    Not copy.deepcopy: a network's weights are views into its parameters, and a
-    deep copy would tear the two apart.
-    """
-    with closing(make_envs(ENV_ID, 1)) as envs:
-        twin = make_learner(envs, config, np.random.default_rng(0))
-    for own, other in ((twin.policy, learner.policy), (twin.value, learner.value)):
-        own.parameters[:] = other.parameters
-    for own, other in (
-        (twin.policy_adam, learner.policy_adam),
-        (twin.value_adam, learner.value_adam),
-    ):
-        own.m[:], own.v[:], own.t, own.learning_rate = (
-            other.m,
-            other.v,
-            other.t,
-            other.learning_rate,
-        )
-    twin.memory = dict(learner.memory)
-    return twin
-
-
 class Watched:
     """An algorithm as Trainer wants it, that keeps a copy of what its update is given."""
 
     def __init__(self, algorithm):
         self.algorithm, self.calls = algorithm, []
+        self.Config, self.__name__ = algorithm.Config, algorithm.__name__
 
     def update(self, learner, batch, config, progress, rng):
-        kept = replica(learner, config), batch, config, progress, copy.deepcopy(rng)
+        kept = copy.deepcopy(learner), batch, config, progress, copy.deepcopy(rng)
         self.calls.append(kept)
         return self.algorithm.update(learner, batch, config, progress, rng)
 
@@ -92,7 +67,7 @@ def default_run(algo, total_steps=None):
     for statistics in trainer:
         steps.append(trainer.env_steps)
         mean_returns.append(statistics["mean_return"])
-        episodes += [(trainer.env_steps, total) for total, _ in trainer.sampler.episodes]
+        episodes += [(trainer.env_steps, total) for _, _, total, _ in trainer.rollout.episodes]
         due = trainer.env_steps * EVALUATIONS // config.total_steps > len(evaluations)
         if due or trainer.env_steps >= config.total_steps:
             evaluations.append((trainer.env_steps, greedy_return(trainer.policy)))
@@ -102,7 +77,7 @@ def default_run(algo, total_steps=None):
         Moment(*arguments, env_steps)
         for arguments, env_steps in zip(watched.calls, done[:-1], strict=True)
     ]
-    last = moments[-1]._replace(learner=replica(trainer.learner, config), env_steps=done[-1])
+    last = moments[-1]._replace(learner=copy.deepcopy(trainer.learner), env_steps=done[-1])
     return Run(
         [*moments, last],
         np.array(steps),

@@ -95,7 +95,9 @@ def table(results):
     for result in results:
         sampled = result.bound == Z_BOUND
         error = f"z {result.error:.1f}" if sampled else f"{result.error:.0e}"
-        lines.append(row.format(*result[:4], error, "ok" if result.passed else "FAIL"))
+        code = result.code if len(result.code) <= 29 else result.code.split(".", 1)[1]
+        start = result.number, result.claim, code, result.oracle
+        lines.append(row.format(*start, error, "ok" if result.passed else "FAIL"))
     failed = [str(result.number) for result in results if not result.passed]
     lines.append("-" * 80)
     if failed:

@@ -19,15 +19,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nn import Adam, clip_global_norm, linear_backward, linear_forward, tanh_backward, tanh_forward
-from policies import (
-    CategoricalPolicy,
+from distributions import (
     categorical_entropy,
     categorical_log_prob,
     categorical_log_prob_backward,
     log_softmax,
 )
-from ppo import clip_statistics, clipped_surrogate
+from nn import Adam, clip_global_norm, linear_backward, linear_forward, tanh_backward, tanh_forward
+from policies import CategoricalPolicy
+from ppo import clipped_surrogate
+from training import clip_statistics
 from vpg import policy_loss
 
 WIDTH = 80
@@ -81,7 +82,7 @@ def walk(algorithm="ppo"):
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, not {algorithm!r}")
     policy = make_policy()
-    (W1, W2), (b1, b2) = policy.network.weights, policy.network.biases
+    (W1, b1), (W2, b2) = policy.network.layers
     w = SimpleNamespace(W1=W1.copy(), b1=b1.copy(), W2=W2.copy(), b2=b2.copy())
     w.parameters = policy.parameters.copy()
     w.obs, w.actions, w.advantages = np.array(OBS), np.array(ACTIONS), np.array(ADVANTAGES)
@@ -302,7 +303,7 @@ def _inputs(page, w, algorithm):
         block("advantages", "", w.advantages, (), 2),
     )
     page.write("A network of 4 observations, 2 hidden units and 2 actions: 16 parameters.")
-    page.write("W1 is policy.network.weights[0], b2 is policy.network.biases[1].\n")
+    page.write("(W1, b1), (W2, b2) = policy.network.layers.\n")
     page.arrays(
         block("W1", "", w.W1, UNITS, 2),
         block("b1", "", w.b1, UNITS, 2),
@@ -327,7 +328,7 @@ def _forward(page, w):
 
     page.heading("Logits and probabilities")
     page.write("nn.linear_forward: logits = h @ W2 + b2.")
-    page.write("policies.log_softmax takes each row's largest logit M off, so exp is safe.\n")
+    page.write("log_softmax takes each row's largest logit M off, so exp is safe.\n")
     page.arrays(
         block("logits", "Eq. 28", w.logits, MOVES),
         block("all_log_probs", "Eq. 20", w.all_log_probs, MOVES),
@@ -347,8 +348,8 @@ def _forward(page, w):
     page.worked("probs[1,1]", f"exp({fixed(w.all_log_probs[1, 1])})", fixed(w.probs[1, 1]))
 
     page.heading("The actions that were taken")
-    page.write("policies.categorical_log_prob picks the taken action's column of each row;")
-    page.write("policies.categorical_entropy says how undecided the policy is there, in nats.")
+    page.write("categorical_log_prob picks the taken action's column of each row;")
+    page.write("categorical_entropy says how undecided the policy is there, in nats.")
     page.write("The entropy's weight is 0 here: it is watched, and pushes nothing.\n")
     page.arrays(
         block("log_probs", "Eq. 20", w.log_probs),
@@ -433,7 +434,7 @@ def _vpg_objective(page, w):
 
 def _backward(page, w, algorithm):
     page.heading("Where reinforcement learning meets backprop")
-    page.write("policies.categorical_log_prob_backward: dlogits = dlog_probs * (onehot - probs),")
+    page.write("categorical_log_prob_backward: dlogits = dlog_probs * (onehot - probs),")
     page.write("where onehot is 1 for the taken action. Descent goes against these signs: a")
     page.write("negative dlog_prob raises the taken logit and lowers the other.\n")
     page.arrays(

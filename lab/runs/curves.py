@@ -8,8 +8,8 @@ import io
 import numpy as np
 from matplotlib.figure import Figure
 
+from environments import reward_threshold
 from lab.runs.records import read_json, write_whole
-from rollout import reward_threshold
 
 # Okabe & Ito's palette: distinguishable with every kind of colour vision.
 DPI = 120

@@ -31,13 +31,13 @@ from pathlib import Path
 import filelock
 import numpy as np
 
-from gym_api import NAMESPACE
+from environments import ORIGINAL_GYM
 from training import Trainer
 
 FORMAT = 1  # of config.json and the checkpoints; raise it when older programs could misread them
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
 PACKAGES, GYM_PACKAGES = ("numpy", "gymnasium"), ("gym", "shimmy")
-ALGORITHMS = ("vpg", "ppo")
+ALGORITHMS = ("vpg", "ppo", "ppo_penalty")
 # What np.load and json raise for files that are something else, or cut short.
 UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError),
@@ -80,7 +80,7 @@ def read_json(path):
 
 def describe(trainer):
     """The content of config.json for this trainer, a dict."""
-    packages = PACKAGES + (GYM_PACKAGES if trainer.env_id.startswith(NAMESPACE) else ())
+    packages = PACKAGES + (GYM_PACKAGES if trainer.env_id.startswith(ORIGINAL_GYM) else ())
     return {
         "format": FORMAT,
         "algorithm": trainer.algorithm.__name__,

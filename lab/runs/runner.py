@@ -13,8 +13,8 @@ import time
 
 from tqdm import tqdm
 
+from environments import reward_threshold
 from lab.runs.records import BEST, CHECKPOINT, write_json
-from rollout import reward_threshold
 from training import evaluate
 
 CHECKPOINT_SECONDS = 2  # of work that a crash may cost, at most
@@ -106,7 +106,7 @@ def learn(trainer, folder, evaluations, eval_episodes, max_episodes=None):
                 "episodes.csv",
                 [
                     {"env_steps": trainer.env_steps, "return": total_reward, "length": length}
-                    for total_reward, length in trainer.sampler.episodes
+                    for _, _, total_reward, length in trainer.rollout.episodes
                 ],
             )
             if done or time.monotonic() - saved_at > CHECKPOINT_SECONDS:

@@ -30,10 +30,9 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-from gym_api import NAMESPACE
+from environments import ORIGINAL_GYM, reward_threshold
 from lab.runs.records import GYM_PACKAGES, PACKAGES, read_json, write_json
 from lab.study.workers import PROJECT, WorkersLost, run_jobs
-from rollout import reward_threshold
 from training import Trainer, evaluate
 
 FORMAT = 1  # of study.json and the seeds' files
@@ -170,7 +169,7 @@ def digest(trainer):
 
 def versions(env_id):
     """The versions that decide which bits a seed gives, a dict."""
-    packages = PACKAGES + (GYM_PACKAGES if env_id.startswith(NAMESPACE) else ())
+    packages = PACKAGES + (GYM_PACKAGES if env_id.startswith(ORIGINAL_GYM) else ())
     return {
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in packages},

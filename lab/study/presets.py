@@ -6,6 +6,8 @@ defaults are made for CartPole-v1. They were tuned on seeds 0 to 4; the README
 reports seeds 100 to 109.
 """
 
+import ppo_penalty
+
 PRESETS = {
     "CartPole-v1": {"ppo": {}, "vpg": {}},
     "Acrobot-v1": {
@@ -85,5 +87,12 @@ PRESETS = {
 
 
 def preset(algorithm_name, env_id):
-    """The tuned settings: "vpg" or "ppo", an environment's id  ->  dict for Config, or None."""
-    return PRESETS.get(env_id.removeprefix("gym/"), {}).get(algorithm_name)
+    """The tuned settings: an algorithm's name, an environment's id  ->  dict for Config, or None.
+
+    ppo-penalty takes ppo's, as far as it has them.
+    """
+    tuned = PRESETS.get(env_id.removeprefix("gym/"), {})
+    if algorithm_name == "ppo-penalty" and "ppo" in tuned:
+        names = ppo_penalty.Config.__dataclass_fields__
+        return {name: value for name, value in tuned["ppo"].items() if name in names}
+    return tuned.get(algorithm_name)

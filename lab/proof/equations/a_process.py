@@ -5,6 +5,7 @@ from statistics import fmean
 import numpy as np
 
 import advantages
+import distributions
 import policies
 import rollout
 import vpg
@@ -43,7 +44,7 @@ def trajectory_density(evidence, rng):
         rows = (stored.actions[:T] == one.actions[:, None]).all(axis=0)
         counts.append(rows.sum())
         chances.append(mdp.density(PROCESS, pi, one))
-        first = stored._make(array[:T, rows] for array in stored)
+        first = rollout.Rollout(*(array[:T, rows] for array in stored[:-1]), [])
         logs = first.log_probs.sum(axis=0)
         evidence.close(f"p from log_probs, T={T}", np.exp(logs), np.full_like(logs, chances[-1]))
         same = (first.obs == ONE_HOT[one.states][:, None]).all()
@@ -116,7 +117,7 @@ def dynamics_cancel(evidence, rng):
         oracle = complex_step(
             lambda th, o=one: np.log(mdp.density(SLIPPERY, mdp.policy(th, mdp.TABULAR), o)), THETA
         )
-        _, _, cache = policy.evaluate(ONE_HOT[one.states], one.actions)
+        _, _, cache = policy.forward(ONE_HOT[one.states], one.actions)
         evidence.close(f"T={T}", policy.backward(np.ones(T), np.zeros(T), cache)[:4], oracle)
         step_scores = mdp.scores(pi, mdp.TABULAR)
         evidence.close(f"mdp, T={T}", mdp.trajectory_score(one, step_scores), oracle)
@@ -147,7 +148,7 @@ def policy_gradient(evidence, rng):
     policy, pi = tabular_policy(THETA), mdp.policy(THETA, mdp.TABULAR)
     total = np.zeros(6)
     for one in mdp.trajectories(PROCESS, LONG):
-        _, _, cache = policy.evaluate(ONE_HOT[one.states], one.actions)
+        _, _, cache = policy.forward(ONE_HOT[one.states], one.actions)
         weights = np.full(len(one.actions), mdp.returns(one.rewards, PROCESS.gamma)[0])
         gradient = policy.backward(weights, np.zeros(len(weights)), cache)
         total += mdp.density(PROCESS, pi, one) * gradient
@@ -155,14 +156,15 @@ def policy_gradient(evidence, rng):
     evidence.close("CategoricalPolicy.backward", total[:4], oracle)
 
 
-@check(6, "the mean score is 0", "policies.categorical_log_prob", "exact sum")
+@check(6, "the mean score is 0", "distributions.categorical_log_prob", "exact sum")
 def mean_score(evidence, rng):
     """Averaged over the policy's own actions, the score vanishes: summed exactly for the
     softmax, sampled for the Gaussian."""
-    log_probs = policies.log_softmax(rng.normal(0, 2, (5, 3)))
+    log_probs = distributions.log_softmax(rng.normal(0, 2, (5, 3)))
     probs = np.exp(log_probs)
     each = [
-        probs[:, [a]] * policies.categorical_log_prob_backward(np.ones(5), np.full(5, a), probs)
+        probs[:, [a]]
+        * distributions.categorical_log_prob_backward(np.ones(5), np.full(5, a), probs)
         for a in range(3)
     ]
     evidence.true("scores are not all 0", np.abs(each).max() > 0.1)
@@ -176,7 +178,7 @@ def mean_score(evidence, rng):
     policy.log_stds[:] = [-0.4, 0.5]
     obs = np.repeat(rng.normal(size=(1, 3)), SAMPLES, axis=0)
     actions, _ = policy.sample(obs, rng)
-    dmeans, dlog_stds = policies.gaussian_log_prob_backward(
+    dmeans, dlog_stds = distributions.gaussian_log_prob_backward(
         np.full(SAMPLES, 1 / SAMPLES), actions, policy.network(obs), policy.log_stds
     )
     sigmas = np.exp(policy.log_stds)
@@ -310,7 +312,7 @@ def best_baseline(evidence, rng):
         for s in range(2):
             cases[f"{name}, state {s}"] = pi[s], step_scores[s], Q[s]
     # With two actions b* leaves no variance at all; with three some remains.
-    pi = np.exp(policies.log_softmax(rng.normal(size=(1, 3))))[0]
+    pi = np.exp(distributions.log_softmax(rng.normal(size=(1, 3))))[0]
     cases["three actions"] = pi, np.eye(3) - pi, rng.normal(size=3)
     for name, case in cases.items():
         low, middle, high = (mdp.one_step_variance(*case, b) for b in (-4, 0, 4))
@@ -348,7 +350,7 @@ def vpg_loss(evidence, rng):
         credit = advantages.returns_to_go(
             rewards, np.zeros(len(rewards)), ended, ended, process.gamma
         )
-        log_probs, entropies, cache = policy.evaluate(ONE_HOT[states], actions)
+        log_probs, entropies, cache = policy.forward(ONE_HOT[states], actions)
         dlog_probs = vpg.policy_loss(log_probs, credit)[1]
         return -policy.backward(dlog_probs, np.zeros_like(entropies), cache)
 

@@ -142,8 +142,8 @@ def rollout_case(rng, steps=20, envs=3):
     arrays = rng.integers(3, size=(steps, envs)), rng.normal(size=(steps, envs)) * valid
     log_probs = rng.normal(size=(steps, envs))
     value = nn.MLP((4, 6, 1), rng, dtype=np.float64)
-    made = rollout.Rollout(obs, *arrays, terminated & valid, truncated & valid, log_probs, valid)
-    return made, value
+    ends = terminated & valid, truncated & valid
+    return rollout.Rollout(obs, *arrays, *ends, log_probs, valid, []), value
 
 
 @check(18, "value target A + V", "training.make_batch", "brute force")
@@ -188,7 +188,7 @@ def normalized(evidence, rng):
 
     def gradient(weights):
         """(1/N) Σ weight ∇log π of the batch's rows"""
-        log_probs, entropies, cache = policy.evaluate(batch.obs, batch.actions)
+        log_probs, entropies, cache = policy.forward(batch.obs, batch.actions)
         return -policy.backward(vpg.policy_loss(log_probs, weights)[1], 0 * entropies, cache)
 
     g, mean_score = gradient(raw.advantages), gradient(np.ones(len(raw.advantages)))

@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+import distributions
 import policies
 import ppo
 import vpg
@@ -19,7 +20,7 @@ from lab.proof.equations.cases import (
 from lab.proof.evidence import check, complex_step, network_step
 
 
-@check(20, "log-softmax", "policies.log_softmax", "60 digits")
+@check(20, "log-softmax", "distributions.log_softmax", "60 digits")
 def log_softmax(evidence, rng):
     """It equals the plain definition computed with 60 decimal digits, and stays finite and
     exact for logits of plus or minus 10,000."""
@@ -30,7 +31,7 @@ def log_softmax(evidence, rng):
         for row in logits:
             powers = [Decimal(float(z)).exp() for z in row]
             expected.append([float((power / sum(powers)).ln()) for power in powers])
-    actual = policies.log_softmax(logits)
+    actual = distributions.log_softmax(logits)
     evidence.true("finite", np.isfinite(actual).all())
     for name, rows in (("ordinary", slice(0, 4)), ("huge", slice(4, 5)), ("low", slice(5, 6))):
         evidence.close(f"{name} logits", actual[rows], np.array(expected)[rows])
@@ -38,90 +39,92 @@ def log_softmax(evidence, rng):
     evidence.show("log-probabilities", actual[-2:])
 
 
-@check(21, "softmax Jacobian", "policies.log_softmax_backward", "complex step")
+@check(21, "softmax Jacobian", "distributions.log_softmax_backward", "complex step")
 def softmax_jacobian(evidence, rng):
     """Any dLoss/dlog_probs U becomes U - P (U 1) at the logits; the Jacobian is 1[j=k] - pi_j."""
     logits, U = rng.normal(0, 1.5, (2, 5, 3))
-    log_probs = policies.log_softmax(logits)
-    actual = policies.log_softmax_backward(U, log_probs)
-    oracle = complex_step(lambda z: (policies.log_softmax(z) * U).sum(), logits)
+    log_probs = distributions.log_softmax(logits)
+    actual = distributions.log_softmax_backward(U, log_probs)
+    oracle = complex_step(lambda z: (distributions.log_softmax(z) * U).sum(), logits)
     evidence.close("U at the logits", actual, oracle)
-    jacobian = complex_step(lambda z: policies.log_softmax(z[None])[0], logits[0])
-    unit = [policies.log_softmax_backward(e[None], log_probs[:1])[0] for e in np.eye(3)]
+    jacobian = complex_step(lambda z: distributions.log_softmax(z[None])[0], logits[0])
+    unit = [distributions.log_softmax_backward(e[None], log_probs[:1])[0] for e in np.eye(3)]
     evidence.close("Jacobian", np.transpose(unit), jacobian)
     # A loss of the probabilities: dLoss/dlog P = P times dLoss/dP.
     P = np.exp(log_probs)
-    actual = policies.log_softmax_backward(P * U, log_probs)
-    oracle = complex_step(lambda z: (np.exp(policies.log_softmax(z)) * U).sum(), logits)
+    actual = distributions.log_softmax_backward(P * U, log_probs)
+    oracle = complex_step(lambda z: (np.exp(distributions.log_softmax(z)) * U).sum(), logits)
     evidence.close("dLoss/dP at the logits", actual, oracle)
     evidence.show("Jacobian, row j, column k", jacobian)
 
 
-@check(22, "VPG at the logits", "policies.categorical_log_prob", "complex step")
+@check(22, "VPG at the logits", "distributions.categorical_log_prob", "complex step")
 def vpg_logits(evidence, rng):
     """VPG's loss has the gradient A (pi - e_a)/N at the logits: its rows sum to 0."""
     logits, actions, A = rng.normal(size=(6, 3)), rng.integers(3, size=6), rng.normal(size=6)
 
     def loss(z):
-        chosen = policies.categorical_log_prob(policies.log_softmax(z), actions)
+        chosen = distributions.categorical_log_prob(distributions.log_softmax(z), actions)
         return vpg.policy_loss(chosen, A)[0]
 
-    log_probs = policies.log_softmax(logits)
-    chosen = policies.categorical_log_prob(log_probs, actions)
+    log_probs = distributions.log_softmax(logits)
+    chosen = distributions.categorical_log_prob(log_probs, actions)
     evidence.close("chosen", chosen, [row[a] for row, a in zip(log_probs, actions, strict=True)])
     _, dlog_probs = vpg.policy_loss(chosen, A)
-    actual = policies.categorical_log_prob_backward(dlog_probs, actions, np.exp(log_probs))
+    actual = distributions.categorical_log_prob_backward(dlog_probs, actions, np.exp(log_probs))
     evidence.close("dlogits", actual, complex_step(loss, logits))
     evidence.close("rows sum to 0", actual.sum(axis=1), np.zeros(6))
-    by_hand = policies.categorical_log_prob_backward(
+    by_hand = distributions.categorical_log_prob_backward(
         np.array([3.0]), np.array([2]), np.array([[1, 2, 3]]) / 6
     )
     evidence.close("by hand: z = 0, ln 2, ln 3, a = 2, A = -3", by_hand, [[-0.5, -1, 1.5]])
     evidence.show("dlogits by hand", by_hand)
 
 
-@check(23, "entropy at the logits", "policies.categorical_entropy", "complex step")
+@check(23, "entropy at the logits", "distributions.categorical_entropy", "complex step")
 def entropy_logits(evidence, rng):
     """The entropy has the gradient -pi (log pi + H) at the logits, 0 where pi is uniform."""
     logits, weights = rng.normal(size=(6, 3)), rng.normal(size=6)
-    log_probs = policies.log_softmax(logits)
-    H = policies.categorical_entropy(log_probs)
+    log_probs = distributions.log_softmax(logits)
+    H = distributions.categorical_entropy(log_probs)
     direct = [-math.fsum(math.exp(x) * x for x in row) for row in log_probs]
     evidence.close("H", H, direct)
-    actual = policies.categorical_entropy_backward(weights, H, log_probs)
+    actual = distributions.categorical_entropy_backward(weights, H, log_probs)
     oracle = complex_step(
-        lambda z: policies.categorical_entropy(policies.log_softmax(z)) @ weights, logits
+        lambda z: distributions.categorical_entropy(distributions.log_softmax(z)) @ weights, logits
     )
     evidence.close("dlogits", actual, oracle)
-    flat = policies.log_softmax(np.zeros((1, 3)))
-    at_uniform = policies.categorical_entropy_backward(np.ones(1), np.log([3.0]), flat)
+    flat = distributions.log_softmax(np.zeros((1, 3)))
+    at_uniform = distributions.categorical_entropy_backward(np.ones(1), np.log([3.0]), flat)
     evidence.close("0 at uniform", at_uniform, np.zeros((1, 3)))
     policy, obs, actions = categorical_case(rng)
-    _, _, cache = policy.evaluate(obs, actions)
+    _, _, cache = policy.forward(obs, actions)
     actual = policy.backward(np.zeros(len(obs)), np.full(len(obs), -0.01 / len(obs)), cache)
-    oracle = network_step(policy, lambda: -0.01 * policy.evaluate(obs, actions)[1].mean())
+    oracle = network_step(policy, lambda: -0.01 * policy.forward(obs, actions)[1].mean())
     evidence.close("-c_H mean H, every weight", actual, oracle)
     by_hand = np.log(np.array([[1, 2, 3]]) / 6)
-    H = policies.categorical_entropy(by_hand)
+    H = distributions.categorical_entropy(by_hand)
     evidence.show("pi = 1/6, 2/6, 3/6: H", H)
-    evidence.show("its gradient", policies.categorical_entropy_backward(np.ones(1), H, by_hand))
+    evidence.show(
+        "its gradient", distributions.categorical_entropy_backward(np.ones(1), H, by_hand)
+    )
 
 
-@check(24, "Gaussian density", "policies.gaussian_log_prob", "quadrature")
+@check(24, "Gaussian density", "distributions.gaussian_log_prob", "quadrature")
 def gaussian_density(evidence, rng):
     """It integrates to 1 and equals the product of its dimensions' densities; what the policy
     samples has its mean and deviation."""
     mean, log_stds = np.array([0.3, -1.2]), np.array([-0.5, 0.4])
     (x, dx), (y, dy) = (grid(m, np.exp(ell), 301) for m, ell in zip(mean, log_stds, strict=True))
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    logs = policies.gaussian_log_prob(points, np.broadcast_to(mean, points.shape), log_stds)
+    logs = distributions.gaussian_log_prob(points, np.broadcast_to(mean, points.shape), log_stds)
     evidence.close("integral, A = 2", np.exp(logs).sum() * dx * dy, 1)
     known = [NormalDist(m, math.exp(ell)) for m, ell in zip(mean, log_stds, strict=True)]
     some = mean + rng.normal(size=(5, 2))
     expected = [
         math.fsum(math.log(n.pdf(a)) for n, a in zip(known, row, strict=True)) for row in some
     ]
-    actual = policies.gaussian_log_prob(some, np.broadcast_to(mean, some.shape), log_stds)
+    actual = distributions.gaussian_log_prob(some, np.broadcast_to(mean, some.shape), log_stds)
     evidence.close("statistics.NormalDist", actual, expected)
 
     policy = policies.GaussianPolicy(3, 2, (), rng, dtype=np.float64)
@@ -131,18 +134,20 @@ def gaussian_density(evidence, rng):
     z = (actions - policy.network(obs)) / np.exp(log_stds)
     evidence.normal("sampled means", z.mean(axis=0), 0, 1 / np.sqrt(SAMPLES))
     evidence.normal("sampled squares", (z * z).mean(axis=0), 1, np.sqrt(2 / SAMPLES))
-    evidence.close("stored log_probs", stored, policy.evaluate(obs, actions)[0])
+    evidence.close("stored log_probs", stored, policy.forward(obs, actions)[0])
 
 
-@check(25, "Gaussian scores", "policies.gaussian_log_prob", "complex step")
+@check(25, "Gaussian scores", "distributions.gaussian_log_prob", "complex step")
 def gaussian_scores(evidence, rng):
     """The slopes are (a - mu)/sigma^2 and (a - mu)^2/sigma^2 - 1; over the policy's actions
     both have mean 0, and second moments 1/sigma^2 and 2."""
     for _ in range(4):
         action, mean = rng.normal(size=(2, 1, 2))
         log_stds = rng.normal(0, 0.5, 2)
-        dmeans, dlog_stds = policies.gaussian_log_prob_backward(np.ones(1), action, mean, log_stds)
-        log_prob = policies.gaussian_log_prob
+        dmeans, dlog_stds = distributions.gaussian_log_prob_backward(
+            np.ones(1), action, mean, log_stds
+        )
+        log_prob = distributions.gaussian_log_prob
         by_mean = complex_step(lambda m: log_prob(action, m, log_stds)[0], mean)  # noqa: B023
         by_log_std = complex_step(lambda ell: log_prob(action, mean, ell)[0], log_stds)  # noqa: B023
         evidence.close("by mu", dmeans, by_mean)
@@ -153,7 +158,7 @@ def gaussian_scores(evidence, rng):
     # One row with a dimension for every sample, so that each keeps its own slope.
     sigma = 0.6
     samples = rng.normal(0.3, sigma, (1, SAMPLES))
-    dmeans, dlog_stds = policies.gaussian_log_prob_backward(
+    dmeans, dlog_stds = distributions.gaussian_log_prob_backward(
         np.ones(1), samples, np.full_like(samples, 0.3), np.full(SAMPLES, np.log(sigma))
     )
     root = np.sqrt(SAMPLES)
@@ -176,28 +181,28 @@ def gaussian_gradients(evidence, rng):
         "PPO": lambda log_probs: ppo.clipped_surrogate(log_probs, old_log_probs, A, 0.2),
     }
     for name, loss in losses.items():
-        log_probs, entropies, cache = policy.evaluate(obs, actions)
+        log_probs, entropies, cache = policy.forward(obs, actions)
         actual = policy.backward(loss(log_probs)[1], 0 * entropies, cache)
-        oracle = network_step(policy, lambda f=loss: f(policy.evaluate(obs, actions)[0])[0])
+        oracle = network_step(policy, lambda f=loss: f(policy.forward(obs, actions)[0])[0])
         evidence.close(f"{name}, every parameter", actual, oracle)
         evidence.show(f"{name}: log-deviations' gradient", actual[-2:].real)
 
 
-@check(27, "Gaussian entropy", "policies.gaussian_entropy", "quadrature")
+@check(27, "Gaussian entropy", "distributions.gaussian_entropy", "quadrature")
 def gaussian_entropy(evidence, rng):
     """It is the integral of -p log p; its slope is 1 for each log-deviation, 0 for the means."""
     log_stds = np.array([-0.5, 0.4])
     integral = 0.0
     for ell in log_stds:
         x, dx = grid(0, np.exp(ell))
-        logs = policies.gaussian_log_prob(x[:, None], np.zeros((len(x), 1)), np.array([ell]))
+        logs = distributions.gaussian_log_prob(x[:, None], np.zeros((len(x), 1)), np.array([ell]))
         integral -= (np.exp(logs) * logs).sum() * dx
-    evidence.close("H", policies.gaussian_entropy(log_stds), integral)
+    evidence.close("H", distributions.gaussian_entropy(log_stds), integral)
     evidence.show("H", integral)
     policy, obs, actions = gaussian_case(rng)
-    _, entropies, cache = policy.evaluate(obs, actions)
+    _, entropies, cache = policy.forward(obs, actions)
     evidence.close("the same in every row", entropies, np.full(len(obs), entropies[0]))
     actual = policy.backward(np.zeros(len(obs)), np.full(len(obs), -0.01 / len(obs)), cache)
-    oracle = network_step(policy, lambda: -0.01 * policy.evaluate(obs, actions)[1].mean())
+    oracle = network_step(policy, lambda: -0.01 * policy.forward(obs, actions)[1].mean())
     evidence.close("-c_H mean H, every parameter", actual, oracle)
     evidence.show("log-deviations' gradient, c_H = 0.01", actual[-2:].real)

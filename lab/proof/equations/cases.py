@@ -7,7 +7,6 @@ import numpy as np
 
 import nn
 import policies
-import ppo
 import training
 from lab.proof import mdp
 
@@ -72,7 +71,7 @@ def gaussian_case(rng, rows=12):
 
 def clip_case(rng, policy, obs, actions, clip_range):
     """Old log-probs and advantages that meet every case of Eq. 39, none of them at a kink."""
-    log_probs = policy.evaluate(obs, actions)[0].real
+    log_probs = policy.forward(obs, actions)[0].real
     inside = np.array([1 - 0.6 * clip_range, 1 + 0.6 * clip_range])
     ratios = np.resize([0.5, inside[0], inside[1], 1.6], len(obs))
     signs = np.resize([1, 1, 1, 1, -1, -1, -1, -1], len(obs))
@@ -112,20 +111,20 @@ def first_gradients(algorithm, config, policy, value, batch):
     return learner.policy_adam.m / (1 - 0.9), learner.value_adam.m / (1 - 0.9)
 
 
-def second_gradients(config, policy, value, batch):
-    """The second step of ppo.update, in which the whole batch is one minibatch.
+def second_gradients(algorithm, config, policy, value, batch):
+    """The second step of an update, in which the whole batch is one minibatch.
 
     -> gradients of its policy and of its value, and both as complex128 networks
     with the parameters at which these were taken
     """
     start = policy.parameters.copy(), value.parameters.copy()
-    once = one_update(ppo, replace(config, epochs=1), policy, value, batch)
+    once = one_update(algorithm, replace(config, epochs=1), policy, value, batch)
     rng = np.random.default_rng(0)
     moved = policies.CategoricalPolicy(4, 3, (5,), rng, dtype=np.complex128)
     moved_value = nn.MLP((4, 5, 1), rng, dtype=np.complex128)
     moved.parameters[:], moved_value.parameters[:] = policy.parameters, value.parameters
     policy.parameters[:], value.parameters[:] = start
-    twice = one_update(ppo, replace(config, epochs=2), policy, value, batch)
+    twice = one_update(algorithm, replace(config, epochs=2), policy, value, batch)
     # Adam's first moment is m₂ = β₁ m₁ + (1 − β₁) g₂.
     gradients = [
         (after.m - 0.9 * before.m) / (1 - 0.9)

@@ -72,10 +72,10 @@ def backprop(evidence, rng):
         A = rng.normal(size=len(obs))
 
         def loss(policy=policy, obs=obs, actions=actions, A=A):
-            log_probs, entropies, _ = policy.evaluate(obs, actions)
+            log_probs, entropies, _ = policy.forward(obs, actions)
             return vpg.policy_loss(log_probs, A)[0] - 0.01 * entropies.mean()
 
-        log_probs, _, cache = policy.evaluate(obs, actions)
+        log_probs, _, cache = policy.forward(obs, actions)
         dentropies = np.full(len(obs), -0.01 / len(obs))
         actual = policy.backward(vpg.policy_loss(log_probs, A)[1], dentropies, cache)
         evidence.close(
@@ -114,9 +114,9 @@ def orthogonal(evidence, rng):
         ("value", learner.value, 1.0),
     ):
         for layer, gain in enumerate((np.sqrt(2), np.sqrt(2), last)):
-            stretches = np.linalg.svd(network.weights[layer], compute_uv=False)
+            stretches = np.linalg.svd(network.layers[layer][0], compute_uv=False)
             evidence.close(f"{name}, layer {layer}", stretches, np.full(len(stretches), gain))
-        evidence.true(f"{name}: biases start at 0", not any(b.any() for b in network.biases))
+        evidence.true(f"{name}: biases start at 0", not any(b.any() for _, b in network.layers))
 
 
 @check(32, "Adam", "nn.Adam", "closed sums")

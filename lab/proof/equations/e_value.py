@@ -59,7 +59,7 @@ def clipped_value_loss(evidence, rng):
 
     policy, value, batch = update_case(rng)
     config = ppo.Config(value_clip_range=0.05, max_grad_norm=1e9)
-    _, actual, _, moved = second_gradients(config, policy, value, batch)
+    _, actual, _, moved = second_gradients(ppo, config, policy, value, batch)
     oracle = network_step(
         moved,
         lambda: ppo.clipped_value_loss(moved(batch.obs)[:, 0], batch.values, batch.targets, 0.05)[

@@ -5,9 +5,12 @@ from statistics import fmean
 
 import numpy as np
 
+import distributions
 import nn
 import policies
 import ppo
+import ppo_penalty
+import training
 import vpg
 from lab.proof import mdp
 from lab.proof.equations.cases import (
@@ -45,7 +48,7 @@ def surrogate(evidence, rng):
     old policy's actions ratio A has the mean of A under the new one."""
     policy, obs, actions = categorical_case(rng)
     old_log_probs, A = clip_case(rng, policy, obs, actions, 0.2)
-    log_probs, entropies, cache = policy.evaluate(obs, actions)
+    log_probs, entropies, cache = policy.forward(obs, actions)
     ratios = [
         math.exp(new) / math.exp(old)
         for new, old in zip(log_probs.real, old_log_probs, strict=True)
@@ -53,20 +56,20 @@ def surrogate(evidence, rng):
     unclipped = 1e9
     loss, dlog_probs = ppo.clipped_surrogate(log_probs, old_log_probs, A, unclipped)
     evidence.close("loss", loss, -fmean(np.array(ratios) * A))
-    penalized = ppo.penalized_surrogate(log_probs, old_log_probs, A, np.zeros(len(A)), 0.0)
+    penalized = ppo_penalty.penalized_surrogate(log_probs, old_log_probs, A, np.zeros(len(A)), 0.0)
     evidence.close("penalized, beta = 0: loss", penalized[0], -fmean(np.array(ratios) * A))
     oracle = network_step(
         policy,
-        lambda: ppo.clipped_surrogate(
-            policy.evaluate(obs, actions)[0], old_log_probs, A, unclipped
-        )[0],
+        lambda: ppo.clipped_surrogate(policy.forward(obs, actions)[0], old_log_probs, A, unclipped)[
+            0
+        ],
     )
     evidence.close("every weight", policy.backward(dlog_probs, 0 * entropies, cache), oracle)
     evidence.close(
         "penalized: every weight", policy.backward(penalized[1], 0 * entropies, cache), oracle
     )
     # An expectation under old: K rows, one an action, each as often as the old policy takes it.
-    new, old = policies.log_softmax(rng.normal(size=(2, 3)))
+    new, old = distributions.log_softmax(rng.normal(size=(2, 3)))
     worth = rng.normal(size=3)
     weighted = 3 * np.exp(old) * worth
     mean, _ = ppo.clipped_surrogate(new, old, weighted, unclipped)
@@ -151,9 +154,9 @@ def ppo_logits(evidence, rng):
     old_log_probs, A = clip_case(rng, policy, obs, actions, 0.2)
 
     def loss():
-        return ppo.clipped_surrogate(policy.evaluate(obs, actions)[0], old_log_probs, A, 0.2)[0]
+        return ppo.clipped_surrogate(policy.forward(obs, actions)[0], old_log_probs, A, 0.2)[0]
 
-    log_probs, entropies, cache = policy.evaluate(obs, actions)
+    log_probs, entropies, cache = policy.forward(obs, actions)
     _, dlog_probs = ppo.clipped_surrogate(log_probs, old_log_probs, A, 0.2)
     actual = policy.backward(dlog_probs, 0 * entropies, cache)
     evidence.close("every weight", actual, network_step(policy, loss))
@@ -173,11 +176,11 @@ def ppo_logits(evidence, rng):
     evidence.close("first minibatch: ppo.update = vpg.update", gradients[ppo][0], gradients[vpg][0])
     # One step on, the ratios differ from 1, and the gradients from VPG's.
     policy.parameters[:], value.parameters[:] = start
-    actual, _, moved, _ = second_gradients(ppo.Config(**settings), policy, value, batch)
+    actual, _, moved, _ = second_gradients(ppo, ppo.Config(**settings), policy, value, batch)
 
     def later(loss):
         """A policy loss of log-probs, with the entropy bonus, one step on"""
-        log_probs, entropies, _ = moved.evaluate(batch.obs, batch.actions)
+        log_probs, entropies, _ = moved.forward(batch.obs, batch.actions)
         return loss(log_probs)[0] - 0.01 * entropies.mean()
 
     old, A = batch.log_probs, batch.advantages
@@ -187,28 +190,31 @@ def ppo_logits(evidence, rng):
     plain = network_step(moved, lambda: later(lambda logs: vpg.policy_loss(logs, A)))
     evidence.close("second minibatch: ppo.update", actual, clipped)
     evidence.true("it is not VPG's", np.abs(clipped - plain).max() > 0.01)
-    ratios = np.exp(moved.evaluate(batch.obs, batch.actions)[0].real - old)
+    ratios = np.exp(moved.forward(batch.obs, batch.actions)[0].real - old)
     evidence.show("ratios after one step", ratios)
 
 
-@check(41, "KL, softmax", "policies.categorical_kl", "complex step")
+@check(41, "KL, softmax", "distributions.categorical_kl", "complex step")
 def categorical_kl(evidence, rng):
     """KL(old||new) is the old policy's mean log-ratio; its gradient is pi - pi_old at the
     logits, and 0 where they agree."""
     new, old = rng.normal(size=(2, 5, 3))
-    old_log_probs, weights = policies.log_softmax(old), rng.normal(size=5)
-    log_probs = policies.log_softmax(new)
+    old_log_probs, weights = distributions.log_softmax(old), rng.normal(size=5)
+    log_probs = distributions.log_softmax(new)
     direct = [
         math.fsum(math.exp(o) * (o - n) for o, n in zip(*rows, strict=True))
         for rows in zip(old_log_probs, log_probs, strict=True)
     ]
-    evidence.close("KL", policies.categorical_kl(old_log_probs, log_probs), direct)
-    actual = policies.categorical_kl_backward(weights, old_log_probs, log_probs)
+    evidence.close("KL", distributions.categorical_kl(old_log_probs, log_probs), direct)
+    actual = distributions.categorical_kl_backward(weights, old_log_probs, log_probs)
     oracle = complex_step(
-        lambda z: policies.categorical_kl(old_log_probs, policies.log_softmax(z)) @ weights, new
+        lambda z: (
+            distributions.categorical_kl(old_log_probs, distributions.log_softmax(z)) @ weights
+        ),
+        new,
     )
     evidence.close("dlogits", actual, oracle)
-    same = policies.categorical_kl_backward(weights, log_probs, log_probs)
+    same = distributions.categorical_kl_backward(weights, log_probs, log_probs)
     evidence.close("0 where they agree", same, np.zeros_like(same))
     policy, obs, actions = categorical_case(rng)
     other, _, _ = categorical_case(rng)
@@ -218,30 +224,34 @@ def categorical_kl(evidence, rng):
 
 def check_policy_kl(evidence, policy, old_distribution, obs, actions):
     """A policy's kl_backward holds at every parameter."""
-    _, _, cache = policy.evaluate(obs, actions)
+    _, _, cache = policy.forward(obs, actions)
     dkls = np.linspace(0.1, 1, len(obs))
     oracle = network_step(
-        policy, lambda: policy.kl(old_distribution, policy.evaluate(obs, actions)[2]) @ dkls
+        policy, lambda: policy.kl(old_distribution, policy.forward(obs, actions)[2]) @ dkls
     )
     actual = policy.kl_backward(dkls, old_distribution, cache)
     evidence.close("every parameter", actual, oracle)
 
 
-@check(42, "KL penalty", "ppo.penalized_surrogate", "complex step")
+@check(42, "KL penalty", "ppo_penalty.penalized_surrogate", "complex step")
 def kl_penalty(evidence, rng):
     """The penalized loss's gradient, ratio and KL together, at the logits and at every weight."""
     policy, obs, actions = categorical_case(rng)
     other, _, _ = categorical_case(rng)
     old, beta = other.distribution(obs).real, 0.7
-    old_log_probs, A = other.evaluate(obs, actions)[0].real, rng.normal(size=len(obs))
+    old_log_probs, A = other.forward(obs, actions)[0].real, rng.normal(size=len(obs))
 
     def loss():
-        log_probs, _, cache = policy.evaluate(obs, actions)
-        return ppo.penalized_surrogate(log_probs, old_log_probs, A, policy.kl(old, cache), beta)[0]
+        log_probs, _, cache = policy.forward(obs, actions)
+        return ppo_penalty.penalized_surrogate(
+            log_probs, old_log_probs, A, policy.kl(old, cache), beta
+        )[0]
 
-    log_probs, entropies, cache = policy.evaluate(obs, actions)
+    log_probs, entropies, cache = policy.forward(obs, actions)
     kls = policy.kl(old, cache)
-    value, dlog_probs, dkls = ppo.penalized_surrogate(log_probs, old_log_probs, A, kls, beta)
+    value, dlog_probs, dkls = ppo_penalty.penalized_surrogate(
+        log_probs, old_log_probs, A, kls, beta
+    )
     ratios = [math.exp(n) / math.exp(o) for n, o in zip(log_probs.real, old_log_probs, strict=True)]
     rows = zip(ratios, A, kls.real, strict=True)
     evidence.close("loss", value, -fmean(ratio * a - beta * kl for ratio, a, kl in rows))
@@ -249,8 +259,8 @@ def kl_penalty(evidence, rng):
     actual = actual + policy.kl_backward(dkls, old, cache)
     evidence.close("every weight", actual, network_step(policy, loss))
     probs = np.exp(policy.distribution(obs))
-    dlogits = policies.categorical_log_prob_backward(dlog_probs, actions, probs)
-    dlogits = dlogits + policies.categorical_kl_backward(dkls, old, np.log(probs))
+    dlogits = distributions.categorical_log_prob_backward(dlog_probs, actions, probs)
+    dlogits = dlogits + distributions.categorical_kl_backward(dkls, old, np.log(probs))
     rows = len(obs)
     by_hand = np.zeros((rows, 3))
     for i, k in np.ndindex(rows, 3):
@@ -262,19 +272,21 @@ def kl_penalty(evidence, rng):
 
     # In an update the KL acts from the second step on: the first one starts at the old policy.
     start, value, batch = update_case(rng)
-    settings = {"objective": "penalty", "kl_coefficient": 5.0, "max_grad_norm": 1e9}
+    config = ppo_penalty.Config(kl_coefficient=5.0, max_grad_norm=1e9)
     old = start.distribution(batch.obs)
-    actual, _, moved, _ = second_gradients(ppo.Config(**settings), start, value, batch)
+    actual, _, moved, _ = second_gradients(ppo_penalty, config, start, value, batch)
 
     def later():
-        log_probs, _, cache = moved.evaluate(batch.obs, batch.actions)
+        log_probs, _, cache = moved.forward(batch.obs, batch.actions)
         kls = moved.kl(old, cache)
-        return ppo.penalized_surrogate(log_probs, batch.log_probs, batch.advantages, kls, 5.0)[0]
+        return ppo_penalty.penalized_surrogate(
+            log_probs, batch.log_probs, batch.advantages, kls, 5.0
+        )[0]
 
-    evidence.close("second minibatch: ppo.update", actual, network_step(moved, later))
+    evidence.close("second minibatch: ppo_penalty.update", actual, network_step(moved, later))
 
 
-@check(43, "KL, Gaussian", "policies.gaussian_kl", "quadrature")
+@check(43, "KL, Gaussian", "distributions.gaussian_kl", "quadrature")
 def gaussian_kl(evidence, rng):
     """KL(old||new) is the integral of p_old (log p_old - log p_new); its gradients by complex
     step, down to every parameter."""
@@ -285,17 +297,17 @@ def gaussian_kl(evidence, rng):
         x, dx = grid(old_means[i, j], np.exp(old_log_stds[j]))
         x = x[:, None]
         p_old, p_new = (
-            policies.gaussian_log_prob(x, np.full_like(x, mean[i, j]), ell[[j]])
+            distributions.gaussian_log_prob(x, np.full_like(x, mean[i, j]), ell[[j]])
             for mean, ell in ((old_means, old_log_stds), (means, log_stds))
         )
         integrals[i] += (np.exp(p_old) * (p_old - p_new)).sum() * dx
     old = old_means, old_log_stds
-    evidence.close("KL", policies.gaussian_kl(*old, means, log_stds), integrals)
+    evidence.close("KL", distributions.gaussian_kl(*old, means, log_stds), integrals)
     weights = rng.normal(size=4)
-    dmeans, dlog_stds = policies.gaussian_kl_backward(weights, *old, means, log_stds)
-    by_mean = complex_step(lambda m: policies.gaussian_kl(*old, m, log_stds) @ weights, means)
+    dmeans, dlog_stds = distributions.gaussian_kl_backward(weights, *old, means, log_stds)
+    by_mean = complex_step(lambda m: distributions.gaussian_kl(*old, m, log_stds) @ weights, means)
     by_log_std = complex_step(
-        lambda ell: policies.gaussian_kl(*old, means, ell) @ weights, log_stds
+        lambda ell: distributions.gaussian_kl(*old, means, ell) @ weights, log_stds
     )
     evidence.close("by mu", dmeans, by_mean)
     evidence.close("by log sigma", dlog_stds, by_log_std)
@@ -305,23 +317,25 @@ def gaussian_kl(evidence, rng):
     evidence.show("KL of four rows", integrals)
 
 
-@check(44, "adaptive penalty", "ppo.adapt_kl_coefficient", "table")
+@check(44, "adaptive penalty", "ppo_penalty.adapt_kl_coefficient", "table")
 def adaptive_penalty(evidence, rng):
     """Below target/1.5 the weight is halved, above 1.5 target doubled, between them kept."""
     rows = []
     for kl, factor in ((0, 0.5), (0.0066, 0.5), (0.0067, 1), (0.01, 1), (0.0149, 1), (0.0151, 2)):
-        actual = ppo.adapt_kl_coefficient(0.8, kl, 0.01)
+        actual = ppo_penalty.adapt_kl_coefficient(0.8, kl, 0.01)
         evidence.close(f"KL {kl}", actual, 0.8 * factor)
         rows.append([kl, actual])
     for kl in (0.015, 0.01 / 1.5):
-        actual = ppo.adapt_kl_coefficient(0.8, kl, 0.01)
+        actual = ppo_penalty.adapt_kl_coefficient(0.8, kl, 0.01)
         evidence.close(f"KL {kl:.4g}, a bound itself", actual, 0.8)
     evidence.show("KL, next beta (0.8 before, target 0.01)", np.array(rows))
     for name, target, factor in (("far below", 1e3, 0.5), ("far above", 1e-9, 2)):
         policy, value, batch = update_case(rng)
-        config = ppo.Config(objective="penalty", kl_coefficient=0.8, kl_target=target)
-        memory = one_update(ppo, config, policy, value, batch).memory
-        evidence.close(f"ppo.update, KL {name} its target", memory["kl_coefficient"], 0.8 * factor)
+        config = ppo_penalty.Config(kl_coefficient=0.8, kl_target=target)
+        memory = one_update(ppo_penalty, config, policy, value, batch).memory
+        evidence.close(
+            f"ppo_penalty.update, KL {name} its target", memory["kl_coefficient"], 0.8 * factor
+        )
 
 
 @check(45, "joint loss", "ppo.update", "complex step")
@@ -335,7 +349,7 @@ def joint_loss(evidence, rng):
     twin.parameters[:], value_twin.parameters[:] = policy.parameters, value.parameters
 
     def joint():
-        log_probs, entropies, _ = twin.evaluate(batch.obs, batch.actions)
+        log_probs, entropies, _ = twin.forward(batch.obs, batch.actions)
         clip, _ = ppo.clipped_surrogate(log_probs, batch.log_probs, batch.advantages, 0.2)
         fit, _ = vpg.value_loss(value_twin(batch.obs)[:, 0], batch.targets)
         return clip + fit - 0.02 * entropies.mean()
@@ -364,33 +378,35 @@ def joint_loss(evidence, rng):
     evidence.show("dH of three rows", dh[:3])
 
 
-@check(46, "k1, k3, dead fraction", "policies.kl_estimates", "exact sum")
+@check(46, "k1, k3, dead fraction", "distributions.kl_estimates", "exact sum")
 def diagnostics(evidence, rng):
     """Over the old policy's actions k1 and k3 both have the KL as their mean, and their gradients
     its gradient; k3 is never negative. The dead rows are those whose gradient is 0."""
     logits, old_logits = rng.normal(size=(2, 4, 3))
-    old = policies.log_softmax(old_logits)
-    log_ratios = policies.log_softmax(logits) - old
+    old = distributions.log_softmax(old_logits)
+    log_ratios = distributions.log_softmax(logits) - old
     direct = (np.exp(old) * -log_ratios).sum(axis=1)
-    exact = policies.categorical_kl_backward(np.ones(4), old, policies.log_softmax(logits))
+    exact = distributions.categorical_kl_backward(
+        np.ones(4), old, distributions.log_softmax(logits)
+    )
     for which, name in enumerate(("k1", "k3")):
 
         def mean(z, which=which):
-            log_ratios = policies.log_softmax(z) - old
-            return (np.exp(old) * policies.kl_estimates(log_ratios)[which]).sum(axis=1)
+            log_ratios = distributions.log_softmax(z) - old
+            return (np.exp(old) * distributions.kl_estimates(log_ratios)[which]).sum(axis=1)
 
         evidence.close(f"mean of {name} = KL", mean(logits), direct)
         oracle = complex_step(lambda z, f=mean: f(z).sum(), logits)
         evidence.close(f"mean gradient of {name}", oracle, exact)
-    k1, k3 = policies.kl_estimates(log_ratios)
+    k1, k3 = distributions.kl_estimates(log_ratios)
     evidence.true("k1 is negative somewhere", (k1 < 0).any())
     evidence.true("k3 nowhere", (k3 >= 0).all())
-    tiny = policies.kl_estimates(np.array([1e-9]))[1]
+    tiny = distributions.kl_estimates(np.array([1e-9]))[1]
     evidence.close("k3 near ratio 1: x^2/2", tiny, [5e-19], bound=1e-6)
 
     log_probs, A = rng.normal(0, 0.4, 400), rng.normal(size=400)
     _, dlog_probs = ppo.clipped_surrogate(log_probs, np.zeros(400), A, 0.2)
-    clip_fraction, dead_fraction = ppo.clip_statistics(log_probs, np.zeros(400), A, 0.2)
+    clip_fraction, dead_fraction = training.clip_statistics(log_probs, np.zeros(400), A, 0.2)
     ratios = [math.exp(value) for value in log_probs]
     outside = sum(ratio > 1.2 or ratio < 0.8 for ratio in ratios)
     evidence.close("clip fraction", clip_fraction, outside / 400)

@@ -1,6 +1,6 @@
-"""OpenAI's original gym through Shimmy: the same numbers as Gymnasium's, and it trains.
+"""Environments: users own ids, and the original gym through Shimmy: same numbers, and it trains.
 
-Skipped where gym is not installed, unless REQUIRE_GYM=1.
+What needs the original gym is skipped where it is not installed, unless REQUIRE_GYM=1.
 """
 
 import importlib.util
@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import ppo
+from environments import make_envs, reset, reward_threshold
 from lab.runs.records import RunFolder
-from rollout import Sampler, make_envs, reset, reward_threshold
+from rollout import Sampler
 from training import Trainer, evaluate
 
 ROOT = Path(__file__).parents[1]
@@ -121,3 +122,33 @@ def test_without_gym_it_says_what_to_install(tmp_path):
     )  # fmt: skip
     assert done.returncode == 2
     assert "pip install -r requirements/gym.txt" in done.stderr and done.stderr.count("\n") == 1
+
+
+MINE = """
+import gymnasium as gym
+import numpy as np
+
+
+class Mine(gym.Env):
+    observation_space = gym.spaces.Box(-1, 1, (2,))
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(2, np.float32), 1.0, False, False, {}
+
+
+gym.register("Mine-v0", Mine, reward_threshold=7.0, max_episode_steps=5)
+"""
+
+
+def test_a_user_s_own_environment_is_found_by_its_module(tmp_path, monkeypatch):
+    (tmp_path / "its_module.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    envs = make_envs("its_module:Mine-v0", 3)
+    assert envs.num_envs == 3 and envs.single_action_space.n == 2
+    assert reward_threshold("its_module:Mine-v0") == 7.0
+    with pytest.raises(ValueError, match="no environment 'no_module:Mine-v0'; No module named"):
+        make_envs("no_module:Mine-v0", 1)
