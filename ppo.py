@@ -7,9 +7,6 @@ In the order of the file:
     Eq. 35     the clipped value loss
     the update: epochs of minibatches, each a step for policy and value function
 
-Eq. 45, the sum of the losses, is not a line of code: the two networks share no
-weight, so each gets its own part's gradient and its own step.
-
 Shapes: B rows of a batch, D observation size.
 Source: Schulman et al. (2017), https://arxiv.org/abs/1707.06347.
 """
@@ -19,12 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from config import AT_LEAST_ONE, POSITIVE, CommonConfig, setting
-from training import measure, policy_step, value_step
+from training import means, measure, policy_step, value_step
 
 
 @dataclass(frozen=True)
 class Config(CommonConfig):
-    """PPO's settings; the defaults solve CartPole-v1."""
+    """The settings; the defaults solve CartPole-v1."""
 
     epochs: int = setting(6, "passes over each rollout", AT_LEAST_ONE)
     minibatch_size: int = setting(256, "rows of one gradient step, at most", AT_LEAST_ONE)
@@ -88,15 +85,15 @@ def update(learner, batch, config, progress, rng):
     learner   training.Learner: policy, value function, their optimisers
     batch     training.Batch of B rows
     config    a Config
-    progress  share of the training that is done, in [0, 1); anneals the clip
-    rng       np.random.Generator; shuffles the minibatches
+    progress  share of the training that is done, in [0, 1)
+    rng       np.random.Generator
 
     In each epoch, for each minibatch:
     1. Take one step along the clipped surrogate's gradient.
     2. Fit the value function to its targets, in one step.
     `max_kl` may end the epochs early.
 
-    Returns losses and gradient norms, means over the steps, and the clip range, a dict.
+    Returns the update's statistics, a dict.
     """
     clip_range = config.clip_range * (1 - progress if config.anneal_clip_range else 1)
     value_range = config.value_clip_range or np.inf  # in an endless band Eq. 35 is Eq. 34
@@ -105,18 +102,12 @@ def update(learner, batch, config, progress, rng):
         for rows in minibatches(len(batch.obs), config.minibatch_size, rng):
             minibatch = batch._make(array[rows] for array in batch)
             # step 1
-            old_log_probs, advantages = minibatch.log_probs, minibatch.advantages
-            policy_part = policy_step(
-                learner, minibatch, config, clipped_surrogate, old_log_probs, advantages, clip_range
-            )
+            surrogate = clipped_surrogate, minibatch.log_probs, minibatch.advantages, clip_range
+            statistics = policy_step(learner, minibatch, config, *surrogate)
             # step 2, with a loss and an Adam of its own: no weight is shared, so Eq. 45 splits
-            old_values, targets = minibatch.values, minibatch.targets
-            value_part = value_step(
-                learner, minibatch, config, clipped_value_loss, old_values, targets, value_range
-            )
-            steps.append(policy_part + value_part)
+            error = clipped_value_loss, minibatch.values, minibatch.targets, value_range
+            statistics |= value_step(learner, minibatch, config, *error)
+            steps.append(statistics)
         if config.max_kl is not None and measure(learner, batch)["approx_kl"] > config.max_kl:
             break
-    names = "policy_loss", "policy_grad_norm", "value_loss", "value_grad_norm"
-    means = zip(names, np.mean(steps, axis=0), strict=True)
-    return {**dict(means), "clip_range": clip_range}
+    return {**means(steps), "clip_range": clip_range}

@@ -18,7 +18,7 @@ import numpy as np
 from config import AT_LEAST_ONE, POSITIVE, CommonConfig, setting
 from nn import descend
 from ppo import minibatches
-from training import entropy_bonus, value_step
+from training import entropy_bonus, means, value_step
 from vpg import value_loss
 
 SMALLEST, LARGEST = 1e-6, 1e6  # β stays between: from 0 or inf no factor of two leads back
@@ -56,7 +56,7 @@ def adapt_kl_coefficient(kl_coefficient, kl, kl_target):
 
 
 def penalized_step(learner, batch, config, old_distribution, beta):
-    """One step for the policy, as training.policy_step, through log π and KL -> (loss, norm)."""
+    """One step for the policy, as training.policy_step, through log π and KL."""
     policy = learner.policy
     log_probs, entropies, cache = policy.forward(batch.obs, batch.actions)
     loss, dlog_probs, dkls = penalized_surrogate(
@@ -64,22 +64,23 @@ def penalized_step(learner, batch, config, old_distribution, beta):
     )
     gradient = policy.backward(dlog_probs, entropy_bonus(entropies, config), cache)
     gradient += policy.kl_backward(dkls, old_distribution, cache)
-    return loss, descend(policy.parameters, gradient, learner.policy_adam, config.max_grad_norm)
+    norm = descend(policy.parameters, gradient, learner.policy_adam, config.max_grad_norm)
+    return {"policy_loss": loss, "policy_grad_norm": norm}
 
 
 def update(learner, batch, config, progress, rng):
     """Improve the policy and the value function from one rollout.
 
-    learner   training.Learner: policy, value function, their optimisers; β lives in its memory
+    learner   training.Learner: policy, value function, their optimisers
     batch     training.Batch of B rows
     config    a Config
-    progress  not used: β adapts by itself
-    rng       np.random.Generator; shuffles the minibatches
+    progress  share of the training that is done, in [0, 1)
+    rng       np.random.Generator
 
     In each epoch, for each minibatch:
     1. Take one step along the penalised surrogate's gradient.
     2. Fit the value function to its targets, in one step.
-    After the last epoch β adapts.
+    After the last epoch β adapts; it lives in the learner's memory.
 
     Returns losses and gradient norms, means over the steps, the KL and the β used, a dict.
     """
@@ -91,13 +92,11 @@ def update(learner, batch, config, progress, rng):
         for rows in minibatches(len(batch.obs), config.minibatch_size, rng):
             minibatch = batch._make(array[rows] for array in batch)
             # step 1
-            policy_part = penalized_step(learner, minibatch, config, old_distribution[rows], beta)
+            statistics = penalized_step(learner, minibatch, config, old_distribution[rows], beta)
             # step 2
-            value_part = value_step(learner, minibatch, config, value_loss, minibatch.targets)
-            steps.append(policy_part + value_part)
+            statistics |= value_step(learner, minibatch, config, value_loss, minibatch.targets)
+            steps.append(statistics)
     _, _, cache = policy.forward(batch.obs, batch.actions)
     kl = float(policy.kl(old_distribution, cache).mean())
     learner.memory["kl_coefficient"] = adapt_kl_coefficient(beta, kl, config.kl_target)
-    names = "policy_loss", "policy_grad_norm", "value_loss", "value_grad_norm"
-    means = zip(names, np.mean(steps, axis=0), strict=True)
-    return {**dict(means), "kl": kl, "kl_coefficient": beta}
+    return {**means(steps), "kl": kl, "kl_coefficient": beta}

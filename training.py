@@ -86,13 +86,14 @@ def policy_step(learner, batch, config, loss_function, *arguments):
 
     loss_function, arguments  loss_function(log_probs, *arguments) -> loss, dlog_probs (B,)
 
-    Returns the loss and the gradient's norm before clipping, two floats.
+    Returns the loss and the gradient's norm before clipping, a dict.
     """
     policy = learner.policy
     log_probs, entropies, cache = policy.forward(batch.obs, batch.actions)
     loss, dlog_probs = loss_function(log_probs, *arguments)
     gradient = policy.backward(dlog_probs, entropy_bonus(entropies, config), cache)
-    return loss, descend(policy.parameters, gradient, learner.policy_adam, config.max_grad_norm)
+    norm = descend(policy.parameters, gradient, learner.policy_adam, config.max_grad_norm)
+    return {"policy_loss": loss, "policy_grad_norm": norm}
 
 
 def entropy_bonus(entropies, config):
@@ -104,13 +105,20 @@ def entropy_bonus(entropies, config):
 def value_step(learner, batch, config, loss_function, *arguments):
     """One step for the value function, as policy_step; its loss takes values (B,).
 
-    The two networks share no weight, so each gets its own part of Eq. 45 and its own step.
+    Eq. 45, the sum of the losses, is no line of code: the two networks share no
+    weight, so each gets its own part's gradient and its own step.
     """
     value = learner.value
     values, cache = value.forward(batch.obs)
     loss, dvalues = loss_function(values[:, 0], *arguments)
     gradient = value.backward(dvalues[:, None], cache)
-    return loss, descend(value.parameters, gradient, learner.value_adam, config.max_grad_norm)
+    norm = descend(value.parameters, gradient, learner.value_adam, config.max_grad_norm)
+    return {"value_loss": loss, "value_grad_norm": norm}
+
+
+def means(steps):
+    """The mean of each statistic over an update's steps: a list of dicts -> a dict of floats."""
+    return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
 
 
 def make_batch(rollout, value, config):

@@ -20,7 +20,7 @@ from training import policy_step, value_step
 
 @dataclass(frozen=True)
 class Config(CommonConfig):
-    """VPG's settings; the defaults solve CartPole-v1."""
+    """The settings; the defaults solve CartPole-v1."""
 
     total_steps: int = override("total_steps", 150_000)
     num_steps: int = override("num_steps", 16)
@@ -53,22 +53,17 @@ def update(learner, batch, config, progress, rng):
     learner   training.Learner: policy, value function, their optimisers
     batch     training.Batch of B rows
     config    a Config
-    progress  share of the training that is done, in [0, 1); PPO anneals its clip with it
-    rng       np.random.Generator; PPO shuffles its minibatches with it
+    progress  share of the training that is done, in [0, 1)
+    rng       np.random.Generator
 
     1. Take one step along the policy gradient.
     2. Fit the value function to its targets, in several steps.
 
-    Returns losses and gradient norms, a dict.
+    Returns the update's statistics, a dict.
     """
     # step 1
-    loss, norm = policy_step(learner, batch, config, policy_loss, batch.advantages)
+    statistics = policy_step(learner, batch, config, policy_loss, batch.advantages)
     # step 2
     for _ in range(config.value_steps):
-        fit, value_norm = value_step(learner, batch, config, value_loss, batch.targets)
-    return {
-        "policy_loss": loss,
-        "value_loss": fit,
-        "policy_grad_norm": norm,
-        "value_grad_norm": value_norm,
-    }
+        statistics |= value_step(learner, batch, config, value_loss, batch.targets)
+    return statistics
