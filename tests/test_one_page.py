@@ -1,0 +1,45 @@
+"""one_page.py is the lesson on one page: the same bits, nothing else of the project, readable."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import one_page
+import ppo
+from training import Trainer
+
+PAGE = Path(one_page.__file__)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_it_learns_the_lesson_s_bits(seed, capsys):
+    policy, value = one_page.train(seed)
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), seed)
+    for _ in trainer:
+        pass
+    np.testing.assert_array_equal(policy.parameters, trainer.learner.policy.parameters)
+    np.testing.assert_array_equal(value.parameters, trainer.learner.value.parameters)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10 and lines[-1].split()[0] == f"{trainer.env_steps:,}"
+
+
+def test_it_needs_numpy_and_gymnasium_alone():
+    tree = ast.parse(PAGE.read_text("utf-8"))
+    modules = {alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
+    assert modules == {"sys", "numpy", "gymnasium"}
+    assert not any(isinstance(node, ast.ImportFrom) for node in ast.walk(tree))
+    text = PAGE.read_text("utf-8")
+    assert text.startswith("# /// script\n") and text.count("\n") <= 150
+
+
+def test_it_runs_from_anywhere(tmp_path):
+    command = [sys.executable, str(PAGE), "4"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    final = done.stdout.splitlines()[-1]
+    assert final.startswith("greedy, 100 fresh episodes: ") and final.endswith(" of 500")
+    assert float(final.split()[-3]) >= 475
