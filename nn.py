@@ -36,10 +36,12 @@ def linear_backward(dy, x, W):
 
     The rows of dy already carry the loss's 1/B, so the sums over rows that
     hide in `x.T @ dy` and `sum(axis=0)` are means. Nothing is divided here.
+    Where nobody wants dx, W may be None, and so is dx.
     """
     # Eq. 28: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
     # (np.dot is `@`, but ten times faster where O is 1, as in a value network's last layer.)
-    return np.dot(dy, W.T), x.T @ dy, dy.sum(axis=0)
+    dx = None if W is None else np.dot(dy, W.T)
+    return dx, x.T @ dy, dy.sum(axis=0)
 
 
 def tanh_forward(z):
@@ -100,8 +102,8 @@ class MLP:
     extra        numbers to keep behind the network's own, for its owner to use
 
     `parameters` is one flat vector (P,) that holds W₁, b₁, W₂, b₂, … in turn.
-    `layers` are views into it, so that one vector operation on `parameters`
-    (Adam's step, say) changes every layer.
+    `layers`, [(W₁, b₁), (W₂, b₂), …], are views into it, so that one vector
+    operation on `parameters` (Adam's step, say) changes every layer.
 
     Raises ValueError for an unknown activation or fewer than two sizes.
     """
@@ -116,17 +118,14 @@ class MLP:
         self.sizes, self.activation = tuple(sizes), activation
         size = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
         self.parameters = np.zeros(size + extra, dtype)
+        self.layers = self._views()
         *hidden, (output, _) = self.layers
         for W, _ in hidden:
             W[:] = orthogonal(W.shape, np.sqrt(2), rng, dtype)
         output[:] = orthogonal(output.shape, output_gain, rng, dtype)
 
-    @property
-    def layers(self):
-        """[(W₁, b₁), (W₂, b₂), …], views into `parameters`.
-
-        They are made anew each time, so that a copied network has its own.
-        """
+    def _views(self):
+        """[(W₁, b₁), (W₂, b₂), …] as parts of `parameters`."""
         layers, start = [], 0
         for inputs, outputs in pairwise(self.sizes):
             middle, end = start + inputs * outputs, start + (inputs + 1) * outputs
@@ -134,6 +133,11 @@ class MLP:
             layers.append((W, self.parameters[middle:end]))
             start = end
         return layers
+
+    def __setstate__(self, state):
+        """What makes a copy whole (copy.deepcopy, pickle): its layers are views of its own."""
+        self.__dict__.update(state)
+        self.layers = self._views()
 
     def __call__(self, x):
         """x (B, inputs) -> y (B, outputs). Keeps nothing: for acting."""
@@ -159,10 +163,9 @@ class MLP:
         the layout of `parameters`, without what its owner keeps behind them.
         """
         _, activate_backward = ACTIVATIONS[self.activation]
-        layers = self.layers
         gradient = []  # filled from its front, as we walk backwards
-        for layer in reversed(range(len(layers))):
-            W, _ = layers[layer]
+        for layer in reversed(range(len(self.layers))):
+            W = self.layers[layer][0] if layer > 0 else None  # the input wants no gradient
             # Eq. 30: W̄ₗ = Hₗ₋₁ᵀ Ȳₗ    b̄ₗ = 1ᵀ Ȳₗ    H̄ₗ₋₁ = Ȳₗ Wₗᵀ
             dh, dW, db = linear_backward(dy, cache[layer], W)
             gradient[:0] = [dW.ravel(), db]

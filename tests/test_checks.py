@@ -185,7 +185,7 @@ FAULTS = [
     (30, "nn.MLP.backward", "if layer > 0:", "if layer > 1:"),
     (30, "nn.MLP.backward", "activate_backward(dh, cache[layer])", "dh"),
     (30, "nn.MLP.backward", "gradient[:0] = ", "gradient += "),
-    (30, "nn.MLP.backward", "reversed(range(len(layers)))", "range(len(layers))"),
+    (30, "nn.MLP.backward", "reversed(range(len(self.layers)))", "range(len(self.layers))"),
     (30, "nn.linear_backward", "dy.sum(axis=0)", "dy.sum(axis=0) / 2"),
     (31, "nn.orthogonal", "q * np.sign(np.diag(r))", "q"),
     (31, "nn.orthogonal", "gain * ", ""),
