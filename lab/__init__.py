@@ -1,1 +1,19 @@
-"""The lab: looks at the lesson, takes no part in it."""
+"""The lab: looks at the lesson, takes no part in it. Each folder is a room."""
+
+import importlib
+
+
+def doors(room, **modules):
+    """A room's `__getattr__` (PEP 562), which imports a name's module when it is first asked for.
+
+    room     the room's `__name__`
+    modules  module="Name other_name": the names that others may use, and where they live
+    """
+    homes = {name: module for module, names in modules.items() for name in names.split()}
+
+    def __getattr__(name):
+        if name not in homes:
+            raise AttributeError(f"{room} shows no {name}; it shows {', '.join(homes)}")
+        return getattr(importlib.import_module(f"{room}.{homes[name]}"), name)
+
+    return __getattr__

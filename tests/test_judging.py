@@ -1,0 +1,94 @@
+import itertools
+
+import numpy as np
+import pytest
+
+import vpg
+from environments import reward_threshold
+from lab.runs import ALGORITHMS, judged, judging, solved_steps
+from training import Trainer, evaluate
+
+NAN = float("nan")
+
+
+def small_trainer(total_steps=640):
+    config = vpg.Config(num_envs=4, num_steps=16, hidden_sizes=(8,), total_steps=total_steps)
+    return Trainer(vpg, "CartPole-v1", config, seed=3)
+
+
+@pytest.mark.parametrize("evaluations", [0, 1, 3, 5, 1_000])
+def test_evaluations_are_spread_evenly_and_the_last_iteration_is_judged(evaluations):
+    trainer = small_trainer()
+    steps, looked = [], []
+    for statistics, returns in judged(trainer, evaluations, 3):
+        steps.append(statistics["env_steps"])
+        if returns is not None:
+            assert returns.shape == (3,)
+            looked.append(statistics["env_steps"])
+    # due: the first iteration that reaches each k-th part of the steps
+    marks = [640 * k / evaluations for k in range(1, evaluations + 1)]
+    expected = {next(step for step in steps if step >= mark) for mark in marks} | {steps[-1]}
+    assert looked == sorted(expected) and steps[-1] >= 640
+
+
+def test_a_judgement_is_of_the_policy_as_it_is_then_on_fresh_episodes():
+    trainer, plain = small_trainer(), small_trainer()
+    for (statistics, returns), other in zip(judged(trainer, 4, 5), plain, strict=True):
+        assert statistics["policy_loss"] == other["policy_loss"]  # looking changes nothing
+        if returns is not None:
+            fresh = evaluate(plain.policy, "CartPole-v1", 5, (3, plain.iteration))
+            np.testing.assert_array_equal(returns, fresh)
+
+
+def test_enough_is_enough_and_judged():
+    trainer = small_trainer()
+    rows = list(judged(trainer, 1, 2, enough=lambda: trainer.episodes >= 10))
+    assert trainer.episodes >= 10 and trainer.env_steps < 640
+    assert [returns is None for _, returns in rows] == [True] * (len(rows) - 1) + [False]
+
+
+def test_one_that_goes_on_is_judged_at_the_same_steps(monkeypatch):
+    monkeypatch.setattr(judging, "evaluate", lambda *arguments: np.zeros(1))
+    whole = [
+        row["env_steps"] for row, returns in judged(small_trainer(), 5, 1) if returns is not None
+    ]
+    trainer = small_trainer()
+    parts = []
+    for count in (3, 4, 100):  # leave the loop, and enter it anew
+        for row, returns in itertools.islice(judged(trainer, 5, 1), count):
+            parts += [row["env_steps"]] if returns is not None else []
+    assert parts == whole
+
+
+@pytest.mark.parametrize(
+    "means, first, for_good",
+    [
+        ([], None, None),
+        ([1, 2, 3], None, None),
+        ([9, 9, 9], 10, 10),
+        ([1, 9, 9], 20, 20),
+        ([9, 1, 9], 10, 30),
+        ([1, 9, 1], 20, None),
+        ([5, 5], 10, 10),  # exactly the threshold is enough
+        ([NAN, 9, NAN, 1, 9, NAN], 20, 50),
+        ([NAN, NAN], None, None),
+        ([9, NAN], 10, 10),
+    ],
+)
+def test_solved_and_solved_for_good(means, first, for_good):
+    steps = np.arange(10, 10 * len(means) + 1, 10)
+    assert solved_steps(steps, means, 5.0) == (first, for_good)
+    assert solved_steps(steps, means, None) == (None, None)
+    assert {type(step) for step in solved_steps(steps, means, 5.0)} <= {int, type(None)}
+
+
+def test_every_algorithm_solves_cartpole_in_the_sense_of_the_readme():
+    for module in ALGORITHMS.values():
+        trainer = Trainer(module, "CartPole-v1", module.Config(), seed=0)
+        looks = [
+            (row["env_steps"], returns.mean())
+            for row, returns in judged(trainer, 10, 100)
+            if returns is not None
+        ]
+        first, for_good = solved_steps(*zip(*looks, strict=True), reward_threshold("CartPole-v1"))
+        assert 0 < first <= for_good <= trainer.env_steps
