@@ -5,7 +5,7 @@ import pytest
 
 import vpg
 from environments import reward_threshold
-from lab.runs import ALGORITHMS, judged, judging, solved_steps
+from lab.runs import ALGORITHMS, judged, judging, returns_when_begun, solved_steps
 from training import Trainer, evaluate
 
 NAN = float("nan")
@@ -92,3 +92,25 @@ def test_every_algorithm_solves_cartpole_in_the_sense_of_the_readme():
         ]
         first, for_good = solved_steps(*zip(*looks, strict=True), reward_threshold("CartPole-v1"))
         assert 0 < first <= for_good <= trainer.env_steps
+
+
+def test_a_learning_curve_shows_episodes_where_they_began():
+    began, returns, lengths = [0, 10, 19, 20, 45, 70], [1, 2, 6, 8, 9, 5], [3, 3, 3, 5, 2, 1]
+    steps, means = returns_when_begun(began, returns, lengths, 4, 100, windows=5)
+    assert steps.tolist() == [10, 30, 50, 70, 90]
+    # 100 − 4 × 5 = 80: whatever began before has ended
+    np.testing.assert_array_equal(means, [3, 8, 9, 5, NAN])
+    _, means = returns_when_begun(began, returns, [*lengths[:5], 6], 4, 100, windows=5)
+    np.testing.assert_array_equal(means, [3, 8, 9, NAN, NAN])
+    assert np.isnan(returns_when_begun([], [], [], 4, 100)[1]).all()
+
+
+def test_no_episode_of_a_settled_window_is_missing():
+    trainer, episodes = small_trainer(3_000), []
+    for _ in trainer:
+        episodes += trainer.rollout.episodes
+    began = [episode.began for episode in episodes]
+    lengths = [episode.length for episode in episodes]
+    steps, means = returns_when_begun(began, lengths, lengths, 4, trainer.env_steps)
+    last = steps[np.isfinite(means)].max()
+    assert trainer.sampler.began.min() > last > 2_000

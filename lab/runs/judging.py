@@ -1,8 +1,12 @@
-"""The one judged training loop, and the one meaning of "solved"."""
+"""The one judged training loop, the one meaning of "solved", the one learning curve."""
 
 import math
 
+import numpy as np
+
 from training import evaluate
+
+WINDOWS = 100  # of a learning curve
 
 
 def judged(trainer, evaluations, episodes, enough=lambda: False):
@@ -56,3 +60,25 @@ def solved_steps(steps, means, threshold):
         first = int(step) if first is None else first
         for_good = int(step) if for_good is None else for_good
     return first, for_good
+
+
+def returns_when_begun(began, returns, lengths, num_envs, total_steps, windows=WINDOWS):
+    """Mean return of the episodes begun in each window of steps -> steps, means (windows,).
+
+    began, returns, lengths  of the training's episodes, (n,) each; began in env_steps
+    windows                  of equal length, which share total_steps; `steps` are their middles
+
+    A mean of the last 100 episodes would lag: at 500 steps an episode these are 50,000
+    steps. A window in which no episode began has nan; so have the last ones, whose
+    episodes may have been running still when the training ended: of these only the
+    short ones are known.
+    """
+    width = total_steps / windows
+    steps, means = (np.arange(windows) + 0.5) * width, np.full(windows, np.nan)
+    began, returns = np.asarray(began, float), np.asarray(returns, float)
+    settled = total_steps - num_envs * max(lengths, default=0)
+    for k in range(windows):
+        own = (began >= k * width) & (began < (k + 1) * width)
+        if own.any() and (k + 1) * width <= settled:
+            means[k] = returns[own].mean()
+    return steps, means
