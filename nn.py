@@ -36,12 +36,10 @@ def linear_backward(dy, x, W):
 
     The rows of dy already carry the loss's 1/B, so the sums over rows that
     hide in `x.T @ dy` and `sum(axis=0)` are means. Nothing is divided here.
-    Where nobody wants dx, W may be None, and so is dx.
     """
     # Eq. 28: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
     # (np.dot is `@`, but ten times faster where O is 1, as in a value network's last layer.)
-    dx = None if W is None else np.dot(dy, W.T)
-    return dx, x.T @ dy, dy.sum(axis=0)
+    return np.dot(dy, W.T), x.T @ dy, dy.sum(axis=0)
 
 
 def tanh_forward(z):
@@ -165,7 +163,7 @@ class MLP:
         _, activate_backward = ACTIVATIONS[self.activation]
         gradient = []  # filled from its front, as we walk backwards
         for layer in reversed(range(len(self.layers))):
-            W = self.layers[layer][0] if layer > 0 else None  # the input wants no gradient
+            W, _ = self.layers[layer]
             # Eq. 30: W̄ₗ = Hₗ₋₁ᵀ Ȳₗ    b̄ₗ = 1ᵀ Ȳₗ    H̄ₗ₋₁ = Ȳₗ Wₗᵀ
             dh, dW, db = linear_backward(dy, cache[layer], W)
             gradient[:0] = [dW.ravel(), db]

@@ -17,6 +17,7 @@ import numpy as np
 
 from config import AT_LEAST_ONE, POSITIVE, CommonConfig, setting
 from training import means, measure, policy_step, value_step
+from vpg import value_loss
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,6 @@ def update(learner, batch, config, progress, rng):
     Returns the update's statistics, a dict.
     """
     clip_range = config.clip_range * (1 - progress if config.anneal_clip_range else 1)
-    value_range = config.value_clip_range or np.inf  # in an endless band Eq. 35 is Eq. 34
     steps = []
     for _ in range(config.epochs):
         for rows in minibatches(len(batch.obs), config.minibatch_size, rng):
@@ -105,8 +105,16 @@ def update(learner, batch, config, progress, rng):
             surrogate = clipped_surrogate, minibatch.log_probs, minibatch.advantages, clip_range
             statistics = policy_step(learner, minibatch, config, *surrogate)
             # step 2, with a loss and an Adam of its own: no weight is shared, so Eq. 45 splits
-            error = clipped_value_loss, minibatch.values, minibatch.targets, value_range
-            statistics |= value_step(learner, minibatch, config, *error)
+            if config.value_clip_range is None:
+                fit = value_loss, minibatch.targets
+            else:
+                fit = (
+                    clipped_value_loss,
+                    minibatch.values,
+                    minibatch.targets,
+                    config.value_clip_range,
+                )
+            statistics |= value_step(learner, minibatch, config, *fit)
             steps.append(statistics)
         if config.max_kl is not None and measure(learner, batch)["approx_kl"] > config.max_kl:
             break
