@@ -92,12 +92,11 @@ def update(learner, batch, config, progress, rng):
     In each epoch, for each minibatch:
     1. Take one step along the clipped surrogate's gradient.
     2. Fit the value function to its targets, in one step.
-    `max_kl` may end the epochs early.
 
     Returns the update's statistics, a dict.
     """
     clip_range = config.clip_range * (1 - progress if config.anneal_clip_range else 1)
-    steps = []
+    value_range, steps = config.value_clip_range, []
     for _ in range(config.epochs):
         for rows in minibatches(len(batch.obs), config.minibatch_size, rng):
             minibatch = batch._make(array[rows] for array in batch)
@@ -105,15 +104,10 @@ def update(learner, batch, config, progress, rng):
             surrogate = clipped_surrogate, minibatch.log_probs, minibatch.advantages, clip_range
             statistics = policy_step(learner, minibatch, config, *surrogate)
             # step 2, with a loss and an Adam of its own: no weight is shared, so Eq. 45 splits
-            if config.value_clip_range is None:
+            if value_range is None:
                 fit = value_loss, minibatch.targets
             else:
-                fit = (
-                    clipped_value_loss,
-                    minibatch.values,
-                    minibatch.targets,
-                    config.value_clip_range,
-                )
+                fit = clipped_value_loss, minibatch.values, minibatch.targets, value_range
             statistics |= value_step(learner, minibatch, config, *fit)
             steps.append(statistics)
         if config.max_kl is not None and measure(learner, batch)["approx_kl"] > config.max_kl:

@@ -232,7 +232,7 @@ FAULTS = [
         "minibatch.values, minibatch.targets",
         "minibatch.targets, minibatch.values",
     ),
-    (35, "ppo.update", "config.value_clip_range is None", "config.value_clip_range is not None"),
+    (35, "ppo.update", "value_range is None", "value_range is not None"),
     # F. PPO
     (36, "lab.proof.mdp.performance_difference", "advantages(mdp, old_pi)", "advantages(mdp, pi)"),
     (
