@@ -10,7 +10,8 @@ Heavy libraries are imported where they are needed, so that `-h` answers at once
 import os
 import signal
 
-if __name__ == "__main__":  # until there is something to save, Ctrl-C simply ends it
+# Until there is something to save, Ctrl-C simply ends it.
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
     signal.signal(signal.SIGINT, lambda signum, frame: os._exit(130))
 
 import argparse
@@ -358,7 +359,7 @@ def make_config(parser, args, algo=None):
 
 def train(parser, args):
     """--algo: train, judge, save. Returns the exit status."""
-    from lab.runs.records import RunFolder
+    from lab.runs import RunFolder
     from training import Trainer
 
     config = make_config(parser, args)
@@ -390,50 +391,37 @@ def print_preset(args, algo):
 
 def resume(parser, args):
     """--resume: go on with a run from its checkpoint. Returns the exit status."""
-    from lab.runs.records import RunFolder, describe, write_json
+    from lab.runs import RunFolder
 
     given = given_settings(args)
     if args.algo is not None or set(given) - {"total_steps"}:
         parser.refuse("--resume goes on with the run's own settings; only --total-steps may be new")
+    folder = RunFolder(args.resume)
     try:
-        folder = RunFolder(args.resume)
-        trainer = folder.load_trainer(**given)
-        folder.lock()
+        trainer = folder.resume(not args.no_media, **given)
     except ValueError as error:
         parser.refuse(str(error))
     except OSError as error:
         parser.refuse(f"{folder.path} cannot be written: {error.strerror}")
-    if trainer.env_steps >= trainer.config.total_steps:
-        parser.refuse(
-            f"{folder.path} is at step {trainer.env_steps:,} of "
-            f"{trainer.config.total_steps:,}; --total-steps N goes further"
-        )
     print(f"{folder.path} goes on from step {trainer.env_steps:,}")
-    try:
-        folder.trim(trainer)
-        write_json(folder / "config.json", describe(trainer))
-    except OSError as error:
-        parser.refuse(f"{folder.path} cannot be written: {error.strerror}")
     return carry_out(trainer, folder, args)
 
 
 def carry_out(trainer, folder, args):
     """Train, judge, draw; everything goes into the folder. Returns the exit status."""
-    from lab.runs.runner import draw, learn, summarize
+    from lab import runs
     from lab.watch.session import Session
 
     try:
-        if learn(trainer, folder, args.evaluations, args.eval_episodes, args.max_episodes):
+        if runs.carry_out(
+            trainer, folder, args.evaluations, args.eval_episodes, args.max_episodes,
+            not args.no_media,
+        ):  # fmt: skip
             print(f"interrupted at step {trainer.env_steps:,}; go on with --resume {folder.path}")
             return INTERRUPTED
-        summarize(trainer, folder, args.eval_episodes)
-        if not args.no_media:
-            draw(trainer, folder)
     except FloatingPointError as error:
         return fail(f"{error}. The last good checkpoint is in {folder.path}")
-    except BrokenPipeError:
-        raise  # that is no file of ours
-    except OSError as error:
+    except runs.CannotWrite as error:
         return fail(
             f"{folder.path} cannot be written: {error.strerror}. What was saved before is kept"
         )
@@ -582,7 +570,7 @@ def watch(session, folder, gif_name):
 
 def play_run(parser, args):
     """--play: show or record a saved policy. Returns the exit status."""
-    from lab.runs.records import BEST, CHECKPOINT, RunFolder
+    from lab.runs import RunFolder
     from lab.watch.recorder import record
     from lab.watch.session import Session
 
@@ -590,7 +578,7 @@ def play_run(parser, args):
         parser.refuse("--play shows a run that exists; leave out --algo, --resume and --render")
     folder = RunFolder(args.play)
     try:
-        trainer = folder.load_trainer(BEST if (folder / BEST).exists() else CHECKPOINT)
+        trainer = folder.load_trainer(folder.shown())
         session = Session.of(trainer, args.seed or 0)
         if args.record is None:
             return watch(session, folder, "watch.gif")
@@ -607,8 +595,7 @@ def play_run(parser, args):
 
 def compare_runs(parser, args):
     """--compare: several runs in one picture. Returns the exit status."""
-    from lab.runs.curves import compare
-    from lab.runs.records import RunFolder
+    from lab.runs import RunFolder, compare
 
     path = os.path.join(args.runs_dir, "comparison.png")
     try:
@@ -665,7 +652,9 @@ def dispatch(parser, args):
 def main(argv=None):
     """Run the command line; returns the exit status."""
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        from lab.runs import interrupts_raise
+
+        interrupts_raise()
         parser = build_parser()
         return dispatch(parser, parser.parse_args(argv))
     except ModuleNotFoundError as error:

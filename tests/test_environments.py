@@ -89,7 +89,8 @@ def test_a_run_keeps_to_its_api(tmp_path):
     folder = RunFolder(tmp_path / "runs" / "gym-CartPole-v1-ppo-seed0")
     about = json.loads((folder / "config.json").read_text())
     assert about["env_id"] == "gym/CartPole-v1"
-    assert about["versions"]["gym"].startswith("0.26") and about["versions"]["shimmy"]
+    versions = about["sessions"][0]["versions"]
+    assert versions["gym"].startswith("0.26") and versions["shimmy"]
     assert json.loads((folder / "summary.json").read_text())["reward_threshold"] == 475
     assert (folder / "episode.gif").read_bytes().startswith(b"GIF89a")
     assert (folder / "learning_curve.png").exists()

@@ -19,7 +19,9 @@ def folders(tmp_path):
             row |= {"entropy": 0.6, "explained_variance": 0.9, "approx_kl": 0.01}
             row |= {"clip_fraction": 0.2, "dead_fraction": 0.1}
             folder.append("progress.csv", [{**row, "greedy_return": level if i == 5 else np.nan}])
-            folder.append("episodes.csv", [{"env_steps": 100 * i, "return": level, "length": 9}])
+            folder.append(
+                "episodes.csv", [{"began": 100 * i - 9, "ended": 100 * i, "return": level}]
+            )
         made.append(folder)
     return made
 

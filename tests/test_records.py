@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import vpg
-from lab.runs import records
-from lab.runs.records import BEST, CHECKPOINT, RunFolder, unpack, write_whole
+from lab.runs import files, records, write_whole
+from lab.runs.records import BEST, CHECKPOINT, RunFolder, unpack
 from training import Trainer
 
 
@@ -62,7 +62,7 @@ def test_write_whole_keeps_the_old_file_when_it_fails(tmp_path, monkeypatch):
     def no_space(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(records.os, "fsync", no_space)
+    monkeypatch.setattr(files.os, "fsync", no_space)
     with pytest.raises(OSError, match="No space"):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
@@ -212,10 +212,10 @@ def test_trim_drops_what_came_after_the_checkpoint(run):
     for iteration in range(1, 6):
         run.append("progress.csv", [{"iteration": iteration, "x": 0.5}])
     for steps in (16, trainer.env_steps, trainer.env_steps + 1):
-        run.append("episodes.csv", [{"env_steps": steps, "return": 9.0}])
+        run.append("episodes.csv", [{"began": 0, "ended": steps, "return": 9.0}])
     with open(run / "progress.csv", "a") as file:
         file.write("6,0.")
     run.trim(trainer)
     np.testing.assert_array_equal(run.read("progress.csv")["iteration"], [1, 2, 3])
-    np.testing.assert_array_equal(run.read("episodes.csv")["env_steps"], [16, trainer.env_steps])
+    np.testing.assert_array_equal(run.read("episodes.csv")["ended"], [16, trainer.env_steps])
     assert (run / "progress.csv").read_text().endswith("\n")

@@ -211,7 +211,7 @@ def test_max_episodes(tmp_path):
 def test_resuming_a_finished_run(tmp_path):
     succeed(*VPG, *SHORT, cwd=tmp_path)
     folder = tmp_path / "runs" / "CartPole-v1-vpg-seed0"
-    done = run("--resume", str(folder))
+    done = run("--resume", str(folder), "--no-media")
     assert done.returncode == 2 and "--total-steps N goes further" in done.stderr
     succeed("--resume", str(folder), "--total-steps", "2500", "--eval-episodes", "3", "--no-media")
     steps = [

@@ -15,7 +15,7 @@ from lab.pictures.canvas import (
     picture,
     rendered,
 )
-from lab.runs.records import write_whole
+from lab.runs import write_whole
 from lab.study import ablation as study
 from lab.study.workers import PROJECT
 

@@ -19,8 +19,8 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from lab.runs import write_whole
 from lab.runs.curves import BLUE, GREEN, GREY, ORANGE, PURPLE
-from lab.runs.records import write_whole
 
 __all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "PURPLE"]  # Okabe & Ito's, from lab/runs/curves.py
 AMBER = "#E69F00"  # theirs too

@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 
 import ppo
-from lab.runs.records import write_whole
+from lab.runs import write_whole
 from training import Trainer
 
 TEMPLATE = Path(__file__).with_name("explorer.html")

@@ -2,7 +2,8 @@
 
 judging     the one judged training loop; what "solved" means; the learning curve
 records     the run folder and everything that is read from or written into one
-runner      what the command line does with a training
+files       writing that appears whole or not at all, for every room
+runner      what the command line does with a training; interrupts: how it is stopped
 curves      pictures of runs
 """
 
@@ -11,9 +12,10 @@ from lab import doors
 __getattr__ = doors(
     __name__,
     algorithms="ALGORITHMS",
-    judging="judged solved_steps returns_when_begun",
-    records="BEST CHECKPOINT GYM_PACKAGES PACKAGES RunFolder describe read_json write_json "
-    "write_whole",
-    runner="draw learn summarize",
+    judging="judged final_judgement solved_steps returns_when_begun",
+    files="CannotWrite new_folder read_json safe_name write_json write_whole",
+    records="CHECKPOINT RunFolder as_settings load_policy one_line processor versions",
+    runner="carry_out",
+    interrupts="interrupts_raise",
     curves="BLUE GREEN GREY ORANGE PURPLE compare learning_curve",
 )

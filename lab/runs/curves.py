@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from environments import reward_threshold
-from lab.runs.records import read_json, write_whole
+from lab.runs.files import write_whole
 
 # Okabe & Ito's palette: distinguishable with every kind of colour vision.
 DPI = 120
@@ -18,7 +18,7 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", 
 
 def learning_curve(folder, name="learning_curve.png"):
     """Draw a RunFolder's returns and update statistics over environment steps into `name`."""
-    about, progress = read_json(folder / "config.json"), folder.read("progress.csv")
+    about, progress = folder.about(), folder.read("progress.csv")
     episodes = folder.read("episodes.csv")
     figure = Figure(figsize=(8, 5.5), dpi=DPI, layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
@@ -26,7 +26,7 @@ def learning_curve(folder, name="learning_curve.png"):
     steps = progress["env_steps"]
     if episodes:
         top.plot(
-            episodes["env_steps"], episodes["return"], ".", color=GREY, alpha=0.35, ms=3,
+            episodes["began"], episodes["return"], ".", color=GREY, alpha=0.35, ms=3,
             label="each training episode",
         )  # fmt: skip
     top.plot(steps, progress["mean_return"], color=BLUE, lw=2, label="mean of the last 100")
@@ -68,8 +68,8 @@ def compare(folders, path):
     colours = (BLUE, ORANGE, GREEN, PURPLE, "#56B4E9", "#E69F00", "#000000", GREY)
     env_ids = []
     for number, folder in enumerate(folders):
-        about, progress = read_json(folder / "config.json"), folder.read("progress.csv")
-        if not progress or "env_id" not in about:
+        about, progress = folder.about(), folder.read("progress.csv")
+        if not progress:
             raise ValueError(f"{folder.path} holds no progress to compare")
         env_ids.append(about["env_id"])
         look = {"color": colours[number % len(colours)]}

@@ -1,9 +1,11 @@
 """The one judged training loop, the one meaning of "solved", the one learning curve."""
 
+import contextlib
 import math
 
 import numpy as np
 
+from environments import reward_threshold
 from training import evaluate
 
 WINDOWS = 100  # of a learning curve
@@ -26,17 +28,58 @@ def judged(trainer, evaluations, episodes, enough=lambda: False):
     """
     total = trainer.config.total_steps
     seen = trainer.env_steps * evaluations // total
-    for statistics in trainer:
-        last = bool(enough()) or trainer.env_steps >= total
-        due = trainer.env_steps * evaluations // total
-        returns = None
-        if last or due > seen:
-            seen = due
-            fresh = (trainer.seed, trainer.iteration)
-            returns = evaluate(trainer.policy, trainer.env_id, episodes, fresh)
-        yield statistics, returns
-        if last:
-            return
+    with no_exit(trainer.env_id):
+        for statistics in trainer:
+            last = bool(enough()) or trainer.env_steps >= total
+            due = trainer.env_steps * evaluations // total
+            returns = None
+            if last or due > seen:
+                seen = due
+                fresh = (trainer.seed, trainer.iteration)
+                returns = evaluate(trainer.policy, trainer.env_id, episodes, fresh)
+            yield statistics, returns
+            if last:
+                return
+
+
+@contextlib.contextmanager
+def no_exit(env_id):
+    """An environment that calls sys.exit in here has failed; that is no way for us to end."""
+    try:
+        yield
+    except SystemExit as error:
+        raise RuntimeError(f"{env_id} called sys.exit({error.code!r})") from error
+
+
+def final_judgement(trainer, steps, means, episodes):
+    """Judge what a training has come to -> what summary.json holds, a dict of plain numbers.
+
+    steps, means  of its evaluations, as for solved_steps; the one made here is the last
+    episodes      fresh ones, greedy and then as many sampled
+
+    solved_at_step and solved_for_good_at_step are None for never.
+    """
+    with no_exit(trainer.env_id):
+        greedy, sampled = (
+            evaluate(trainer.policy, trainer.env_id, episodes, trainer.seed, kind)
+            for kind in (True, False)
+        )
+    threshold = reward_threshold(trainer.env_id)
+    first, for_good = solved_steps([*steps, trainer.env_steps], [*means, greedy.mean()], threshold)
+    return {
+        "greedy_return_mean": float(greedy.mean()),
+        "greedy_return_min": float(greedy.min()),
+        "sampled_return_mean": float(sampled.mean()),
+        "sampled_return_min": float(sampled.min()),
+        "eval_episodes": episodes,
+        "reward_threshold": threshold,
+        "solved_at_step": first,
+        "solved_for_good_at_step": for_good,
+        "env_steps": trainer.env_steps,
+        "episodes": trainer.episodes,
+        "iterations": trainer.iteration,
+        "train_seconds": trainer.train_seconds,
+    }
 
 
 def solved_steps(steps, means, threshold):

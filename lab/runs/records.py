@@ -1,6 +1,6 @@
 """The run folder: what a training run leaves on disk, and how it is read back.
 
-    config.json      everything needed to repeat the run
+    config.json      everything needed to repeat the run, and where each part of it ran
     progress.csv     one row an iteration
     episodes.csv     one row an episode
     checkpoint.npz   the latest state of the training
@@ -8,99 +8,127 @@
     summary.json     how it ended
     learning_curve.png, episode.gif
 
-Every file appears whole or not at all: it is written beside its final place and
-then renamed. The two CSV files grow by whole rows. Checkpoints hold plain
-numbers and JSON text; nothing in them is ever executed (no pickle).
+Every file appears whole or not at all (lab/runs/files.py); the two CSV files grow
+by whole rows. They are on the disk before a checkpoint that counts on them is, so
+that after a power cut too no row before the checkpoint is missing. Checkpoints
+hold plain numbers and JSON text; nothing in them is ever executed (no pickle).
 """
 
 import csv
 import dataclasses
-import importlib
 import importlib.metadata
 import io
 import json
-import os
+import math
 import platform
-import shutil
-import tempfile
 import time
 import zipfile
 import zlib
+from numbers import Real
 from pathlib import Path
 
 import filelock
 import numpy as np
+from gymnasium.spaces import Discrete
 
 from environments import ORIGINAL_GYM
+from lab.runs.algorithms import ALGORITHMS
+from lab.runs.files import CannotWrite, flush, new_folder, read_json, write_json, write_whole
+from normalization import Normalized, RunningNormalizer
+from policies import CategoricalPolicy, GaussianPolicy
 from training import Trainer
 
-FORMAT = 1  # of config.json and the checkpoints; raise it when older programs could misread them
+FORMAT = 2  # of config.json and the checkpoints; raise it when programs could misread them
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
-PACKAGES, GYM_PACKAGES = ("numpy", "gymnasium"), ("gym", "shimmy")
-ALGORITHMS = ("vpg", "ppo", "ppo_penalty")
-# What np.load and json raise for files that are something else, or cut short.
+CURVE, RECORDING = "learning_curve.png", "episode.gif"
+LOGS = {"progress.csv": "iteration", "episodes.csv": "ended"}  # and the column that counts up
+# What reading raises for files that are something else, cut short, or made to harm.
 UNREADABLE = (
-    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, MemoryError, RecursionError),
 )
 
 
-def write_whole(path, data):
-    """Write bytes to `path` so that it holds either what it held before or all of `data`."""
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        with open(beside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError:
-        beside.unlink(missing_ok=True)  # on a full disk, leave no half file in the way
-        raise
+def one_line(error):
+    """An exception's reason in one line."""
+    text = str(error).strip().splitlines()
+    return text[0] if text else type(error).__name__
 
 
-def write_json(path, data):
-    """Write a dict as readable JSON, whole or not at all."""
-    write_whole(path, (json.dumps(data, indent=2) + "\n").encode())
+# ------------------------------------------------------- what a run says about itself
 
 
-def read_json(path):
-    """The dict in a JSON file. Raises ValueError, naming the file, when there is none."""
-    try:
-        data = json.loads(Path(path).read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from None
-    if not isinstance(data, dict):
-        raise ValueError(f"{path} does not hold a JSON object")
-    return data
-
-
-def describe(trainer):
-    """The content of config.json for this trainer, a dict."""
-    packages = PACKAGES + (GYM_PACKAGES if trainer.env_id.startswith(ORIGINAL_GYM) else ())
+def versions(env_id):
+    """The versions that decide which bits a seed gives, a dict."""
+    packages = ("numpy", "gymnasium")
+    if ORIGINAL_GYM in env_id:
+        packages += ("gym", "shimmy")
     return {
-        "format": FORMAT,
-        "algorithm": trainer.algorithm.__name__,
-        "env_id": trainer.env_id,
-        "seed": trainer.seed,
-        "config": dataclasses.asdict(trainer.config),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
     }
 
 
-def pack(trainer):
+def processor():
+    """This machine's processor, as far as the system tells: another one may round otherwise."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        return next(line.split(": ")[1] for line in lines if line.startswith("model name"))
+    except (OSError, IndexError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def algorithm_name(algorithm):
+    """What a module of the lesson is called on the command line and in files."""
+    return algorithm.__name__.replace("_", "-")
+
+
+def as_settings(config):
+    """A config dict whose lists (JSON has no tuples) are tuples."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in config.items()}
+
+
+def identity(trainer):
+    """What a run's config.json and all its checkpoints have in common, a dict."""
+    return {
+        "format": FORMAT,
+        "algorithm": algorithm_name(trainer.algorithm),
+        "env_id": trainer.env_id,
+        "seed": trainer.seed,
+    }
+
+
+def describe(trainer, sessions=()):
+    """The content of config.json, a dict; sessions: those that this run has had before."""
+    actions = trainer.envs.single_action_space
+    discrete = isinstance(actions, Discrete)
+    return {
+        **identity(trainer),
+        "obs_dim": trainer.envs.single_observation_space.shape[0],
+        "num_actions" if discrete else "action_dim": int(
+            actions.n if discrete else actions.shape[0]
+        ),
+        "config": dataclasses.asdict(trainer.config),
+        "sessions": [
+            *sessions,
+            {
+                "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                "at_step": trainer.env_steps,
+                "versions": versions(trainer.env_id),
+                "processor": processor(),
+            },
+        ],
+    }
+
+
+# ---------------------------------------------------------------- checkpoints
+
+
+def pack(trainer, **more):
     """The bytes of a checkpoint: the trainer's state as an .npz of plain arrays and JSON text."""
     arrays, numbers = trainer.state()
-    identity = {"format": FORMAT, "algorithm": trainer.algorithm.__name__, "env_id": trainer.env_id}
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays, numbers=json.dumps({**identity, **numbers}))
+    np.savez(buffer, **arrays, numbers=json.dumps({**identity(trainer), **numbers, **more}))
     return buffer.getvalue()
 
 
@@ -111,92 +139,139 @@ def unpack(path):
     this program, such as a truncated, foreign, newer or pickled file.
     """
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
-            arrays = {name: saved[name] for name in saved.files}
+        with open(path, "rb") as file:
+            with zipfile.ZipFile(file) as archive:
+                if any(entry.compress_type for entry in archive.infolist()):
+                    raise ValueError("its arrays are compressed")  # to any size at all
+            with np.load(file, allow_pickle=False) as saved:
+                arrays = {name: saved[name] for name in saved.files}
         numbers = json.loads(str(arrays.pop("numbers")))
         version = numbers["format"]
+        if version == FORMAT:
+            check_numbers(arrays, numbers)
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
     except UNREADABLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} is no checkpoint of this program ({reason})") from None
+        raise ValueError(f"{path} is no checkpoint of this program ({one_line(error)})") from None
     if version != FORMAT:
         raise ValueError(f"{path} has format {version}; this program reads format {FORMAT}")
     return arrays, numbers
+
+
+def check_numbers(arrays, numbers):
+    """Raise ValueError, naming the culprit, unless every number is finite and a number."""
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"its {name} is not finite")
+    for name in ("iteration", "env_steps", "episodes", "policy_t", "value_t"):
+        if not isinstance(numbers[name], int) or numbers[name] < 0:
+            raise ValueError(f"its {name} is {numbers[name]!r}")
+    for value in (
+        numbers["train_seconds"],
+        *numbers["recent_returns"],
+        *numbers["memory"].values(),
+    ):
+        if not isinstance(value, Real) or not math.isfinite(value):
+            raise ValueError(f"it holds {value!r} where a number should be")
+
+
+# ----------------------------------------------------------------- the folder
 
 
 class RunFolder:
     """One run's folder; see the top of this file for what is in it.
 
     `RunFolder.create` makes a new one, `RunFolder(path)` opens one that exists.
-    OSError (a full disk, say) passes through to the caller.
+    Whatever cannot be written (a full disk, say) raises CannotWrite, an OSError.
     """
 
     def __init__(self, path):
         self.path = Path(path)
 
+    def __truediv__(self, name):
+        return self.path / name
+
     @classmethod
     def create(cls, runs_dir, trainer):
         """A new folder, named after the run, holding config.json and a first checkpoint.
 
-        It appears under its name only once both are in it. An earlier run's
-        folder is left alone: the new one gets the suffix -2, -3, …
+        An earlier run's folder is left alone: the new one gets the suffix -2, -3, …
         """
-        runs_dir = Path(runs_dir)
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        name = f"{trainer.env_id}-{trainer.algorithm.__name__}-seed{trainer.seed}".replace("/", "-")
-        unfinished = cls(tempfile.mkdtemp(prefix=".new-", dir=runs_dir))
-        try:
-            unfinished.path.chmod(0o755)
-            write_json(unfinished / "config.json", describe(trainer))
-            unfinished.save(CHECKPOINT, trainer)
-            number = 1
-            while True:
-                path = runs_dir / (name if number == 1 else f"{name}-{number}")
-                try:
-                    if not path.exists():
-                        os.rename(unfinished.path, path)  # fails if another run took the name
-                        return cls(path)
-                except OSError:
-                    if not path.exists():
-                        raise
-                number += 1
-        except BaseException:
-            shutil.rmtree(unfinished.path, ignore_errors=True)
-            raise
+
+        def fill(path):
+            write_json(path / "config.json", describe(trainer))
+            cls(path).save(CHECKPOINT, trainer)
+
+        name = f"{trainer.env_id}-{algorithm_name(trainer.algorithm)}-seed{trainer.seed}"
+        return cls(new_folder(runs_dir, name, fill))
 
     def lock(self):
         """Keep other processes from writing here until this one ends, however it ends.
 
-        Raises ValueError if another process holds the folder, OSError if it
+        Raises ValueError if another process holds the folder, CannotWrite if it
         cannot be written.
         """
         self._lock = filelock.FileLock(self / ".lock", blocking=False)
         try:
             self._lock.acquire()
+            for left in self.path.glob(".*.new"):  # by one that was killed
+                left.unlink()
         except filelock.Timeout:
             raise ValueError(f"{self.path} is in use by another process") from None
+        except OSError as error:
+            raise CannotWrite.because(error, self.path) from None
 
-    def __truediv__(self, name):
-        return self.path / name
+    def about(self):
+        """The content of config.json. Raises ValueError in one line if it is no run's."""
+        path = self / "config.json"
+        about = read_json(path)
+        if about.get("format") != FORMAT:
+            raise ValueError(f"{path} has format {about.get('format')}, not {FORMAT}")
+        kinds = {"env_id": str, "seed": int, "config": dict, "sessions": list}
+        kinds |= {"algorithm": str, "obs_dim": int}
+        for name, kind in kinds.items():
+            if not isinstance(about.get(name), kind):
+                raise ValueError(f"{path} says that {name} is {about.get(name)!r}")
+        if about["algorithm"] not in ALGORITHMS:
+            raise ValueError(f"{path} names the algorithm {about['algorithm']!r}, which is unknown")
+        return about
 
-    def save(self, name, trainer):
-        """Write the trainer's state to `name` (CHECKPOINT or BEST)."""
-        write_whole(self / name, pack(trainer))
+    # ------------------------------------------------------------- checkpoints
 
-    def append(self, name, rows):
-        """Add rows (dicts with the same keys) to a CSV file and flush them."""
-        if not rows:
-            return
-        path = self / name
-        text = io.StringIO()
-        for row in rows:
-            writer = csv.DictWriter(text, row.keys(), lineterminator="\n")
-            if not text.tell() and not path.exists():
-                writer.writeheader()
-            writer.writerow({key: number_text(value) for key, value in row.items()})
-        with open(path, "a", newline="") as file:
-            file.write(text.getvalue())
+    def save(self, name, trainer, **more):
+        """Write the trainer's state to `name` (CHECKPOINT or BEST); more: numbers to note in it."""
+        try:
+            for log in LOGS:
+                if (self / log).exists():
+                    with open(self / log, "ab") as file:
+                        flush(file)
+        except OSError as error:
+            raise CannotWrite.because(error, self / log) from None
+        write_whole(self / name, pack(trainer, **more))
+
+    def shown(self):
+        """The checkpoint worth looking at: the best, or the latest before any evaluation."""
+        return BEST if (self / BEST).exists() else CHECKPOINT
+
+    def best_return(self):
+        """The mean greedy return at the best evaluation so far, -inf if there was none."""
+        if not (self / BEST).exists():
+            return -math.inf
+        return unpack(self / BEST)[1].get("greedy_return", -math.inf)
+
+    def unpack(self, name, about):
+        """`unpack` a checkpoint of this run; about: what `about` gave.
+
+        Raises ValueError if it is another run's.
+        """
+        arrays, numbers = unpack(self / name)
+        for key in ("algorithm", "env_id", "seed"):
+            if numbers.get(key) != about[key]:
+                raise ValueError(
+                    f"{self / name} is of another run: its {key} is {numbers.get(key)}, "
+                    f"that of config.json {about[key]}"
+                )
+        return arrays, numbers
 
     def load_trainer(self, name=CHECKPOINT, **changes):
         """The Trainer that goes on from a checkpoint of this folder.
@@ -205,57 +280,161 @@ class RunFolder:
         Raises ValueError in one line if the folder is no run's or the
         checkpoint cannot be used.
         """
-        about = read_json(self / "config.json")
-        arrays, numbers = unpack(self / name)
-        if about.get("format") != FORMAT:
-            raise ValueError(
-                f"{self / 'config.json'} has format {about.get('format')}, not {FORMAT}"
-            )
+        about = self.about()
+        arrays, numbers = self.unpack(name, about)
+        algorithm = ALGORITHMS[about["algorithm"]]
         try:
-            if about["algorithm"] not in ALGORITHMS:
-                raise ValueError(f"unknown algorithm {about['algorithm']!r}")
-            algorithm = importlib.import_module(about["algorithm"])
-            settings = {
-                key: tuple(value) if isinstance(value, list) else value
-                for key, value in about["config"].items()
-            }
-            config = algorithm.Config(**{**settings, **changes})
+            config = algorithm.Config(**{**as_settings(about["config"]), **changes})
             trainer = Trainer(algorithm, about["env_id"], config, about["seed"])
             trainer.restore(arrays, numbers)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{self.path} cannot be resumed: {error}") from None
+        except UNREADABLE as error:
+            raise ValueError(f"{self.path} cannot be used: {one_line(error)}") from None
         return trainer
+
+    def load_policy(self, name=None):
+        """The policy of a checkpoint, by default of `shown`; see `load_policy` below."""
+        about = self.about()
+        name = name or self.shown()
+        arrays, _ = self.unpack(name, about)
+        try:
+            config = ALGORITHMS[about["algorithm"]].Config(**as_settings(about["config"]))
+            rng = np.random.default_rng(0)  # for weights that are overwritten
+            settings = config.hidden_sizes, rng, config.activation
+            if "num_actions" in about:
+                policy = CategoricalPolicy(about["obs_dim"], about["num_actions"], *settings)
+            else:
+                policy = GaussianPolicy(about["obs_dim"], about["action_dim"], *settings)
+            if arrays["policy"].shape != policy.parameters.shape:
+                raise ValueError("the saved weights don't fit its network")
+            policy.parameters[:] = arrays["policy"]
+            if not config.normalize_observations:
+                return policy
+            normalizer = RunningNormalizer(about["obs_dim"])
+            normalizer.mean[:] = arrays["obs_mean"]
+            normalizer.variance[:] = arrays["obs_variance"]
+            normalizer.count[:] = arrays["obs_count"]
+        except UNREADABLE as error:
+            raise ValueError(f"{self / name} cannot be used: {one_line(error)}") from None
+        return Normalized(policy, normalizer)
+
+    def resume(self, media=True, **changes):
+        """Lock the folder and take the run up where it stopped -> its Trainer.
+
+        media    whether pictures that are missing are something to go on for
+        changes  as in load_trainer
+
+        A run that ended before it was judged or drawn is taken up too. Raises
+        ValueError in one line if there is nothing left to do, or as load_trainer
+        does; CannotWrite.
+        """
+        about = self.about()
+        self.lock()  # first: what is read after this, nobody else changes
+        trainer = self.load_trainer(**changes)
+        if trainer.env_steps >= trainer.config.total_steps and not self.missing(trainer, media):
+            raise ValueError(
+                f"{self.path} is at step {trainer.env_steps:,} of {trainer.config.total_steps:,} "
+                "and complete; --total-steps N goes further"
+            )
+        self.trim(trainer)
+        write_json(self / "config.json", describe(trainer, about["sessions"]))
+        return trainer
+
+    def missing(self, trainer, media=True):
+        """The files that a run at its end still lacks, a list of names.
+
+        A summary of an earlier end counts as missing, and so do pictures from before it.
+        """
+        try:
+            summary = read_json(self / "summary.json")
+        except ValueError:
+            summary = {}
+        pictures = [CURVE, RECORDING] if media else []
+        if summary.get("env_steps") != trainer.env_steps:
+            return ["summary.json", *pictures]
+        judged = (self / "summary.json").stat().st_mtime_ns
+
+        def fresh(name):
+            return (self / name).exists() and (self / name).stat().st_mtime_ns >= judged
+
+        return [name for name in pictures if not fresh(name)]
+
+    # --------------------------------------------------------------- CSV files
+
+    def append(self, name, rows):
+        """Add rows (dicts with the same keys) to a CSV file."""
+        if not rows:
+            return
+        path = self / name
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+        try:
+            with open(path, "a", encoding="utf-8", newline="") as file:
+                if file.tell() == 0:
+                    writer.writeheader()
+                for row in rows:
+                    writer.writerow({key: number_text(value) for key, value in row.items()})
+                file.write(text.getvalue())
+        except OSError as error:
+            raise CannotWrite.because(error, path) from None
+
+    def rows(self, name):
+        """A CSV file -> its column names, its lines, and their numbers: three lists.
+
+        What a killed process or a power cut leaves at the end is left out: half a
+        line, or zeros. Raises ValueError, naming the line, for other damage.
+        """
+        path = self / name
+        if not path.exists():
+            return [], [], []
+        content = path.read_bytes().rstrip(b"\0")
+        lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+        if not lines:
+            return [], [], []
+        names, *records = [line.decode("utf-8", "replace").strip().split(",") for line in lines]
+        if LOGS[name] not in names:
+            raise ValueError(f"{path} is damaged: its first line names no column {LOGS[name]}")
+        numbers = []
+        for number, record in enumerate(records, 2):
+            try:
+                numbers.append([float(text or "nan") for text in record])
+            except ValueError:
+                record = []
+            if len(record) != len(names):
+                raise ValueError(f"{path} is damaged in line {number}; without it the run goes on")
+        return names, lines, numbers
 
     def trim(self, trainer):
         """Drop CSV rows from after the trainer's state, so that the files go on without a gap.
 
         A run that was killed may have written rows since its last checkpoint.
         """
-        for name, key, last in (
-            ("progress.csv", "iteration", trainer.iteration),
-            ("episodes.csv", "env_steps", trainer.env_steps),
-        ):
-            if not (self / name).exists():
-                continue
-            with open(self / name, newline="") as file:
-                header, *lines = [line for line in file if line.endswith("\n")] or [""]
-            column = header.rstrip("\n").split(",").index(key) if header else 0
-            kept = [line for line in lines if int(line.split(",")[column]) <= last]
-            write_whole(self / name, "".join([header, *kept]).encode())
+        for name, last in zip(LOGS, (trainer.iteration, trainer.env_steps), strict=True):
+            names, lines, numbers = self.rows(name)
+            if (self / name).exists():
+                column = names.index(LOGS[name]) if names else 0
+                kept = [
+                    line
+                    for line, row in zip(lines[1:], numbers, strict=True)
+                    if row[column] <= last
+                ]
+                write_whole(self / name, b"".join([*lines[:1], *kept]))
 
     def read(self, name):
-        """A CSV file's columns, name -> float array (rows,); a half-written row is left out."""
-        path = self / name
-        if not path.exists():
-            return {}
-        with open(path, newline="") as file:
-            rows = [line for line in file if line.endswith("\n")]
-        records = list(csv.DictReader(rows))
-        if not records:
-            return {}
-        return {
-            key: np.array([float(record[key] or "nan") for record in records]) for key in records[0]
-        }
+        """A CSV file's columns, name -> float array (rows,); nothing if it has no row yet."""
+        names, _, numbers = self.rows(name)
+        return dict(zip(names, np.array(numbers).T, strict=True)) if numbers else {}
+
+
+def load_policy(run):
+    """The best policy of a run folder, as it acts on the environment's own observations.
+
+    No environment is made. `policy.greedy(obs)` takes observations (N,D) to the
+    likeliest actions, `policy.sample(obs, rng)` draws them (and gives their log-
+    probabilities): (N,) int for Discrete actions, (N,A) real numbers for a Box, which
+    rollout.fit_actions brings into the space's bounds. A run with normalised
+    observations normalises them here too. Raises ValueError in one line.
+    """
+    return RunFolder(run).load_policy()
 
 
 def number_text(value):

@@ -7,37 +7,18 @@ looks between two iterations, prints, and writes into the run folder
 
 import contextlib
 import math
-import signal
 import sys
 import time
 
+import numpy as np
 from tqdm import tqdm
 
-from environments import reward_threshold
-from lab.runs.records import BEST, CHECKPOINT, write_json
-from training import evaluate
+from lab.runs.files import write_json
+from lab.runs.interrupts import first_interrupt_waits
+from lab.runs.judging import final_judgement, judged
+from lab.runs.records import BEST, CHECKPOINT, CURVE, RECORDING, one_line
 
 CHECKPOINT_SECONDS = 2  # of work that a crash may cost, at most
-
-
-@contextlib.contextmanager
-def first_interrupt_waits():
-    """Ctrl-C asks to stop at the iteration's end; a second one stops at once.
-
-    Yields a list that is no longer empty once Ctrl-C was pressed.
-    """
-    pressed = []
-
-    def note(signum, frame):
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(signum)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class Progress:
@@ -75,81 +56,59 @@ class Progress:
             self.bar.close()
 
 
-def learn(trainer, folder, evaluations, eval_episodes, max_episodes=None):
-    """Train to the end, recording as it goes. Returns whether Ctrl-C ended it early.
+def carry_out(trainer, folder, evaluations, eval_episodes, max_episodes=None, media=True):
+    """Train to the end, judge, draw, except what is done -> whether it was interrupted before.
 
+    trainer        fresh, or from folder.resume
+    folder         its RunFolder, locked
     evaluations    greedy evaluations, spread evenly over the training
     eval_episodes  episodes of each
     max_episodes   stop after so many training episodes; None: no limit
+    media          draw pictures?
+
+    Raises CannotWrite, and FloatingPointError as Trainer does.
     """
-    total = trainer.config.total_steps
-    evaluations_due = trainer.env_steps * evaluations // total
-    best = max(folder.read("progress.csv").get("greedy_return", []), default=float("-inf"))
-    saved_at = time.monotonic()
-    progress = Progress(trainer.env_steps, total)
+    if learn(trainer, folder, evaluations, eval_episodes, max_episodes):
+        return True
+    missing = folder.missing(trainer, media)
+    if "summary.json" in missing:
+        summarize(trainer, folder, eval_episodes)
+    draw(trainer, folder, missing)
+    return False
+
+
+def learn(trainer, folder, evaluations, eval_episodes, max_episodes=None):
+    """Train to the end, recording as it goes; as carry_out."""
+    best, saved_at = folder.best_return(), time.monotonic()
+    progress = Progress(trainer.env_steps, trainer.config.total_steps)
+
+    def enough():
+        return max_episodes is not None and trainer.episodes >= max_episodes
+
     with first_interrupt_waits() as interrupts, contextlib.closing(progress):
-        for statistics in trainer:
+        for statistics, returns in judged(trainer, evaluations, eval_episodes, enough):
             progress.show(trainer, statistics["mean_return"])
-            enough = max_episodes is not None and trainer.episodes >= max_episodes
-            done = enough or trainer.env_steps >= total or bool(interrupts)
-            statistics["greedy_return"] = float("nan")
-            if done or trainer.env_steps * evaluations // total > evaluations_due:
-                evaluations_due = trainer.env_steps * evaluations // total
-                fresh = (trainer.seed, trainer.iteration)
-                returns = evaluate(trainer.policy, trainer.env_id, eval_episodes, fresh)
-                statistics["greedy_return"] = returns.mean()
-                if returns.mean() >= best:
-                    best = returns.mean()
-                    folder.save(BEST, trainer)
-            folder.append("progress.csv", [statistics])
-            folder.append(
-                "episodes.csv",
-                [
-                    {"env_steps": trainer.env_steps, "return": total_reward, "length": length}
-                    for _, _, total_reward, length in trainer.rollout.episodes
-                ],
-            )
-            if done or time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+            greedy_return = math.nan if returns is None else float(returns.mean())
+            if greedy_return >= best:
+                best = greedy_return
+                folder.save(BEST, trainer, greedy_return=best)
+            folder.append("progress.csv", [{**statistics, "greedy_return": greedy_return}])
+            episodes = [episode._asdict() for episode in trainer.rollout.episodes]
+            folder.append("episodes.csv", [{"return": e.pop("total"), **e} for e in episodes])
+            if interrupts:
+                break
+            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 folder.save(CHECKPOINT, trainer)
                 saved_at = time.monotonic()
-            if done:
-                break
+        folder.save(CHECKPOINT, trainer)
     return bool(interrupts)
 
 
 def summarize(trainer, folder, eval_episodes):
     """Judge the final policy on fresh episodes, write summary.json and print it."""
-    greedy, sampled = (
-        evaluate(trainer.policy, trainer.env_id, eval_episodes, trainer.seed, kind)
-        for kind in (True, False)
-    )
-    threshold = reward_threshold(trainer.env_id)
     progress = folder.read("progress.csv")
-    solved = None
-    if threshold is not None:
-        solved = next(
-            (
-                int(steps)
-                for steps, mean in zip(
-                    progress["env_steps"], progress["greedy_return"], strict=True
-                )
-                if mean >= threshold
-            ),
-            None,
-        )
-    summary = {
-        "greedy_return_mean": greedy.mean(),
-        "greedy_return_min": greedy.min(),
-        "sampled_return_mean": sampled.mean(),
-        "sampled_return_min": sampled.min(),
-        "eval_episodes": eval_episodes,
-        "reward_threshold": threshold,
-        "solved_at_step": solved,
-        "env_steps": trainer.env_steps,
-        "episodes": trainer.episodes,
-        "iterations": trainer.iteration,
-        "train_seconds": trainer.train_seconds,
-    }
+    looks = [progress.get(name, np.empty(0)) for name in ("env_steps", "greedy_return")]
+    summary = final_judgement(trainer, *looks, eval_episodes)
     write_json(folder / "summary.json", summary)
 
     speed = trainer.env_steps / trainer.train_seconds
@@ -158,22 +117,44 @@ def summarize(trainer, folder, eval_episodes):
         f"in {trainer.train_seconds:.3g} s ({speed:,.0f} steps/s)"
     )
     print(f"{eval_episodes} fresh episodes each, mean (lowest) return:")
-    print(f"  greedy  {greedy.mean():8.1f} ({greedy.min():.1f})")
-    print(f"  sampled {sampled.mean():8.1f} ({sampled.min():.1f})")
-    if threshold is not None:
-        verdict = "solved" if greedy.mean() >= threshold else "not solved"
-        first = f", first reached in training at step {solved:,}" if solved else ""
-        print(f"  {verdict}: the threshold is {threshold:g}{first}")
+    for kind in ("greedy", "sampled"):
+        mean, lowest = (summary[f"{kind}_return_{name}"] for name in ("mean", "min"))
+        print(f"  {kind:7} {mean:8.1f} ({lowest:.1f})")
+    if summary["reward_threshold"] is not None:
+        print(f"  {verdict(summary, np.isfinite(looks[1]).sum())}")
 
 
-def draw(trainer, folder):
-    """The pictures for people: learning curve and one greedy episode."""
-    from lab.runs.curves import learning_curve  # matplotlib and Pillow, only when there is to draw
+def verdict(summary, looks):
+    """One line on whether the policy solved its environment, at so many looks in training."""
+    first, for_good = summary["solved_at_step"], summary["solved_for_good_at_step"]
+    end = f" ({looks} looks); the threshold is {summary['reward_threshold']:g}"
+    if for_good is None:
+        return f"not solved{f', though at step {first:,}' if first is not None else ''}{end}"
+    early = f", first at {first:,}" if first < for_good else ""
+    return f"solved for good from step {for_good:,} on{early}{end}"
+
+
+def draw(trainer, folder, names):
+    """Those of the pictures for people that are named: learning curve, one greedy episode.
+
+    One that cannot be drawn is reported in a line; a resumed run tries it again.
+    """
+    for name, paint in ((CURVE, draw_curve), (RECORDING, draw_episode)):
+        if name in names:
+            try:
+                paint(trainer, folder)
+            except Exception as error:  # an environment's own renderer may raise anything
+                print(f"no {name}: {one_line(error)}")
+
+
+def draw_curve(trainer, folder):
+    from lab.runs.curves import learning_curve  # matplotlib: only when there is to draw
+
+    learning_curve(folder, CURVE)
+
+
+def draw_episode(trainer, folder):
     from lab.watch.recorder import record
     from lab.watch.session import Session
 
-    learning_curve(folder)
-    try:
-        record(Session.of(trainer, trainer.seed), folder / "episode.gif")
-    except ImportError as error:
-        print(f"no GIF: {error}")
+    record(Session.of(trainer, trainer.seed), folder / RECORDING)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.runs.records import read_json, write_whole
+from lab.runs import read_json, write_whole
 from lab.study import statistics as stats
 from lab.study.folder import FAILED, INTERRUPTED, StudyFolder, Variant, run_study
 from lab.study.picture import CURVE_RESAMPLES, common_curves

@@ -19,10 +19,8 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib
-import importlib.metadata
 import json
 import math
-import platform
 import sys
 import threading
 import time
@@ -30,8 +28,8 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-from environments import ORIGINAL_GYM, reward_threshold
-from lab.runs.records import GYM_PACKAGES, PACKAGES, read_json, write_json
+from environments import reward_threshold
+from lab.runs import as_settings, read_json, safe_name, versions, write_json
 from lab.study.workers import PROJECT, WorkersLost, run_jobs
 from training import Trainer, evaluate
 
@@ -151,11 +149,6 @@ def apply_patch(name):
     return getattr(importlib.import_module(module), function)()
 
 
-def as_settings(config):
-    """A config dict whose lists (JSON has no tuples) are tuples."""
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in config.items()}
-
-
 def plain(number):
     """A float for JSON, which has no nan: None instead."""
     return float(number) if math.isfinite(number) else None
@@ -165,15 +158,6 @@ def digest(trainer):
     """A fingerprint of all that was learned: equal exactly if every bit is."""
     data = trainer.policy.parameters.tobytes() + trainer.value.parameters.tobytes()
     return hashlib.sha256(data).hexdigest()
-
-
-def versions(env_id):
-    """The versions that decide which bits a seed gives, a dict."""
-    packages = PACKAGES + (GYM_PACKAGES if env_id.startswith(ORIGINAL_GYM) else ())
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
-    }
 
 
 # -------------------------------------------------------------- the folder
@@ -186,11 +170,6 @@ def code_digest(variants):
     files |= {PROJECT / f"{module.replace('.', '/')}.py" for module in patches}
     trees = [ast.dump(ast.parse(path.read_text("utf-8"))) for path in sorted(files)]
     return hashlib.sha256("\n".join(trees).encode()).hexdigest()
-
-
-def file_name(label):
-    """A label with nothing in it that a file system may mind."""
-    return "".join(c if c.isalnum() or c in "-_.=+" else "_" for c in label)
 
 
 class StudyFolder:
@@ -212,7 +191,7 @@ class StudyFolder:
 
         Raises ValueError, naming the setting, for settings that no Trainer would take.
         """
-        files = {file_name(variant.label) for variant in variants}
+        files = {safe_name(variant.label) for variant in variants}
         if len(files) < len(variants):
             raise ValueError("variants must have different labels")
         complete = []
@@ -233,7 +212,7 @@ class StudyFolder:
         settings = json.loads(json.dumps(settings))  # as it will be read back
         if name is None:
             labels = "-".join(variant.label for variant in variants)
-            name = file_name(f"study-{env_id}-{labels}-seeds{seeds[0]}-{seeds[-1]}")
+            name = safe_name(f"study-{env_id}-{labels}-seeds{seeds[0]}-{seeds[-1]}")
         number = 1
         while True:
             path = Path(runs_dir) / (name if number == 1 else f"{name}-{number}")
@@ -278,7 +257,7 @@ class StudyFolder:
 
     def seed_file(self, job):
         """Where a finished seed is kept."""
-        return self / "seeds" / f"{file_name(job.label)}-{job.seed}.json"
+        return self / "seeds" / f"{safe_name(job.label)}-{job.seed}.json"
 
     def save(self, job, result):
         """Keep a finished seed."""

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from lab.runs import write_whole
 from lab.runs.curves import BLUE, GREEN, GREY, ORANGE, PURPLE
-from lab.runs.records import write_whole
 from lab.study import statistics as stats
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000", "#F0E442")

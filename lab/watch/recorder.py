@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from lab.runs.records import write_whole
+from lab.runs import write_whole
 from lab.watch import scene
 
 GIF_SCALE, MP4_SCALE = 0.9, 1.6  # pixels per layout unit: 720 × 405 and 1280 × 720

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageColor
 
-from lab.runs.records import write_whole
+from lab.runs import write_whole
 from lab.watch import scene
 
 try:

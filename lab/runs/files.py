@@ -1,0 +1,133 @@
+"""Files and folders that appear whole or not at all, on every system, also beside other writers."""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+RETRY_SECONDS = 0.01, 0.05, 0.2, 0.5, 1  # Windows lets nobody replace what somebody has open
+ABANDONED_SECONDS = 3600  # a folder takes milliseconds to make; this one's maker was killed
+
+
+class CannotWrite(OSError):
+    """A file of ours cannot be written: `filename` is its path, `strerror` the reason."""
+
+    @classmethod
+    def because(cls, error, path):
+        return cls(error.errno, error.strerror or str(error), str(path))
+
+
+def safe_name(text):
+    """A text with nothing in it that some file system may mind."""
+    return "".join(c if c.isalnum() or c in "-_.=+" else "-" for c in text)
+
+
+def write_whole(path, data):
+    """Write bytes to `path` so that it holds either what it held before or all of `data`.
+
+    That holds through a power cut too: the bytes are on the disk before they get
+    their name, and the name is when this returns. Raises CannotWrite.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
+    try:
+        try:
+            with open(beside, "xb") as file:
+                file.write(data)
+                flush(file)
+            replace(beside, path)
+        except BaseException:
+            beside.unlink(missing_ok=True)  # on a full disk, leave no half file in the way
+            raise
+        flush_folder(path.parent)
+    except OSError as error:
+        raise CannotWrite.because(error, path) from None
+
+
+def flush(file):
+    """Put all that was written into this open file on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def flush_folder(path):
+    """Put a folder's list of names on the disk; Windows does that by itself."""
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def replace(source, target):
+    """os.replace, patient while a viewer or a virus scanner has the target open."""
+    for seconds in RETRY_SECONDS:
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            time.sleep(seconds)
+    os.replace(source, target)
+
+
+def write_json(path, data):
+    """Write a dict as readable JSON, whole or not at all."""
+    write_whole(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path):
+    """The dict in a JSON file. Raises ValueError, naming the file, when there is none."""
+    try:
+        data = json.loads(Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} does not hold a JSON object")
+    return data
+
+
+def new_folder(parent, name, fill):
+    """A folder of one's own: parent/name or, where that is taken, name-2, name-3, … -> its Path.
+
+    It appears only when fill(path of the unfinished folder) has filled it, and
+    nobody who asks for the same name at the same time gets the same folder.
+    What earlier ones left behind when they were killed is cleaned up. Raises CannotWrite.
+    """
+    parent = Path(parent)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for left in parent.glob(".new-*"):
+            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+        try:
+            unfinished.chmod(0o755)
+            fill(unfinished)
+            path = _claim(unfinished, parent, safe_name(name))
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        flush_folder(parent)
+    except CannotWrite:
+        raise
+    except OSError as error:
+        raise CannotWrite.because(error, parent) from None
+    return path
+
+
+def _claim(unfinished, parent, name):
+    number = 1
+    while True:
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            if not path.exists():
+                return unfinished.rename(path)  # fails if another one took the name
+        except OSError:
+            if not path.exists():
+                raise
+        number += 1

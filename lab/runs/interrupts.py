@@ -1,0 +1,45 @@
+"""Ctrl-C, and SIGTERM (Slurm, Docker, kill) which is meant the same way."""
+
+import contextlib
+import os
+import signal
+import sys
+
+
+def heeded():
+    """The signals that ask this program to stop; what its parent ignores stays ignored."""
+    asking = signal.SIGINT, signal.SIGTERM
+    return [number for number in asking if signal.getsignal(number) != signal.SIG_IGN]
+
+
+def raise_interrupt(signum, frame):
+    raise KeyboardInterrupt
+
+
+def interrupts_raise():
+    """From now on, either signal raises KeyboardInterrupt."""
+    for number in heeded():
+        signal.signal(number, raise_interrupt)
+
+
+@contextlib.contextmanager
+def first_interrupt_waits():
+    """The first signal asks to stop at the iteration's end; a second one stops at once.
+
+    Yields a list that is no longer empty once there was one.
+    """
+    asked = []
+
+    def note(signum, frame):
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(signum)
+        if sys.stderr.isatty():  # print must not be called here
+            os.write(2, b"\nstopping at the end of this iteration; once more stops at once\n")
+
+    before = {number: signal.signal(number, note) for number in heeded()}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
