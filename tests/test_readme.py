@@ -30,7 +30,8 @@ CODE = sorted({*LESSON, *OTHERS} - {Path(__file__).resolve()})
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"\$`([^`\n]*)`\$")
-TAG = re.compile(r"\\tag\{(\d+)\}")
+TAG = re.compile(r"\\qquad\\text\{\((\d+)\)\}")
+ANCHOR = re.compile(r'^<a id="eq-(\d+)"></a>\n\n```math\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 NUMBERS = r"\d+(?:(?:\s?[-–]\s?|,\s+|\s+and\s+|\s+or\s+)\d+)*"
 CITATION = re.compile(rf"(\(\d{{4}}\),\s+)?\bEq\.\s+({NUMBERS})")
 
@@ -79,6 +80,18 @@ def test_citations_are_understood(text, numbers):
 def test_equations_are_numbered_once_and_in_order():
     assert list(range(1, len(TAGS) + 1)) == TAGS
     assert len(TAGS) >= 46
+
+
+def test_every_numbered_equation_has_its_anchor_before_it():
+    found = ANCHOR.findall(README)
+    assert [int(number) for number, _ in found] == TAGS
+    assert all(TAG.findall(body) == [number] for number, body in found)
+
+
+def test_links_to_an_equation_name_it():
+    links = re.findall(r"\[Eq\.\s(\d+)\]\(#eq-(\d+)\)", README)
+    assert links and all(shown == target for shown, target in links)
+    assert len(links) == len(re.findall(r"\(#eq-", README))
 
 
 def test_every_equation_has_a_check_and_every_check_an_equation():
@@ -135,7 +148,7 @@ def test_stale_and_wrong_links_are_noticed(tmp_path):
 
 
 def test_relative_links_lead_somewhere():
-    anchors = heading_anchors(README)
+    anchors = heading_anchors(README) | {f"eq-{number}" for number in TAGS}
     targets = re.findall(r"\]\(([^)\s]+)\)", INLINE.sub("", without_fences(README)))
     assert targets
     for target in targets:
