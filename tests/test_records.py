@@ -1,20 +1,28 @@
 import io
 import json
+import os
 import pickle
+import shutil
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
+import ppo
 import vpg
-from lab.runs import files, records, write_whole
+from lab.runs import carry_out, files, judging, load_policy, records, runner, safe_name, write_whole
 from lab.runs.records import BEST, CHECKPOINT, RunFolder, unpack
+from rollout import fit_actions
 from training import Trainer
 
 
-def small_trainer(seed=0, iterations=3, **settings):
-    config = vpg.Config(num_envs=2, num_steps=8, hidden_sizes=(4,), **settings)
-    trainer = Trainer(vpg, "CartPole-v1", config, seed)
+def small_trainer(seed=0, iterations=3, algorithm=vpg, env_id="CartPole-v1", **settings):
+    config = algorithm.Config(num_envs=2, num_steps=8, hidden_sizes=(4,), **settings)
+    trainer = Trainer(algorithm, env_id, config, seed)
     for _ in range(iterations):
         trainer.iterate()
     return trainer
@@ -53,6 +61,269 @@ def test_loading_twice_goes_on_with_the_same_bits(run):
     for _ in range(3):
         one.iterate(), other.iterate()
     np.testing.assert_array_equal(one.policy.parameters, other.policy.parameters)
+
+
+def finish(run, returns=(), evaluations=10, **settings):
+    """Carry a run out without pictures, its evaluations giving `returns` one after another."""
+    trainer = run.resume(media=False, **settings)
+    with pytest.MonkeyPatch.context() as patch:
+        if returns:
+            scripted = iter(returns)
+            patch.setattr(judging, "evaluate", lambda *_: np.full(3, next(scripted, 0.0)))
+        carry_out(trainer, run, evaluations, 3, media=False)
+    return trainer
+
+
+def test_best_is_the_best_of_all_sessions(tmp_path):
+    """Rows without an evaluation are no reason to keep what an earlier session thought best."""
+    run = RunFolder.create(tmp_path, small_trainer(iterations=0, total_steps=320))
+    finish(run, [1.0, 50.0, 7.0, 7.0], evaluations=3)
+    first = unpack(run / BEST)[1]
+    assert first["greedy_return"] == 50
+    finish(run, [40.0, 60.0, 3.0], evaluations=6, total_steps=640)
+    arrays, second = unpack(run / BEST)
+    assert second["greedy_return"] == 60 and second["env_steps"] > 320 > first["env_steps"]
+    assert run.shown() == BEST
+    np.testing.assert_array_equal(load_policy(run.path).parameters, arrays["policy"])
+
+
+def test_best_survives_a_crash_that_lost_its_row(run):
+    """best.npz is written before the row that names its return; the row may be trimmed."""
+    run.save(BEST, small_trainer(iterations=9), greedy_return=60.0)
+    finish(run, [40.0, 50.0], total_steps=200)
+    assert unpack(run / BEST)[1]["greedy_return"] == 60
+
+
+def test_what_was_interrupted_at_its_end_is_judged_and_drawn_by_resume(tmp_path, monkeypatch):
+    run = RunFolder.create(tmp_path, small_trainer(iterations=0, total_steps=320))
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "final_judgement", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        finish(run)
+    assert run.load_trainer().env_steps >= 320 and not (run / "summary.json").exists()
+    monkeypatch.undo()
+    before = (run / "progress.csv").read_bytes()
+    trainer = run.resume()
+    assert not carry_out(trainer, run, 10, 3)
+    assert (run / "progress.csv").read_bytes() == before
+    assert json.loads((run / "summary.json").read_text())["env_steps"] == trainer.env_steps
+    assert {"learning_curve.png", "episode.gif"} <= {path.name for path in run.path.iterdir()}
+    with pytest.raises(ValueError, match=r"is at step 3\d\d of 320 and complete; --total-steps"):
+        run.resume()
+
+
+def test_a_summary_or_picture_of_an_earlier_end_is_made_again(run):
+    trainer = finish(run, total_steps=200)
+    (run / "learning_curve.png").write_bytes(b"old")
+    os.utime(run / "learning_curve.png", ns=(0, 0))
+    assert run.missing(trainer, media=False) == []
+    assert run.missing(trainer) == ["learning_curve.png", "episode.gif"]
+    trainer.env_steps += 1
+    assert run.missing(trainer, media=False) == ["summary.json"]
+
+
+def test_a_picture_that_cannot_be_drawn_fails_no_run(tmp_path, capsys):
+    class Blind(gym.Env):
+        """Neither takes a render_mode nor renders."""
+
+        observation_space = gym.spaces.Box(-1, 1, (2,))
+        action_space = gym.spaces.Discrete(2)
+
+        def reset(self, seed=None, options=None):
+            return np.zeros(2, np.float32), {}
+
+        def step(self, action):
+            return np.zeros(2, np.float32), 1.0, False, False, {}
+
+    gym.register("Blind-v0", Blind, max_episode_steps=5)
+    try:
+        trainer = small_trainer(iterations=0, env_id="Blind-v0", total_steps=32)
+        run = RunFolder.create(tmp_path, trainer)
+        assert not carry_out(trainer, run, 1, 3)
+        assert (run / "learning_curve.png").exists()
+        assert capsys.readouterr().out.splitlines()[-1].startswith("no episode.gif: ")
+        assert run.missing(trainer) == ["episode.gif"]  # so that resume tries it again
+    finally:
+        del gym.registry["Blind-v0"]
+
+
+def test_the_folder_is_locked_before_it_is_read(run, monkeypatch):
+    """What another process wrote just before it let go is where the run goes on."""
+    lock = RunFolder.lock
+
+    def other_process_ends(folder):
+        folder.save(CHECKPOINT, small_trainer(iterations=7))
+        lock(folder)
+
+    monkeypatch.setattr(RunFolder, "lock", other_process_ends)
+    assert run.resume().iteration == 7
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="is in use by another process"):
+        RunFolder(run.path).resume()
+
+
+def test_every_session_is_kept(run):
+    begun = run.load_trainer().env_steps
+    ended = [finish(run, total_steps=steps).env_steps for steps in (100, 200)]
+    about = run.about()
+    assert [session["at_step"] for session in about["sessions"]] == [begun, begun, ended[0]]
+    for session in about["sessions"]:
+        assert session["versions"]["numpy"] == np.__version__ and session["processor"]
+    assert about["config"]["total_steps"] == 200
+
+
+@pytest.mark.parametrize("cut", range(1, 40, 3))
+def test_after_a_power_cut_no_row_before_the_checkpoint_is_missing(tmp_path, monkeypatch, cut):
+    """A disk that keeps what was flushed and nothing else, cut off after the n-th flush."""
+    run = RunFolder.create(tmp_path / "real", small_trainer(iterations=0, total_steps=600))
+    disk, flushes, fsync = tmp_path / "disk", [], os.fsync
+    shutil.copytree(run.path, disk)
+
+    def keep(descriptor):
+        fsync(descriptor)
+        flushes.append(descriptor)
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if len(flushes) <= cut:
+            if path.is_file():
+                shutil.copyfile(path, disk / path.name)  # also under its name beside the target
+            else:
+                for whole in (CHECKPOINT, BEST, "config.json", "summary.json"):
+                    if (path / whole).exists():
+                        shutil.copyfile(path / whole, disk / whole)
+
+    monkeypatch.setattr(os, "fsync", keep)
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0)
+    finish(run)
+    assert len(flushes) > 45
+    monkeypatch.undo()
+    with open(disk / "progress.csv", "ab") as file:
+        file.write(b"\0\0\0")  # what some file systems leave behind
+    cut_off = RunFolder(disk)
+    trainer = finish(cut_off)
+    assert trainer.env_steps >= 600
+    iterations = cut_off.read("progress.csv")["iteration"]
+    np.testing.assert_array_equal(iterations, np.arange(1, trainer.iteration + 1))
+    assert not list(disk.glob(".*.new"))
+
+
+def test_an_empty_csv_file_gets_its_header(run):
+    (run / "progress.csv").write_bytes(b"")
+    finish(run, total_steps=200)
+    assert run.read("progress.csv")["iteration"][0] == 4
+
+
+def test_many_writers_of_one_file_do_not_disturb_each_other(tmp_path):
+    contents = [bytes([number]) * 50_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(10):
+            list(pool.map(lambda data: write_whole(tmp_path / "file", data), contents))
+            assert (tmp_path / "file").read_bytes() in contents
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_new_folders_asked_for_at_once_are_different(tmp_path):
+    def make(number):
+        return files.new_folder(tmp_path, "a:b", lambda path: (path / "n").write_text(str(number)))
+
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(make, range(8)))
+    assert {path.name for path in paths} == {"a-b", *(f"a-b-{n}" for n in range(2, 9))}
+    assert [(path / "n").read_text() for path in paths] == list("01234567")
+    assert len(list(tmp_path.iterdir())) == 8
+
+
+def test_what_a_killed_process_left_is_cleaned_up(run):
+    old, new = (run.path.parent / f".new-{age}" for age in ("old", "just-now"))
+    for path in (old, new):
+        path.mkdir()
+        (path / "config.json").touch()
+    os.utime(old, (0, time.time() - 2 * files.ABANDONED_SECONDS))
+    (run / ".summary.json.0123.new").touch()
+    RunFolder.create(run.path.parent, small_trainer())
+    run.lock()
+    assert new.exists() and not old.exists()
+    assert not list(run.path.glob(".*.new"))
+
+
+def test_a_file_that_somebody_has_open_is_replaced_a_little_later(tmp_path, monkeypatch):
+    """Windows refuses it for as long as a viewer or a virus scanner looks at the file."""
+    really, refusals = os.replace, [2]
+
+    def replace(source, target):
+        if refusals[0]:
+            refusals[0] -= 1
+            raise PermissionError(13, "Access is denied")
+        really(source, target)
+
+    monkeypatch.setattr(files.os, "replace", replace)
+    write_whole(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    refusals[0] = 100
+    monkeypatch.setattr(files, "RETRY_SECONDS", (0, 0))
+    with pytest.raises(files.CannotWrite, match="Access is denied"):
+        write_whole(tmp_path / "file", b"newer")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        ("gym/CartPole-v1", "gym-CartPole-v1"),
+        ("module:Mine-v0", "module-Mine-v0"),
+        ('a<b>"c|d?e*f\\g\n', "a-b--c-d-e-f-g-"),
+        ("γ=0.9 (a)", "γ=0.9--a-"),
+    ],
+)
+def test_names_that_every_file_system_takes(text, name):
+    assert safe_name(text) == name
+
+
+@pytest.mark.parametrize(
+    "algorithm, env_id, settings",
+    [
+        (vpg, "CartPole-v1", {}),
+        (ppo, "Pendulum-v1", {"activation": "relu", "minibatch_size": 16}),
+        (ppo, "MountainCar-v0", {"normalize_observations": True, "minibatch_size": 16}),
+    ],
+)
+def test_load_policy_needs_no_environment(tmp_path, monkeypatch, algorithm, env_id, settings):
+    trainer = small_trainer(algorithm=algorithm, env_id=env_id, **settings)
+    run = RunFolder.create(tmp_path, trainer)
+    space = trainer.envs.single_action_space
+    obs = trainer.envs.single_observation_space.sample()[None].repeat(5, axis=0)
+
+    def forbidden(*arguments, **settings):
+        raise AssertionError("no environment is needed")
+
+    monkeypatch.setattr(gym, "make_vec", forbidden)
+    monkeypatch.setattr(gym, "make", forbidden)
+    policy = load_policy(str(run.path))
+    np.testing.assert_array_equal(policy.greedy(obs), trainer.policy.greedy(obs))
+    one, other = (p.sample(obs, np.random.default_rng(1)) for p in (policy, trainer.policy))
+    np.testing.assert_array_equal(one[0], other[0])
+    assert space.contains(fit_actions(policy.greedy(obs), space)[0])
+
+
+def test_load_policy_refuses_weights_of_another_network(run):
+    about = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**about, "obs_dim": 5}))
+    with pytest.raises(ValueError, match="don't fit its network"):
+        load_policy(run.path)
+
+
+@pytest.mark.parametrize(
+    "settings, culprit",
+    [({"algorithm": ppo, "minibatch_size": 16}, "algorithm"), ({"seed": 1}, "seed"),
+     ({"env_id": "Acrobot-v1"}, "env_id")],
+)  # fmt: skip
+def test_another_run_s_checkpoint_is_refused(run, settings, culprit):
+    run.save(CHECKPOINT, small_trainer(**settings))
+    for read in (run.load_trainer, run.resume, lambda: load_policy(run.path)):
+        with pytest.raises(ValueError, match=f"is of another run: its {culprit} is"):
+            read()
 
 
 def test_write_whole_keeps_the_old_file_when_it_fails(tmp_path, monkeypatch):
@@ -137,7 +408,50 @@ def missing_counter(path):
     return saved_arrays(**arrays, numbers=json.dumps(numbers))
 
 
+def changed(name, value):
+    """A breakage: this number of the checkpoint is something else."""
+
+    def change(path):
+        arrays, numbers = unpack(path)
+        return saved_arrays(**arrays, numbers=json.dumps({**numbers, name: value}))
+
+    change.__name__ = f"{name}={value}"
+    return change
+
+
+def compressed(path):
+    data = io.BytesIO()
+    np.savez_compressed(data, numbers=np.zeros(1_000_000))
+    return data.getvalue()
+
+
+def not_finite(path):
+    arrays, numbers = unpack(path)
+    arrays["value"][0] = np.nan
+    return saved_arrays(**arrays, numbers=json.dumps(numbers))
+
+
+def nested(path):
+    return saved_arrays(numbers="[" * 100_000)
+
+
+def lying(path):
+    """A header that promises more numbers than any memory holds."""
+    data = io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": (10**15,)}
+    np.lib.format.write_array_header_1_0(data, header)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("numbers.npy", data.getvalue())
+    return archive.getvalue()
+
+
 BROKEN = [
+    *(compressed, not_finite, nested, lying),
+    *(changed("env_steps", "12"), changed("episodes", None), changed("train_seconds", "x")),
+    *(changed("policy_t", None), changed("policy_t", -1), changed("recent_returns", ["a"])),
+    *(changed("memory", {"kl_coefficient": "x"}), changed("memory", 5)),
+    *(changed("acting_rng", {}), changed("shuffling_rng", None), changed("recent_returns", 3)),
     *(foreign, truncated, empty, text, flipped, pickled, pickled_inside, not_json, newer),
     *(other_network, missing_counter),
 ]
@@ -167,6 +481,13 @@ def test_unusable_checkpoints_are_refused(run, breakage, tmp_path, monkeypatch):
         {"env_id": "Nowhere-v0"},
         {"seed": -1},
         {"seed": "zero"},
+        {"seed": None},
+        {"env_id": None},
+        {"config": {"gamma": [0.9]}},
+        {"config": {"hidden_sizes": [1e9]}},
+        {"config": {"normalize_advantages": "no"}},
+        {"sessions": None},
+        {"obs_dim": "four"},
     ],
     ids=str,
 )
@@ -178,7 +499,9 @@ def test_unusable_configs_are_refused(run, change):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"[]", b"\xff\xfe", b'{"format": 1}'])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"[]", b"\xff\xfe", b'{"format": 1}', b"[" * 99_999]
+)
 def test_unreadable_configs_are_refused(run, content):
     path = run / "config.json"
     path.unlink() if content is None else path.write_bytes(content)
@@ -219,3 +542,32 @@ def test_trim_drops_what_came_after_the_checkpoint(run):
     np.testing.assert_array_equal(run.read("progress.csv")["iteration"], [1, 2, 3])
     np.testing.assert_array_equal(run.read("episodes.csv")["ended"], [16, trainer.env_steps])
     assert (run / "progress.csv").read_text().endswith("\n")
+
+
+@pytest.mark.parametrize(
+    "content, where",
+    [
+        (b"1,16,0.5\n2,32,0.5\n", "its first line names no column iteration"),
+        (b"iteration,env_steps,x\n1,16,0.5\n\n3,48,0.5\n", "in line 3"),
+        (b"iteration,env_steps,x\n1,16,0.5\n2,32\n3,48,0.5\n", "in line 3"),
+        (b"iteration,env_steps,x\n1,16,0.5\n2,32,1,1\n3,48,0.5\n", "in line 3"),
+        (b"iteration,env_steps,x\n1,sixteen,0.5\n", "in line 2"),
+        (b"iteration,env_steps,x\n1,\xff\xfe,0.5\n", "in line 2"),
+    ],
+)
+def test_a_damaged_csv_file_is_refused_in_one_line(run, content, where):
+    (run / "progress.csv").write_bytes(content)
+    for read in (run.resume, lambda: run.read("progress.csv")):
+        with pytest.raises(ValueError) as caught:
+            read()
+        assert where in str(caught.value) and "progress.csv is damaged" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert (run / "progress.csv").read_bytes() == content
+
+
+@pytest.mark.parametrize("end", [b"", b"\0\0\0", b"3,4", b"3,48,0.5\0"])
+def test_what_a_crash_leaves_at_the_end_is_no_damage(run, end):
+    (run / "progress.csv").write_bytes(b"iteration,env_steps,x\r\n1,16,0.5\r\n2,32,\r\n" + end)
+    columns = run.read("progress.csv")
+    np.testing.assert_array_equal(columns["iteration"], [1, 2])
+    np.testing.assert_array_equal(columns["x"], [0.5, np.nan])

@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all, on every system, also beside other writers."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -102,8 +103,9 @@ def new_folder(parent, name, fill):
     try:
         parent.mkdir(parents=True, exist_ok=True)
         for left in parent.glob(".new-*"):
-            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):  # it has just been finished
+                if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
         try:
             unfinished.chmod(0o755)
