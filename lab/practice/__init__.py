@@ -1,0 +1,18 @@
+"""The workbook: the lesson with its gradients erased, and a grader that knows the usual mistakes.
+
+blanks      which functions are blank, and the folder that a reader fills in
+cases       what each of them is asked
+mistakes    what people write instead, each with the words that say so
+grading     the reader's code, in a process of its own, against cases and mistakes
+hints       the question, the equation before, the formula in words
+"""
+
+from lab import doors
+
+__getattr__ = doors(
+    __name__,
+    blanks="BLANKS CHAPTERS Blank write_workbook",
+    grading="grade grade_table",
+    mistakes="MISTAKES edited",
+    hints="hint",
+)

@@ -1,0 +1,275 @@
+"""What each blank is asked: a few small cases, and how to ask.
+
+A case is a dict of arguments. The first one of each list is the one that is shown
+when nothing better can be said. Batches of different sizes tell N from a constant.
+"""
+
+import copy
+
+import numpy as np
+
+import nn
+
+
+def ask(blank, function, case):
+    """Call a function with its own copy of a case -> its outputs, a tuple of arrays.
+
+    Raises whatever it raises, and ValueError when it changes what it was given
+    or returns another number of things.
+    """
+    arguments = copy.deepcopy(case)
+    if blank.path == "nn.MLP.backward":
+        return (np.asarray(function(*arguments.values())),)
+    if blank.path == "nn.clip_global_norm":
+        return np.asarray(function(**arguments)), arguments["gradient"]
+    if blank.path == "nn.Adam.step":
+        adam, parameters = arguments["adam"], arguments["parameters"]
+        for gradient in arguments["gradients"]:
+            function(adam, parameters, gradient)
+        return parameters, adam.m, adam.v
+    answer = function(**arguments)
+    for name, before in case.items():
+        if isinstance(before, np.ndarray) and not np.array_equal(before, arguments[name]):
+            raise ValueError(f"it changes its argument {name}; work on a copy")
+    if answer is None:
+        raise ValueError("it returns nothing")
+    if len(blank.returns) == 1:
+        return (np.asarray(answer),)
+    if not isinstance(answer, (tuple, list)) or len(answer) != len(blank.returns):
+        number = len(answer) if isinstance(answer, (tuple, list)) else 1
+        wanted = ", ".join(blank.returns)
+        raise ValueError(f"it returns {number} thing{'s' * (number != 1)}, not ({wanted})")
+    return tuple(np.asarray(part) for part in answer)
+
+
+def cases(blank):
+    """The cases of a blank: a list of dicts. The same at each call."""
+    rng = np.random.default_rng(blank.equation)
+    return MAKERS[blank.path](rng)
+
+
+def linear(rng, backward):
+    made = []
+    for B, inputs, outputs in ((2, 3, 2), (5, 4, 3), (7, 2, 1), (3, 3, 3)):
+        x, W = rng.normal(size=(B, inputs)), rng.normal(size=(inputs, outputs))
+        last = {"b": rng.normal(size=outputs)}
+        made.append({"x": x, "W": W, **last})
+        if backward:
+            made[-1] = {"dy": rng.normal(size=(B, outputs)), "x": x, "W": W}
+    return made
+
+
+def activation(forward):
+    def make(rng):
+        made = []
+        for shape in ((2, 3), (4, 5)):
+            z = rng.normal(0, 1.5, shape)
+            z[0, 0] = 0.0  # exactly at ReLU's kink
+            made.append({"dh": rng.normal(size=shape), "h": forward(z)})
+        return made
+
+    return make
+
+
+def mlp(rng):
+    made = []
+    for sizes, name in (((2, 3, 2), "tanh"), ((3, 4, 5, 2), "relu"), ((4, 6, 3, 1), "tanh")):
+        network = nn.MLP(sizes, rng, name, dtype=np.float64)
+        network.parameters[:] = rng.normal(0, 0.7, network.parameters.size)
+        y, cache = network.forward(rng.normal(size=(3, sizes[0])))
+        made.append({"self": network, "dy": rng.normal(size=y.shape), "cache": cache})
+    return made
+
+
+def norms(rng):
+    gradients = np.array([3.0, 4.0]), np.array([0.3, -0.4]), rng.normal(size=9) * 5
+    limits = 1.0, 1.0, 2.0
+    return [{"gradient": g, "max_norm": m} for g, m in zip(gradients, limits, strict=True)]
+
+
+def adam_steps(rng):
+    made = []
+    for size, steps in ((2, 1), (3, 3)):
+        adam = nn.Adam(size, 0.1, betas=(0.8, 0.95), eps=1e-3, dtype=np.float64)
+        gradients = rng.normal(size=(steps, size))
+        made.append({"adam": adam, "parameters": rng.normal(size=size), "gradients": gradients})
+    return made
+
+
+def log_probs(rng, rows, columns):
+    logits = rng.normal(0, 1.2, (rows, columns))
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def logits(rng):
+    sizes = rng.normal(size=(2, 3)), rng.normal(size=(3, 2)), rng.normal(size=(3, 3))
+    large = np.array([[1e4, 0.0, -1e4], [0.0, 1e3, 1e3], [-2e3, -2e3, -2e3]])
+    return [{"logits": z} for z in (*sizes, large)]
+
+
+def softmax_backward(rng):
+    return [
+        {"dlog_probs": rng.normal(size=shape), "log_probs": log_probs(rng, *shape)}
+        for shape in ((2, 3), (3, 2), (3, 3))
+    ]
+
+
+def chosen(rng):
+    made = []
+    for rows, columns in ((2, 3), (5, 2), (3, 3)):
+        actions, probs = rng.integers(columns, size=rows), np.exp(log_probs(rng, rows, columns))
+        made.append({"dlog_probs": rng.normal(size=rows), "actions": actions, "probs": probs})
+    return made
+
+
+def entropy(rng):
+    return [{"log_probs": log_probs(rng, *shape)} for shape in ((2, 3), (5, 2), (3, 3))]
+
+
+def entropy_backward(rng):
+    made = []
+    for shape in ((2, 3), (5, 2), (3, 3)):
+        own = log_probs(rng, *shape)
+        entropies = -(np.exp(own) * own).sum(axis=1)
+        weights = rng.normal(size=shape[0])
+        made.append({"dentropies": weights, "entropies": entropies, "log_probs": own})
+    return made
+
+
+def kl(backward):
+    def make(rng):
+        made = []
+        for shape in ((2, 3), (5, 2), (3, 3)):
+            case = {"dkls": rng.normal(size=shape[0])} if backward else {}
+            case["old_log_probs"] = log_probs(rng, *shape)
+            made.append({**case, "log_probs": log_probs(rng, *shape)})
+        return made
+
+    return make
+
+
+def gaussian(kind):
+    def make(rng):
+        made = []
+        for rows, size in ((2, 1), (4, 2), (3, 3)):
+            weights, (a, b) = rng.normal(size=rows), rng.normal(size=(2, rows, size))
+            first, second = rng.normal(0, 0.5, (2, size))
+            if kind == "kl":
+                old = {"dkls": weights, "old_means": a, "old_log_stds": first}
+                made.append({**old, "means": b, "log_stds": second})
+            else:
+                case = {"actions": a, "means": b, "log_stds": first}
+                made.append(case if kind == "log_prob" else {"dlog_probs": weights, **case})
+        return made
+
+    return make
+
+
+def gaussian_entropy(rng):
+    return [{"log_stds": rng.normal(size=size)} for size in (1, 2, 4)]
+
+
+def credit(trace):
+    """Records with a fall, a time limit and an edge in the middle, for the returns or for GAE."""
+
+    def make(rng):
+        made = []
+        for number, shape in enumerate([(4,), (6, 2), (5, 1, 2)]):
+            rewards, values, next_values = rng.normal(size=(3, *shape))
+            terminated, truncated = np.zeros((2, *shape), bool)
+            terminated[1] = True  # a fall in the middle
+            if number > 0:
+                truncated[3, ..., 1] = True  # a time limit in one stream alone
+                terminated[-1, ..., 0] = True
+            case = {"rewards": rewards, "values": values, "next_values": next_values}
+            case |= {"terminated": terminated, "ended": terminated | truncated, "gamma": 0.9}
+            if trace:
+                case["gae_lambda"] = 0.7
+            else:
+                del case["values"]
+            made.append(case)
+        return made
+
+    return make
+
+
+def advantages(rng):
+    rows = rng.normal(2, 3, 4), rng.normal(-1, 0.2, 9), np.array([0.7]), np.full(3, 2.0)
+    # with eps 0.5 it shows where eps stands
+    return [*({"advantages": row} for row in rows), {"advantages": rows[0], "eps": 0.5}]
+
+
+def loss(*names):
+    def make(rng):
+        return [dict(zip(names, rng.normal(size=(len(names), B)), strict=True)) for B in (3, 5)]
+
+    return make
+
+
+def clip(rng):
+    """Every field of the clip's plane, and ties: ratios of exactly 1, where plain = clipped."""
+    ratios = np.array([1.0, 1.5, 0.5, 1.5, 0.5, 1.1, 0.9, 1.0, 1.6])
+    A = np.array([2.0, 1.0, 1.0, -1.0, -1.0, 0.5, -3.0, -1.0, 2.0])
+    made = []
+    for rows in (np.arange(9), np.resize(np.arange(9), 15)):
+        old = rng.normal(-1, 0.3, len(rows))
+        case = {"log_probs": old + np.log(ratios[rows]), "old_log_probs": old}
+        made.append({**case, "advantages": A[rows], "clip_range": 0.2})
+    return made
+
+
+def value_clip(rng):
+    old = np.array([0.0, 0.0, 0.0, 0.0, 1.0, -1.0])
+    values = np.array([0.1, 0.5, 0.5, -0.5, 1.75, -1.1])
+    targets = np.array([0.3, 1.0, 0.1, 0.4, 3.0, 2.0])
+    start = {"values": values, "old_values": old, "targets": targets, "clip_range": 0.25}
+    more = {name: np.resize(array, 9) for name, array in start.items() if name != "clip_range"}
+    return [start, {**more, "clip_range": 0.4}]
+
+
+def penalty(rng):
+    names = "log_probs", "old_log_probs", "advantages", "kls"
+    made = []
+    for B in (3, 5):
+        rows = rng.normal(0, 0.5, (4, B))
+        made.append({**dict(zip(names, rows, strict=True)), "kl_coefficient": 0.7})
+    return made
+
+
+def thermostat(rng):
+    return [
+        {"kl_coefficient": 0.8, "kl": kl, "kl_target": 0.01}
+        for kl in (0.001, 0.05, 0.01, 0.0066, 0.0067, 0.0149, 0.0151, 0.008, 0.012, 0.0)
+    ]
+
+
+MAKERS = {
+    "nn.linear_forward": lambda rng: linear(rng, False),
+    "nn.linear_backward": lambda rng: linear(rng, True),
+    "nn.tanh_backward": activation(np.tanh),
+    "nn.relu_backward": activation(lambda z: np.maximum(z, 0)),
+    "nn.MLP.backward": mlp,
+    "nn.clip_global_norm": norms,
+    "nn.Adam.step": adam_steps,
+    "distributions.log_softmax": logits,
+    "distributions.log_softmax_backward": softmax_backward,
+    "distributions.categorical_log_prob_backward": chosen,
+    "distributions.categorical_entropy": entropy,
+    "distributions.categorical_entropy_backward": entropy_backward,
+    "distributions.categorical_kl": kl(False),
+    "distributions.categorical_kl_backward": kl(True),
+    "distributions.gaussian_log_prob": gaussian("log_prob"),
+    "distributions.gaussian_log_prob_backward": gaussian("backward"),
+    "distributions.gaussian_entropy": gaussian_entropy,
+    "distributions.gaussian_kl_backward": gaussian("kl"),
+    "advantages.returns_to_go": credit(False),
+    "advantages.gae": credit(True),
+    "advantages.normalize": advantages,
+    "vpg.policy_loss": loss("log_probs", "advantages"),
+    "vpg.value_loss": loss("values", "targets"),
+    "ppo.clipped_surrogate": clip,
+    "ppo.clipped_value_loss": value_clip,
+    "training.clip_statistics": clip,
+    "ppo_penalty.penalized_surrogate": penalty,
+    "ppo_penalty.adapt_kl_coefficient": thermostat,
+}

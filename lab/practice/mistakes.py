@@ -1,0 +1,280 @@
+"""What people write instead of the right line, and the words that say so.
+
+Each mistake is the shipped function with one piece of its source exchanged. Whoever
+computes what it computes, in whatever way it is written, has made that mistake: on
+all cases the numbers agree.
+
+`by_numbers` finds what needs no list: a sign, a factor, a transposed matrix, a shape.
+"""
+
+import ast
+import inspect
+import textwrap
+
+import numpy as np
+
+LOSS_SIGN = "the sign of the loss is wrong: it is minimised, and what went well should be likelier"
+NO_MEAN = "the loss's 1/N is missing in the gradient"
+SOFTMAX_AXIS = "the sum runs over the rows of the batch; each row has a softmax of its own (axis 1)"
+THROUGH_FALL = (
+    "bootstraps through a termination: after a fall there is no V(s'), so (1 − d) kills it"
+)
+LIMIT_IS_FALL = (
+    "takes a time limit for a fall: V(s') goes only at a termination, not at a truncation"
+)
+
+# Function, a piece of its source as ast.unparse writes it, what stands there instead,
+# what to say.
+MISTAKES = [
+    ("nn.linear_forward", " + b", " - b", "subtracts the bias"),
+    ("nn.linear_forward", " + b", "", "leaves the bias out"),
+    ("nn.linear_backward", "dy.sum(axis=0)", "dy.mean(axis=0)", "db: a mean; dy carries the 1/N already, so sum"),
+    ("nn.linear_backward", "x.T @ dy", "x.T @ dy / len(dy)", "dW: divides by N once more; dy carries the 1/N already"),
+    ("nn.linear_backward", "dy.sum(axis=0)", "dy.sum(axis=1)", "db: sums over the outputs; the bias is shared by the rows, so sum over them"),
+    ("nn.linear_backward", "dy.sum(axis=0)", "dy", "db: one row an example; what is used in every row collects from every row: sum"),
+    ("nn.tanh_backward", "h * h", "h", "tanh' is 1 − h², with the output squared"),
+    ("nn.tanh_backward", "h * h", "np.tanh(h) ** 2", "squashes twice: h is already tanh(z)"),
+    ("nn.tanh_backward", "dh * (1 - h * h)", "1 - h * h", "the derivative alone: the chain rule multiplies it with dh"),
+    ("nn.relu_backward", "h > 0", "dh > 0", "the gate opens where the *input* was positive, not where the message is"),
+    ("nn.relu_backward", "h > 0", "h >= 0", "lets the message through at h = 0: `>=` for `>`"),
+    ("nn.relu_backward", "dh * (h > 0)", "(h > 0) * 1.0", "the derivative alone: the chain rule multiplies it with dh"),
+    ("nn.MLP.backward", "if layer > 0:", "if layer > 1:", "skips the derivative of the first hidden layer's activation"),
+    ("nn.MLP.backward", "activate_backward(dh, cache[layer])", "dh", "skips the activations on the way back"),
+    ("nn.MLP.backward", "gradient[:0] = ", "gradient += ", "the layers come out last first: the gradient has the layout of `parameters`"),
+    ("nn.MLP.backward", "reversed(range(len(self.layers)))", "range(len(self.layers))", "walks from the first layer to the last; back means last to first"),
+    ("nn.MLP.backward", "[dW.ravel(), db]", "[db, dW.ravel()]", "puts each bias before its weights; `parameters` holds W₁, b₁, W₂, b₂, …"),
+    ("nn.MLP.backward", "[dW.ravel(), db]", "[dW.T.ravel(), db]", "flattens W transposed: rows are inputs"),
+    ("nn.clip_global_norm", "np.sqrt(gradient @ gradient)", "np.abs(gradient).max()", "takes the largest entry for the norm; it is the root of the sum of squares"),
+    ("nn.clip_global_norm", "np.sqrt(gradient @ gradient)", "gradient @ gradient", "forgets the root: n is the norm, not its square"),
+    ("nn.clip_global_norm", "gradient *= max_norm / (norm + 1e-06)", "np.clip(gradient, -max_norm, max_norm, out=gradient)", "clips every entry by itself, which turns the gradient; the norm's clip keeps its direction"),
+    ("nn.clip_global_norm", "if norm > max_norm - 1e-06:", "if True:", "lengthens short gradients too: the factor is min(1, c/n)"),
+    ("nn.clip_global_norm", "max_norm / (norm + 1e-06)", "1 / (norm + 1e-06)", "shortens to length 1; it should be max_norm"),
+    ("nn.clip_global_norm", "gradient *= max_norm / (norm + 1e-06)", "pass", "changes nothing in place: `gradient = …` makes a new array that nobody sees, `gradient *= …` does not"),
+    ("nn.Adam.step", "self.m / (1 - beta1 ** self.t)", "self.m", "no bias correction of m: it began at zero"),
+    ("nn.Adam.step", "self.v / (1 - beta2 ** self.t)", "self.v", "no bias correction of v: it began at zero"),
+    ("nn.Adam.step", "parameters -= self.learning_rate * m_hat / (np.sqrt(v_hat) + self.eps)", "parameters -= self.learning_rate * self.m / (np.sqrt(self.v) + self.eps)", "no bias correction of m and v: both began at zero"),
+    ("nn.Adam.step", "(np.sqrt(v_hat) + self.eps)", "np.sqrt(v_hat + self.eps)", "ε stands under the root; it belongs beside it"),
+    ("nn.Adam.step", "(np.sqrt(v_hat) + self.eps)", "(v_hat + self.eps)", "forgets the root of v̂"),
+    ("nn.Adam.step", "beta1 ** self.t", "beta1 ** (self.t - 1 or 1)", "the step is counted too late: at the first one t is 1"),
+    ("nn.Adam.step", "(gradient * gradient - self.v)", "(gradient - self.v)", "v is the moment of g², not of g"),
+    ("nn.Adam.step", "parameters -= ", "parameters += ", "goes uphill: θ ← θ − α …"),
+    ("nn.Adam.step", "self.t += 1", "self.t = 1", "does not count its steps"),
+    ("nn.Adam.step", "(1 - beta1) * (gradient - self.m)", "beta1 * (gradient - self.m)", "β₁ and 1 − β₁ have changed places in m"),
+    ("nn.Adam.step", "(1 - beta2) * (gradient * gradient - self.v)", "beta2 * (gradient * gradient - self.v)", "β₂ and 1 − β₂ have changed places in v"),
+    ("distributions.log_softmax", "logits - logits.max(axis=1, keepdims=True)", "logits", "overflows: take each row's largest logit off before exp"),
+    ("distributions.log_softmax", "logits.max(axis=1, keepdims=True)", "logits.max()", "takes the batch's largest logit off; a row far below it underflows: each row needs its own"),
+    ("distributions.log_softmax", "np.exp(shifted).sum(axis=1", "np.exp(shifted).mean(axis=1", "a mean under the log: the probabilities of a row must sum to 1"),
+    ("distributions.log_softmax", "np.exp(shifted).sum(axis=1", "np.exp(shifted).sum(axis=0", SOFTMAX_AXIS),
+    ("distributions.log_softmax", "shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))", "np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)", "these are probabilities; their logs are asked for"),
+    ("distributions.log_softmax", "shifted - np.log(", "shifted + np.log(", "adds the log of the sum; a division is a difference of logs"),
+    ("distributions.log_softmax_backward", "np.exp(log_probs) * ", "", "the sum of U is to be shared out by the probabilities P"),
+    ("distributions.log_softmax_backward", "dlog_probs - ", "dlog_probs + ", "the second term's sign: Z̄ = U − P ⊙ (U 1)"),
+    ("distributions.log_softmax_backward", "np.exp(log_probs) * ", "log_probs * ", "shares out by log P; it is P: take exp"),
+    ("distributions.log_softmax_backward", "dlog_probs.sum(axis=1", "dlog_probs.sum(axis=0", "sums U over the rows of the batch; each row is a softmax of its own (axis 1)"),
+    ("distributions.log_softmax_backward", "dlog_probs - np.exp(log_probs) * dlog_probs.sum(axis=1, keepdims=True)", "dlog_probs * (1 - np.exp(log_probs))", "only the diagonal of the Jacobian: a logit moves every log-probability of its row"),
+    ("distributions.log_softmax_backward", "dlog_probs - np.exp(log_probs) * dlog_probs.sum(axis=1, keepdims=True)", "np.exp(log_probs) * (dlog_probs - (np.exp(log_probs) * dlog_probs).sum(axis=1, keepdims=True))", "this is the gradient with respect to logits if U were dLoss/dprobs; U is dLoss/dlog-probs"),
+    ("distributions.categorical_log_prob_backward", "probs.shape[1])", "probs.shape[1]) + 1", "the one-hot row is off by one action"),
+    ("distributions.categorical_log_prob_backward", "(onehot - probs)", "(probs - onehot)", "the sign: ∂log π/∂z is e_a − π, and what is handed in carries the loss's minus"),
+    ("distributions.categorical_log_prob_backward", "onehot - probs", "onehot", "moves the taken action's logit alone; −π lowers the others"),
+    ("distributions.categorical_log_prob_backward", "onehot - probs", "onehot - probs ** 2", "π is squared; ∂log πₐ/∂zⱼ = 1[j = a] − πⱼ"),
+    ("distributions.categorical_log_prob_backward", "onehot - probs", "onehot * (1 - probs)", "right for the taken action, zero for all others; theirs is −π"),
+    ("distributions.categorical_log_prob_backward", "(onehot - probs)", "(onehot - probs) / len(actions)", "divides by N once more; what is handed in carries the 1/N already"),
+    ("distributions.categorical_log_prob_backward", "dlog_probs[:, None] * ", "", "the score alone: each row is weighed with its dlog_prob"),
+    ("distributions.categorical_entropy", "-(np.exp", "(np.exp", "the sign: entropy is minus the mean log-probability"),
+    ("distributions.categorical_entropy", ".sum(axis=1)", ".sum(axis=0)", "sums over the rows of the batch; each row has an entropy of its own (axis 1)"),
+    ("distributions.categorical_entropy", ".sum(axis=1)", ".mean(axis=1)", "a mean over the actions; the probabilities are the weights, so sum"),
+    ("distributions.categorical_entropy", "-(np.exp(log_probs) * log_probs)", "-log_probs", "not weighed with π: H = −Σ π log π"),
+    ("distributions.categorical_entropy", "* log_probs)", "* log_probs / np.log(2))", "in bits; nats are asked for"),
+    ("distributions.categorical_entropy_backward", "entropies[:, None])", "1)", "the +1 of −log π − 1 cancels on the way through the softmax; H takes its place"),
+    ("distributions.categorical_entropy_backward", "-dentropies", "dentropies", "the sign: ∂H/∂zⱼ = −πⱼ (log πⱼ + H)"),
+    ("distributions.categorical_entropy_backward", " + entropies[:, None]", "", "H itself is missing: rows of ∂H/∂z must sum to 0"),
+    ("distributions.categorical_entropy_backward", "log_probs + entropies", "log_probs - entropies", "the sign of H inside the bracket"),
+    ("distributions.categorical_entropy_backward", "-dentropies[:, None] * np.exp(log_probs) * (log_probs + entropies[:, None])", "-dentropies[:, None] * (log_probs + 1)", "this is ∂H/∂π, the chosen row's own slope; it still has to go through the softmax"),
+    ("distributions.categorical_kl", "np.exp(old_log_probs) * (old_log_probs - log_probs)", "np.exp(log_probs) * (log_probs - old_log_probs)", "KL(new‖old); the old policy acted, so KL(old‖new) is asked for"),
+    ("distributions.categorical_kl", "(old_log_probs - log_probs)", "(log_probs - old_log_probs)", "the sign: log old − log new"),
+    ("distributions.categorical_kl", "np.exp(old_log_probs) * (", "np.exp(log_probs) * (", "weighs with the new policy's probabilities; the mean is over the old one's"),
+    ("distributions.categorical_kl", ".sum(axis=1)", ".mean(axis=1)", "a mean over the actions; the probabilities are the weights, so sum"),
+    ("distributions.categorical_kl_backward", "np.exp(log_probs) - np.exp(old_log_probs)", "np.exp(old_log_probs) - np.exp(log_probs)", "the sign: ∂KL/∂z = π − π_old, towards the old policy when descended"),
+    ("distributions.categorical_kl_backward", "np.exp(log_probs) - np.exp(old_log_probs)", "log_probs - old_log_probs", "a difference of logs; the slope is one of probabilities"),
+    ("distributions.categorical_kl_backward", "np.exp(log_probs) - np.exp(old_log_probs)", "-np.exp(old_log_probs)", "only half the way: −π_old is the slope by log π; the softmax adds π"),
+    ("distributions.gaussian_log_prob", "0.5 * math.log", "math.log", "½ log 2π: the ½ is missing"),
+    ("distributions.gaussian_log_prob", " - 0.5 * math.log(2 * math.pi)", "", "the constant −½ log 2π is missing: the density does not integrate to 1"),
+    ("distributions.gaussian_log_prob", " - log_stds", "", "−log σ is missing: a narrow bell is a high one"),
+    ("distributions.gaussian_log_prob", " - log_stds", " + log_stds", "the sign of log σ: a narrow bell is a high one"),
+    ("distributions.gaussian_log_prob", "-0.5 * scaled", "-scaled", "the ½ in the exponent is missing"),
+    ("distributions.gaussian_log_prob", "-0.5 * scaled * scaled", "-0.5 * scaled * scaled * np.exp(log_stds)", "divides by σ, not by σ²"),
+    ("distributions.gaussian_log_prob", "np.exp(-log_stds)", "1 / log_stds", "divides by log σ; σ is its exp"),
+    ("distributions.gaussian_log_prob", ".sum(axis=1)", ".mean(axis=1)", "a mean over the dimensions; independent ones multiply, so their logs add"),
+    ("distributions.gaussian_log_prob_backward", "scaled * np.exp(-log_stds)", "scaled", "∂/∂μ: divides by σ; it is σ²"),
+    ("distributions.gaussian_log_prob_backward", "scaled * scaled - 1", "scaled * scaled", "∂/∂ℓ: the −1, from −log σ, is missing"),
+    ("distributions.gaussian_log_prob_backward", "(actions - means)", "(means - actions)", "∂/∂μ: the sign; the mean is drawn towards the action"),
+    ("distributions.gaussian_log_prob_backward", "dlog_probs @ (", "dlog_probs.mean() * sum(", "∂/∂ℓ: weighs all rows alike; each row has its own dlog_prob"),
+    ("distributions.gaussian_log_prob_backward", "dlog_probs @ (scaled * scaled - 1)", "dlog_probs[:, None] * (scaled * scaled - 1)", "∂/∂ℓ: one row an example; the log-deviations are shared by all rows: sum"),
+    ("distributions.gaussian_log_prob_backward", "dlog_probs @ (scaled * scaled - 1)", "dlog_probs @ (scaled * scaled - 1) / len(dlog_probs)", "∂/∂ℓ: divides by N once more; dlog_probs carries the 1/N already"),
+    ("distributions.gaussian_log_prob_backward", "dlog_probs @ (scaled * scaled - 1)", "dlog_probs @ ((scaled * scaled - 1) * np.exp(-log_stds))", "∂/∂σ; the parameter is ℓ = log σ, so one factor σ more"),
+    ("distributions.gaussian_entropy", "2 * math.pi * math.e", "2 * math.pi", "the e under the log is missing"),
+    ("distributions.gaussian_entropy", "0.5 * len(log_stds)", "0.5", "the constant belongs to every dimension"),
+    ("distributions.gaussian_entropy", "0.5 * len(log_stds)", "len(log_stds)", "½ log 2πe: the ½ is missing"),
+    ("distributions.gaussian_entropy", "log_stds.sum() + ", "", "does not depend on σ: a wide bell is undecided, Σ ℓ is missing"),
+    ("distributions.gaussian_kl_backward", "(means - old_means) *", "(old_means - means) *", "∂/∂μ: the sign; descending it draws μ back to the old one"),
+    ("distributions.gaussian_kl_backward", "1 - squares", "-squares", "∂/∂ℓ: the 1 is missing"),
+    ("distributions.gaussian_kl_backward", "np.exp(2 * old_log_stds) + ", "", "∂/∂ℓ: the old variance is missing in the bracket"),
+    ("distributions.gaussian_kl_backward", "1 - squares", "squares - 1", "∂/∂ℓ: the sign"),
+    ("advantages.returns_to_go", " * ~terminated", "", THROUGH_FALL),
+    ("advantages.returns_to_go", " * ~terminated", " * ~ended", LIMIT_IS_FALL),
+    ("advantages.returns_to_go", "np.where(ended[t]", "np.where(terminated[t]", "goes on through a truncation: the row after it belongs to another episode"),
+    ("advantages.returns_to_go", "gamma * returns[t + 1]", "returns[t + 1]", "γ is missing where the sum goes on"),
+    ("advantages.returns_to_go", "gamma * next_values", "next_values", "γ is missing before V(s')"),
+    ("advantages.returns_to_go", "np.where(ended[t], returns[t], rewards[t] + gamma * returns[t + 1])", "rewards[t] + gamma * returns[t + 1]", "no end cuts the sum: the row after one belongs to another episode"),
+    ("advantages.returns_to_go", "rewards + gamma * next_values * ~terminated", "rewards.copy()", "no bootstrap: V(s') stands for what is cut off"),
+    ("advantages.gae", " * ~terminated", "", THROUGH_FALL),
+    ("advantages.gae", " * ~terminated", " * ~ended", LIMIT_IS_FALL),
+    ("advantages.gae", "next_values * ~terminated - values", "values * ~terminated - values", "V(s) stands where V(s') belongs"),
+    ("advantages.gae", " - values", "", "δ without −V(s): what is left is a return, no advantage"),
+    ("advantages.gae", "gamma * next_values", "next_values", "γ is missing before V(s')"),
+    ("advantages.gae", " * ~ended[t]", "", "no end cuts the trace: the row after one belongs to another episode"),
+    ("advantages.gae", "~ended[t]", "~terminated[t]", "only a termination cuts the trace; a truncation does so, too"),
+    ("advantages.gae", "~ended[t]", "~ended[t + 1]", "cuts the trace one step early: uₜ, not uₜ₊₁"),
+    ("advantages.gae", "gamma * gae_lambda *", "gae_lambda *", "γ is missing in the trace: (γλ)"),
+    ("advantages.gae", "gamma * gae_lambda *", "gamma *", "right for λ = 1 only: λ is missing in the trace"),
+    ("advantages.gae", "gamma * gae_lambda *", "0 *", "right for λ = 0 only: the trace is missing"),
+    ("advantages.gae", "(range(len(rewards) - 1))", "(range(len(rewards) - 2))", "starts one row late: the last but one is left out"),
+    ("advantages.gae", "gae_lambda * advantages", "gae_lambda**2 * advantages", "λ is squared: one factor a step"),
+    ("advantages.gae", "reversed(range(len(rewards) - 1))", "range(len(rewards) - 1)", "walks forwards: Âₜ needs Âₜ₊₁ finished, so go backwards"),
+    ("advantages.normalize", ".std()", ".std(ddof=1)", "divides by N − 1 in the deviation; N is meant"),
+    ("advantages.normalize", ".std()", ".var()", "divides by the variance; it is the deviation"),
+    ("advantages.normalize", "(advantages - advantages.mean())", "advantages", "does not subtract the mean"),
+    ("advantages.normalize", "/ (advantages.std() + eps)", "", "does not divide by the deviation"),
+    ("advantages.normalize", " + eps", " - eps", "subtracts ε; added, it keeps a flat batch finite"),
+    ("advantages.normalize", "advantages.std() + eps", "np.sqrt(advantages.var() + eps)", "ε stands under the root; it belongs beside it"),
+    ("advantages.normalize", "(advantages.std() + eps)", "advantages.std()", "ε is missing: a flat batch divides by zero"),
+    ("advantages.normalize", "< 2", "< 1", "a single row has no spread; it comes back unchanged"),
+    ("vpg.policy_loss", "-advantages / len(advantages)", "-advantages", NO_MEAN),
+    ("vpg.policy_loss", "-np.mean(advantages * log_probs)", "-np.sum(advantages * log_probs)", "the loss is a mean, not a sum"),
+    ("vpg.policy_loss", "-np.mean", "np.mean", "the loss's sign: minimised, it must be −mean"),
+    ("vpg.policy_loss", "-advantages / len(advantages)", "advantages / len(advantages)", LOSS_SIGN),
+    ("vpg.policy_loss", "-advantages / len(advantages)", "-advantages * log_probs / len(advantages)", "the slope of Â·log π by log π is Â"),
+    ("vpg.value_loss", "errors / len(errors)", "-0.5 * errors / len(errors)", "dvalues is −½ times the right one: the half cancels the square's 2"),
+    ("vpg.value_loss", "errors / len(errors)", "errors", NO_MEAN),
+    ("vpg.value_loss", "errors / len(errors)", "2 * errors / len(errors)", "dvalues is 2 times the right one: the loss's ½ cancels the square's 2"),
+    ("vpg.value_loss", "0.5 * np.mean", "np.mean", "the loss's ½ is missing"),
+    ("vpg.value_loss", "errors / len(errors)", "-errors / len(errors)", "the sign of dvalues: v above its target should fall"),
+    ("ppo.clipped_surrogate", "np.exp(log_probs - old_log_probs)", "np.exp(old_log_probs - log_probs)", "the ratio stands on its head: new over old"),
+    ("ppo.clipped_surrogate", "np.exp(log_probs - old_log_probs)", "log_probs - old_log_probs", "this is the ratio's log; ρ is its exp"),
+    ("ppo.clipped_surrogate", "alive * -plain", "alive * -advantages", "the factor ρ is missing in the slope: ∂ρ/∂log π = ρ"),
+    ("ppo.clipped_surrogate", "np.minimum", "np.maximum", "the loss takes the larger branch; the min is the pessimist"),
+    ("ppo.clipped_surrogate", "1 - clip_range, 1 + clip_range", "1 - clip_range, 1", "the band's upper edge is 1 + ε"),
+    ("ppo.clipped_surrogate", "-np.mean(np.minimum", "np.mean(np.minimum", "the loss's sign: minimised, it must be −mean"),
+    ("ppo.clipped_surrogate", "np.minimum(plain, clipped)", "clipped", "the loss has only the clipped branch; the min of both is meant"),
+    ("ppo.clipped_surrogate", "plain <= clipped", "plain < clipped", "`<` for `<=`: all through the band the branches tie, and at ρ = 1 every gradient would be zero, forever"),
+    ("ppo.clipped_surrogate", "plain <= clipped", "plain >= clipped", "the mask is turned round: the slope lives where the plain branch is the *smaller* one, or ties"),
+    ("ppo.clipped_surrogate", "plain <= clipped", "plain == clipped", "right but for the rows beyond the clip: outside the band half of them still pull the policy back"),
+    ("ppo.clipped_surrogate", "alive * -plain", "-plain", "no row's gradient is clipped: c is missing"),
+    ("ppo.clipped_surrogate", "-plain / len(plain)", "-plain", NO_MEAN),
+    ("ppo.clipped_surrogate", "alive * -plain", "alive * plain", LOSS_SIGN),
+    ("ppo.clipped_surrogate", "plain <= clipped", "(ratios <= 1 + clip_range)", "the upper edge kills the slope whatever the advantage's sign; with Â < 0 a likelier bad action must come back"),
+    ("ppo.clipped_value_loss", "old_values - clip_range, old_values + clip_range", "-clip_range, clip_range", "clips the value itself; what is clipped is its distance from the old one"),
+    ("ppo.clipped_value_loss", "np.maximum", "np.minimum", "the loss takes the smaller error; the larger one counts"),
+    ("ppo.clipped_value_loss", "squares >= clipped_squares", "squares > clipped_squares", "`>` for `>=`: inside the band the errors tie, and every slope would be zero"),
+    ("ppo.clipped_value_loss", "alive * (values", "(values", "no row's slope is taken away: beyond the band, where the clipped error is the larger, it is 0"),
+    ("ppo.clipped_value_loss", "squares >= clipped_squares", "np.abs(values - old_values) <= clip_range", "every row beyond the band is silent; only those whose clipped error is the larger are"),
+    ("ppo.clipped_value_loss", "/ len(values)", "", NO_MEAN),
+    ("ppo.clipped_value_loss", "0.5 * np.mean", "np.mean", "the loss's ½ is missing"),
+    ("training.clip_statistics", "np.mean(dead)", "np.mean(above | below)", "dead_fraction counts every row outside the band; half of them still have a gradient"),
+    ("training.clip_statistics", "below & (advantages < 0)", "below & (advantages > 0)", "dead below the band are rows with Â < 0: they have already gone the way they should"),
+    ("training.clip_statistics", "above & (advantages > 0)", "above & (advantages < 0)", "dead above the band are rows with Â > 0: they have already gone the way they should"),
+    ("training.clip_statistics", "np.mean(above | below), np.mean(dead)", "np.mean(above), np.mean(dead)", "clip_fraction counts one side of the band only"),
+    ("training.clip_statistics", "np.mean(above | below), np.mean(dead)", "np.sum(above | below), np.sum(dead)", "these are counts; fractions of the rows are asked for"),
+    ("training.clip_statistics", "np.mean(above | below), np.mean(dead)", "np.mean(dead), np.mean(above | below)", "the two have changed places: clip_fraction first"),
+    ("ppo_penalty.penalized_surrogate", "-plain / len(plain)", "-advantages / len(plain)", "the factor ρ is missing in the slope: ∂ρ/∂log π = ρ"),
+    ("ppo_penalty.penalized_surrogate", "plain - kl_coefficient", "plain + kl_coefficient", "the loss rewards a large KL: inside the bracket the penalty is subtracted"),
+    ("ppo_penalty.penalized_surrogate", "kl_coefficient / len(kls)", "kl_coefficient", "dkls lacks the loss's 1/N"),
+    ("ppo_penalty.penalized_surrogate", "kl_coefficient / len(kls)", "-kl_coefficient / len(kls)", "dkls has the wrong sign: a larger KL makes the loss larger"),
+    ("ppo_penalty.penalized_surrogate", "-plain / len(plain)", "plain / len(plain)", LOSS_SIGN),
+    ("ppo_penalty.penalized_surrogate", "-plain / len(plain)", "-plain", "dlog_probs lacks the loss's 1/N"),
+    ("ppo_penalty.adapt_kl_coefficient", "kl_coefficient / 2", "kl_coefficient * 2", "a small KL means the leash is too short: halve β"),
+    ("ppo_penalty.adapt_kl_coefficient", "kl_target / 1.5", "kl_target", "below the target itself nothing happens yet: the edge is target/1.5"),
+    ("ppo_penalty.adapt_kl_coefficient", "kl_target * 1.5", "kl_target", "above the target itself nothing happens yet: the edge is 1.5 times the target"),
+    ("ppo_penalty.adapt_kl_coefficient", "kl > kl_target * 1.5", "kl < kl_target * 1.5", "doubles below the upper edge; it should above"),
+]  # fmt: skip
+
+
+def bare_source(function):
+    """A function's source without comments and docstring, each statement on one line."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    if ast.get_docstring(tree.body[0]) is not None:
+        del tree.body[0].body[0]
+    return ast.unparse(tree)
+
+
+def edited(function, old, new):
+    """A copy of a function with one piece of its source exchanged.
+
+    Raises ValueError unless the piece stands there exactly once.
+    """
+    source = bare_source(function)
+    if source.count(old) != 1:
+        raise ValueError(
+            f"{function.__qualname__} has {source.count(old)} times {old!r}:\n{source}"
+        )
+    made = {}
+    exec(source.replace(old, new), function.__globals__, made)
+    return made[function.__name__]
+
+
+def by_numbers(name, sizes, theirs, right):
+    """What sets one output apart from the right one, in words, or None.
+
+    name   of the output
+    sizes  rows of each case
+    theirs, right  arrays, one a case, in pairs
+    """
+    if all(t.shape == r.T.shape and r.ndim == 2 and close(t, r.T) for t, r in pairs(theirs, right)):
+        return f"{name} is transposed"
+    for t, r in pairs(theirs, right):
+        if t.shape != r.shape:
+            square = r.ndim == 1 and t.shape == (len(r), len(r))
+            hint = ": (N,1) beside (N,) broadcasts to (N,N)" if square else ""
+            return f"{name} has the shape {t.shape}, not {r.shape}{hint}"
+    factors = [factor(t, r) for t, r in pairs(theirs, right)]
+    if any(f is None for f in factors):
+        return None
+    for wanted, words in (
+        ([-1.0] * len(sizes), "−1 times the right one: a sign"),
+        ([float(n) for n in sizes], "N times too large: the 1/N is missing"),
+        ([1.0 / n for n in sizes], "N times too small: the 1/N enters once, in the loss"),
+        ([-float(n) for n in sizes], "−N times the right one: a sign, and the 1/N is missing"),
+        ([2.0] * len(sizes), "2 times the right one"),
+        ([0.5] * len(sizes), "half the right one"),
+        ([0.0] * len(sizes), "zero everywhere"),
+    ):
+        if np.allclose(factors, wanted, rtol=1e-6, atol=1e-12):
+            return f"{name} is {words}"
+    if np.allclose(factors, factors[0], rtol=1e-6):
+        return f"{name} is {factors[0]:.4g} times the right one"
+    return None
+
+
+def pairs(theirs, right):
+    return zip(theirs, right, strict=True)
+
+
+def factor(theirs, right):
+    """The one number with which right, multiplied, is theirs; None if there is none."""
+    if not np.isfinite(theirs).all() or not np.any(right):
+        return None
+    found = float(np.sum(theirs * right) / np.sum(right * right))
+    return found if close(theirs, found * right) else None
+
+
+def close(theirs, right):
+    """Are two arrays the same but for rounding, in theirs' precision?"""
+    theirs, right = np.asarray(theirs), np.asarray(right)
+    if theirs.shape != right.shape:
+        return False
+    single = theirs.dtype in (np.float32, np.float16)
+    finite = np.abs(right[np.isfinite(right)])
+    scale = max(1.0, float(finite.max())) if finite.size else 1.0
+    return np.allclose(
+        theirs, right, rtol=0, atol=(2e-6 if single else 1e-10) * scale, equal_nan=True
+    )
