@@ -1,4 +1,6 @@
+import copy
 import hashlib
+import json
 import tracemalloc
 
 import gymnasium as gym
@@ -6,7 +8,10 @@ import numpy as np
 import pytest
 from test_rollout import EPISODES, Script, scripted
 
+import environments
 import ppo
+import ppo_penalty
+import rollout
 import training
 import vpg
 from nn import MLP
@@ -24,7 +29,7 @@ SMALL = {"num_envs": 4, "num_steps": 16, "hidden_sizes": (16,)}
 
 
 def small_config(algorithm, **settings):
-    if algorithm is ppo:
+    if algorithm is not vpg:
         settings = {"minibatch_size": 32, **settings}
     return algorithm.Config(**{**SMALL, **settings})
 
@@ -138,25 +143,52 @@ def test_reset_rows_never_reach_the_update(monkeypatch):
     assert len(seen[0].obs) == 2 * 7
 
 
-@pytest.mark.parametrize("algorithm", [ppo, vpg])
-def test_restoring_goes_on_with_the_same_bits(algorithm):
-    config = small_config(algorithm, total_steps=4_000)
-    first = Trainer(algorithm, "CartPole-v1", config, seed=5)
-    for _ in range(10):
-        first.iterate()
-    arrays, numbers = first.state()
+def saved_and_restored(trainer):
+    """A new Trainer that goes on from another one's state, which has been through JSON."""
+    arrays, numbers = trainer.state()
     arrays = {name: array.copy() for name, array in arrays.items()}
+    restored = Trainer(trainer.algorithm, trainer.env_id, trainer.config, trainer.seed)
+    restored.restore(arrays, json.loads(json.dumps(numbers)))
+    return restored
 
-    def go_on():
-        trainer = Trainer(algorithm, "CartPole-v1", config, seed=5)
-        trainer.restore(arrays, numbers)
-        rows = list(trainer)
-        return rows, fingerprint(trainer)
 
-    (rows, one), (_, other) = go_on(), go_on()
-    assert one == other
-    assert rows[0]["iteration"] == 11
-    assert rows[0]["learning_rate"] == pytest.approx(0.01 * (1 - numbers["env_steps"] / 4_000))
+def assert_same_state(one, other):
+    (arrays, numbers), (other_arrays, other_numbers) = one.state(), other.state()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, other_arrays[name], name)
+    assert {**numbers, "train_seconds": 0} == {**other_numbers, "train_seconds": 0}
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("algorithm", [vpg, ppo, ppo_penalty])
+def test_a_restored_training_is_the_one_that_never_stopped(algorithm, normalize):
+    """The same bits before the first new episode, and ever after if the episodes are the same."""
+    config = small_config(algorithm, total_steps=4_000, normalize_observations=normalize)
+    whole = Trainer(algorithm, "CartPole-v1", config, seed=5)
+    for _ in range(5):
+        whole.iterate()
+    restored = saved_and_restored(whole)
+    assert_same_state(restored, whole)
+    assert restored.train_seconds == whole.train_seconds > 0
+    assert restored.sampler.steps == whole.sampler.steps == whole.env_steps
+    # take the environments' inner state along, which no file can hold
+    restored.sampler = copy.deepcopy(whole.sampler)
+    restored.sampler.normalizer = restored.normalizer
+    for _ in range(3):
+        row, other = whole.iterate(), restored.iterate()
+        row.pop("steps_per_second"), other.pop("steps_per_second")
+        assert row == other
+        assert_same_state(restored, whole)
+
+
+def test_a_restored_training_begins_episodes_that_nobody_has_seen():
+    trainer, starts = Trainer(vpg, "CartPole-v1", small_config(vpg), seed=5), []
+    for _ in range(3):
+        trainer.iterate()
+        starts.append(saved_and_restored(trainer).sampler.obs)
+        np.testing.assert_array_equal(saved_and_restored(trainer).sampler.obs, starts[-1])
+    starts.append(Trainer(vpg, "CartPole-v1", small_config(vpg), seed=5).sampler.obs)
+    assert len(np.unique(starts)) == np.size(starts)
 
 
 def test_restoring_refuses_another_networks_state():
@@ -224,15 +256,34 @@ def test_evaluate_on_cartpole():
     assert not np.array_equal(sampled, evaluate(Fixed(1), "CartPole-v1", 50, 1, greedy=False))
 
 
-def test_evaluation_shares_no_episode_with_training(monkeypatch):
-    starts = []
-    reset = training.reset
-    monkeypatch.setattr(
-        training, "reset", lambda envs, seed: starts.append(reset(envs, seed)) or starts[-1]
-    )
+def test_evaluation_shares_no_luck_with_training(monkeypatch):
+    """Neither an episode nor an action is drawn from a stream that training draws from."""
+    streams, states = [], []
+
+    def noting(envs, seed):
+        streams.append((seed.entropy, seed.spawn_key))
+        return environments.reset(envs, seed)
+
+    monkeypatch.setattr(training, "reset", noting)
+    monkeypatch.setattr(rollout, "reset", noting)
     trainer = Trainer(vpg, "CartPole-v1", small_config(vpg), seed=0)
-    evaluate(trainer.policy, "CartPole-v1", 4, seed=0)
-    assert not np.isin(starts[0], trainer.sampler.obs).any()
+    used = np.random.SeedSequence(0).spawn(4)
+    streams += [(stream.entropy, stream.spawn_key) for stream in used if stream.spawn_key != (3,)]
+    states += [np.random.default_rng(stream).bit_generator.state for stream in used]
+    saved_and_restored(trainer)
+    streams.remove((0, (3,)))  # the restored Trainer's, before it was restored
+    sample = trainer.policy.sample
+
+    def noting_sample(obs, rng):
+        states.append(rng.bit_generator.state)
+        return sample(obs, rng)
+
+    monkeypatch.setattr(trainer.policy, "sample", noting_sample)
+    for seed in (0, (0, 1), 1):
+        evaluate(trainer.policy, "CartPole-v1", 2, seed, greedy=False)
+    assert len(set(streams)) == len(streams) == 8
+    first_states = [state for i, state in enumerate(states) if state not in states[:i]]
+    assert len(first_states) == len(states)
 
 
 def test_explained_variance(rng):
@@ -283,10 +334,11 @@ def test_statistics_are_plain_numbers():
         assert {type(value) for value in row.values()} <= {int, float}
 
 
-def test_a_gradient_that_overflows_is_told(monkeypatch):
+@pytest.mark.parametrize("culprit", LOSSES)
+def test_a_gradient_that_overflows_is_told(monkeypatch, culprit):
     """In float32 a norm overflows before the gradient does, and Adam would stand still."""
     monkeypatch.setattr(
-        vpg, "update", lambda *arguments: {**dict.fromkeys(LOSSES, 0.0), "value_grad_norm": np.inf}
+        vpg, "update", lambda *arguments: {**dict.fromkeys(LOSSES, 0.0), culprit: np.inf}
     )
     trainer = Trainer(vpg, "CartPole-v1", vpg.Config(), seed=0)
     with pytest.raises(FloatingPointError, match="iteration 1: a loss, a gradient or a parameter"):
