@@ -25,6 +25,8 @@ from dataclasses import fields
 # numpy is imported, and only if the user has not chosen.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
+# A notebook hands its own backend down to us, and matplotlib cannot be imported without it.
+os.environ["MPLBACKEND"] = "agg"
 
 MISSING = "is missing: pip install -r requirements.txt, or activate .venv after make train"
 try:

@@ -12,10 +12,22 @@ import pytest
 from oracles import brute_force_advantage, complex_step
 
 import nn
+import ppo
 import run
 import training
+import vpg
 from advantages import gae, normalize
-from lab.pictures import PICTURES, clipping, credit, gradients, policies, render, runs
+from lab.pictures import (
+    DARK,
+    FIGURES,
+    LIGHT,
+    clipping,
+    credit,
+    figures,
+    gradients,
+    policies,
+    runs,
+)
 from lab.proof import mdp
 from lab.study import ablation, patches
 from lab.study.workers import PROJECT, Cores
@@ -23,6 +35,7 @@ from training import Trainer
 
 pytestmark = pytest.mark.slow
 KILOBYTE = 1_000
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,14 +53,18 @@ def short_runs():
 # ----------------------------------------------------------------- drawing
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_is_drawn_the_same_twice(name):
-    first = render(name)
-    assert first == render(name)
-    root = ElementTree.fromstring(first)
-    assert root.tag.endswith("svg")
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=["light", "dark"])
+def test_a_figure_is_drawn_the_same_twice(name, look):
+    first = figures.render(*FIGURES[name], look)
+    assert first == figures.render(*FIGURES[name], look)
     assert len(first) < 300 * KILOBYTE
-    assert b"<text" not in first  # letters are shapes, no font is needed
+    root = ElementTree.fromstring(first)
+    title, description = (root.find(f"{SVG}{tag}").text for tag in ("title", "desc"))
+    assert 10 < len(title) < 90 and len(description) > 60
+    assert root.get("role") == "img" and root.find(f".//{SVG}text") is not None
+    other = DARK if look is LIGHT else LIGHT
+    assert other.ink.lower() not in first.decode().lower()  # nothing of the other look
 
 
 def test_the_runs_repeat_themselves():
@@ -63,7 +80,7 @@ def test_the_runs_repeat_themselves():
 
 def test_a_watched_run_is_an_ordinary_run():
     watched = runs.default_run("vpg", 2_000)
-    trainer = Trainer(runs.vpg, runs.ENV_ID, runs.vpg.Config(total_steps=2_000), runs.SEED)
+    trainer = Trainer(vpg, runs.ENV_ID, vpg.Config(total_steps=2_000), runs.SEED)
     for _ in trainer:
         pass
     trainer.envs.close()
@@ -73,12 +90,15 @@ def test_a_watched_run_is_an_ordinary_run():
     assert np.array_equal(last.learner.value.parameters, trainer.value.parameters)
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_every_picture_is_kept_and_has_a_caption(name):
-    kept = PROJECT / "figures" / f"{name}.svg"
-    assert kept.stat().st_size < 300 * KILOBYTE
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_kept_and_has_a_caption(name):
+    for ending in ("", "-dark"):
+        kept = PROJECT / "figures" / f"{name}{ending}.svg"
+        assert kept.stat().st_size < 300 * KILOBYTE
     found = re.search(
-        rf"!\[([^\]]+)\]\(figures/{name}\.svg\)\n\n\*(?!\*)([^\n]+)\*",
+        rf'<picture>\n  <source media="\(prefers-color-scheme: dark\)" '
+        rf'srcset="figures/{name}-dark.svg">\n  <img alt="([^"]+)" src="figures/{name}.svg">\n'
+        rf"</picture>\n\n\*(?!\*)([^\n]+)\*",
         (PROJECT / "README.md").read_text("utf-8"),
     )
     assert found, f"no picture and caption of {name}"
@@ -88,7 +108,7 @@ def test_every_picture_is_kept_and_has_a_caption(name):
 
 def test_kept_pictures_are_known():
     for path in (PROJECT / "figures").glob("*.svg"):
-        assert path.stem in PICTURES
+        assert path.stem.removesuffix("-dark") in FIGURES
 
 
 # ------------------------------------------------------------ command line
@@ -104,8 +124,9 @@ def test_figures_are_drawn_by_name(tmp_path):
     done = run_py("--figures", "gamma_t", "triangle", "--figures-dir", str(tmp_path / "new"))
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "new").iterdir()}
-    assert names == {"gamma_t.svg", "triangle.svg"}
-    assert (tmp_path / "new" / "gamma_t.svg").read_bytes() == render("gamma_t")
+    assert names == {f"{n}{e}.svg" for n in ("gamma_t", "triangle") for e in ("", "-dark")}
+    drawn = figures.render(*FIGURES["gamma_t"], LIGHT)
+    assert (tmp_path / "new" / "gamma_t.svg").read_bytes() == drawn
 
 
 @pytest.mark.parametrize(
@@ -305,8 +326,8 @@ def test_portrait_shows_the_policy():
 
 def a_batch(patch=None, **settings):
     """A batch of a fresh PPO trainer's first rollout, made inside a patch."""
-    config = runs.ppo.Config(num_envs=4, num_steps=64, minibatch_size=64, **settings)
-    trainer = Trainer(runs.ppo, "CartPole-v1", config, 0)
+    config = ppo.Config(num_envs=4, num_steps=64, minibatch_size=64, **settings)
+    trainer = Trainer(ppo, "CartPole-v1", config, 0)
     rollout = trainer.sampler.collect(trainer.policy, 64, trainer.acting_rng)
     trainer.envs.close()
     if patch is None:
@@ -352,8 +373,8 @@ def test_patched_ends_are_the_bugs_they_are_named_for():
 
 def test_uniform_weights_are_those_of_torch_s_linear_layer(rng):
     with patches.uniform_weights():
-        W = nn.MLP((4, 64, 2), rng, output_gain=0.01).weights
-    for weights, inputs in zip(W, (4, 64), strict=True):
+        layers = nn.MLP((4, 64, 2), rng, output_gain=0.01).layers
+    for (weights, _), inputs in zip(layers, (4, 64), strict=True):
         bound = 1 / np.sqrt(inputs)
         assert 0.9 * bound < np.abs(weights).max() <= bound
     again = nn.MLP((4, 64, 2), rng).layers[1][0]
@@ -366,8 +387,8 @@ def test_variants_kill_one_thing_each():
     assert len({variant.label for variant in others}) == len(ablation.KILLED) == 12
     for variant in others:
         assert bool(variant.config) != bool(variant.patch)
-        config = runs.ppo.Config(**variant.config)
-        assert variant.patch or config != runs.ppo.Config()
+        config = ppo.Config(**variant.config)
+        assert variant.patch or config != ppo.Config()
         if variant.patch:
             module, function = variant.patch.split(":")
             with getattr(importlib.import_module(module), function)():

@@ -7,7 +7,7 @@ from matplotlib.collections import LineCollection
 
 import ppo
 import vpg
-from lab.pictures.canvas import BLUE, FAINT, FALL_RISE, GREY, INK, ON_MAP, ORANGE, picture
+from lab.pictures.looks import falls_to_rises, on_map
 from lab.pictures.runs import default_run
 
 # -------------------------------------------------------------- clip_cases
@@ -53,9 +53,12 @@ def updated(moment, algorithm, config, **changes):
     return learner
 
 
-@picture(height=5.6)
-def clip_cases(figure, rng):
-    """The six cases as a map, and a real minibatch that moves over it."""
+def clip_cases(figure, rng, look):
+    """PPO's clip: six cases, two of them silent.
+
+    A map of ratio and advantage, coloured by the slope of the objective; in two of its quarters the
+    slope is 0. Arrows are rows of a real rollout that drift through the epochs of one update.
+    """
     moment = default_run("ppo").at(EARLY_STEPS)
     epsilon = clip_range_at(moment)
     ratios, advantages = drift(moment)
@@ -65,7 +68,14 @@ def clip_cases(figure, rng):
     x, y = np.meshgrid(np.linspace(1 - reach, 1 + reach, 311), np.linspace(-tall, tall, 261))
     slopes = clip_slopes(x.ravel(), y.ravel(), epsilon).reshape(x.shape)
     painted = axes.pcolormesh(
-        x, y, slopes, cmap=FALL_RISE, vmin=-3.2, vmax=3.2, shading="auto", rasterized=True
+        x,
+        y,
+        slopes,
+        cmap=falls_to_rises(look),
+        vmin=-3.2,
+        vmax=3.2,
+        shading="auto",
+        rasterized=True,
     )
     silent = np.ma.masked_where(slopes != 0, np.ones_like(slopes))
     axes.contourf(x, y, silent, levels=[0, 2], colors="none", hatches=["////"])
@@ -73,39 +83,39 @@ def clip_cases(figure, rng):
     bar.set_label("slope of the objective in ρ")
     bar.outline.set_visible(False)
     for edge in (1 - epsilon, 1 + epsilon):
-        axes.axvline(edge, color=INK, lw=1, ls=(0, (4, 3)))
-    axes.axhline(0, color=INK, lw=0.8)
-    axes.axvline(1, color=INK, lw=0.8, ls=":")
+        axes.axvline(edge, color=look.ink, lw=1, ls=(0, (4, 3)))
+    axes.axhline(0, color=look.ink, lw=0.8)
+    axes.axvline(1, color=look.ink, lw=0.8, ls=":")
     ways = np.stack([ratios[:, rows].T, np.tile(advantages[rows, None], len(ratios))], axis=2)
-    axes.add_collection(LineCollection(ways, colors=INK, lw=0.7, alpha=0.45))
+    axes.add_collection(LineCollection(ways, colors=look.ink, lw=0.7, alpha=0.45))
     axes.plot(
         ways[:, :, 0].ravel(),
         ways[:, :, 1].ravel(),
         ".",
-        color=INK,
+        color=look.ink,
         ms=2,
         mew=0,
         alpha=0.6,
         rasterized=True,
     )
     last = clip_slopes(ratios[-1, rows].astype(float), advantages[rows].astype(float), epsilon)
-    for chosen, face in ((last != 0, INK), (last == 0, "white")):
+    for chosen, face in ((last != 0, look.ink), (last == 0, "white")):
         axes.plot(
             ratios[-1, rows][chosen],
             advantages[rows][chosen],
             "o",
             ms=5.5,
             mfc=face,
-            mec=INK,
+            mec=look.ink,
             mew=1.1,
             ls="",
         )
     left, right = 1 - (epsilon + reach) / 2, 1 + (epsilon + reach) / 2
-    axes.text(right, 2.15, "good, and likelier already:\nsilent, slope 0", **ON_MAP)
-    axes.text(left, 2.15, "good, but dragged down:\npulled back, slope Â", **ON_MAP)
-    axes.text(left, -2.15, "bad, and rarer already:\nsilent, slope 0", **ON_MAP)
-    axes.text(right, -2.15, "bad, but dragged up:\npulled back, slope Â", **ON_MAP)
-    axes.text(1, 2.38, "in the band: slope Â", **ON_MAP)
+    axes.text(right, 2.15, "good, and likelier already:\nsilent, slope 0", **on_map(look))
+    axes.text(left, 2.15, "good, but dragged down:\npulled back, slope Â", **on_map(look))
+    axes.text(left, -2.15, "bad, and rarer already:\nsilent, slope 0", **on_map(look))
+    axes.text(right, -2.15, "bad, but dragged up:\npulled back, slope Â", **on_map(look))
+    axes.text(1, 2.38, "in the band: slope Â", **on_map(look))
     axes.set(xlim=(1 - reach, 1 + reach), ylim=(-tall, tall))
     axes.set_xticks(
         [0.4, 0.6, 1 - epsilon, 1, 1 + epsilon, 1.4, 1.6],
@@ -142,9 +152,12 @@ def before_and_after(moment):
 SHOWN = 110  # rows of the rollout, so that each can be told from its neighbours
 
 
-@picture(height=5.8)
-def one_update(figure, rng):
-    """The same rollout before and after VPG's one step and PPO's many."""
+def one_update(figure, rng, look):
+    """What one update did to the actions of a rollout.
+
+    Change of each action's log-probability against its advantage, for VPG's one step and for
+    PPO's many, with the rows of each quadrant counted.
+    """
     moment = default_run("ppo").at(EARLY_STEPS)
     found, epsilon = before_and_after(moment), clip_range_at(moment)
     rows = rng.choice(len(found["before"]), min(SHOWN, len(found["before"])), replace=False)
@@ -160,7 +173,7 @@ def one_update(figure, rng):
     ):
         top, bottom = panels[:, column]
         after, ratio = found[name][rows], (found[name] / found["before"])[rows]
-        for rise, colour in ((True, BLUE), (False, ORANGE)):
+        for rise, colour in ((True, look.more), (False, look.less)):
             own = (after > before) == rise
             top.vlines(places[own], before[own], after[own], color=colour, lw=1.8)
             top.plot(
@@ -173,11 +186,11 @@ def one_update(figure, rng):
                 label="likelier after" if rise else "rarer after",
             )
             bottom.vlines(places[own], 1, ratio[own], color=colour, lw=1.8)
-        top.plot(places, before, "_", color=GREY, ms=4, mew=1.2, label="before")
-        bottom.axhspan(1 - epsilon, 1 + epsilon, color=FAINT, alpha=0.6, lw=0, zorder=0)
+        top.plot(places, before, "_", color=look.soft, ms=4, mew=1.2, label="before")
+        bottom.axhspan(1 - epsilon, 1 + epsilon, color=look.faint, alpha=0.6, lw=0, zorder=0)
         for axes in (top, bottom):
-            axes.axvline(zero, color=INK, lw=0.9, ls=":")
-        bottom.axhline(1, color=INK, lw=0.8)
+            axes.axvline(zero, color=look.ink, lw=0.9, ls=":")
+        bottom.axhline(1, color=look.ink, lw=0.8)
         top.set(title=title, ylim=(0, 1))
         bottom.set_xticks([])
         bottom.set_xlabel("rows, from the lowest advantage to the highest")
@@ -206,7 +219,7 @@ def one_update(figure, rng):
         (0.01, 1 + epsilon),
         (3, 2),
         fontsize=9,
-        color=GREY,
+        color=look.soft,
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
     )
@@ -233,9 +246,12 @@ def value_slopes(values, targets):
     return slopes * len(values)
 
 
-@picture(height=4.3)
-def value_clip(figure, rng):
-    """Where the clipped value loss is silent, and three cuts through it."""
+def value_clip(figure, rng, look):
+    """The clipped value loss, and where it is silent.
+
+    Left a map of its slope over new value and target, with two silent wedges; right three cuts
+    through the loss, flat where the value has moved far enough.
+    """
     plane, cuts = figure.subplots(1, 2, width_ratios=[6, 5])
     reach = 1.05
     x, y = np.meshgrid(np.linspace(-reach, reach, 301), np.linspace(-reach, reach, 301))
@@ -244,7 +260,7 @@ def value_clip(figure, rng):
         x,
         y,
         slopes,
-        cmap=FALL_RISE.reversed(),
+        cmap=falls_to_rises(look).reversed(),
         vmin=-2.1,
         vmax=2.1,
         shading="auto",
@@ -258,12 +274,12 @@ def value_clip(figure, rng):
     bar.set_label("slope in v")
     bar.outline.set_visible(False)
     for edge in (-VALUE_CLIP, VALUE_CLIP):
-        plane.axvline(edge, color=INK, lw=1, ls=(0, (4, 3)))
-    plane.plot([-VALUE_CLIP, VALUE_CLIP], [-VALUE_CLIP, VALUE_CLIP], color=INK, lw=0.8)
-    plane.text(0.62, 0.92, "silent", **ON_MAP)
-    plane.text(-0.62, -0.92, "silent", **ON_MAP)
-    plane.text(0.62, -0.55, "pulled down", **ON_MAP)
-    plane.text(-0.62, 0.55, "pulled up", **ON_MAP)
+        plane.axvline(edge, color=look.ink, lw=1, ls=(0, (4, 3)))
+    plane.plot([-VALUE_CLIP, VALUE_CLIP], [-VALUE_CLIP, VALUE_CLIP], color=look.ink, lw=0.8)
+    plane.text(0.62, 0.92, "silent", **on_map(look))
+    plane.text(-0.62, -0.92, "silent", **on_map(look))
+    plane.text(0.62, -0.55, "pulled down", **on_map(look))
+    plane.text(-0.62, 0.55, "pulled up", **on_map(look))
     plane.set(
         xlabel="new value, v − $v^{old}$",
         ylabel="target, y − $v^{old}$",
@@ -274,17 +290,17 @@ def value_clip(figure, rng):
     plane.set_aspect("equal")
     values = np.linspace(-0.6, 1.25, 371)
     for target, colour, place in (
-        (1.0, BLUE, (0.3, 0.345)),
-        (0.3, GREY, (0.9, 0.06)),
-        (0.0, ORANGE, (0.7, 0.5)),
+        (1.0, look.more, (0.3, 0.345)),
+        (0.3, look.soft, (0.9, 0.06)),
+        (0.0, look.less, (0.7, 0.5)),
     ):
         losses, slope = value_losses(values, target)
         cuts.plot(values, losses, color=colour, lw=2)
         flat = (slope == 0) & (np.abs(values) > VALUE_CLIP)
         cuts.plot(np.where(flat, values, np.nan), losses, color=colour, lw=5, alpha=0.35)
         cuts.text(*place, f"y = {target:g}", color=colour, fontweight="bold")
-    cuts.axvspan(-VALUE_CLIP, VALUE_CLIP, color=FAINT, alpha=0.6, lw=0, zorder=0)
-    cuts.text(0, 1.2, "band", ha="center", fontsize=9, color=GREY)
+    cuts.axvspan(-VALUE_CLIP, VALUE_CLIP, color=look.faint, alpha=0.6, lw=0, zorder=0)
+    cuts.text(0, 1.2, "band", ha="center", fontsize=9, color=look.soft)
     cuts.set(
         xlabel="new value, v − $v^{old}$",
         ylabel="loss of one row",

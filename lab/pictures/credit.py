@@ -6,7 +6,6 @@ from matplotlib import colormaps
 import ppo
 from advantages import gae
 from environments import make_envs
-from lab.pictures.canvas import BLUE, GREEN, GREY, ORANGE, picture
 from lab.pictures.runs import ENV_ID, default_run
 from rollout import Sampler
 
@@ -42,9 +41,12 @@ def credits(rewards, values, gamma, fell):
     return [gae(rewards, values[:-1], values[1:], terminated, ended, gamma, lam) for lam in LAMBDAS]
 
 
-@picture(height=6.6)
-def credit(figure, rng):
-    """Rewards, values, surprises and advantages along one episode, and at its end."""
+def credit(figure, rng, look):
+    """Credit along one CartPole episode.
+
+    Values, surprises and the advantages for five λ of an episode that ends in a fall, and its last
+    steps as if a clock had stopped it.
+    """
     _, rewards, values = recorded_episode()
     gamma = ppo.Config().gamma
     T = len(rewards)
@@ -52,10 +54,10 @@ def credit(figure, rng):
     fell, cut = credits(rewards, values, gamma, True), credits(rewards, values, gamma, False)
     grid = figure.add_gridspec(3, 2, width_ratios=[3, 2], height_ratios=[2, 2, 3])
     top, middle, bottom = (figure.add_subplot(grid[row, 0]) for row in range(3))
-    top.plot(np.arange(T + 1), values, color=BLUE, lw=1.8)
-    top.plot(steps, rewards, color=GREEN, lw=1.8)
+    top.plot(np.arange(T + 1), values, color=look.more, lw=1.8)
+    top.plot(steps, rewards, color=look.ppo, lw=1.8)
     top.annotate(
-        "V: what is still expected to come", (0.03, 0.62), color=BLUE, xycoords="axes fraction"
+        "V: what is still expected to come", (0.03, 0.62), color=look.more, xycoords="axes fraction"
     )
     top.annotate(
         "r = 1, also for the falling step",
@@ -66,7 +68,7 @@ def credit(figure, rng):
     )
     top.set(title=f"One CartPole episode, {T} steps, then the pole falls", ylim=(0, None))
     delta = fell[0]
-    middle.bar(steps, delta, color=np.where(delta > 0, BLUE, ORANGE), width=0.9)
+    middle.bar(steps, delta, color=np.where(delta > 0, look.more, look.less), width=0.9)
     middle.annotate(
         "the missing future", (T - 1, delta[-1]), (-8, 2), ha="right", textcoords="offset points"
     )
@@ -97,7 +99,7 @@ def credit(figure, rng):
         axes.set_ylim(ends.min() * 1.2, ends.max() * 1.2)
     right[1].set_xlabel("step")
     for axes in figure.axes:
-        axes.axhline(0, color=GREY, lw=0.8, zorder=0)
+        axes.axhline(0, color=look.soft, lw=0.8, zorder=0)
         axes.set_xmargin(0.01)
     top.set_xlim(bottom.get_xlim())
     middle.set_xlim(bottom.get_xlim())

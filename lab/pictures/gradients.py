@@ -7,7 +7,6 @@ from matplotlib.patches import Ellipse
 
 import nn
 import ppo
-from lab.pictures.canvas import AMBER, BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, picture
 from lab.pictures.runs import default_run
 from lab.proof import mdp
 from policies import CategoricalPolicy
@@ -16,7 +15,7 @@ from policies import CategoricalPolicy
 
 ROWS = 64  # of the minibatch whose gradient is checked
 DIFFERENCE_STEP = 1e-6  # of the ordinary numeric derivative
-LAYERS = (("W₁", BLUE, "o"), ("b₁", AMBER, "s"), ("W₂", GREEN, "^"), ("b₂", PURPLE, "D"))
+LAYERS = ("W₁", "b₁", "W₂", "b₂")
 
 
 def checked_gradients():
@@ -77,9 +76,12 @@ def checked_gradients():
     }
 
 
-@picture(height=5.4)
-def gradient_check(figure, rng):
-    """Analytic against numeric, every weight; and the same with one bug."""
+def gradient_check(figure, rng, look):
+    """The gradient, checked weight by weight.
+
+    Analytic against numeric slopes of 450 weights lie on a diagonal; in the right half, where one
+    layer forgets its 1/N, that layer lies beside it by the factor 64.
+    """
     found = checked_gradients()
     numeric, layer = np.abs(found["complex"]), found["layer"]
     axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=[3, 2])
@@ -91,10 +93,12 @@ def gradient_check(figure, rng):
         )
     ):
         top, bottom = axes[:, column]
-        top.plot([low, high], [low, high], color=GREY, lw=1, zorder=0)
+        top.plot([low, high], [low, high], color=look.soft, lw=1, zorder=0)
         residual = np.abs(found[name] - found["complex"]) / numeric
         rough = np.abs(found[name] - found["central"]) / numeric
-        for number, (label, colour, marker) in enumerate(LAYERS):
+        for number, (label, colour, marker) in enumerate(
+            zip(LAYERS, look.others, "os^D", strict=False)
+        ):
             own = layer == number
             style = {"color": colour, "marker": marker, "ls": "", "mew": 0, "rasterized": True}
             count = f"{label}, {own.sum()} weights"
@@ -110,15 +114,15 @@ def gradient_check(figure, rng):
     axes[1, 0].annotate(
         "numeric: central difference (faint)",
         (0.03, 0.62),
-        color=GREY,
+        color=look.soft,
         xycoords="axes fraction",
         fontsize=9,
     )
     axes[1, 0].annotate(
-        "numeric: complex step", (0.03, 0.3), color=INK, xycoords="axes fraction", fontsize=9
+        "numeric: complex step", (0.03, 0.3), color=look.ink, xycoords="axes fraction", fontsize=9
     )
     axes[0, 1].annotate(
-        f"off by the factor N = {ROWS}", (0.05, 0.86), xycoords="axes fraction", color=BLUE
+        f"off by the factor N = {ROWS}", (0.05, 0.86), xycoords="axes fraction", color=look.more
     )
 
 
@@ -164,17 +168,20 @@ def ellipse(axes, mean, covariance, deviations, **style):
     axes.add_patch(Ellipse(mean, width, height, angle=angle, fill=False, **style))
 
 
-@picture(height=3.5)
-def mdp_compass(figure, rng):
-    """The true gradient and what three estimators make of it."""
+def mdp_compass(figure, rng, look):
+    """Three estimators of the policy gradient, one truth.
+
+    Three clouds of sampled gradients around the tip of the true one, each with the ellipse of its
+    exact covariance.
+    """
     clouds = {name: compass_cloud(weigh, rng) for name, weigh in compass_estimators().items()}
     _, first_covariance, _ = next(iter(clouds.values()))
-    colours = (GREY, ORANGE, BLUE)
+    colours = (look.soft, look.less, look.more)
     panels = figure.subplots(1, len(clouds), sharex=True, sharey=True)
     for axes, (name, cloud), colour in zip(panels, clouds.items(), colours, strict=True):
         mean, covariance, samples = cloud
         axes.plot(*samples.T, ".", color=colour, ms=4, mew=0, alpha=0.45, rasterized=True)
-        ellipse(axes, mean, first_covariance, 2, color=INK, lw=1, ls=(0, (4, 3)))
+        ellipse(axes, mean, first_covariance, 2, color=look.ink, lw=1, ls=(0, (4, 3)))
         ellipse(axes, mean, covariance, 2, color=colour, lw=2)
         axes.annotate(
             "",
@@ -182,7 +189,7 @@ def mdp_compass(figure, rng):
             (0, 0),
             arrowprops={
                 "arrowstyle": "-|>",
-                "color": INK,
+                "color": look.ink,
                 "lw": 2.2,
                 "mutation_scale": 16,
                 "shrinkA": 0,
@@ -191,9 +198,9 @@ def mdp_compass(figure, rng):
         )
         # Both logits of a state, as in the README's table: the other one's part is as large.
         total = 2 * EPISODES_EACH * np.trace(covariance)
-        axes.set_title(f"{name}\nvariance {total:.3f} an episode", color=INK)
-        axes.axhline(0, color=FAINT, lw=1, zorder=0)
-        axes.axvline(0, color=FAINT, lw=1, zorder=0)
+        axes.set_title(f"{name}\nvariance {total:.3f} an episode", color=look.ink)
+        axes.axhline(0, color=look.faint, lw=1, zorder=0)
+        axes.axvline(0, color=look.faint, lw=1, zorder=0)
         axes.set_aspect("equal")
         axes.set_xlabel("∂J/∂θ of action 1 in state 0")
     panels[0].set_ylabel("… in state 1")
@@ -230,24 +237,27 @@ def sign_flip():
     return sorted(-low / (high - low) for low, high in gamma_t_slopes(ends))
 
 
-@picture(height=3.6)
-def gamma_t(figure, rng):
-    """Where dropping γ^t turns the gradient around."""
+def gamma_t(figure, rng, look):
+    """Where dropping γᵗ turns the gradient around.
+
+    Two rising lines over the last reward, the true slope and the one without γᵗ; in a narrow band
+    between they have opposite signs.
+    """
     rewards = np.linspace(1.9, 2.5, 61)
     true, practical = gamma_t_slopes(rewards)
     low, high = sign_flip()
     axes = figure.subplots()
-    axes.axhline(0, color=GREY, lw=1)
-    axes.axvspan(low, high, color=AMBER, alpha=0.25, lw=0)
-    axes.plot(rewards, true, color=BLUE, lw=2.2)
-    axes.plot(rewards, practical, color=ORANGE, lw=2.2, ls=(0, (6, 2)))
+    axes.axhline(0, color=look.soft, lw=1)
+    axes.axvspan(low, high, color=look.ppo_penalty, alpha=0.25, lw=0)
+    axes.plot(rewards, true, color=look.more, lw=2.2)
+    axes.plot(rewards, practical, color=look.less, lw=2.2, ls=(0, (6, 2)))
     (here,), (there,) = gamma_t_slopes([2.18])
-    axes.plot([2.18, 2.18], [here, there], color=INK, lw=1)
-    axes.plot(2.18, here, "o", color=BLUE, ms=7)
-    axes.plot(2.18, there, "o", color=ORANGE, ms=7)
+    axes.plot([2.18, 2.18], [here, there], color=look.ink, lw=1)
+    axes.plot(2.18, here, "o", color=look.more, ms=7)
+    axes.plot(2.18, there, "o", color=look.less, ms=7)
     note = {"textcoords": "offset points", "fontsize": 9.5}
-    axes.annotate(f"+{there:.5f}", (2.18, there), (-8, 8), ha="right", color=INK, **note)
-    axes.annotate(f"−{-here:.5f}", (2.18, here), (8, -14), color=INK, **note)
+    axes.annotate(f"+{there:.5f}", (2.18, there), (-8, 8), ha="right", color=look.ink, **note)
+    axes.annotate(f"−{-here:.5f}", (2.18, here), (8, -14), color=look.ink, **note)
     axes.annotate(
         "what is followed in practice:\nγᵗ dropped",
         (rewards[51], practical[51]),
@@ -256,7 +266,7 @@ def gamma_t(figure, rng):
         color="#A84300",
         **note,
     )
-    axes.annotate("the true gradient", (rewards[50], true[50]), (10, -12), color=BLUE, **note)
+    axes.annotate("the true gradient", (rewards[50], true[50]), (10, -12), color=look.more, **note)
     axes.annotate(
         f"{low:.4f} to {high:.4f}:\nopposite signs",
         ((low + high) / 2, 0.04),
@@ -268,5 +278,5 @@ def gamma_t(figure, rng):
     )
     axes.set(xlabel="what action 1 earns in state 1", ylabel="slope of the shared logit")
     axes.set_xlim(rewards[0], rewards[-1])
-    axes.text(1.905, 0.004, "more of action 1 ↑", fontsize=9, color=GREY)
-    axes.text(1.905, -0.004, "less of action 1 ↓", fontsize=9, color=GREY, va="top")
+    axes.text(1.905, 0.004, "more of action 1 ↑", fontsize=9, color=look.soft)
+    axes.text(1.905, -0.004, "less of action 1 ↓", fontsize=9, color=look.soft, va="top")

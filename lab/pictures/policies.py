@@ -1,7 +1,6 @@
 """Pictures of policies: what moves them, and what they become."""
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter
 
 from distributions import (
     categorical_entropy,
@@ -10,8 +9,9 @@ from distributions import (
     categorical_log_prob_backward,
     log_softmax,
 )
-from lab.pictures.canvas import BLUE, FALL_RISE, GREEN, GREY, INK, ORANGE, PURPLE, SOFT, picture
+from lab.pictures.looks import falls_to_rises, hues, steps_axis
 from lab.pictures.runs import default_run, greedy_return
+from lab.runs import returns_when_begun
 
 # ---------------------------------------------------------------- triangle
 
@@ -69,16 +69,19 @@ def simplex_grid(parts=9):
     )
 
 
-@picture(height=6)
-def triangle(figure, rng):
-    """Three pulls on a policy over three actions, and their sum."""
+def triangle(figure, rng, look):
+    """Three pulls on a policy over three actions.
+
+    On the triangle of all policies: the pull of the reward, of the entropy and of the KL penalty,
+    and their sum with the place where they balance.
+    """
     probs = simplex_grid()
     found = forces(probs)
     titles = {
-        "reward": ("the reward (Eq. 22)\nto ▲, the best action", BLUE),
-        "entropy": (f"{ENTROPY_WEIGHT:g} × entropy (Eq. 23)\nto ◆, all equally likely", GREEN),
-        "kl": (f"{KL_WEIGHT:g} × KL (Eq. 41)\nback to ■, the old policy", ORANGE),
-        "sum": ("the sum of the three\nto ★, where they balance", INK),
+        "reward": ("the reward (Eq. 22)\nto ▲, the best action", look.more),
+        "entropy": (f"{ENTROPY_WEIGHT:g} × entropy (Eq. 23)\nto ◆, all equally likely", look.ppo),
+        "kl": (f"{KL_WEIGHT:g} × KL (Eq. 41)\nback to ■, the old policy", look.less),
+        "sum": ("the sum of the three\nto ★, where they balance", look.ink),
     }
     rest = resting_place() @ CORNERS
     for axes, (name, (title, colour)) in zip(
@@ -86,7 +89,7 @@ def triangle(figure, rng):
     ):
         here = probs @ CORNERS
         moves = (stepped(probs, found[name]) - probs) @ CORNERS
-        axes.fill(*CORNERS.T, facecolor="#F0F0EC", edgecolor=GREY, lw=1)
+        axes.fill(*CORNERS.T, facecolor="#F0F0EC", edgecolor=look.soft, lw=1)
         axes.quiver(
             *here.T,
             *moves.T,
@@ -115,13 +118,13 @@ def triangle(figure, rng):
                 va="top" if shift[1] < 0 else "bottom",
             )
         if name in ("kl", "sum"):
-            axes.plot(*(OLD @ CORNERS), "s", color=ORANGE, ms=8, mec="white", mew=1.2)
+            axes.plot(*(OLD @ CORNERS), "s", color=look.less, ms=8, mec="white", mew=1.2)
         if name in ("entropy", "sum"):
-            axes.plot(*CORNERS.mean(axis=0), "D", color=GREEN, ms=7.5, mec="white", mew=1.2)
+            axes.plot(*CORNERS.mean(axis=0), "D", color=look.ppo, ms=7.5, mec="white", mew=1.2)
         if name in ("reward", "sum"):
-            axes.plot(*CORNERS[0], "^", color=BLUE, ms=9, mec="white", mew=1.2, clip_on=False)
+            axes.plot(*CORNERS[0], "^", color=look.more, ms=9, mec="white", mew=1.2, clip_on=False)
         if name == "sum":
-            axes.plot(*rest, "*", color=PURPLE, ms=17, mec=INK, mew=0.8)
+            axes.plot(*rest, "*", color=look.vpg, ms=17, mec=look.ink, mew=0.8)
         axes.set_aspect("equal")
         axes.set(xlim=(-0.12, 1.12), ylim=(-0.14, 1.0))
         axes.axis("off")
@@ -143,9 +146,12 @@ def portrait(policy):
     return np.exp(log_probs[:, 1]).reshape(angle.shape)
 
 
-@picture(height=2.7)
-def policy_portrait(figure, rng):
-    """What the policy would do, at five moments of its training."""
+def policy_portrait(figure, rng, look):
+    """A policy learns: its portrait at five moments.
+
+    Five maps of the probability to push right over the pole's angle and angular velocity, from
+    undecided to a sharp diagonal.
+    """
     run = default_run("ppo")
     moments = [run.at(steps) for steps in PORTRAIT_STEPS]
     panels = figure.subplots(1, len(moments), sharex=True, sharey=True)
@@ -153,7 +159,7 @@ def policy_portrait(figure, rng):
         right = portrait(moment.learner.policy)
         painted = axes.imshow(
             right,
-            cmap=FALL_RISE,
+            cmap=falls_to_rises(look),
             vmin=0,
             vmax=1,
             origin="lower",
@@ -163,7 +169,7 @@ def policy_portrait(figure, rng):
         )
         if right.min() < 0.5 < right.max():
             axes.contour(
-                np.degrees(ANGLES), VELOCITIES, right, levels=[0.5], colors=INK, linewidths=1
+                np.degrees(ANGLES), VELOCITIES, right, levels=[0.5], colors=look.ink, linewidths=1
             )
         judged = greedy_return(moment.learner.policy)
         axes.set_title(f"{moment.env_steps:,} steps\nreturn {judged:.0f}", fontweight="normal")
@@ -178,52 +184,50 @@ def policy_portrait(figure, rng):
 # ---------------------------------------------------------- learning_curve
 
 
-@picture(height=3.7)
-def learning_curve(figure, rng):
-    """The default runs of both algorithms."""
-    panels = figure.subplots(1, 2, sharex=True, sharey=True)
-    for axes, (algo, colour) in zip(panels, (("vpg", ORANGE), ("ppo", BLUE)), strict=True):
+SHOWN_STEPS = 50_000  # afterwards nothing happens, and the picture says so
+
+
+def learning_curve(figure, rng, look):
+    """How the default runs of VPG and PPO learn to balance CartPole's pole.
+
+    Return over environment steps. Dots are training episodes, drawn where they began; the
+    thick line is the mean of those that began within two thousand steps; circles are
+    greedy evaluations. Both algorithms reach 500, the most there is.
+    """
+    axes = figure.subplots()
+    axes.axhline(475, color=look.ink, lw=1, ls=(0, (4, 3)), zorder=0)
+    note = {"textcoords": "offset points", "fontsize": 9.5}
+    axes.annotate("solved: 475", (SHOWN_STEPS, 475), (-2, -4), ha="right", va="top", **note)
+    lowest = []
+    for algo, colour, place in zip(
+        ("vpg", "ppo"), hues(("vpg", "ppo"), look), (330, 400), strict=True
+    ):
         run = default_run(algo)
-        axes.axhline(475, color=GREY, lw=1, ls=(0, (4, 3)))
-        axes.plot(*run.episodes.T, ".", color=GREY, ms=4, mew=0, alpha=0.6, rasterized=True)
-        axes.plot(run.env_steps, run.mean_returns, color=colour, lw=2.2)
-        axes.plot(*run.evaluations.T, "o", color="white", mec=colour, mew=1.6, ms=5.5)
-        axes.set_title(f"{algo.upper()}, seed 0", color=colour)
-        axes.set_xlabel("thousand environment steps")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps / 1_000:g}"))
-        axes.set(xlim=(0, None), ylim=(0, 520))
-    panels[0].set_ylabel("return")
-    panels[1].annotate(
+        began, _, totals, lengths = zip(*run.episodes, strict=True)
+        num_envs = run.moments[0].config.num_envs
+        windows = max(run.env_steps // 2_000, 1)
+        steps, means = returns_when_begun(began, totals, lengths, num_envs, run.env_steps, windows)
+        known = np.isfinite(means)
+        axes.plot(began, totals, ".", color=colour, ms=4.5, mew=0, alpha=0.35, rasterized=True)
+        axes.plot(steps[known], means[known], color=colour, lw=2.2)
+        at, judged = run.evaluations.T
+        axes.plot(at, judged, "o", color=look.card, mec=colour, mew=1.3, ms=4.5, zorder=3)
+        lowest += list(judged[at > SHOWN_STEPS])
+        axes.text(0.985, place / 1000, algo.upper(), color=colour, fontweight="bold",
+                  ha="right", transform=axes.transAxes, fontsize=12)  # fmt: skip
+    axes.text(
+        0.985, 0.07,
+        "· an episode, where it began\n— mean of those begun within 2,000 steps\n"
         "○ greedy, mean of 100 fresh episodes",
-        (0.98, 0.30),
-        ha="right",
-        xycoords="axes fraction",
-        fontsize=9,
-    )
-    panels[1].annotate(
-        "— mean of the last 100 training episodes",
-        (0.98, 0.20),
-        ha="right",
-        xycoords="axes fraction",
-        fontsize=9,
-        color=BLUE,
-    )
-    panels[1].annotate(
-        "· each training episode",
-        (0.98, 0.10),
-        ha="right",
-        xycoords="axes fraction",
-        fontsize=9,
-        color=SOFT,
-    )
-    panels[0].annotate(
-        "solved: 475",
-        (0.98, 475),
-        (0, -4),
-        ha="right",
-        va="top",
-        fontsize=9,
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        color=SOFT,
-    )
+        ha="right", transform=axes.transAxes, fontsize=9.5, color=look.soft, linespacing=1.4,
+    )  # fmt: skip
+    if lowest:
+        axes.set_title(
+            f"Later evaluations, to the end: {min(lowest):.0f} or more",
+            loc="right",
+            fontsize=9.5,
+            fontweight="normal",
+        )
+    axes.set(xlabel="environment steps", ylabel="return", xlim=(0, SHOWN_STEPS), ylim=(0, 515))
+    axes.set_title("VPG and PPO learn CartPole, seed 0")
+    steps_axis(axes)

@@ -6,14 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-import ppo
-import vpg
+from lab.runs import ALGORITHMS, judged
 from training import Learner, Trainer, evaluate
 
 ENV_ID, SEED = "CartPole-v1", 0
 TOTAL_STEPS = None  # of the runs; None: the algorithm's own default
-EVALUATIONS, EVAL_EPISODES = 10, 100
-ALGORITHMS = {"vpg": vpg, "ppo": ppo}
+EVALUATIONS, EVAL_EPISODES = 100, 100
 
 
 class Moment(NamedTuple):
@@ -31,10 +29,9 @@ class Run(NamedTuple):
     """A training run, looked at from outside."""
 
     moments: list  # of Moment, one an iteration, and a last one after the end
-    env_steps: np.ndarray  # (iterations,)
-    mean_returns: np.ndarray  # (iterations,) of the last 100 episodes
-    episodes: np.ndarray  # (episodes, 2): env_steps when it was seen to have ended, return
-    evaluations: np.ndarray  # (evaluations, 2): env_steps, greedy return
+    env_steps: int
+    episodes: list  # of rollout.Episode
+    evaluations: np.ndarray  # (evaluations, 2): env_steps, mean greedy return
 
     def at(self, env_steps):
         """The moment before which that many steps had been done, or the last there is."""
@@ -63,28 +60,19 @@ def default_run(algo, total_steps=None):
     config = algorithm.Config(total_steps=total) if total else algorithm.Config()
     watched = Watched(algorithm)
     trainer = Trainer(watched, ENV_ID, config, SEED)
-    steps, mean_returns, episodes, evaluations = [], [], [], []
-    for statistics in trainer:
-        steps.append(trainer.env_steps)
-        mean_returns.append(statistics["mean_return"])
-        episodes += [(trainer.env_steps, total) for _, _, total, _ in trainer.rollout.episodes]
-        due = trainer.env_steps * EVALUATIONS // config.total_steps > len(evaluations)
-        if due or trainer.env_steps >= config.total_steps:
-            evaluations.append((trainer.env_steps, greedy_return(trainer.policy)))
+    done, episodes, evaluations = [0], [], []
+    for _, returns in judged(trainer, EVALUATIONS, EVAL_EPISODES):
+        done.append(trainer.env_steps)
+        episodes += trainer.rollout.episodes
+        if returns is not None:
+            evaluations.append((trainer.env_steps, returns.mean()))
     trainer.envs.close()
-    done = [0, *steps]
     moments = [
         Moment(*arguments, env_steps)
         for arguments, env_steps in zip(watched.calls, done[:-1], strict=True)
     ]
     last = moments[-1]._replace(learner=copy.deepcopy(trainer.learner), env_steps=done[-1])
-    return Run(
-        [*moments, last],
-        np.array(steps),
-        np.array(mean_returns),
-        np.array(episodes),
-        np.array(evaluations),
-    )
+    return Run([*moments, last], trainer.env_steps, episodes, np.array(evaluations))
 
 
 def greedy_return(policy):

@@ -17,5 +17,5 @@ __getattr__ = doors(
     records="CHECKPOINT RunFolder as_settings load_policy one_line processor versions",
     runner="carry_out",
     interrupts="interrupts_raise",
-    curves="BLUE GREEN GREY ORANGE PURPLE compare learning_curve",
+    curves="compare learning_curve",
 )

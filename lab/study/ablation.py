@@ -16,14 +16,13 @@ import numpy as np
 from lab.runs import read_json, write_whole
 from lab.study import statistics as stats
 from lab.study.folder import FAILED, INTERRUPTED, StudyFolder, Variant, run_study
-from lab.study.picture import CURVE_RESAMPLES, common_curves
+from lab.study.picture import CURVE_RESAMPLES, learning_curves
 from lab.study.workers import WorkersLost
 
 ENV_ID = "CartPole-v1"
 SEEDS = list(range(30))
 EVALUATIONS, EVAL_EPISODES = 50, 100
 FILE = "ablation.json"
-EVERY = 2  # of common_curves' points are kept
 
 WHOLE = "PPO, complete"
 # What is killed -> settings that differ from PPO's defaults, or the name of a patch (patches.py).
@@ -65,7 +64,8 @@ def summarize(settings, results):
 
     Of every seed: greedy and sampled return at the end, the step at which a
     greedy 475 was first seen (None: never), and `learning`, the training return
-    averaged over the whole training (the area under the learning curve).
+    averaged over the whole training (the area under the learning curve: episodes
+    count where they began).
     Of every variant: the curves' IQM and its interval, at `steps`; [IQM, low, high]
     of the three measures; and `better` (see `improved`), None for the whole.
     """
@@ -80,9 +80,9 @@ def summarize(settings, results):
     for variant in settings["variants"]:
         own = stats.of_label(results, variant["label"])
         total_steps = variant["config"]["total_steps"]
-        steps, curves = common_curves(own, total_steps)
+        steps, curves = learning_curves(own, total_steps)
         low, high = stats.interval(stats.iqm, curves, axis=0, resamples=CURVE_RESAMPLES)
-        summary["total_steps"], summary["steps"] = total_steps, numbers(steps[::EVERY], 0)
+        summary["total_steps"], summary["steps"] = total_steps, numbers(steps, 0)
         measures = {
             "learning": curves.mean(axis=1),
             "greedy": stats.values_of(own, "greedy_return_mean"),
@@ -97,9 +97,9 @@ def summarize(settings, results):
             **{f"{name}_iqm": numbers(spread(values)) for name, values in measures.items()},
             "better": better,
             "solved_at_step": [r["solved_at_step"] for r in own],
-            "curve": numbers(stats.iqm(curves, axis=0)[::EVERY]),
-            "low": numbers(low[::EVERY]),
-            "high": numbers(high[::EVERY]),
+            "curve": numbers(stats.iqm(curves, axis=0)),
+            "low": numbers(low),
+            "high": numbers(high),
         }
     return summary
 

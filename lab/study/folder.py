@@ -29,11 +29,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from environments import reward_threshold
-from lab.runs import as_settings, read_json, safe_name, versions, write_json
+from lab.runs import (
+    as_settings,
+    read_json,
+    returns_when_begun,
+    safe_name,
+    versions,
+    write_json,
+)
 from lab.study.workers import PROJECT, WorkersLost, run_jobs
 from training import Trainer, evaluate
 
-FORMAT = 1  # of study.json and the seeds' files
+FORMAT = 2  # of study.json and the seeds' files
 GLANCE_EPISODES = 10
 MOST_SEEDS = 100_000
 FAILED, INTERRUPTED = 1, 130  # exit statuses
@@ -91,12 +98,11 @@ def train_one(
         module = importlib.import_module(algorithm)
         trainer = Trainer(module, env_id, module.Config(**as_settings(config)), seed)
         total, threshold = trainer.config.total_steps, reward_threshold(env_id)
-        steps, mean_returns = [], []
+        episodes = []
         solved_at_step = solved_at_second = None
         looks = 0
-        for statistics in trainer:
-            steps.append(trainer.env_steps)
-            mean_returns.append(plain(statistics["mean_return"]))
+        for _ in trainer:
+            episodes += trainer.rollout.episodes
             due = trainer.env_steps * evaluations // total
             if threshold is None or solved_at_step is not None or due == looks:
                 continue
@@ -107,6 +113,8 @@ def train_one(
             evaluate(trainer.policy, env_id, eval_episodes, seed, kind) for kind in (True, False)
         )
         trainer.envs.close()
+    began, _, totals, lengths = zip(*episodes, strict=True) if episodes else ((),) * 4
+    _, curve = returns_when_begun(began, totals, lengths, trainer.config.num_envs, total)
     return {
         "format": FORMAT,
         "label": label,
@@ -127,7 +135,7 @@ def train_one(
         "train_seconds": trainer.train_seconds,
         "parameters_sha256": digest(trainer),
         "versions": versions(env_id),
-        "curve": {"env_steps": steps, "mean_return": mean_returns},
+        "curve": [plain(mean) for mean in curve],
     }
 
 
