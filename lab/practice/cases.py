@@ -208,10 +208,10 @@ def loss(*names):
 
 def clip(rng):
     """Every field of the clip's plane, and ties: ratios of exactly 1, where plain = clipped."""
-    ratios = np.array([1.0, 1.5, 0.5, 1.5, 0.5, 1.1, 0.9, 1.0, 1.6])
-    A = np.array([2.0, 1.0, 1.0, -1.0, -1.0, 0.5, -3.0, -1.0, 2.0])
+    ratios = np.array([1.0, 1.5, 0.5, 1.5, 0.5, 1.1, 0.9, 1.0, 1.6, 1.7, 0.4])
+    A = np.array([2.0, 1.0, 1.0, -1.0, -1.0, 0.5, -3.0, -1.0, 2.0, 0.7, -2.0])
     made = []
-    for rows in (np.arange(9), np.resize(np.arange(9), 15)):
+    for rows in (np.arange(11), np.resize(np.arange(11), 17)):
         old = rng.normal(-1, 0.3, len(rows))
         case = {"log_probs": old + np.log(ratios[rows]), "old_log_probs": old}
         made.append({**case, "advantages": A[rows], "clip_range": 0.2})
@@ -224,7 +224,10 @@ def value_clip(rng):
     targets = np.array([0.3, 1.0, 0.1, 0.4, 3.0, 2.0])
     start = {"values": values, "old_values": old, "targets": targets, "clip_range": 0.25}
     more = {name: np.resize(array, 9) for name, array in start.items() if name != "clip_range"}
-    return [start, {**more, "clip_range": 0.4}]
+    near = 0.03 * rng.normal(size=40)  # inside the band, where the two errors tie to the last bit
+    inside = {"values": near + rng.uniform(-0.15, 0.15, 40), "old_values": near}
+    targets = rng.normal(size=40)
+    return [start, {**more, "clip_range": 0.4}, {**inside, "targets": targets, "clip_range": 0.2}]
 
 
 def penalty(rng):

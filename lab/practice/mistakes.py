@@ -178,6 +178,7 @@ MISTAKES = [
     ("ppo.clipped_value_loss", "squares >= clipped_squares", "squares > clipped_squares", "`>` for `>=`: inside the band the errors tie, and every slope would be zero"),
     ("ppo.clipped_value_loss", "alive * (values", "(values", "no row's slope is taken away: beyond the band, where the clipped error is the larger, it is 0"),
     ("ppo.clipped_value_loss", "squares >= clipped_squares", "np.abs(values - old_values) <= clip_range", "every row beyond the band is silent; only those whose clipped error is the larger are"),
+    ("ppo.clipped_value_loss", "np.clip(values, old_values - clip_range, old_values + clip_range)", "old_values + np.clip(values - old_values, -clip_range, clip_range)", "inside the band vᶜ must be v to the last bit: subtracting and adding v_old rounds, and rows whose errors should tie lose their slope; clip v between v_old − ε and v_old + ε"),
     ("ppo.clipped_value_loss", "/ len(values)", "", NO_MEAN),
     ("ppo.clipped_value_loss", "0.5 * np.mean", "np.mean", "the loss's ½ is missing"),
     ("training.clip_statistics", "np.mean(dead)", "np.mean(above | below)", "dead_fraction counts every row outside the band; half of them still have a gradient"),

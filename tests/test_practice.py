@@ -1,0 +1,493 @@
+"""The workbook: what is blank, what is right however it is written, what is wrong and why."""
+
+import ast
+import importlib
+import shutil
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_checks import FAULTS
+
+from lab.practice import BLANKS, MISTAKES, edited, grade, grade_table, hint, write_workbook
+from lab.practice.blanks import CHAPTERS, LESSON, MODULES, find
+from lab.practice.cases import ask, cases
+from lab.practice.grading import shipped, verdict
+from lab.practice.hints import HINTS
+from lab.practice.mistakes import close
+
+BY_PATH = {blank.path: blank for blank in BLANKS}
+
+
+@pytest.fixture
+def solved(tmp_path):
+    """A workbook in which every function is the lesson's own."""
+    for module in MODULES:
+        shutil.copy(LESSON / f"{module}.py", tmp_path)
+    return tmp_path
+
+
+def put(folder, path, code):
+    """Write code in the place of a function of the workbook."""
+    blank = BY_PATH[path]
+    file = folder / f"{blank.module}.py"
+    source = file.read_text("utf-8")
+    old = find(ast.parse(source), blank.name)
+    lines = source.splitlines(keepends=True)
+    indent = " " * old.col_offset
+    lines[old.lineno - 1 : old.end_lineno] = [textwrap.indent(textwrap.dedent(code), indent) + "\n"]
+    file.write_text("".join(lines), "utf-8")
+
+
+def one(folder, path):
+    """The grade of one function -> status, diagnosis."""
+    (own,) = (g for g in grade(folder, [BY_PATH[path].equation]) if g.function == path)
+    return own.status, own.diagnosis
+
+
+# --------------------------------------------------------------- the blanks
+
+
+def test_a_workbook_is_the_lesson_without_its_gradients(tmp_path):
+    folder = tmp_path / "book"
+    assert write_workbook(folder) == BLANKS and len(BLANKS) >= 24
+    assert {path.name for path in folder.iterdir()} == {f"{module}.py" for module in MODULES}
+    for blank in BLANKS:
+        ours = find(ast.parse((LESSON / f"{blank.module}.py").read_text("utf-8")), blank.name)
+        source = (folder / f"{blank.module}.py").read_text("utf-8")
+        theirs = find(ast.parse(source), blank.name)
+        assert ast.dump(ours.args) == ast.dump(theirs.args)
+        assert ast.get_docstring(ours) == ast.get_docstring(theirs)
+        body = "\n".join(source.splitlines()[theirs.body[0].end_lineno : theirs.end_lineno])
+        assert (
+            body.strip() == f'raise NotImplementedError("Eq. {blank.equation} is yours to write")'
+        )
+    grades = grade(folder)
+    assert [g.status for g in grades] == ["blank"] * len(BLANKS)
+    assert grade_table(grades).endswith(f"0 of {len(BLANKS)} right")
+
+
+def test_other_chapters_stay_filled(tmp_path):
+    chosen = write_workbook(tmp_path / "book", ["B"])
+    assert {blank.module for blank in chosen} == {"advantages"}
+    for module in set(MODULES) - {"advantages"}:
+        assert (tmp_path / "book" / f"{module}.py").read_bytes() == (
+            LESSON / f"{module}.py"
+        ).read_bytes()
+    with pytest.raises(ValueError, match="chapter 'X' has no blanks; D, C, B, E, F have"):
+        write_workbook(tmp_path / "other", ["X"])
+
+
+def test_nothing_is_overwritten(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty"):
+        write_workbook(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+# ------------------------------------------------------- right, and wrong
+
+
+def test_the_lesson_itself_is_right(solved):
+    grades = grade(solved)
+    assert {g.status for g in grades} == {"right"}
+    assert all(len(line) <= 80 for line in grade_table(grades).splitlines())
+
+
+@pytest.mark.parametrize("path", sorted(BY_PATH))
+def test_mistakes_are_told_apart(path):
+    """Each one is wrong, says its own words, and no other's numbers are the same."""
+    blank = BY_PATH[path]
+    own = [mistake for mistake in MISTAKES if mistake[0] == path]
+    assert own
+    for _, old, new, words in own:
+        wrong = edited(shipped(blank), old, new)
+        assert verdict(blank, wrong, Path("nowhere")) == ("wrong", words), (old, new)
+
+
+def test_every_fault_of_the_checks_in_a_blank_is_diagnosed(tmp_path):
+    """Every fault that the equations' checks find is graded wrong, nine of ten with a reason."""
+    known, unknown = 0, []
+    for _, path, old, new in FAULTS:
+        if path not in BY_PATH:
+            continue
+        wrong = edited(shipped(BY_PATH[path]), old, new)
+        status, diagnosis = verdict(BY_PATH[path], wrong, tmp_path)
+        assert status == "wrong", (path, old, new)
+        if "expected" in diagnosis:
+            unknown.append((path, old, new, diagnosis))
+        known += "expected" not in diagnosis
+    assert known > 80 and len(unknown) <= known / 9, unknown
+
+
+def test_by_the_numbers_alone(solved):
+    """A sign, a factor, a transposition and a shape need no list of mistakes."""
+    for code, words in (
+        ("return -dh * (1 - h * h)", "dz is −1 times the right one: a sign"),
+        ("return 3 * dh * (1 - h * h)", "dz is 3 times the right one"),
+        ("return len(h) * dh * (1 - h * h)", "dz is N times too large: the 1/N is missing"),
+        ("return dh * (1 - h * h) / len(h)", "dz is N times too small"),
+        ("return 0 * dh", "dz is zero everywhere"),
+        ("return dh.sum(axis=0) * (1 - h * h)", "dz: for dh [["),
+    ):
+        put(solved, "nn.tanh_backward", f"def tanh_backward(dh, h):\n    {code}")
+        status, diagnosis = one(solved, "nn.tanh_backward")
+        assert status == "wrong" and words in diagnosis, diagnosis
+    put(
+        solved, "nn.linear_backward",
+        "def linear_backward(dy, x, W):\n    return dy @ W.T, dy.T @ x, dy.sum(axis=0)",
+    )  # fmt: skip
+    assert one(solved, "nn.linear_backward")[1] == "dW is transposed"
+    put(
+        solved, "vpg.value_loss",
+        """
+        def value_loss(values, targets):
+            errors = values[:, None] - targets
+            return 0.5 * np.mean(errors * errors), errors / len(values)
+        """,
+    )  # fmt: skip
+    status, diagnosis = one(solved, "vpg.value_loss")
+    assert status == "wrong" and "loss: for" in diagnosis and "expected" in diagnosis
+
+
+STYLES = {
+    "nn.linear_forward": ["return np.einsum('bi,io->bo', x, W) + b[None]"],
+    "nn.linear_backward": [
+        """
+        dW = np.einsum('bi,bo->io', x, dy)
+        return np.einsum('bo,io->bi', dy, W), dW, np.ones(len(dy)) @ dy
+        """,
+        """
+        dx, dW, db = np.zeros(x.shape), np.zeros(W.shape), np.zeros(W.shape[1])
+        for i in range(len(x)):
+            for o in range(W.shape[1]):
+                dx[i] += dy[i, o] * W[:, o]
+                dW[:, o] += x[i] * dy[i, o]
+                db[o] += dy[i, o]
+        return [dx, dW, db]
+        """,
+        "return tuple(a.astype(np.float32) for a in (dy @ W.T, x.T @ dy, dy.sum(0)))",
+    ],
+    "nn.tanh_backward": [
+        "return dh * (1 - h) * (1 + h)",
+        "dz = dh.copy()\ndz -= dz * h**2\nreturn dz",
+        "return dh / np.cosh(np.arctanh(h)) ** 2",
+        "return [[d * (1 - y * y) for d, y in zip(ds, ys)] for ds, ys in zip(dh, h)]",
+    ],
+    "nn.relu_backward": [
+        "dz = dh.copy()\ndz[h <= 0] = 0\nreturn dz",
+        "return np.where(h > 0, dh, 0.0)",
+        "return dh * np.sign(h)",
+    ],
+    "nn.MLP.backward": [
+        """
+        _, slope = ACTIVATIONS[self.activation]
+        parts, message = [], dy
+        for (W, b), x in list(zip(self.layers, cache))[::-1]:
+            parts += [message.sum(0), (x.T @ message).ravel()]
+            message = slope(message @ W.T, x)
+        return np.concatenate(parts[::-1])
+        """,
+    ],
+    "nn.clip_global_norm": [
+        """
+        norm = np.linalg.norm(gradient)
+        gradient[:] = gradient * min(1.0, max_norm / (norm + 1e-6))
+        return norm
+        """,
+    ],
+    "nn.Adam.step": [
+        """
+        self.t = self.t + 1
+        b1, b2 = self.betas
+        self.m = b1 * self.m + (1 - b1) * gradient
+        self.v = b2 * self.v + (1 - b2) * gradient**2
+        rate = self.learning_rate / (1 - b1**self.t)
+        parameters[:] = parameters - rate * self.m / (
+            (self.v / (1 - b2**self.t)) ** 0.5 + self.eps)
+        """,
+    ],
+    "distributions.log_softmax": [
+        "z = logits - logits.max(1)[:, None]\nreturn z - np.log(np.exp(z).sum(1))[:, None]",
+        "return logits - np.logaddexp.reduce(logits, axis=1)[:, None]",
+        """
+        out = np.empty_like(logits)
+        for i, row in enumerate(logits):
+            m = max(row)
+            out[i] = row - m - math.log(sum(math.exp(z - m) for z in row))
+        return out
+        """,
+    ],
+    "distributions.log_softmax_backward": [
+        """
+        P = np.exp(log_probs)
+        return np.array([(np.eye(len(p)) - np.outer(p, np.ones(len(p)))) @ u
+                         for p, u in zip(P, dlog_probs)])
+        """,
+        "return dlog_probs - np.einsum('bk,bj->bj', dlog_probs, np.exp(log_probs))",
+    ],
+    "distributions.categorical_log_prob_backward": [
+        """
+        dlogits = -probs * dlog_probs[:, None]
+        dlogits[np.arange(len(actions)), actions] += dlog_probs
+        return dlogits
+        """,
+        "return (np.eye(probs.shape[1])[actions] - probs) * dlog_probs.reshape(-1, 1)",
+    ],
+    "distributions.categorical_entropy": [
+        "return np.array([-sum(math.exp(l) * l for l in row) for row in log_probs])",
+        "return -np.einsum('bk,bk->b', np.exp(log_probs), log_probs)",
+    ],
+    "distributions.categorical_entropy_backward": [
+        """
+        p = np.exp(log_probs)
+        inner = -(log_probs + 1)
+        return dentropies[:, None] * p * (inner - (p * inner).sum(1, keepdims=True))
+        """,
+    ],
+    "distributions.categorical_kl": [
+        "p = np.exp(old_log_probs)\nreturn (p * old_log_probs).sum(1) - (p * log_probs).sum(1)",
+    ],
+    "distributions.categorical_kl_backward": [
+        """
+        U = -np.exp(old_log_probs)
+        return dkls[:, None] * (U - np.exp(log_probs) * U.sum(1, keepdims=True))
+        """,
+    ],
+    "distributions.gaussian_log_prob": [
+        """
+        variance = np.exp(2 * log_stds)
+        each = -((actions - means) ** 2 / variance + np.log(2 * np.pi * variance)) / 2
+        return each.sum(-1)
+        """,
+    ],
+    "distributions.gaussian_log_prob_backward": [
+        """
+        variance = np.exp(log_stds) ** 2
+        distance = actions - means
+        dlog_stds = (dlog_probs[:, None] * (distance**2 / variance - 1)).sum(0)
+        return dlog_probs[:, None] * distance / variance, dlog_stds
+        """,
+    ],
+    "distributions.gaussian_entropy": [
+        "return sum(l + (1 + math.log(2 * math.pi)) / 2 for l in log_stds)",
+    ],
+    "distributions.gaussian_kl_backward": [
+        """
+        inverse = np.exp(-2 * log_stds)
+        gap = means - old_means
+        slopes = 1 - (np.exp(2 * old_log_stds) + gap**2) * inverse
+        return dkls[:, None] * gap * inverse, np.einsum('b,ba->a', dkls, slopes)
+        """,
+    ],
+    "advantages.returns_to_go": [
+        """
+        T, out = len(rewards), np.zeros_like(rewards)
+        for t in range(T - 1, -1, -1):
+            future = np.where(terminated[t], 0, next_values[t])
+            if t < T - 1:
+                future = np.where(ended[t], future, out[t + 1])
+            out[t] = rewards[t] + gamma * future
+        return out
+        """,
+    ],
+    "advantages.gae": [
+        """
+        running, out = 0, []
+        for t in reversed(range(len(rewards))):
+            delta = rewards[t] + gamma * next_values[t] * (1 - terminated[t]) - values[t]
+            running = delta + gamma * gae_lambda * (1 - ended[t]) * running
+            out.append(running)
+        return out[::-1]
+        """,
+        """
+        delta = rewards + gamma * next_values * ~terminated - values
+        out = np.zeros_like(delta)
+        for t in range(len(delta)):
+            weight = np.ones_like(delta[0])
+            for k in range(t, len(delta)):
+                out[t] += weight * delta[k]
+                weight = weight * gamma * gae_lambda * ~ended[k]
+        return out
+        """,
+    ],
+    "advantages.normalize": [
+        """
+        if len(advantages) <= 1:
+            return advantages.copy()
+        shifted = advantages - sum(advantages) / len(advantages)
+        return shifted / (np.sqrt((shifted**2).mean()) + eps)
+        """,
+    ],
+    "vpg.policy_loss": [
+        "N = len(log_probs)\nreturn -(advantages @ log_probs) / N, advantages * (-1 / N)",
+        "w = -advantages / advantages.size\nreturn float(w.dot(log_probs)), list(w)",
+    ],
+    "vpg.value_loss": [
+        "d = (values - targets) / len(values)\nreturn 0.5 * len(d) * d @ d, d",
+    ],
+    "ppo.clipped_surrogate": [
+        """
+        rho = np.exp(log_probs - old_log_probs)
+        dead = ((advantages > 0) & (rho > 1 + clip_range)) | (
+            (advantages < 0) & (rho < 1 - clip_range))
+        loss, slopes = 0.0, np.zeros(len(rho))
+        for i in range(len(rho)):
+            bound = min(max(rho[i], 1 - clip_range), 1 + clip_range)
+            loss -= min(rho[i] * advantages[i], bound * advantages[i]) / len(rho)
+            slopes[i] = 0 if dead[i] else -rho[i] * advantages[i] / len(rho)
+        return loss, slopes
+        """,
+    ],
+    "ppo.clipped_value_loss": [
+        """
+        near = old_values + np.clip(values - old_values, -clip_range, clip_range)
+        a, b = (values - targets) ** 2, (near - targets) ** 2
+        flat = (np.abs(values - old_values) > clip_range) & (b > a)
+        return np.where(flat, b, np.maximum(a, b)).mean() / 2, np.where(
+            flat, 0, (values - targets) / len(values))
+        """,
+    ],
+    "training.clip_statistics": [
+        """
+        rho = np.exp(log_probs - old_log_probs)
+        out = abs(rho - 1) > clip_range
+        return out.mean(), (out & ((rho - 1) * advantages > 0)).mean()
+        """,
+    ],
+    "ppo_penalty.penalized_surrogate": [
+        """
+        weight, beta = 1 / len(kls), kl_coefficient
+        gain = np.exp(log_probs - old_log_probs) * advantages
+        dkls = np.repeat(weight * beta, len(kls))
+        return weight * (beta * kls - gain).sum(), -weight * gain, dkls
+        """,
+    ],
+    "ppo_penalty.adapt_kl_coefficient": [
+        "x = kl / kl_target\nreturn kl_coefficient * (0.5 if x < 2 / 3 else 2 if x > 1.5 else 1)",
+    ],
+}
+
+
+def written(path, body):
+    """A function with the shipped signature and another body, as source."""
+    blank = BY_PATH[path]
+    source = (LESSON / f"{blank.module}.py").read_text("utf-8")
+    definition = find(ast.parse(source), blank.name)
+    head = f"def {definition.name}({ast.unparse(definition.args)}):\n"
+    return head + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
+
+
+def test_right_answers_written_in_other_ways_pass(solved):
+    assert set(STYLES) == set(BY_PATH) and sum(map(len, STYLES.values())) >= 30
+    for number in range(max(map(len, STYLES.values()))):
+        chosen = {path: s[number] for path, s in STYLES.items() if number < len(s)}
+        for path, body in chosen.items():
+            put(solved, path, written(path, body))
+        for one_grade in grade(solved):
+            assert one_grade.status == "right", one_grade
+
+
+# ------------------------------------------------------------ hostile code
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        ("while True:\n    pass", "does not end within 3 s"),
+        ("import os\nos._exit(3)", r"ends the whole process (exit status 3)"),
+        ("import os\nos.abort()", "ends the whole process"),
+        ("raise SystemExit('bye')", "SystemExit: bye"),
+        ("return undefined_name", "NameError: name 'undefined_name' is not defined"),
+        ("return tanh_backward(dh, h)", "RecursionError"),
+        ("dh *= 2\nreturn dh", "changes its argument dh"),
+        ("return 1 / 0", "ZeroDivisionError"),
+        ("return dh, h", "dz has the shape"),
+        ("x = 1", "it returns nothing"),
+    ],
+)
+def test_bad_code_ends_its_own_turn_only(solved, body, words):
+    put(solved, "nn.tanh_backward", written("nn.tanh_backward", body))
+    grades = grade(solved, [29, 33])
+    bad = next(g for g in grades if g.function == "nn.tanh_backward")
+    assert bad.status in ("error", "wrong") and words in bad.diagnosis
+    assert "\n" not in bad.diagnosis
+    assert [g.status for g in grades if g is not bad] == ["right", "right"]
+
+
+def test_an_error_names_the_reader_s_line(solved):
+    put(solved, "nn.relu_backward", "def relu_backward(dh, h):\n    a = 1\n    return a + 'b'")
+    line = (solved / "nn.py").read_text("utf-8").splitlines().index("    return a + 'b'") + 1
+    status, diagnosis = one(solved, "nn.relu_backward")
+    assert status == "error" and diagnosis.startswith(f"nn.py, line {line}: TypeError")
+
+
+def test_a_file_that_cannot_be_read_costs_its_own_functions(solved):
+    with open(solved / "vpg.py", "a") as file:
+        file.write("\ndef broken(:\n")
+    with open(solved / "ppo.py", "a") as file:
+        file.write("\nimport no_such_module\n")
+    (solved / "nn.py").write_text(
+        "import os\nos._exit(1)\n" + (solved / "nn.py").read_text("utf-8")
+    )
+    grades = {g.function: g for g in grade(solved)}
+    assert "vpg.py, line" in grades["vpg.policy_loss"].diagnosis
+    assert "No module named 'no_such_module'" in grades["ppo.clipped_surrogate"].diagnosis
+    assert "ends the whole process" in grades["nn.tanh_backward"].diagnosis
+    assert grades["advantages.gae"].status == "right"
+
+
+def test_printing_is_not_seen(solved, capfd):
+    put(
+        solved, "nn.tanh_backward",
+        "def tanh_backward(dh, h):\n    print('seen?')\n    return dh * (1 - h * h)",
+    )  # fmt: skip
+    assert one(solved, "nn.tanh_backward") == ("right", "")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_another_blank_is_not_a_function_s_fault(tmp_path):
+    """MLP.backward calls linear_backward and the activations, all of them still blank."""
+    write_workbook(tmp_path / "book")
+    put(tmp_path / "book", "nn.MLP.backward", written("nn.MLP.backward", """
+        gradient = []
+        for layer in range(len(self.layers) - 1, -1, -1):
+            dh, dW, db = linear_backward(dy, cache[layer], self.layers[layer][0])
+            gradient = [dW.ravel(), db, *gradient]
+            if layer:
+                dy = ACTIVATIONS[self.activation][1](dh, cache[layer])
+        return np.concatenate(gradient)
+    """))  # fmt: skip
+    assert one(tmp_path / "book", "nn.MLP.backward") == ("right", "")
+
+
+def test_folders_that_are_no_workbook(tmp_path, solved):
+    with pytest.raises(ValueError, match="is no workbook"):
+        grade(tmp_path / "nothing")
+    with pytest.raises(ValueError, match=r"no blank for Eq\. 2; there are blanks for 13, 14"):
+        grade(solved, [2])
+
+
+# ------------------------------------------------------------------- hints
+
+
+def test_every_blank_has_a_hint_and_no_hint_is_code():
+    assert set(HINTS) == {blank.equation for blank in BLANKS}
+    for number in HINTS:
+        text = hint(number)
+        assert text.count("\n") == 2 and not any(c in text for c in ("np.", "()", "[", "def "))
+    assert hint(16, 1).startswith("ask yourself: ") and hint(16, 1).count("\n") == 0
+    with pytest.raises(ValueError, match=r"no blank for Eq\. 5"):
+        hint(5)
+
+
+def test_cases_are_the_same_every_time_and_nobody_s():
+    for blank in BLANKS:
+        assert importlib.import_module(blank.module)
+        first = [ask(blank, shipped(blank), case) for case in cases(blank)]
+        again = [ask(blank, shipped(blank), case) for case in cases(blank)]
+        for one_case, other in zip(first, again, strict=True):
+            assert all(close(a, b) for a, b in zip(one_case, other, strict=True))
+            assert all(np.isfinite(a).all() for a in one_case)
+    assert {blank.chapter for blank in BLANKS} == set(CHAPTERS)
