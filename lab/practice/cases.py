@@ -224,9 +224,9 @@ def value_clip(rng):
     targets = np.array([0.3, 1.0, 0.1, 0.4, 3.0, 2.0])
     start = {"values": values, "old_values": old, "targets": targets, "clip_range": 0.25}
     more = {name: np.resize(array, 9) for name, array in start.items() if name != "clip_range"}
-    near = 0.03 * rng.normal(size=40)  # inside the band, where the two errors tie to the last bit
-    inside = {"values": near + rng.uniform(-0.15, 0.15, 40), "old_values": near}
-    targets = rng.normal(size=40)
+    # inside the band, where the two errors tie to the last bit
+    inside = {"values": 0.01 * rng.normal(size=40), "old_values": rng.uniform(-0.15, 0.15, 40)}
+    targets = inside["values"] + 0.01 * rng.normal(size=40)
     return [start, {**more, "clip_range": 0.4}, {**inside, "targets": targets, "clip_range": 0.2}]
 
 
