@@ -412,7 +412,7 @@ def resume(parser, args):
 def carry_out(trainer, folder, args):
     """Train, judge, draw; everything goes into the folder. Returns the exit status."""
     from lab import runs
-    from lab.watch.session import Session
+    from lab.watch.session import CannotRender, Session
 
     try:
         if runs.carry_out(
@@ -431,7 +431,10 @@ def carry_out(trainer, folder, args):
     names = ", ".join(sorted(path.name for path in folder.path.glob("[!.]*")))
     print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
     if args.render:
-        return watch(Session.of(trainer, trainer.seed), folder, "episode.gif")
+        try:
+            return watch(Session.of(trainer, trainer.seed), folder, "episode.gif")
+        except CannotRender as error:
+            return fail(str(error))
     return 0
 
 

@@ -6,7 +6,14 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 from pictures import balancing_policy, falling_policy
 
-from lab.watch.session import PUSH, TRACE_SECONDS, Session, action_names
+from lab.watch.session import (
+    PUSH,
+    TRACE_SECONDS,
+    USUAL_FPS,
+    CannotRender,
+    Session,
+    action_names,
+)
 from nn import MLP
 from policies import CategoricalPolicy, GaussianPolicy
 
@@ -147,3 +154,85 @@ def test_action_names_fit_the_number_of_actions():
     assert action_names("CartPole-v1", 2) == ("left", "right")
     assert action_names("CartPole-v1", 3) == ("action 0", "action 1", "action 2")
     assert action_names("somewhere/Unknown-v7", 1) == ("action 0",)
+
+
+class Odd(gym.Env):
+    """An environment of the user's own, whose pictures are what a test says."""
+
+    observation_space = gym.spaces.Box(-1, 1, (4,))
+    action_space = gym.spaces.Discrete(2)
+
+    pixels = None
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(4, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(4, np.float32), 1.0, False, False, {}
+
+    def render(self):
+        if isinstance(self.pixels, Exception):
+            raise self.pixels
+        return self.pixels
+
+
+class Blind(Odd):
+    """It has no argument render_mode."""
+
+    def __init__(self):
+        super().__init__()
+
+
+PICTURE = np.zeros((4, 6, 3), np.uint8)
+
+
+@pytest.fixture
+def odd(rng, value):
+    """odd(**settings) -> a Session of such an environment."""
+
+    def make(kind=Odd, pixels=None, modes=("rgb_array",), fps=20):
+        metadata = {"render_modes": list(modes), "render_fps": fps}
+        mine = type("Mine", (kind,), {"metadata": metadata, "pixels": pixels})
+        gym.registry.pop("Odd-v0", None)
+        gym.register("Odd-v0", entry_point=mine, max_episode_steps=50)
+        return Session(balancing_policy(rng), value, "Odd-v0", seed=0)
+
+    yield make
+    gym.registry.pop("Odd-v0", None)
+
+
+@pytest.mark.parametrize("fps", [0, -1, None, "30", np.nan, np.inf])
+def test_an_unusable_frame_rate_is_replaced(odd, fps):
+    session = odd(fps=fps, pixels=PICTURE)
+    assert session.fps == USUAL_FPS
+    assert session.picture() is PICTURE
+    assert odd(fps=12.5, pixels=PICTURE).fps == 12.5
+
+
+@pytest.mark.parametrize(
+    "settings, reason",
+    [
+        ({"modes": ()}, "it has no render mode rgb_array"),
+        ({"modes": ("human",)}, "it has no render mode rgb_array"),
+        ({"kind": Blind}, "render_mode"),
+        ({"pixels": None}, "it renders NoneType"),
+        ({"pixels": PICTURE / 255}, "it renders float64 (4, 6, 3)"),
+        ({"pixels": PICTURE[..., 0]}, "it renders uint8 (4, 6)"),
+        ({"pixels": [PICTURE]}, "it renders list"),
+        ({"pixels": RuntimeError("no GPU\nat all")}, "no GPU"),
+    ],
+)
+def test_what_cannot_be_shown_says_why_in_one_line(odd, settings, reason):
+    with pytest.raises(CannotRender) as raised:
+        odd(**settings).picture()
+    said = str(raised.value)
+    assert said.startswith("Odd-v0 cannot be shown: ") and reason in said and "\n" not in said
+
+
+def test_the_user_s_video_driver_plays_no_part(rng, monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "wayland")
+    policy, value = CategoricalPolicy(6, 3, (), rng), MLP((6, 8, 1), rng)
+    assert Session(policy, value, "Acrobot-v1", seed=0).picture().any()

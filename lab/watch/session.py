@@ -4,17 +4,22 @@ Nothing is drawn here; lab/watch/scene.py lays a Session out, lab/watch/window.p
 in a window and lab/watch/recorder.py writes it to a file.
 """
 
+import math
 import os
 from collections import deque
+from numbers import Real
 
 import gymnasium as gym
 import numpy as np
 
+from environments import find_spec
 from rollout import fit_actions
 
 TRACE_SECONDS = 5
 PUSH = 1.0  # N·s, the impulse of one push: as much as CartPole's motor gives in five steps
 PUSH_SHOWN = 15  # steps for which a push stays visible
+
+USUAL_FPS = 30  # of an environment that doesn't say
 
 ACTION_NAMES = {
     "CartPole": ("left", "right"),
@@ -22,6 +27,31 @@ ACTION_NAMES = {
     "MountainCar": ("left", "nothing", "right"),
     "LunarLander": ("nothing", "left engine", "main engine", "right engine"),
 }
+
+
+class CannotRender(ValueError):
+    """An environment shows no pictures of itself; the message says why, in one line."""
+
+
+def make_env(env_id, shows_itself):
+    """One environment, which gives pictures if it `shows_itself`. Raises CannotRender."""
+    spec = find_spec(env_id)
+    try:
+        env = gym.make(spec, disable_env_checker=True)
+        if not shows_itself:
+            return env
+        modes = env.metadata.get("render_modes") or ()
+        env.close()
+        if "rgb_array" in modes:
+            return gym.make(spec, render_mode="rgb_array", disable_env_checker=True)
+    except Exception as error:  # it may be anybody's, and raise anything
+        raise CannotRender(f"{env_id} cannot be shown: {reason_of(error)}") from error
+    raise CannotRender(f"{env_id} cannot be shown: it has no render mode rgb_array")
+
+
+def reason_of(error):
+    """What an exception says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def action_names(env_id, count):
@@ -40,6 +70,8 @@ class Session:
     greedy         take the likeliest action; otherwise actions are sampled
     title          one line about where the policy comes from
     reward_scale   what rewards were multiplied with in training; V(s) is shown without it
+
+    Raises CannotRender for an environment that gives no pictures.
 
     What is shown belongs together: `obs` is the current state sₜ, `value_now`
     is V(sₜ), `probabilities` (K,) is π(·|sₜ) (None for a Gaussian policy, which
@@ -65,13 +97,12 @@ class Session:
         self.policy, self.value, self.env_id, self.title = policy, value, env_id, title
         self.greedy, self.reward_scale = greedy, reward_scale
         # CartPole is drawn from its state; every other environment draws itself, in memory:
-        # with dummy drivers, pygame needs no display or sound card and doesn't complain about it.
-        self.is_cartpole = str(gym.spec(env_id).entry_point).endswith("cartpole:CartPoleEnv")
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-        os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
-        render_mode = None if self.is_cartpole else "rgb_array"
-        self.env = gym.make(env_id, render_mode=render_mode, disable_env_checker=True)
-        self.fps = self.env.metadata.get("render_fps", 30)
+        # with dummy drivers, pygame needs no display or sound card, whatever the user has chosen.
+        os.environ["SDL_VIDEODRIVER"] = os.environ["SDL_AUDIODRIVER"] = "dummy"
+        self.is_cartpole = str(find_spec(env_id).entry_point).endswith("cartpole:CartPoleEnv")
+        self.env = make_env(env_id, not self.is_cartpole)
+        fps = self.env.metadata.get("render_fps")
+        self.fps = fps if isinstance(fps, Real) and 0 < fps < math.inf else USUAL_FPS
         self.continuous = not isinstance(self.env.action_space, gym.spaces.Discrete)
         if self.continuous:
             space = self.env.action_space
@@ -82,7 +113,7 @@ class Session:
         self.rng = np.random.default_rng(seed)
         self.env_seed = seed  # of the first episode; later ones go on with its generator
         self.episode = 0
-        points = TRACE_SECONDS * self.fps
+        points = max(2, round(TRACE_SECONDS * self.fps))
         self.angles, self.values = deque(maxlen=points), deque(maxlen=points)
         self.reset()
 
@@ -141,9 +172,18 @@ class Session:
     def picture(self):
         """The environment's own picture of the state, uint8 (height, width, 3).
 
-        Raises gymnasium's DependencyNotInstalled (an ImportError) when its renderer is missing.
+        Raises CannotRender, also where its renderer is missing.
         """
-        return self.env.render()
+        try:
+            pixels = self.env.render()
+        except Exception as error:  # a renderer's own, such as pygame's or DependencyNotInstalled
+            raise CannotRender(f"{self.env_id} cannot be shown: {reason_of(error)}") from error
+        found = f"{getattr(pixels, 'dtype', type(pixels).__name__)} {np.shape(pixels)}"
+        if not (found.startswith("uint8") and np.ndim(pixels) == 3 and pixels.shape[2] == 3):
+            raise CannotRender(
+                f"{self.env_id} cannot be shown: it renders {found}, not uint8 (height, width, 3)"
+            )
+        return pixels
 
     def close(self):
         self.env.close()
