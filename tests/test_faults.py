@@ -9,6 +9,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -28,6 +29,7 @@ from test_run import QUICK, SHORT, VPG, command, run
 from lab.runs.records import RunFolder
 
 pytestmark = pytest.mark.slow
+RESUME = ["--resume"]
 
 
 def test_a_full_disk_ends_the_run_in_one_line(tmp_path):
@@ -42,7 +44,7 @@ def test_a_full_disk_ends_the_run_in_one_line(tmp_path):
     assert "cannot be written: File too large. What was saved before is kept" in done.stderr
     assert done.stderr.count("\n") == 1
     folder = tmp_path / "runs" / "CartPole-v1-vpg-seed0"
-    resumed = run("--resume", str(folder), *QUICK[-2:], "--no-media", "--max-episodes", "1")
+    resumed = run(*RESUME, str(folder), *QUICK[-2:], "--no-media", "--max-episodes", "1")
     assert resumed.returncode == 0, resumed.stderr
 
 
@@ -64,10 +66,11 @@ def start_training(tmp_path, *options, **settings):
     return process, folder
 
 
-def test_ctrl_c_saves_and_says_so(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_so(tmp_path, number):
     process, folder = start_training(tmp_path)
     time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert err == ""
@@ -76,11 +79,87 @@ def test_ctrl_c_saves_and_says_so(tmp_path):
     with np.load(folder / "checkpoint.npz") as saved:
         numbers = json.loads(str(saved["numbers"]))
     assert numbers["iteration"] == int(last_row.split(",")[0]) > 1
-    resumed = run("--resume", str(folder), "--eval-episodes", "3", "--no-media",
+    resumed = run(*RESUME, str(folder), "--eval-episodes", "3", "--no-media",
                   "--max-episodes", str(numbers["episodes"] + 1))  # fmt: skip
     assert resumed.returncode == 0, resumed.stderr
     rows = (folder / "progress.csv").read_text().splitlines()[1:]
     assert [int(row.split(",")[0]) for row in rows] == list(range(1, len(rows) + 1))
+
+
+def test_an_ignored_ctrl_c_stays_ignored(tmp_path):
+    """A script's background jobs are started that way, so that Ctrl-C is for the script."""
+    ignore = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)  # noqa: E731
+    process, folder = start_training(tmp_path, preexec_fn=ignore)
+    process.send_signal(signal.SIGINT)
+    rows = len((folder / "progress.csv").read_text().splitlines())
+    deadline = time.monotonic() + 30
+    while len((folder / "progress.csv").read_text().splitlines()) < rows + 20:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.terminate()
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "") and "interrupted at step" in out
+
+
+def test_no_file_is_read_or_written_in_the_system_s_own_encoding(tmp_path):
+    """Python itself warns where an encoding is left to the system; here that is an error."""
+    strict = [sys.executable, "-X", "warn_default_encoding", *command()[1:]]
+    for options in (
+        [*VPG, *QUICK, "--total-steps", "600"],
+        [*RESUME, "runs/CartPole-v1-vpg-seed0"],
+    ):
+        done = subprocess.run([*strict, *options], cwd=tmp_path, capture_output=True, text=True)
+        assert "EncodingWarning" not in done.stderr, done.stderr
+    assert (tmp_path / "runs/CartPole-v1-vpg-seed0/episode.gif").exists()
+
+
+ODD = """
+import os, sys
+import gymnasium as gym
+import numpy as np
+
+
+class Odd(gym.Env):
+    observation_space = gym.spaces.Box(-1, 1, (2,))
+    action_space = gym.spaces.Discrete(2)
+    steps = 0
+
+    def reset(self, seed=None, options=None):
+        return np.zeros(2, np.float32), {{}}
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps > 300:
+            raise {wrong}
+        return np.zeros(2, np.float32), 1.0, False, False, {{}}
+
+
+gym.register("Odd-v0", Odd, max_episode_steps=5)
+"""
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ("OSError(111, 'simulator socket')", "simulator socket"),
+        ("SystemExit(0)", "odd:Odd-v0 called sys.exit(0)"),
+    ],
+)
+def test_an_environment_that_fails_is_not_taken_for_a_disk(tmp_path, wrong, message):
+    (tmp_path / "odd.py").write_text(ODD.format(wrong=wrong))
+    done = run(*VPG, *SHORT, "--env", "odd:Odd-v0", cwd=tmp_path,
+               env={**os.environ, "PYTHONPATH": str(tmp_path)})  # fmt: skip
+    assert done.returncode == 1
+    assert message in done.stderr and "cannot be written" not in done.stderr
+    RunFolder(next((tmp_path / "runs").iterdir())).about()
+
+
+def test_a_foreign_matplotlib_backend_fails_no_run(tmp_path):
+    """Notebooks set one that this Python may not have."""
+    foreign = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.no_such_thing"}
+    done = run(*VPG, *QUICK, "--total-steps", "600", cwd=tmp_path, env=foreign)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "runs/CartPole-v1-vpg-seed0/learning_curve.png").exists()
 
 
 def test_a_folder_that_disappears_ends_the_run_in_one_line(tmp_path):
@@ -202,7 +281,7 @@ def test_kill_9_then_resume(tmp_path):
     process.communicate()
     steps = RunFolder(folder).load_trainer().env_steps
     assert steps > 0
-    done = run("--resume", str(folder), "--max-episodes", "1", "--eval-episodes", "3", "--no-media")
+    done = run(*RESUME, str(folder), "--max-episodes", "1", "--eval-episodes", "3", "--no-media")
     assert done.returncode == 0, done.stderr
     assert f"goes on from step {steps:,}" in done.stdout
     rows = RunFolder(folder).read("progress.csv")["iteration"]
@@ -269,7 +348,7 @@ def test_a_read_only_folder(read_only):
     protect()
     for options in (
         [*VPG, *SHORT, "--runs-dir", str(runs)],
-        ["--resume", str(folder), "--total-steps", "9000"],
+        [*RESUME, str(folder), "--total-steps", "9000"],
     ):
         done = run(*options)
         assert done.returncode == 2, done.stdout
@@ -296,7 +375,7 @@ def test_two_runs_at_once_get_two_folders(tmp_path):
 
 def test_a_folder_in_use_is_not_resumed(tmp_path):
     process, folder = start_training(tmp_path, *QUICK)
-    done = run("--resume", str(folder))
+    done = run(*RESUME, str(folder))
     assert done.returncode == 2
     assert f"{folder} is in use by another process" in done.stderr and done.stderr.count("\n") == 1
     assert interrupt(process)[0] == 130
