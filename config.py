@@ -7,12 +7,15 @@ line (run.py) and the error messages are made from the dataclass itself.
 
 import math
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from numbers import Integral, Real
+
+MOST_NUMBERS = 10**8  # in one array, 400 MB in float32; more is a slip of the finger
 
 
 @dataclass(frozen=True)
 class Within:
-    """The finite numbers from `low` to `high`; `low` itself only if not `open_low`."""
+    """The numbers from `low` to `high`; `low` itself only if not `open_low`."""
 
     low: float
     high: float = math.inf
@@ -20,7 +23,7 @@ class Within:
 
     def __contains__(self, value):
         above = value > self.low if self.open_low else value >= self.low
-        return above and value <= self.high and value < math.inf
+        return above and value <= self.high
 
     def __str__(self):
         if self.high < math.inf:
@@ -90,15 +93,25 @@ class CommonConfig:
             for single in value if isinstance(value, tuple) else (value,):
                 if valid is not None and single not in valid:
                     raise ValueError(f"{f.name} must be {valid}, not {single!r}")
+        widest = max(self.hidden_sizes)
+        for name, numbers in (
+            ("hidden_sizes", max(a * b for a, b in pairwise((1, *self.hidden_sizes)))),
+            ("num_envs × num_steps × hidden_sizes", self.num_envs * self.num_steps * widest),
+        ):
+            if numbers > MOST_NUMBERS:
+                raise ValueError(
+                    f"{name} asks for {numbers:,} numbers at once; at most {MOST_NUMBERS:,}"
+                )
 
 
 def has_type(value, kind):
-    """Is a setting's value a `kind`? A whole number counts as a float; True is no number."""
+    """Is a setting's value a `kind`? A whole number counts as a float; True, inf, nan do not."""
     if kind is tuple:
         return isinstance(value, tuple) and value and all(has_type(v, int) for v in value)
     if kind in (int, float):
         abstract = Integral if kind is int else Real
-        return isinstance(value, abstract) and not isinstance(value, bool)
+        number = isinstance(value, abstract) and not isinstance(value, bool)
+        return number and abs(value) < math.inf
     return isinstance(value, kind)
 
 
@@ -106,4 +119,4 @@ def describe(default):
     """What a setting with this default takes, in words."""
     words = {bool: "True or False", int: "a whole number", str: "a text"}
     words[tuple] = "a tuple of whole numbers"
-    return words.get(type(default), "a number")
+    return words.get(type(default), "a finite number")

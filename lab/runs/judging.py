@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from environments import reward_threshold
+from lab.runs.records import processor, versions
 from training import evaluate
 
 WINDOWS = 100  # of a learning curve
@@ -52,7 +53,7 @@ def no_exit(env_id):
 
 
 def final_judgement(trainer, steps, means, episodes):
-    """Judge what a training has come to -> what summary.json holds, a dict of plain numbers.
+    """Judge what a training has come to -> what summary.json holds, a dict fit for JSON.
 
     steps, means  of its evaluations, as for solved_steps; the one made here is the last
     episodes      fresh ones, greedy and then as many sampled
@@ -79,6 +80,8 @@ def final_judgement(trainer, steps, means, episodes):
         "episodes": trainer.episodes,
         "iterations": trainer.iteration,
         "train_seconds": trainer.train_seconds,
+        "versions": versions(trainer.env_id),
+        "processor": processor(),
     }
 
 
