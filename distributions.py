@@ -6,8 +6,8 @@ this file carries gradients from log π(a|s), entropy and KL back to them.
 
 In the order of the file:
     Eq. 20, 21  log-softmax
-    Eq. 22      log π(a|s) of a softmax policy
-    Eq. 23      its entropy
+    Eq. 47, 22  log π(a|s) of a softmax policy
+    Eq. 48, 23  its entropy
     Eq. 41      its KL divergence
     Eq. 24–26   log π(a|s) of a Gaussian policy
     Eq. 27      its entropy
@@ -49,7 +49,7 @@ def categorical_log_prob(log_probs, actions):
 
 
 def categorical_log_prob_backward(dlog_probs, actions, probs):
-    """dlog_probs (B,), actions (B,) int, probs (B,K)  ->  dlogits (B,K), Eq. 22.
+    """dlog_probs (B,), actions (B,) int, probs (B,K)  ->  dlogits (B,K), Eq. 47.
 
     This is the line where reinforcement learning meets backprop. Above it, a
     loss says how much it wants each taken action to become more likely; below
@@ -57,7 +57,7 @@ def categorical_log_prob_backward(dlog_probs, actions, probs):
     raises the taken action's logit and lowers the others, each by how likely it was.
     """
     onehot = actions[:, None] == np.arange(probs.shape[1])
-    # Eq. 22: Z̄ᵢ = Uᵢ (e_aᵢ − πᵢ)
+    # Eq. 47: Z̄ᵢ = (∂L/∂log πᵢ) (e_aᵢ − πᵢ); for Eq. 13's loss this is Eq. 22
     return dlog_probs[:, None] * (onehot - probs)
 
 
@@ -68,7 +68,7 @@ def categorical_entropy(log_probs):
 
 def categorical_entropy_backward(dentropies, entropies, log_probs):
     """dentropies (B,), entropies (B,), log_probs (B,K)  ->  dlogits (B,K), Eq. 23."""
-    # Eq. 23: ∂H/∂zⱼ = −πⱼ (log πⱼ + H)
+    # Eq. 48, 23: ∂H/∂zⱼ = −πⱼ (log πⱼ + H), where log πⱼ + H is −log πⱼ − 1 less its mean
     return -dentropies[:, None] * np.exp(log_probs) * (log_probs + entropies[:, None])
 
 

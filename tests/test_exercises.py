@@ -1,4 +1,4 @@
-"""The answers to the README's exercises E1 to E17, computed by the shipped functions.
+"""The answers to the README's exercises E1 to E19, computed by the shipped functions.
 
 The numbers on the right-hand sides are those that the README prints. What is
 not a shipped function here is an exercise's own wrong or new code.
@@ -124,6 +124,15 @@ def test_e8_gae_through_the_fall():
     assert error(fell) < 1e-14
     assert error(np.zeros(7, bool)) > 1  # the bug: nothing ever terminates
 
+    def bugged(value):
+        constant = np.full(7, value)
+        last, nothing = np.arange(7) == 6, np.zeros(7, bool)
+        return advantages.gae(np.ones(7), constant, constant, nothing, last, 0.99, 0.95)
+
+    # Below 1/(1 - gamma) the steps that are farther from the fall collect more; there, none does.
+    assert np.all(np.diff(bugged(50.0)) < 0) and bugged(50.0)[-1] > 0
+    close(bugged(100.0), np.zeros(7), 1e-12)
+
 
 def test_e9_strict_comparison():
     def strict(ratios, advantage, clip_range=0.2):
@@ -240,3 +249,23 @@ def test_e17_count():
     for rows in (1, 256):
         logits, cache = network.forward(np.ones((rows, 4), np.float32))
         assert network.backward(np.ones_like(logits), cache).shape == (4610,)
+
+
+def test_e18_an_end_in_the_middle():
+    rewards, values, next_values = np.ones(3), np.array([2, 1.5, 3]), np.array([1.5, 1, 2])
+    ended, nothing = np.array([False, True, True]), np.zeros(3, bool)
+    close(advantages.gae(rewards, values, next_values, nothing, ended, 0.9, 0.0), (0.35, 0.4, -0.2))
+    close(advantages.gae(rewards, values, next_values, nothing, ended, 0.9, 0.5), (0.53, 0.4, -0.2))
+    done = np.array([False, True, False])
+    close(advantages.gae(rewards, values, next_values, done, ended, 0.9, 0.5), (0.125, -0.5, -0.2))
+
+
+def test_e19_silent_and_still_moving():
+    log_probs, actions = np.log(row(0.2, 0.8)), np.array([1])
+    chosen = distributions.categorical_log_prob(log_probs, actions)
+    _, slopes = ppo.clipped_surrogate(chosen, chosen - np.log(1.5), np.ones(1), 0.2)
+    assert slopes == 0
+    entropies = distributions.categorical_entropy(log_probs)
+    close(entropies, [0.50040])
+    bonus = distributions.categorical_entropy_backward(np.array([-0.1]), entropies, log_probs)
+    close(bonus, row(-0.02218, 0.02218))

@@ -113,7 +113,7 @@ def advantages(mdp, pi):
 
 def visitation(mdp, pi):
     """pi (S,K) -> eta (S,), the expected discounted number of visits; Eq. 10, 11."""
-    # Eq. 11: ηᵀ = ρ₀ᵀ (I − γ P_π)⁻¹, one solve with the transposed matrix
+    # Eq. 11: ηᵀ = p₀ᵀ (I − γ P_π)⁻¹, one solve with the transposed matrix
     return np.linalg.solve(np.eye(len(pi)) - mdp.gamma * state_transitions(mdp, pi).T, mdp.start)
 
 
@@ -197,7 +197,7 @@ def _trajectory(mdp, states, actions, finished):
 def density(mdp, pi, trajectory):
     """How likely this trajectory is, Eq. 1: pi (S,K) -> a number."""
     states, actions, _, finished = trajectory
-    # Eq. 1: p(τ) = ρ₀(s₀) Π π(aₜ|sₜ) P(sₜ₊₁|sₜ,aₜ)
+    # Eq. 1: p(τ) = p₀(s₀) Π π(aₜ|sₜ) P(sₜ₊₁|sₜ,aₜ)
     chance = mdp.start[states[0]] * np.prod(pi[states, actions])
     chance = chance * np.prod(mdp.transitions[states[:-1], actions[:-1], states[1:]])
     last = mdp.transitions[states[-1], actions[-1]].sum()  # the chance that it went on

@@ -1,4 +1,4 @@
-"""C. Softmax and Gaussian: densities, entropies, gradients: Eq. 20 to 27."""
+"""C. Softmax and Gaussian: densities, entropies, gradients: Eq. 20 to 27, 47 and 48."""
 
 import math
 from decimal import Decimal, localcontext
@@ -56,6 +56,60 @@ def softmax_jacobian(evidence, rng):
     oracle = complex_step(lambda z: (np.exp(distributions.log_softmax(z)) * U).sum(), logits)
     evidence.close("dLoss/dP at the logits", actual, oracle)
     evidence.show("Jacobian, row j, column k", jacobian)
+
+
+@check(48, "wish less mean wish", "distributions.categorical_entropy_backward", "complex step")
+def wishes(evidence, rng):
+    """A loss of the probabilities has P (W - mean W) at the logits, where W = dLoss/dP: for any
+    W, and for the entropy's, whose W is -log pi - 1."""
+    logits, W = rng.normal(0, 1.5, (2, 5, 3))
+    log_probs = distributions.log_softmax(logits)
+    P = np.exp(log_probs)
+    oracle = complex_step(lambda z: (np.exp(distributions.log_softmax(z)) * W).sum(), logits)
+    means = [
+        math.fsum(p * w for p, w in zip(*rows, strict=True)) for rows in zip(P, W, strict=True)
+    ]
+    evidence.close("P (W - mean W)", P * (W - np.transpose([means])), oracle)
+    evidence.close(
+        "Eq. 21 with U = P W", distributions.log_softmax_backward(P * W, log_probs), oracle
+    )
+    W = -log_probs - 1
+    actual = distributions.categorical_entropy_backward(
+        np.ones(5), distributions.categorical_entropy(log_probs), log_probs
+    )
+    means = [
+        math.fsum(p * w for p, w in zip(*rows, strict=True)) for rows in zip(P, W, strict=True)
+    ]
+    evidence.close("the entropy's", actual, P * (W - np.transpose([means])))
+    evidence.show("the entropy's wishes, less their mean", (W - np.transpose([means]))[0])
+
+
+@check(47, "a row's rule", "distributions.categorical_log_prob_backward", "complex step")
+def row_rule(evidence, rng):
+    """Whatever a loss does with the chosen log-probabilities, its gradient at the logits is its
+    slope in each, times e_a - pi; here for three losses, two of which are in no paper."""
+    logits, actions, A = rng.normal(size=(6, 3)), rng.integers(3, size=6), rng.normal(size=6)
+    log_probs = distributions.log_softmax(logits)
+    chosen = distributions.categorical_log_prob(log_probs, actions)
+    losses = {
+        "VPG's": (lambda x: vpg.policy_loss(x, A)[0], vpg.policy_loss(chosen, A)[1]),
+        "a sum of cubes": (lambda x: (x**3).sum(), 3 * chosen**2),
+        "rows that mix": (lambda x: np.exp(x.sum()), np.full(6, np.exp(chosen.sum()))),
+    }
+    for name, (loss, slopes) in losses.items():
+        actual = distributions.categorical_log_prob_backward(slopes, actions, np.exp(log_probs))
+        oracle = complex_step(
+            lambda z, loss=loss: loss(
+                distributions.categorical_log_prob(distributions.log_softmax(z), actions)
+            ),
+            logits,
+        )
+        evidence.close(f"{name} gradient", actual, oracle)
+        evidence.close(f"{name} rows sum to 0", 1 + actual.sum(axis=1), np.ones(6))
+    pi = np.array([[0.25, 0.75]])
+    by_hand = distributions.categorical_log_prob_backward(np.array([-0.5]), np.array([0]), pi)
+    evidence.close("by hand: pi = .25, .75, a = 0, slope -0.5", by_hand, [[-0.375, 0.375]])
+    evidence.show("dlogits by hand", by_hand)
 
 
 @check(22, "VPG at the logits", "distributions.categorical_log_prob", "complex step")
