@@ -42,10 +42,10 @@ links: $(VENV)/dev.done
 	$(BIN)/python -m lab.book.links
 
 figures: $(VENV)/requirements.done
-	$(BIN)/python run.py --figures $(ARGS)
+	$(BIN)/python run.py figures $(ARGS)
 
 ablation: $(VENV)/requirements.done
-	$(BIN)/python run.py --ablation $(ARGS)
+	$(BIN)/python run.py ablation $(ARGS)
 
 benchmark: $(VENV)/bench.done
 	$(BIN)/python benchmarks/against_sb3.py $(ARGS)

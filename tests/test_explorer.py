@@ -73,13 +73,13 @@ def test_command_writes_the_page(tmp_path, monkeypatch, capsys):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(explorer, "collect", lambda: DATA)
-    assert run.main(["--explorer"]) == 0
+    assert run.main(["explorer"]) == 0
     assert (tmp_path / "docs" / "explorer.html").read_text(encoding="utf-8") == TEXT
     assert capsys.readouterr().out.startswith("docs/explorer.html: ")
     (tmp_path / "file").touch()
     for path in ("file/page.html", str(tmp_path)):
         with pytest.raises(SystemExit) as ending:
-            run.main(["--explorer", path])
+            run.main(["explorer", path])
         assert ending.value.code == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["docs", "file"]

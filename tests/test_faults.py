@@ -29,7 +29,7 @@ from test_run import QUICK, SHORT, VPG, command, run
 from lab.runs.records import RunFolder
 
 pytestmark = pytest.mark.slow
-RESUME = ["--resume"]
+RESUME = ["resume"]
 
 
 def test_a_full_disk_ends_the_run_in_one_line(tmp_path):

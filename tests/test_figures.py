@@ -121,7 +121,7 @@ def run_py(*arguments):
 
 
 def test_figures_are_drawn_by_name(tmp_path):
-    done = run_py("--figures", "gamma_t", "triangle", "--figures-dir", str(tmp_path / "new"))
+    done = run_py("figures", "gamma_t", "triangle", "--figures-dir", str(tmp_path / "new"))
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "new").iterdir()}
     assert names == {f"{n}{e}.svg" for n in ("gamma_t", "triangle") for e in ("", "-dark")}
@@ -132,11 +132,11 @@ def test_figures_are_drawn_by_name(tmp_path):
 @pytest.mark.parametrize(
     "arguments, named",
     [
-        (["--figures", "gamma_t", "nonsense"], "nonsense"),
-        (["--figures", "--algo", "ppo"], "--algo"),
-        (["--ablation", "--epochs", "3"], "--epochs"),
-        (["--ablation", "--env", "Acrobot-v1"], "--env"),
-        (["--ablation", "--seeds", "4"], "two seeds"),
+        (["figures", "gamma_t", "nonsense"], "nonsense"),
+        (["figures", "--algo", "ppo"], "--algo"),
+        (["ablation", "--epochs", "3"], "--epochs"),
+        (["ablation", "--env", "Acrobot-v1"], "--env"),
+        (["ablation", "--seeds", "4"], "two seeds"),
     ],
 )
 def test_bad_names_and_options_get_one_line(arguments, named, tmp_path, capsys):

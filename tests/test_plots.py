@@ -98,7 +98,8 @@ def test_sixty_runs_are_compared_without_a_warning(folders, tmp_path):
 def test_pictures_need_neither_the_user_s_backend_nor_settings(folders, tmp_path, backend):
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfigure.dpi: 3\n")
     done = run(
-        "--compare", *(str(folder.path) for folder in folders), "--runs-dir", str(tmp_path),
+        "compare", *(str(folder.path) for folder in folders),
+        "--out", str(tmp_path / "comparison.png"),
         env={**os.environ, "MPLBACKEND": backend, "MATPLOTLIBRC": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -107,10 +108,11 @@ def test_pictures_need_neither_the_user_s_backend_nor_settings(folders, tmp_path
 
 
 def test_compare_on_the_command_line(folders, tmp_path):
-    done = run("--compare", *(str(folder.path) for folder in folders), "--runs-dir", str(tmp_path))
+    picture = tmp_path / "new" / "comparison.png"  # its folder is made
+    done = run("compare", *(str(folder.path) for folder in folders), "--out", str(picture))
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"drawn: {tmp_path / 'comparison.png'}\n"
-    done = run("--compare", str(folders[0].path), str(tmp_path / "nowhere"))
+    assert done.stdout == f"drawn: {picture}\n"
+    done = run("compare", str(folders[0].path), str(tmp_path / "nowhere"))
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert "nowhere/config.json does not exist" in done.stderr
 

@@ -1,6 +1,7 @@
 """The real command line, in a process of its own."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from lab.commands import COMMANDS, MOVED
+from lab.runs import ALGORITHMS
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -34,9 +38,55 @@ def succeed(*options, **settings):
 
 def test_help_fits_80_columns():
     text = succeed("-h")
+    assert max(map(len, text.splitlines())) <= 80 and text.count("\n") <= 45
+    for word in ("--algo", "--seed", "settings", *COMMANDS):
+        assert word in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name):
+    text = succeed(name, "-h")
+    assert text.startswith(f"usage: run.py {name} ") and COMMANDS[name][1] in text
     assert max(map(len, text.splitlines())) <= 80
-    for option in ("--algo", "--gae-lambda", "--clip-range", "--value-steps", "--resume"):
-        assert option in text
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp932"])
+def test_help_and_tables_come_in_any_encoding(encoding, tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    for options in (["-h"], ["settings", "ppo"], ["study", "-h"], ["hint", "16"], ["check", "39"]):
+        succeed(*options, env=environment, encoding=encoding)
+    options = ["--algo", "ppo", "--env", "Acrobot-v1", *SHORT]
+    succeed(*options, cwd=tmp_path, env=environment, encoding=encoding)
+
+
+@pytest.mark.parametrize("old, new", MOVED.items())
+def test_what_moved_says_where(old, new):
+    done = run(old, "x")
+    assert done.returncode == 2
+    assert done.stderr == f"run.py: error: {old} is a command now: python run.py {new}\n"
+
+
+def test_an_output_without_room():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command("settings"), cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "the output cannot be written: No space left on device" in done.stderr
+
+
+def test_without_any_output(tmp_path):
+    """`2>&- >&-`, or pythonw: it trains all the same."""
+    line = " ".join(["exec", *command("--algo", "vpg", *SHORT), "2>&-", ">&-"])
+    assert subprocess.run(line, shell=True, cwd=tmp_path, timeout=120).returncode == 0
+    assert (tmp_path / "runs/CartPole-v1-vpg-seed0/summary.json").exists()
+
+
+@pytest.mark.parametrize("mode", [["-I"], ["-OO"]])
+def test_other_ways_to_start_python(mode):
+    words = [sys.executable, *mode, str(ROOT / "run.py"), "check", "3"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and not done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("algo", ["ppo", "vpg"])
@@ -77,14 +127,14 @@ def test_every_setting_reaches_the_config_and_matters(tmp_path):
             "--num-envs 3", "--num-steps 20", "--total-steps 900",
             "--normalize-observations", "--reward-scale 0.5",
         ],
-        "ppo --objective penalty": ["--kl-coefficient 3", "--kl-target 0.0001"],
+        "ppo-penalty": ["--kl-coefficient 3", "--kl-target 0.0001"],
         "ppo --env Pendulum-v1": ["--initial-log-std -1"],
         "vpg": ["--value-steps 3", "--gamma 0.9", "--num-steps 20", "--learning-rate 0.002"],
     }  # fmt: skip
     base = {
         "ppo": "--num-envs 4 --num-steps 16 --minibatch-size 32 --clip-range 0.05",
         "vpg": "--num-envs 4 --num-steps 16",
-        "ppo --objective penalty": "--num-envs 4 --num-steps 16 --minibatch-size 32",
+        "ppo-penalty": "--num-envs 4 --num-steps 16 --minibatch-size 32",
         "ppo --env Pendulum-v1": "--num-envs 4 --num-steps 16 --minibatch-size 32",
     }
     import contextlib
@@ -112,12 +162,12 @@ def test_every_setting_reaches_the_config_and_matters(tmp_path):
 
 
 def test_every_setting_has_an_option():
-    import ppo
-    import vpg
-
-    text = succeed("-h")
-    for name in {**vpg.Config.__dataclass_fields__, **ppo.Config.__dataclass_fields__}:
-        assert "--" + name.replace("_", "-") in text
+    for algorithm, module in ALGORITHMS.items():
+        text = succeed("settings", algorithm)
+        assert max(map(len, text.splitlines())) <= 80
+        for name, field in module.Config.__dataclass_fields__.items():
+            option = name.replace("_", "-")
+            assert (f"--[no-]{option}" if field.type is bool else f"--{option}") in text
 
 
 PPO, VPG = ["--algo", "ppo"], ["--algo", "vpg"]
@@ -126,35 +176,54 @@ PPO, VPG = ["--algo", "ppo"], ["--algo", "vpg"]
 @pytest.mark.parametrize(
     "options, message",
     [
-        ([], "choose --algo vpg or --algo ppo"),
+        ([], "the following arguments are required: --algo"),
+        (["plya", "x"], "no command 'plya'; did you mean play?"),
+        (["--algo", "vpg,ppo"], "several algorithms are a study: run.py study"),
         (["--algo", "a2c"], "invalid choice"),
         (["--al", "ppo"], "--al"),
         ([*PPO, "--unheard-of"], "unrecognized arguments: --unheard-of"),
         ([*PPO, "--env", "Cartpole-v1"], "did you mean CartPole-v1"),
         ([*PPO, "--env", "FrozenLake-v1"], "supported: a flat Box"),
         ([*PPO, "--gamma", "1.5"], "--gamma must be in [0, 1], not 1.5"),
-        ([*PPO, "--gamma", "x"], "invalid float value: 'x'"),
+        ([*PPO, "--gamma", "x"], "argument --gamma: must be a number, not 'x'"),
         ([*PPO, "--gamma", "nan"], "--gamma must be a finite number"),
-        ([*PPO, "--total-steps", "0"], "--total-steps must be at least 1, not 0"),
-        ([*PPO, "--num-envs", "-1"], "--num-envs must be at least 1"),
-        ([*PPO, "--num-steps", "1.5"], "invalid int value"),
-        ([*PPO, "--hidden-sizes", "64", "0"], "--hidden-sizes must be at least 1"),
+        (
+            [*PPO, "--total-steps", "0"],
+            "--total-steps: must be a whole number from 1, not '0'",
+        ),
+        ([*PPO, "--total-steps", "1e5"], "must be a whole number from 1, not '1e5'"),
+        ([*PPO, "--num-envs", "-1"], "argument --num-envs: must be a whole number from 1"),
+        ([*PPO, "--num-steps", "1.5"], "must be a whole number from 1, not '1.5'"),
+        (
+            [*PPO, "--hidden-sizes", "64", "0"],
+            "--hidden-sizes: must be a whole number from 1",
+        ),
         ([*PPO, "--learning-rate", "0"], "--learning-rate must be greater than 0"),
         ([*PPO, "--learning-rate", "inf"], "--learning-rate must be a finite number, not inf"),
         ([*PPO, "--activation", "gelu"], "invalid choice: 'gelu'"),
-        ([*PPO, "--minibatch-size", "2048"], "--minibatch-size must be at most num_envs"),
-        ([*PPO, "--epochs", "0"], "--epochs must be at least 1"),
+        ([*PPO, "--epochs", "0"], "argument --epochs: must be a whole number from 1"),
         ([*PPO, "--max-kl", "-1"], "--max-kl must be greater than 0"),
         ([*PPO, "--seed", "-1"], "must be a whole number from 0"),
         ([*PPO, "--seed", "x"], "must be a whole number from 0"),
         ([*PPO, "--max-episodes", "0"], "must be a whole number from 1"),
         ([*PPO, "--evaluations", "0"], "must be a whole number from 1"),
-        ([*PPO, "--value-steps", "3"], "--value-steps is a setting of vpg; ppo has no such"),
-        ([*VPG, "--clip-range", "0.1"], "--clip-range is a setting of ppo; vpg has no such"),
-        ([*VPG, "--no-anneal-clip-range"], "--anneal-clip-range is a setting of ppo"),
+        ([*PPO, "--value-steps", "3"], "unrecognized arguments: --value-steps 3"),
+        ([*VPG, "--clip-range", "0.1"], "unrecognized arguments: --clip-range 0.1"),
+        ([*VPG, "--no-anneal-clip-range"], "unrecognized arguments: --no-anneal-clip-range"),
+        (["--algo", "ppo-penalty", "--clip-range", "0.1"], "unrecognized arguments: --clip-range"),
         ([*PPO, "--runs-dir", str(ROOT / "run.py")], "cannot be written"),
-        (["--resume", "nowhere"], "nowhere/config.json does not exist"),
-        (["--resume", "nowhere", "--gamma", "0.9"], "only --total-steps may be new"),
+        (["resume", "nowhere"], str(Path("nowhere/config.json")) + " does not exist"),
+        (["resume", "nowhere", "--gamma", "0.9"], "unrecognized arguments: --gamma 0.9"),
+        (["resume", "nowhere", "--seed", "7"], "unrecognized arguments: --seed 7"),
+        (["resume", "nowhere", "--env", "Acrobot-v1"], "unrecognized arguments: --env Acrobot-v1"),
+        (["play", "nowhere", "--gamma", ".1"], "unrecognized arguments: --gamma .1"),
+        (["compare", "nowhere", "--algo", "ppo"], "unrecognized arguments: --algo ppo"),
+        (["check", "3", "--algo", "vpg"], "unrecognized arguments: --algo vpg"),
+        (["check", "99"], "no equation 99"),
+        (["trace", "vpg", "--gamma", "0.5"], "unrecognized arguments: --gamma 0.5"),
+        (["grade", "nowhere"], "is no workbook"),
+        (["hint", "5"], "no blank for Eq. 5"),
+        (["practice", ".", "--chapters", "Q"], "chapter 'Q' has no blanks"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -163,7 +232,7 @@ def test_bad_input_gets_one_line(options, message, tmp_path):
     assert done.returncode == 2
     assert done.stdout == ""
     assert message in done.stderr
-    assert done.stderr.startswith("run.py: error: ") and done.stderr.count("\n") == 1
+    assert re.match(r"run\.py( \w+)?: error: ", done.stderr) and done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -171,7 +240,7 @@ def test_numbers_that_are_not_finite(tmp_path):
     done = run(*VPG, *SHORT, "--learning-rate", "1e38", cwd=tmp_path)
     assert done.returncode == 1
     assert re.match(
-        r"run\.py: iteration \d+: a loss or a parameter is no longer finite", done.stderr
+        r"run\.py: iteration \d+: a loss, a gradient or a parameter is no longer", done.stderr
     )
     assert done.stderr.count("\n") == 1
     with np.load(tmp_path / "runs/CartPole-v1-vpg-seed0/checkpoint.npz") as saved:
@@ -211,9 +280,9 @@ def test_max_episodes(tmp_path):
 def test_resuming_a_finished_run(tmp_path):
     succeed(*VPG, *SHORT, cwd=tmp_path)
     folder = tmp_path / "runs" / "CartPole-v1-vpg-seed0"
-    done = run("--resume", str(folder), "--no-media")
+    done = run("resume", str(folder), "--no-media")
     assert done.returncode == 2 and "--total-steps N goes further" in done.stderr
-    succeed("--resume", str(folder), "--total-steps", "2500", "--eval-episodes", "3", "--no-media")
+    succeed("resume", str(folder), "--total-steps", "2500", "--eval-episodes", "3", "--no-media")
     steps = [
         int(row.split(",")[1]) for row in (folder / "progress.csv").read_text().splitlines()[1:]
     ]
@@ -224,7 +293,7 @@ def test_resuming_a_finished_run(tmp_path):
 def test_a_study_asks_for_its_folder_first(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    done = run(*VPG, "--seeds", "0-1", "--runs-dir", str(blocked / "runs"))
+    done = run("study", *VPG, "--seeds", "0-1", "--runs-dir", str(blocked / "runs"))
     assert done.returncode == 2 and done.stdout == ""
     assert "cannot be written: Not a directory" in done.stderr and done.stderr.count("\n") == 1
 

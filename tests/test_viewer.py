@@ -240,12 +240,12 @@ def display():
 
 
 class Screen:
-    """run.py --play in a window of an X server, its keyboard and its pixels."""
+    """run.py play in a window of an X server, its keyboard and its pixels."""
 
     def __init__(self, display, folder, size=(800, 450)):
         self.env, self.display = environment(DISPLAY=display, WAYLAND_DISPLAY=None), display
         self.program = subprocess.Popen(
-            [sys.executable, "run.py", "--play", str(folder)],
+            [sys.executable, "run.py", "play", str(folder)],
             env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
@@ -431,7 +431,7 @@ def test_without_a_window_there_is_a_gif_instead(changes, run_folder, request):
     gif = run_folder / "watch.gif"
     gif.unlink(missing_ok=True)
     done = subprocess.run(
-        [sys.executable, "run.py", "--play", str(run_folder.path)],
+        [sys.executable, "run.py", "play", str(run_folder.path)],
         env=environment(WAYLAND_DISPLAY=None, **changes), capture_output=True, text=True,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -459,12 +459,10 @@ def test_render_after_a_training_without_display(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--play", "RUN", "--record", "episode.avi"], "must end in .gif or .mp4"),
-        (["--play", "RUN", "--record", "nowhere/episode.gif"], "cannot be written"),
-        (["--play", "nowhere"], "does not exist"),
-        (["--play", "RUN", "--algo", "ppo"], "leave out --algo"),
-        (["--record", "episode.gif"], "--record needs --play RUN"),
-        (["--algo", "ppo", "--record", "episode.gif"], "--record needs --play RUN"),
+        (["record", "RUN", "episode.avi"], "must end in .gif or .mp4"),
+        (["record", "RUN", "nowhere/episode.gif"], "cannot be written"),
+        (["play", "nowhere"], "does not exist"),
+        (["record", "RUN"], "the following arguments are required: FILE"),
     ],
 )
 def test_refusals_are_one_line(words, message, run_folder, capsys):
@@ -482,6 +480,6 @@ def test_record_writes_the_file_named(run_folder, tmp_path, capsys):
     import run
 
     path = tmp_path / "episode.gif"
-    assert run.main(["--play", str(run_folder.path), "--record", str(path)]) == 0
+    assert run.main(["record", str(run_folder.path), str(path)]) == 0
     assert path.read_bytes().startswith(b"GIF89a")
     assert capsys.readouterr().out == f"recorded {path}\n"

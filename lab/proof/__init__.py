@@ -1,0 +1,17 @@
+"""Every equation held against the shipped code, by something independent of it.
+
+checks     runs the checks and prints them; evidence is what a check collects
+equations  the checks, a file a chapter
+mdp        a process of two states in which every expectation is a finite sum
+trace      one minibatch by hand, forward and back
+"""
+
+from lab import doors
+
+__getattr__ = doors(
+    __name__,
+    checks="report",
+    trace="TRACED trace",
+    evidence="complex_step",
+    mdp="",
+)

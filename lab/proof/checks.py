@@ -109,7 +109,7 @@ def table(results):
 
 def details(result):
     """One Result -> text: the claim in full and every number the check looked at."""
-    statement = " ".join(CHECKS[result.number].function.__doc__.split())
+    statement = " ".join((CHECKS[result.number].function.__doc__ or "").split())  # none under -OO
     lines = [f"Eq. {result.number}  {result.claim}", *wrap(statement, 80), ""]
     lines += [f"code    {result.code}", f"oracle  {result.oracle}", ""]
     for label, value in result.numbers:

@@ -2,7 +2,7 @@
 
 `walk` takes the way, with the lesson's own functions; `trace` prints it, so
 that a reader with a pocket calculator can follow any number to the next.
-`python run.py --trace` and `--trace vpg` call `trace`.
+`python run.py trace` and `trace vpg` call `trace`.
 
 The network is as small as one can be (4 observations, 2 hidden units, 2
 actions) and has round numbers for weights: what is printed is what is computed.
@@ -32,7 +32,7 @@ from training import clip_statistics
 from vpg import policy_loss
 
 WIDTH = 80
-ALGORITHMS = ("ppo", "vpg")
+TRACED = ("ppo", "vpg")
 
 # Three moments of CartPole: position, velocity, the pole's angle and how fast it turns.
 OBS = [[0.03, -0.21, 0.04, 0.35], [-0.12, 0.64, -0.08, -0.97], [0.25, 1.16, -0.15, -1.42]]
@@ -80,8 +80,8 @@ def walk(algorithm="ppo"):
     those before the step, `new_…` those after it.
     Raises ValueError for another algorithm.
     """
-    if algorithm not in ALGORITHMS:
-        raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, not {algorithm!r}")
+    if algorithm not in TRACED:
+        raise ValueError(f"algorithm must be one of {', '.join(TRACED)}, not {algorithm!r}")
     policy = make_policy()
     (W1, b1), (W2, b2) = policy.network.layers
     w = SimpleNamespace(W1=W1.copy(), b1=b1.copy(), W2=W2.copy(), b2=b2.copy())
@@ -270,7 +270,7 @@ def trace(algorithm="ppo", stream=None):
     """
     w = walk(algorithm)
     page = Page(sys.stdout if stream is None else stream)
-    command = "python run.py --trace" + (" vpg" if algorithm == "vpg" else "")
+    command = "python run.py trace" + (" vpg" if algorithm == "vpg" else "")
     title = f"{algorithm.upper()} by hand: three rows, forward and back"
     page.write(f"{page.bold}{title}{page.normal}{command.rjust(WIDTH - len(title))}")
     page.write("""

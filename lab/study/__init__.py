@@ -1,0 +1,19 @@
+"""Many seeds: trained on all cores or a cluster, kept one by one, judged together.
+
+folder      a study and its folder: what is trained, what came out
+workers     who does the work: processes of this machine, or Dask's
+statistics  what many seeds say together; picture draws it
+ablation    PPO less one thing at a time
+presets     settings that were found to work, one environment at a time
+"""
+
+from lab import doors
+
+__getattr__ = doors(
+    __name__,
+    folder="StudyFolder Variant conduct parse_seeds train_one",
+    workers="Cluster Cores PROJECT available_cores",
+    presets="PRESETS preset",
+    ablation="",
+    statistics="",
+)

@@ -1,0 +1,144 @@
+"""What run.py can do: a file a group of commands, an option belongs to one command.
+
+A command NAME of a module here is two functions: NAME_options(parser) declares its
+arguments, NAME(parser, args) does it and returns the exit status. To add one, write
+these two and its line in COMMANDS. Modules are imported when they are asked for.
+"""
+
+import argparse
+import contextlib
+import difflib
+import importlib
+import os
+import sys
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit statuses
+
+# Command -> its module, and what it does. Without a command, run.py trains.
+COMMANDS = {
+    "resume": ("train", "go on with a run, or finish one that was interrupted"),
+    "play": ("watch", "watch a run's best policy in a window"),
+    "record": ("watch", "one episode of it as a GIF or MP4"),
+    "compare": ("watch", "several runs' learning curves in one picture"),
+    "study": ("study", "many seeds, trained on all cores and judged together"),
+    "ablation": ("study", "PPO without each of its parts, 30 seeds each"),
+    "check": ("gradients", "every equation against the code"),
+    "trace": ("gradients", "one minibatch by hand, forward and back"),
+    "practice": ("workbook", "the lesson with its gradients blank, for you to write"),
+    "grade": ("workbook", "what you wrote: right, or which mistake it is"),
+    "hint": ("workbook", "three steps towards an equation"),
+    "settings": ("train", "every setting of an algorithm, for --NAME VALUE"),
+    "figures": ("pages", "draw the README's pictures"),
+    "explorer": ("pages", "write the web page to play with"),
+}
+# How the first edition spelled what is a command now.
+MOVED = {
+    **{f"--{name}": name for name in ("resume", "play", "record", "compare", "ablation")},
+    **{f"--{name}": name for name in ("check", "trace", "figures", "explorer")},
+    "--seeds": "study --seeds",
+    "--dask": "study --dask",
+    "--jobs": "study --jobs",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that answers bad input with one line."""
+
+    def __init__(self, prog, **options):
+        def formatter(prog):
+            return Help(prog, max_help_position=27, width=79)
+
+        super().__init__(prog, formatter_class=formatter, allow_abbrev=False, **options)
+
+    def refuse(self, message):
+        self.exit(USAGE, f"{self.prog}: error: {message}\n")
+
+    def error(self, message):  # argparse calls it
+        self.refuse(f"{message} ({self.prog} -h lists all options)")
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help whose lines do not break inside an option's name."""
+
+    def _split_lines(self, text, width):
+        import textwrap
+
+        return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+def whole_number(low):
+    """An argparse type: whole numbers from `low`."""
+
+    def parse(text):
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or number < low:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low}, not {text!r}")
+        return number
+
+    return parse
+
+
+def fail(message):
+    print(f"run.py: {message}", file=sys.stderr)
+    return FAILED
+
+
+def dispatch(argv):
+    """Find the command, parse what is its own, do it. Returns the exit status."""
+    name = argv[0] if argv and not argv[0].startswith("-") else "train"
+    if name != "train" and name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "-h lists them"
+        Parser("run.py").refuse(f"no command {name!r}; {hint}")
+    module_name = "train" if name == "train" else COMMANDS[name][0]
+    module = importlib.import_module(f"lab.commands.{module_name}")
+    if name == "train":
+        parser = Parser("run.py", **module.HELP)
+        for word in argv:
+            if word.split("=")[0] in MOVED:
+                parser.refuse(f"{word} is a command now: python run.py {MOVED[word.split('=')[0]]}")
+    else:
+        parser, argv = Parser(f"run.py {name}", description=COMMANDS[name][1]), argv[1:]
+    getattr(module, f"{name}_options")(parser, argv)
+    return getattr(module, name)(parser, parser.parse_args(argv))
+
+
+def main(argv=None):
+    """Run the command line; returns the exit status."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed, or pythonw
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # Greek letters where they are not known
+    from lab.runs import CannotWrite, interrupts_raise
+
+    interrupts_raise()
+    try:
+        status = dispatch(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return status
+    except ModuleNotFoundError as error:
+        return fail(f"{error.name} is missing: pip install -r requirements.txt")
+    except CannotWrite as error:
+        return fail(f"{error.filename} cannot be written: {error.strerror}")
+    except BrokenPipeError:  # whoever read our output (head, less) has left
+        silence()
+        return FAILED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        silence()  # our output has no room: /dev/full
+        return fail(f"the output cannot be written: {error.strerror}")
+
+
+def silence():
+    """Let the interpreter's last flush of stdout go nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

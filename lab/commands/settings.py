@@ -1,0 +1,147 @@
+"""A Config's fields as options: dataclass field ↔ --option, in both directions."""
+
+import argparse
+import textwrap
+import typing
+from dataclasses import fields
+
+from lab.commands import whole_number
+from lab.runs import ALGORITHMS
+from lab.study import preset
+
+
+def flag(name):
+    """The command-line option of a setting: gae_lambda -> --gae-lambda."""
+    return "--" + name.replace("_", "-")
+
+
+def known_settings(algorithms=tuple(ALGORITHMS)):
+    """The fields of these algorithms' Configs, by name, in their order."""
+    return {
+        field.name: field
+        for algorithm in algorithms
+        for field in fields(ALGORITHMS[algorithm].Config)
+    }
+
+
+def algorithms_in(argv):
+    """The algorithms that --algo names on a command line; all of them if it names none."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--algo", nargs="?")
+    text = early.parse_known_args(argv)[0].algo or ""
+    return [name for name in text.split(",") if name in ALGORITHMS] or list(ALGORITHMS)
+
+
+def algorithm_names(text):
+    """An argparse type: one algorithm's name, or several with commas between -> a list."""
+    names = text.split(",")
+    for name in names:
+        if name not in ALGORITHMS:
+            known = ", ".join(ALGORITHMS)
+            raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose from {known})")
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"names an algorithm twice: {text}")
+    return names
+
+
+def real_number(text):
+    """An argparse type: a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None
+
+
+def setting_type(field):
+    """The argparse type of a Config field."""
+    kinds = [kind for kind in typing.get_args(field.type) if kind is not type(None)]
+    kind = kinds[0] if kinds and kinds[0] is not Ellipsis else field.type
+    parse = real_number if kind is float else kind
+    if kind is int:
+        parse = whole_number(int(field.metadata["valid"].low))
+    if type(None) not in typing.get_args(field.type):
+        return parse
+    return lambda text: None if text == "none" else parse(text)
+
+
+def add_settings(parser, algorithms):
+    """Give every setting of these algorithms its option; `run.py settings` lists them."""
+    for field in known_settings(algorithms).values():
+        # absent unless given: the Config knows its defaults
+        options = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
+        if field.type is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        elif isinstance(field.metadata["valid"], tuple):
+            options["choices"] = field.metadata["valid"]
+        else:
+            options["type"] = setting_type(field)
+        if typing.get_origin(field.type) is tuple:
+            options["nargs"] = "+"
+        parser.add_argument(flag(field.name), **options)
+
+
+def describe_settings(algorithm):
+    """All settings of an algorithm with their defaults, as text."""
+    lines = []
+    for field in fields(ALGORITHMS[algorithm].Config):
+        option = flag(field.name)
+        if field.type is bool:
+            option = f"--[no-]{option[2:]}"
+        text = f"{field.metadata['help']} [{text_of(field.default)}]"
+        head = f"  {option:<26} "
+        if len(head) > 29:
+            lines.append(head.rstrip())
+            head = " " * 29
+        lines += textwrap.wrap(
+            text, 79, initial_indent=head, subsequent_indent=" " * 29, break_on_hyphens=False
+        )
+    return "\n".join(lines)
+
+
+def text_of(value):
+    """A setting's value as one would type it."""
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
+
+
+def given_settings(args):
+    """The settings that stand on the command line: dict of name -> value."""
+    given = {name: value for name, value in vars(args).items() if name in known_settings()}
+    if "hidden_sizes" in given:
+        given["hidden_sizes"] = tuple(given["hidden_sizes"])
+    return given
+
+
+def with_flag(error):
+    """An error's text, with the option in place of a setting's name at its beginning."""
+    name, _, rest = str(error).partition(" ")
+    return f"{flag(name)} {rest}" if name in known_settings() else str(error)
+
+
+def make_config(parser, args, algorithm):
+    """An algorithm's Config: its defaults, the environment's preset, the options given.
+
+    Exits with status 2 if the options don't fit it.
+    """
+    Config = ALGORITHMS[algorithm].Config
+    own = Config.__dataclass_fields__
+    given = {name: value for name, value in given_settings(args).items() if name in own}
+    try:
+        return Config(**{**(preset(algorithm, args.env) or {}), **given})
+    except ValueError as error:
+        parser.refuse(with_flag(error))
+
+
+def print_preset(args, algorithm):
+    """Say in one line where the settings come from, unless the defaults are made for this."""
+    tuned = preset(algorithm, args.env)
+    if tuned is None:
+        print(f"{algorithm} has not been tuned for {args.env}: the defaults are CartPole-v1's")
+    elif tuned:
+        given = sorted(set(tuned) & set(given_settings(args)))
+        instead = f", without {', '.join(map(flag, given))}" if given else ""
+        text = f"settings tuned for {args.env} (presets.py){instead}"
+        print(textwrap.fill(text, 79, break_on_hyphens=False))

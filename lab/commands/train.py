@@ -1,0 +1,183 @@
+"""`run.py --algo ppo`, `resume` and `settings`: train, judge, keep."""
+
+import textwrap
+
+from lab import runs
+from lab.commands import COMMANDS, INTERRUPTED, fail, whole_number
+from lab.commands.settings import (
+    add_settings,
+    algorithm_names,
+    algorithms_in,
+    describe_settings,
+    make_config,
+    print_preset,
+    with_flag,
+)
+from lab.runs import ALGORITHMS
+from training import Trainer
+
+HELP = {
+    "usage": "run.py --algo {vpg,ppo,ppo-penalty} [options]\n       run.py COMMAND …",
+    "description": "Policy gradients by hand: train VPG or PPO with numpy alone.",
+    "epilog": "commands (run.py COMMAND -h explains one):\n"
+    + "\n".join(f"  {name:<24} {text}" for name, (_, text) in COMMANDS.items()),
+}
+
+
+def environment_options(parser):
+    """Which environment, and how a policy is judged in it: of trainings and studies."""
+    parser.add_argument(
+        "--env",
+        default="CartPole-v1",
+        metavar="ID",
+        help="an environment that shows a flat Box of numbers, also your own: module:Id-v0 "
+        "[CartPole-v1]",
+    )
+    parser.add_argument(
+        "--env-api",
+        choices=("gymnasium", "gym"),
+        default="gymnasium",
+        help="whose environment; gym is OpenAI's original, 0.26 [gymnasium]",
+    )
+    parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="where results go [runs]")
+
+
+def judging_options(parser):
+    """How a single training is judged, ends and is shown."""
+    parser.add_argument(
+        "--evaluations",
+        type=whole_number(1),
+        default=10,
+        metavar="N",
+        help="greedy evaluations spread over the training [10]",
+    )
+    parser.add_argument(
+        "--eval-episodes",
+        type=whole_number(1),
+        default=100,
+        metavar="N",
+        help="fresh episodes of one evaluation [100]",
+    )
+    parser.add_argument(
+        "--max-episodes",
+        type=whole_number(1),
+        metavar="N",
+        help="stop after the rollout in which this many are done [no limit]",
+    )
+    parser.add_argument("--no-media", action="store_true", help="draw no curve, record no GIF")
+    parser.add_argument("--render", action="store_true", help="open the window after training")
+
+
+def train_options(parser, argv):
+    parser.add_argument(
+        "--algo",
+        type=algorithm_names,
+        required=True,
+        metavar="NAME",
+        help="vpg, ppo or ppo-penalty",
+    )
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="seed of everything random; same machine, same seed, same bits [0]",
+    )
+    environment_options(parser)
+    judging_options(parser)
+    parser.add_argument(
+        "--lesson", metavar="DIR", help="train with a workbook's files in the lesson's place"
+    )
+    parser.add_argument(
+        "--NAME", dest="_", metavar="VALUE", help="a setting: `run.py settings ppo` lists them"
+    )
+    add_settings(parser, algorithms_in(argv))
+
+
+def train(parser, args):
+    if len(args.algo) > 1:
+        parser.refuse("several algorithms are a study: run.py study --algo vpg,ppo --seeds 0-19")
+    (algorithm,) = args.algo
+    env_id = args.env = named(args)
+    config = make_config(parser, args, algorithm)
+    try:
+        trainer = Trainer(ALGORITHMS[algorithm], env_id, config, args.seed)
+    except ValueError as error:
+        parser.refuse(with_flag(error))
+    try:
+        folder = runs.RunFolder.create(args.runs_dir, trainer)
+        folder.lock()
+    except OSError as error:
+        parser.refuse(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
+    print(f"{algorithm} on {env_id}, seed {args.seed}: {folder.path}")
+    print_preset(args, algorithm)
+    return carry_out(trainer, folder, args)
+
+
+def named(args):
+    """The environment's id, with the original gym's mark where --env-api asks for it."""
+    return "gym/" + args.env.removeprefix("gym/") if args.env_api == "gym" else args.env
+
+
+def resume_options(parser, argv):
+    parser.add_argument("run", metavar="RUN", help="a run's folder")
+    parser.add_argument(
+        "--total-steps",
+        type=whole_number(1),
+        metavar="N",
+        help="train until this step [as it was begun]",
+    )
+    judging_options(parser)
+
+
+def resume(parser, args):
+    folder = runs.RunFolder(args.run)
+    changes = {} if args.total_steps is None else {"total_steps": args.total_steps}
+    try:
+        trainer = folder.resume(not args.no_media, **changes)
+    except ValueError as error:
+        parser.refuse(str(error))
+    except OSError as error:
+        parser.refuse(f"{folder.path} cannot be written: {error.strerror}")
+    print(f"{folder.path} goes on from step {trainer.env_steps:,}")
+    return carry_out(trainer, folder, args)
+
+
+def carry_out(trainer, folder, args):
+    """Train, judge, draw; everything goes into the folder. Returns the exit status."""
+    try:
+        if runs.carry_out(
+            *(trainer, folder, args.evaluations, args.eval_episodes, args.max_episodes),
+            media=not args.no_media,
+        ):
+            print(f"interrupted at step {trainer.env_steps:,}; go on with:")
+            print(f"  python run.py resume {folder.path}")
+            return INTERRUPTED
+    except FloatingPointError as error:
+        return fail(f"{error}. The last good checkpoint is in {folder.path}")
+    except runs.CannotWrite as error:
+        return fail(
+            f"{folder.path} cannot be written: {error.strerror}. What was saved before is kept"
+        )
+    print(f"saved in {folder.path}:")
+    names = ", ".join(sorted(path.name for path in folder.path.glob("[!.]*")))
+    print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
+    print(f"watch it: python run.py play {folder.path}")
+    if args.render:
+        from lab.commands.watch import show
+        from lab.watch import Session
+
+        return show(Session.of(trainer, trainer.seed), folder, "episode.gif")
+    return 0
+
+
+def settings_options(parser, argv):
+    parser.add_argument(
+        "algorithm", choices=ALGORITHMS, nargs="?", default="ppo", help="which [ppo]"
+    )
+
+
+def settings(parser, args):
+    print(f"settings of {args.algorithm} [default; --env may bring tuned ones, presets.py]:")
+    print(describe_settings(args.algorithm))
+    return 0

@@ -1,0 +1,99 @@
+"""`run.py practice`, `grade` and `hint`: derive every gradient, write it, be graded."""
+
+import json
+import time
+from pathlib import Path
+
+from lab import practice as room
+from lab.commands import FAILED, whole_number
+from lab.runs import write_whole
+
+LOOK_SECONDS = 0.5  # between two looks at the files, with --watch
+
+
+def practice_options(parser, argv):
+    parser.add_argument(
+        "folder", nargs="?", default="practice", metavar="DIR", help="a new folder [practice]"
+    )
+    parser.add_argument(
+        "--chapters",
+        type=lambda text: text.upper().split(","),
+        default=list(room.CHAPTERS),
+        metavar="C,D",
+        help=f"blank these alone [{','.join(room.CHAPTERS)}]",
+    )
+
+
+def practice(parser, args):
+    try:
+        blanks = room.write_workbook(args.folder, args.chapters)
+    except ValueError as error:
+        parser.refuse(str(error))
+    except OSError as error:
+        parser.refuse(f"{args.folder} cannot be written: {error.strerror}")
+    for chapter in args.chapters:
+        own = [blank for blank in blanks if blank.chapter == chapter]
+        print(f"{chapter}. {room.CHAPTERS[chapter]}: {len(own)} blanks, from {own[0].path} on")
+    print(f"\nwrite them in {args.folder}, with the README's chapters beside you; then")
+    print(f"  python run.py grade {args.folder}")
+    print("  python run.py hint N      for the equation N")
+    return 0
+
+
+def grade_options(parser, argv):
+    parser.add_argument(
+        "folder", nargs="?", default="practice", metavar="DIR", help="a workbook [practice]"
+    )
+    parser.add_argument(
+        "equations", type=whole_number(1), nargs="*", metavar="N", help="equations [all]"
+    )
+    parser.add_argument("--watch", action="store_true", help="grade again at every save")
+    parser.add_argument("--json", metavar="FILE", help="write the grades there, too")
+
+
+def grade(parser, args):
+    if args.folder.isdecimal() and not Path(args.folder).exists():  # grade 22
+        args.equations, args.folder = [int(args.folder), *args.equations], "practice"
+    while True:
+        seen = saved(args.folder)
+        try:
+            grades = room.grade(args.folder, args.equations)
+        except ValueError as error:
+            parser.refuse(str(error))
+        print(room.grade_table(grades), flush=True)
+        if args.json:
+            text = json.dumps([one._asdict() for one in grades], indent=2, ensure_ascii=False)
+            write_whole(args.json, (text + "\n").encode())
+        if not args.watch:
+            break
+        while saved(args.folder) == seen:
+            time.sleep(LOOK_SECONDS)
+    if all(one.status == "right" for one in grades):
+        if not args.equations:
+            print(f"now train with it: python run.py --algo ppo --lesson {args.folder}")
+        return 0
+    return FAILED
+
+
+def saved(folder):
+    """When each file of a workbook was last saved, as far as they are there."""
+    return sorted((path.name, path.stat().st_mtime_ns) for path in Path(folder).glob("*.py"))
+
+
+def hint_options(parser, argv):
+    parser.add_argument("equation", type=whole_number(1), metavar="N", help="an equation's number")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        choices=(1, 2, 3),
+        default=3,
+        help="how much to tell: the question, what to look at, the formula in words [3]",
+    )
+
+
+def hint(parser, args):
+    try:
+        print(room.hint(args.equation, args.steps))
+    except ValueError as error:
+        parser.refuse(str(error))
+    return 0
