@@ -74,7 +74,7 @@ def test_options_go_first(tmp_path):
     done = run("--algo", "ppo-penalty", *options, *SHORT, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "without --gamma, --total-steps" in done.stdout
-    folder = tmp_path / "runs" / "Pendulum-v1-ppo_penalty-seed0"
+    folder = tmp_path / "runs" / "Pendulum-v1-ppo-penalty-seed0"
     config = json.loads((folder / "config.json").read_text())["config"]
     assert (config["gamma"], config["gae_lambda"], config["kl_target"]) == (0.5, 0.9, 0.02)
 

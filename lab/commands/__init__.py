@@ -8,6 +8,7 @@ these two and its line in COMMANDS. Modules are imported when they are asked for
 import argparse
 import contextlib
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -132,7 +133,7 @@ def main(argv=None):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
-        if error.filename is not None:
+        if error.errno != errno.ENOSPC or error.filename is not None:
             raise
         silence()  # our output has no room: /dev/full
         return fail(f"the output cannot be written: {error.strerror}")

@@ -1,7 +1,6 @@
 """`run.py figures` and `explorer`: what is generated."""
 
 from lab import pictures
-from lab.commands import FAILED, fail
 
 
 def figures_options(parser, argv):
@@ -36,6 +35,6 @@ def explorer(parser, args):
     try:
         size = pictures.write(args.file)
     except OSError as error:
-        return fail(f"{args.file} cannot be written: {error.strerror}") or FAILED
+        parser.refuse(f"{args.file} cannot be written: {error.strerror}")
     print(f"{args.file}: {size / 1000:.0f} kB; open it in any browser")
     return 0

@@ -1,5 +1,7 @@
 """`run.py play`, `record` and `compare`: look at runs that exist."""
 
+from pathlib import Path
+
 from lab import runs, watch
 from lab.commands import fail, whole_number
 
@@ -75,6 +77,7 @@ def compare_options(parser, argv):
 
 def compare(parser, args):
     try:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
         runs.compare([runs.RunFolder(name) for name in args.runs], args.out)
     except ValueError as error:
         parser.refuse(str(error))
