@@ -17,6 +17,7 @@ import run
 import training
 import vpg
 from advantages import gae, normalize
+from lab.commands import USAGE
 from lab.pictures import (
     DARK,
     FIGURES,
@@ -142,7 +143,7 @@ def test_figures_are_drawn_by_name(tmp_path):
 def test_bad_names_and_options_get_one_line(arguments, named, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         run.main([*arguments, "--figures-dir", str(tmp_path / "none")])
-    assert ended.value.code == run.USAGE == 2
+    assert ended.value.code == USAGE == 2
     said = capsys.readouterr().err
     assert named in said and len(said.splitlines()) == 1
     assert not (tmp_path / "none").exists()

@@ -190,7 +190,7 @@ def test_every_command_and_option_that_the_readme_names_exists():
     calls = re.findall(r"python run\.py\b([^`\n#]*)", README)
     assert len(calls) > 10
     for call in calls:
-        words = call.split("  ")[0].split()
+        words = call.split("  ")[0].replace("…", "").split()
         name = words[0] if words and not words[0].startswith("-") else "train"
         module = "train" if name == "train" else COMMANDS[name][0]
         parser = Parser("run.py")
