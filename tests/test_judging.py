@@ -1,11 +1,12 @@
 import itertools
+import json
 
 import numpy as np
 import pytest
 
 import vpg
 from environments import reward_threshold
-from lab.runs import ALGORITHMS, judged, judging, returns_when_begun, solved_steps
+from lab.runs import ALGORITHMS, final_judgement, judged, judging, returns_when_begun, solved_steps
 from training import Trainer, evaluate
 
 NAN = float("nan")
@@ -58,6 +59,53 @@ def test_one_that_goes_on_is_judged_at_the_same_steps(monkeypatch):
         for row, returns in itertools.islice(judged(trainer, 5, 1), count):
             parts += [row["env_steps"]] if returns is not None else []
     assert parts == whole
+
+
+def test_a_training_that_ends_exactly_on_its_last_step_is_judged():
+    steps = small_trainer().iterate()["env_steps"]
+    ((statistics, returns),) = judged(small_trainer(total_steps=steps), 0, 2)
+    assert statistics["env_steps"] == steps and returns.shape == (2,)
+
+
+def test_the_final_judgement():
+    trainer = small_trainer()
+    trainer.iterate()
+    summary = final_judgement(trainer, [10, 20], [500.0, 3.0], 7)
+    for name, kind in (("greedy", True), ("sampled", False)):
+        returns = evaluate(trainer.policy, "CartPole-v1", 7, 3, kind)
+        assert summary[f"{name}_return_mean"] == pytest.approx(returns.mean())
+        assert summary[f"{name}_return_min"] == returns.min()
+    assert summary["solved_at_step"] == 10 and summary["solved_for_good_at_step"] is None
+    for name in ("env_steps", "episodes", "train_seconds"):
+        assert summary[name] == getattr(trainer, name)
+    assert (summary["eval_episodes"], summary["reward_threshold"]) == (7, 475)
+    assert json.loads(json.dumps(summary)) == summary and summary["processor"]
+
+
+def test_the_final_judgement_is_an_evaluation_like_others(monkeypatch):
+    """Whoever fails in the end has not solved it for good; who does not, has by then."""
+    for end, expected in ((500.0, (10, 10)), (3.0, (10, None))):
+        monkeypatch.setattr(judging, "evaluate", lambda *arguments, end=end: np.full(2, end))
+        summary = final_judgement(small_trainer(), [10, 20], [500.0, 500.0], 2)
+        assert (summary["solved_at_step"], summary["solved_for_good_at_step"]) == expected
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        lambda trainer: list(judged(trainer, 1, 1)),
+        lambda trainer: final_judgement(trainer, [], [], 1),
+    ],
+)
+def test_an_environment_that_exits_has_failed(monkeypatch, judge):
+    """Elsewhere its sys.exit(0) would end a whole study as if all were well."""
+
+    def leave(*arguments):
+        raise SystemExit(0)
+
+    monkeypatch.setattr(judging, "evaluate", leave)
+    with pytest.raises(RuntimeError, match=r"CartPole-v1 called sys.exit\(0\)"):
+        judge(small_trainer())
 
 
 @pytest.mark.parametrize(

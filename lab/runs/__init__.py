@@ -3,7 +3,8 @@
 judging     the one judged training loop; what "solved" means; the learning curve
 records     the run folder and everything that is read from or written into one
 files       writing that appears whole or not at all, for every room
-runner      what the command line does with a training; interrupts: how it is stopped
+runner      what the command line does with a training; interrupts: how it is stopped;
+            progress: how far it is
 curves      pictures of runs
 """
 
@@ -17,5 +18,6 @@ __getattr__ = doors(
     records="CHECKPOINT RunFolder as_settings load_policy one_line processor versions",
     runner="carry_out",
     interrupts="interrupts_raise",
+    progress="Progress",
     curves="compare learning_curve",
 )

@@ -14,7 +14,6 @@ that after a power cut too no row before the checkpoint is missing. Checkpoints
 hold plain numbers and JSON text; nothing in them is ever executed (no pickle).
 """
 
-import csv
 import dataclasses
 import importlib.metadata
 import io
@@ -208,9 +207,10 @@ class RunFolder:
     def lock(self):
         """Keep other processes from writing here until this one ends, however it ends.
 
-        Raises ValueError if another process holds the folder, CannotWrite if it
-        cannot be written.
+        Raises ValueError if another process holds the folder or it is no run's,
+        CannotWrite if it cannot be written.
         """
+        self.about()  # in a folder that is no run's, leave not even a lock
         self._lock = filelock.FileLock(self / ".lock", blocking=False)
         try:
             self._lock.acquire()
@@ -291,32 +291,6 @@ class RunFolder:
             raise ValueError(f"{self.path} cannot be used: {one_line(error)}") from None
         return trainer
 
-    def load_policy(self, name=None):
-        """The policy of a checkpoint, by default of `shown`; see `load_policy` below."""
-        about = self.about()
-        name = name or self.shown()
-        arrays, _ = self.unpack(name, about)
-        try:
-            config = ALGORITHMS[about["algorithm"]].Config(**as_settings(about["config"]))
-            rng = np.random.default_rng(0)  # for weights that are overwritten
-            settings = config.hidden_sizes, rng, config.activation
-            if "num_actions" in about:
-                policy = CategoricalPolicy(about["obs_dim"], about["num_actions"], *settings)
-            else:
-                policy = GaussianPolicy(about["obs_dim"], about["action_dim"], *settings)
-            if arrays["policy"].shape != policy.parameters.shape:
-                raise ValueError("the saved weights don't fit its network")
-            policy.parameters[:] = arrays["policy"]
-            if not config.normalize_observations:
-                return policy
-            normalizer = RunningNormalizer(about["obs_dim"])
-            normalizer.mean[:] = arrays["obs_mean"]
-            normalizer.variance[:] = arrays["obs_variance"]
-            normalizer.count[:] = arrays["obs_count"]
-        except UNREADABLE as error:
-            raise ValueError(f"{self / name} cannot be used: {one_line(error)}") from None
-        return Normalized(policy, normalizer)
-
     def resume(self, media=True, **changes):
         """Lock the folder and take the run up where it stopped -> its Trainer.
 
@@ -327,7 +301,6 @@ class RunFolder:
         ValueError in one line if there is nothing left to do, or as load_trainer
         does; CannotWrite.
         """
-        about = self.about()
         self.lock()  # first: what is read after this, nobody else changes
         trainer = self.load_trainer(**changes)
         if trainer.env_steps >= trainer.config.total_steps and not self.missing(trainer, media):
@@ -336,7 +309,7 @@ class RunFolder:
                 "and complete; --total-steps N goes further"
             )
         self.trim(trainer)
-        write_json(self / "config.json", describe(trainer, about["sessions"]))
+        write_json(self / "config.json", describe(trainer, self.about()["sessions"]))
         return trainer
 
     def missing(self, trainer, media=True):
@@ -361,21 +334,15 @@ class RunFolder:
     # --------------------------------------------------------------- CSV files
 
     def append(self, name, rows):
-        """Add rows (dicts with the same keys) to a CSV file."""
-        if not rows:
-            return
-        path = self / name
-        text = io.StringIO()
-        writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+        """Add rows (dicts of numbers with the same keys) to a CSV file."""
+        lines = [",".join(map(number_text, row.values())) + "\n" for row in rows]
         try:
-            with open(path, "a", encoding="utf-8", newline="") as file:
-                if file.tell() == 0:
-                    writer.writeheader()
-                for row in rows:
-                    writer.writerow({key: number_text(value) for key, value in row.items()})
-                file.write(text.getvalue())
+            with open(self / name, "a", encoding="utf-8", newline="") as file:
+                if lines and file.tell() == 0:
+                    file.write(",".join(rows[0]) + "\n")
+                file.writelines(lines)
         except OSError as error:
-            raise CannotWrite.because(error, path) from None
+            raise CannotWrite.because(error, self / name) from None
 
     def rows(self, name):
         """A CSV file -> its column names, its lines, and their numbers: three lists.
@@ -425,8 +392,10 @@ class RunFolder:
         return dict(zip(names, np.array(numbers).T, strict=True)) if numbers else {}
 
 
-def load_policy(run):
-    """The best policy of a run folder, as it acts on the environment's own observations.
+def load_policy(run, name=None):
+    """The policy of a run folder, as it acts on the environment's own observations.
+
+    name  of a checkpoint; None: the best
 
     No environment is made. `policy.greedy(obs)` takes observations (N,D) to the
     likeliest actions, `policy.sample(obs, rng)` draws them (and gives their log-
@@ -434,7 +403,27 @@ def load_policy(run):
     rollout.fit_actions brings into the space's bounds. A run with normalised
     observations normalises them here too. Raises ValueError in one line.
     """
-    return RunFolder(run).load_policy()
+    folder = RunFolder(run)
+    about, name = folder.about(), name or folder.shown()
+    arrays, _ = folder.unpack(name, about)
+    try:
+        config = ALGORITHMS[about["algorithm"]].Config(**as_settings(about["config"]))
+        rng = np.random.default_rng(0)  # for weights that are overwritten
+        network = config.hidden_sizes, rng, config.activation
+        if "num_actions" in about:
+            policy = CategoricalPolicy(about["obs_dim"], about["num_actions"], *network)
+        else:
+            policy = GaussianPolicy(about["obs_dim"], about["action_dim"], *network)
+        if arrays["policy"].shape != policy.parameters.shape:
+            raise ValueError("the saved weights don't fit its network")
+        policy.parameters[:] = arrays["policy"]
+        if not config.normalize_observations:
+            return policy
+        normalizer = RunningNormalizer(about["obs_dim"])
+        normalizer.mean[:], normalizer.variance[:] = arrays["obs_mean"], arrays["obs_variance"]
+    except UNREADABLE as error:
+        raise ValueError(f"{folder / name} cannot be used: {one_line(error)}") from None
+    return Normalized(policy, normalizer)
 
 
 def number_text(value):

@@ -7,53 +7,17 @@ looks between two iterations, prints, and writes into the run folder
 
 import contextlib
 import math
-import sys
 import time
 
 import numpy as np
-from tqdm import tqdm
 
 from lab.runs.files import write_json
 from lab.runs.interrupts import first_interrupt_waits
 from lab.runs.judging import final_judgement, judged
+from lab.runs.progress import Progress
 from lab.runs.records import BEST, CHECKPOINT, CURVE, RECORDING, one_line
 
 CHECKPOINT_SECONDS = 2  # of work that a crash may cost, at most
-
-
-class Progress:
-    """One live line in a terminal; plain lines, one for each tenth of the training, elsewhere."""
-
-    def __init__(self, done, total):
-        self.total, self.next_line = total, done + total / 10
-        self.live = sys.stderr.isatty()
-        if self.live:
-            self.bar = tqdm(
-                total=total,
-                initial=done,
-                unit=" steps",
-                ncols=79,
-                leave=False,
-                bar_format="{percentage:3.0f}% {bar} {n:,.0f}{unit} ETA {remaining}{postfix}",
-            )
-
-    def show(self, trainer, mean_return):
-        steps = trainer.env_steps
-        speed = f"{steps / trainer.train_seconds:,.0f} steps/s"
-        mean = "–" if math.isnan(mean_return) else f"{mean_return:.1f}"
-        if self.live:
-            self.bar.set_postfix_str(f"{speed}, return {mean}", refresh=False)
-            self.bar.update(min(steps, self.total) - self.bar.n)
-        elif steps >= min(self.next_line, self.total):
-            self.next_line += self.total / 10
-            print(
-                f"{steps:>11,} steps {speed:>17}   return of the last 100 episodes {mean:>7}",
-                flush=True,
-            )
-
-    def close(self):
-        if self.live:
-            self.bar.close()
 
 
 def carry_out(trainer, folder, evaluations, eval_episodes, max_episodes=None, media=True):
@@ -80,14 +44,14 @@ def carry_out(trainer, folder, evaluations, eval_episodes, max_episodes=None, me
 def learn(trainer, folder, evaluations, eval_episodes, max_episodes=None):
     """Train to the end, recording as it goes; as carry_out."""
     best, saved_at = folder.best_return(), time.monotonic()
-    progress = Progress(trainer.env_steps, trainer.config.total_steps)
+    progress = Progress("{n:,.0f} steps", trainer.config.total_steps, trainer.env_steps)
 
     def enough():
         return max_episodes is not None and trainer.episodes >= max_episodes
 
     with first_interrupt_waits() as interrupts, contextlib.closing(progress):
         for statistics, returns in judged(trainer, evaluations, eval_episodes, enough):
-            progress.show(trainer, statistics["mean_return"])
+            progress.show(trainer.env_steps, *progress_texts(trainer, statistics["mean_return"]))
             greedy_return = math.nan if returns is None else float(returns.mean())
             if greedy_return >= best:
                 best = greedy_return
@@ -102,6 +66,17 @@ def learn(trainer, folder, evaluations, eval_episodes, max_episodes=None):
                 saved_at = time.monotonic()
         folder.save(CHECKPOINT, trainer)
     return bool(interrupts)
+
+
+def progress_texts(trainer, mean_return):
+    """Where a training is: for the live line, and as a line of its own."""
+    speed = f"{trainer.env_steps / trainer.train_seconds:,.0f} steps/s"
+    if math.isnan(mean_return):
+        short, long = "", "no episode has ended yet"
+    else:
+        short = f", return {mean_return:.1f}"
+        long = f"return of the last 100 episodes {mean_return:7.1f}"
+    return speed + short, f"{trainer.env_steps:>11,} steps {speed:>17}   {long}"
 
 
 def summarize(trainer, folder, eval_episodes):

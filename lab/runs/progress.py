@@ -1,0 +1,45 @@
+"""How far something is: the one display of it, for runs, studies and figures."""
+
+import shutil
+import sys
+
+from tqdm import tqdm
+
+
+class Progress:
+    """One live line in a terminal; plain lines, one for each tenth of the work, elsewhere.
+
+    counted  what the live line counts, such as "{n:,.0f} steps" or "{n} of {total} seeds"
+    total    how much work there is, `done` of it before this begins
+    """
+
+    def __init__(self, counted, total, done=0):
+        self.total, self.tenth = total, (total - done) / 10
+        self.next_line = done + self.tenth
+        self.bar = None
+        if sys.stderr is not None and sys.stderr.isatty():
+            self.bar = tqdm(
+                total=total,
+                initial=done,
+                ncols=min(79, shutil.get_terminal_size().columns - 1),
+                leave=False,
+                bar_format="{percentage:3.0f}% {bar} " + counted + " ETA {remaining}{postfix}",
+            )
+
+    def show(self, done, note, line):
+        """`done` of the work is done; `note` goes into the live line, `line` is a plain one."""
+        if self.bar is not None:
+            self.bar.set_postfix_str(note, refresh=False)
+            self.bar.update(min(done, self.total) - self.bar.n)
+        elif done >= min(self.next_line, self.total):
+            while self.next_line <= done:
+                self.next_line += self.tenth
+            print(line, flush=True)
+
+    def say(self, text):
+        """Print a line that stays, above the live one."""
+        print(text, flush=True) if self.bar is None else self.bar.write(text)
+
+    def close(self):
+        if self.bar is not None:
+            self.bar.close()
