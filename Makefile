@@ -4,7 +4,6 @@
 # make lint          ruff: errors and format
 # make figures       draw the README's pictures anew
 # make ablation      PPO less one thing at a time, 30 seeds each (long)
-# make links         renew the line numbers behind README's links
 # make scaling       many seeds: two processes against one
 # make benchmark     side by side with Stable-Baselines3 (installs PyTorch)
 #
@@ -16,7 +15,7 @@ VENV ?= .venv
 BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 
-.PHONY: train test test-fast test-browser lint format links figures ablation benchmark scaling clean
+.PHONY: train test test-fast test-browser lint format figures ablation benchmark scaling clean
 
 train: $(VENV)/requirements.done
 	$(BIN)/python run.py --algo ppo $(ARGS)
@@ -37,9 +36,6 @@ lint: $(VENV)/dev.done
 format: $(VENV)/dev.done
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-
-links: $(VENV)/dev.done
-	$(BIN)/python -m lab.book.links
 
 figures: $(VENV)/requirements.done
 	$(BIN)/python run.py figures $(ARGS)
