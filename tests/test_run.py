@@ -192,6 +192,7 @@ PPO, VPG = ["--algo", "ppo"], ["--algo", "vpg"]
             "--total-steps: must be a whole number from 1, not '0'",
         ),
         ([*PPO, "--total-steps", "1e5"], "must be a whole number from 1, not '1e5'"),
+        ([*PPO, "--eval-episodes", "9" * 23], "must be a whole number from 1 to 10,000, not"),
         ([*PPO, "--num-envs", "-1"], "argument --num-envs: must be a whole number from 1"),
         ([*PPO, "--num-steps", "1.5"], "must be a whole number from 1, not '1.5'"),
         (

@@ -14,6 +14,7 @@ import os
 import sys
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit statuses
+MOST_EPISODES = 10_000  # of one evaluation: they all run side by side
 
 # Command -> its module, and what it does. Without a command, run.py trains.
 COMMANDS = {
@@ -67,16 +68,17 @@ class Help(argparse.RawDescriptionHelpFormatter):
         return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
-def whole_number(low):
-    """An argparse type: whole numbers from `low`."""
+def whole_number(low, high=None):
+    """An argparse type: whole numbers from `low`, to `high` if it is given."""
 
     def parse(text):
         try:
             number = int(text)
         except ValueError:
             number = None
-        if number is None or number < low:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {low}, not {text!r}")
+        if number is None or number < low or (high is not None and number > high):
+            valid = f"from {low}" if high is None else f"from {low} to {high:,}"
+            raise argparse.ArgumentTypeError(f"must be a whole number {valid}, not {text!r}")
         return number
 
     return parse

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import asdict
 
 from lab import study as room
-from lab.commands import fail, whole_number
+from lab.commands import MOST_EPISODES, fail, whole_number
 from lab.commands.settings import (
     add_settings,
     algorithm_names,
@@ -60,7 +60,7 @@ def study_options(parser, argv):
     )
     parser.add_argument(
         "--eval-episodes",
-        type=whole_number(1),
+        type=whole_number(1, MOST_EPISODES),
         default=100,
         metavar="N",
         help="fresh episodes of each [100]",

@@ -3,7 +3,7 @@
 import textwrap
 
 from lab import runs
-from lab.commands import COMMANDS, INTERRUPTED, fail, whole_number
+from lab.commands import COMMANDS, INTERRUPTED, MOST_EPISODES, fail, whole_number
 from lab.commands.settings import (
     add_settings,
     algorithm_names,
@@ -53,7 +53,7 @@ def judging_options(parser):
     )
     parser.add_argument(
         "--eval-episodes",
-        type=whole_number(1),
+        type=whole_number(1, MOST_EPISODES),
         default=100,
         metavar="N",
         help="fresh episodes of one evaluation [100]",
