@@ -1,8 +1,8 @@
 """How much better than expected was each action? Arrays in, arrays out.
 
-Nothing here knows about networks or environments. All arrays are (T, ...), but
-for `normalize`, which takes flat rows: axis 0 is time, every other axis is an
-independent stream (an environment).
+Nothing here knows about networks or environments. All arrays are (T, ...): axis 0
+is time, every other axis is an independent stream (an environment). But `normalize`
+takes flat rows, and `group_advantages` groups of them.
 
 Two different ends, never one "done":
     terminated[t]  the task itself ended: the pole fell. There is no future.
@@ -13,6 +13,7 @@ In the order of the file:
     Eq. 14      rewards-to-go, with a bootstrap where the future is cut off
     Eq. 15, 16  generalized advantage estimates (GAE)
     Eq. 19      normalisation
+    Eq. 50, 51  credit from a group of responses to one prompt
 
 Eq. 17, GAE as a mean of n-step estimates, and Eq. 18, the value target
 A + V, are read off these; the README derives both.
@@ -81,6 +82,29 @@ def normalize(advantages, eps=1e-8):
         return advantages
     # Eq. 19: Ãᵢ = (Âᵢ − m) / (σ + ε)
     return (advantages - advantages.mean()) / (advantages.std() + eps)
+
+
+def group_advantages(rewards, scale, eps=1e-8):
+    """How much better was each response than the others to the same prompt? Eq. 50 and 51.
+
+    rewards  (M, G) float; M prompts, G responses to each, at least two
+    scale    False: less the mean of the *other* responses, leave-one-out (RLOO);
+             True: less the group's mean, over its standard deviation (GRPO)
+
+    Returns (M, G). A group of equal rewards says nothing: it gets zeros.
+    Raises ValueError for groups of one.
+    Sources: Ahmadian et al. (2024), https://arxiv.org/abs/2402.14740; Shao et al.
+    (2024), https://arxiv.org/abs/2402.03300.
+    """
+    size = rewards.shape[1]
+    if size < 2:
+        raise ValueError("a group needs at least two responses, or there is nothing to compare")
+    centred = rewards - rewards.mean(axis=1, keepdims=True)
+    if scale:
+        # Eq. 51: Âᵢ = (Rᵢ − R̄) / (σ + ε)
+        return centred / (rewards.std(axis=1, keepdims=True) + eps)
+    # Eq. 50: Âᵢ = Rᵢ − the mean of the others = G/(G − 1) (Rᵢ − R̄)
+    return centred * size / (size - 1)
 
 
 def _same_shapes(*arrays):

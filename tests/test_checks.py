@@ -24,7 +24,7 @@ from lab.proof import checks
 from lab.proof.evidence import Evidence, check
 
 
-@pytest.mark.parametrize("number", range(1, 49))
+@pytest.mark.parametrize("number", range(1, 58))
 def test_check_passes(number):
     stream = io.StringIO()
     passed = checks.report(number, stream)
@@ -37,13 +37,14 @@ def test_check_passes(number):
 
 
 def test_there_is_a_check_for_each_equation():
-    assert sorted(checks.CHECKS) == list(range(1, 49))
+    assert sorted(checks.CHECKS) == list(range(1, 58))
 
 
-@pytest.mark.parametrize("number", range(1, 49))
+@pytest.mark.parametrize("number", range(1, 58))
 def test_the_code_it_names_exists(number):
     module, *names = checks.CHECKS[number].code.split(".")
-    thing = importlib.import_module("lab.proof.mdp" if module == "mdp" else module)
+    worlds = {"mdp": "lab.proof.mdp", "tokens": "lab.proof.tokens"}
+    thing = importlib.import_module(worlds.get(module, module))
     for name in names:
         thing = getattr(thing, name)
     assert callable(thing)
@@ -334,6 +335,47 @@ FAULTS = [
     (46, "distributions.kl_estimates", "np.expm1(log_ratios)", "np.exp(log_ratios) - 1"),
     (46, "training.clip_statistics", "np.mean(dead)", "np.mean(above | below)"),
     (46, "training.clip_statistics", "below & (advantages < 0)", "below & (advantages > 0)"),
+    # H. The same gradient in a language model
+    (49, "lab.proof.tokens.log_probs", ".sum(axis=1)", ".mean(axis=1)"),
+    (49, "lab.proof.tokens.token_log_probs", "AFTER, WRITTEN", "AFTER, WRITTEN[::-1]"),
+    (49, "lab.proof.tokens.token_scores", "probs[AFTER[y, t]]", "probs[0 * AFTER[y, t]]"),
+    (49, "lab.proof.tokens.gradient", "np.exp(log_probs(logits)) * values", "values"),
+    (50, "advantages.group_advantages", "centred * size / (size - 1)", "centred"),
+    (50, "advantages.group_advantages", "/ (size - 1)", "/ (size + 1)"),
+    (50, "advantages.group_advantages", "rewards.mean(axis=1, keepdims=True)", "rewards.mean()"),
+    (50, "lab.proof.tokens.group_gradient", "credit(groups) / size", "credit(groups)"),
+    (51, "advantages.group_advantages", "rewards.std(axis=1, keepdims=True)", "rewards.std()"),
+    (51, "advantages.group_advantages", "keepdims=True) + eps", "keepdims=True, ddof=1) + eps"),
+    (51, "advantages.group_advantages", "rewards.std(", "rewards.var("),
+    (51, "lab.proof.tokens.deviation_weight", "np.sqrt(right * (size - right))", "right"),
+    (51, "lab.proof.tokens.deviation_weight", "(p * (1 - p))[", "p["),
+    (52, "lab.proof.tokens.per_length", "/ LENGTHS", "/ LENGTHS.mean()"),
+    (52, "lab.proof.tokens.per_length", "rewards - mean(rewards, logits)", "rewards"),
+    (53, "lab.proof.tokens.ratios", "np.exp(whole / LENGTHS)", "np.exp(whole)"),
+    (53, "lab.proof.tokens.ratios", "token_log_probs(logits) - ", ""),
+    (53, "lab.proof.tokens.ratio_gradients", "root / LENGTHS", "root"),
+    (53, "lab.proof.tokens.ratio_gradients", "log_probs(old_logits)", "log_probs(logits)"),
+    (53, "lab.proof.tokens.ratio_gradients", "weights, of_tokens, ", "weights, of_tokens**0, "),
+    (54, "lab.proof.tokens.penalised", "rewards - beta", "rewards + beta"),
+    (54, "lab.proof.tokens.penalised", "beta * ", ""),
+    (54, "lab.proof.tokens.kl", "np.exp(log_probs(logits))", "np.exp(log_probs(other_logits))"),
+    (55, "lab.proof.tokens.kl_slopes", "-log_ratios", "log_ratios"),
+    (55, "lab.proof.tokens.kl_slopes", "-np.expm1(", "-np.exp("),
+    (55, "lab.proof.tokens.kl_slopes", "np.ones_like(log_ratios)", "-np.ones_like(log_ratios)"),
+    (55, "lab.proof.tokens.kl_loss_gradients", "chances * k", "k"),
+    (
+        55,
+        "lab.proof.tokens.kl_loss_gradients",
+        "chances, k, token_scores",
+        "0 * chances, k, token_scores",
+    ),
+    (56, "lab.proof.tokens.tilted", "rewards / beta", "rewards * beta"),
+    (56, "lab.proof.tokens.tilted", "np.log(weights.sum())", "weights.sum()"),
+    (56, "lab.proof.tokens.logits_of", "np.log(through)", "through"),
+    (57, "lab.proof.tokens.dpo_loss", "np.exp(margins)", "np.exp(-margins)"),
+    (57, "lab.proof.tokens.dpo_loss", "[-slopes, slopes]", "[slopes, -slopes]"),
+    (57, "lab.proof.tokens.dpo_loss", "beta / (1 + ", "1 / (1 + "),
+    (57, "lab.proof.tokens.dpo_loss", "log_probs - reference_log_probs", "log_probs"),
 ]
 
 
@@ -380,7 +422,7 @@ def test_a_fault_is_found(monkeypatch, number, path, old, new):
 
 
 def test_faults_reach_every_equation():
-    assert {number for number, *_ in FAULTS} == set(range(1, 49))
+    assert {number for number, *_ in FAULTS} == set(range(1, 58))
 
 
 def test_the_table(monkeypatch):
@@ -398,7 +440,7 @@ def test_the_whole_table(capsys):
     assert checks.report()
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
-    assert [int(line.split()[0]) for line in lines[2:-2]] == list(range(1, 49))
+    assert [int(line.split()[0]) for line in lines[2:-2]] == list(range(1, 58))
     assert max(map(len, lines)) <= 80
     assert lines[-1] == f"all {len(checks.CHECKS)} equations hold"
     assert printed.err == ""  # no progress bar on a pipe

@@ -3,6 +3,7 @@
 checks     runs the checks and prints them; evidence is what a check collects
 equations  the checks, a file a chapter
 mdp        a process of two states in which every expectation is a finite sum
+tokens     a language of 15 responses in which every expectation is one, too
 trace      one minibatch by hand, forward and back
 """
 
@@ -14,4 +15,5 @@ __getattr__ = doors(
     trace="TRACED trace",
     evidence="complex_step",
     mdp="",
+    tokens="",
 )

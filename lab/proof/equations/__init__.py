@@ -1,4 +1,4 @@
-"""The 46 equations, each with its check: a file for each chapter of the README."""
+"""The equations, each with its check: a file for each chapter of the README."""
 
 from lab.proof.equations import (  # noqa: F401  importing a chapter registers its checks
     a_process,
@@ -7,4 +7,5 @@ from lab.proof.equations import (  # noqa: F401  importing a chapter registers i
     d_network,
     e_value,
     f_ppo,
+    h_tokens,
 )
