@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import ImageColor
 
+from lab.pictures import LIGHT
 from lab.watch import scene
 from policies import CategoricalPolicy
 
@@ -33,15 +34,24 @@ def mask(image, colour):
 
 def lean(stage):
     """The pole's angle from upright in degrees, positive to the right, from its pixels."""
-    rows, columns = np.nonzero(mask(stage, scene.ORANGE))
+    rows, columns = np.nonzero(mask(stage, scene.POLE))
     return np.degrees(np.arctan(-np.polyfit(rows, columns, 1)[0]))
 
 
 def bar_lengths(image):
     """The filled share of every row of bars, from the top, by the colours of their pixels."""
-    side = image[SIDE]
-    track = (mask(side, scene.FAINT) | mask(side, scene.BLUE) | mask(side, scene.PALE_BLUE)).sum(1)
-    filled = (mask(side, scene.BLUE) | mask(side, scene.PALE_BLUE)).sum(1)
-    rows = np.flatnonzero((track > 190) & (np.arange(len(track)) > 150))
+    side = image[SIDE][130 : 130 + 100]
+    bars = (LIGHT.more, LIGHT.pale_more, LIGHT.less, LIGHT.pale_less)
+    filled = sum(mask(side, colour).sum(1) for colour in bars)
+    track = filled + mask(side, scene.PAGE)[:, : scene.SIDE - 16].sum(1)
+    rows = np.flatnonzero(filled > 1)
     starts = [k for k, row in enumerate(rows) if k == 0 or rows[k - 1] != row - 1]
     return [filled[rows[k] + 2] / track[rows[k] + 2] for k in starts]
+
+
+def contrast(one, other):
+    """The contrast ratio of two colours "#rrggbb", as WCAG defines it."""
+    shares = np.array([ImageColor.getrgb(one), ImageColor.getrgb(other)]) / 255
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    dark, light = np.sort(linear @ (0.2126, 0.7152, 0.0722))
+    return (light + 0.05) / (dark + 0.05)

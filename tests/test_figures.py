@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from oracles import brute_force_advantage, complex_step
+from PIL import Image
 
 import nn
 import ppo
@@ -22,6 +23,7 @@ from lab.pictures import (
     DARK,
     FIGURES,
     LIGHT,
+    carts,
     clipping,
     credit,
     figures,
@@ -110,6 +112,45 @@ def test_every_figure_is_kept_and_has_a_caption(name):
 def test_kept_pictures_are_known():
     for path in (PROJECT / "figures").glob("*.svg"):
         assert path.stem.removesuffix("-dark") in FIGURES
+
+
+# ------------------------------------------------------------------- carts
+
+
+def test_five_carts_begin_alike_and_the_last_stands():
+    journeys = carts.journeys()
+    assert len(journeys) == 5
+    starts = [states[0] for _, states, _ in journeys]
+    assert (np.array(starts) == starts[0]).all() and np.abs(starts[0]).max() <= 0.05
+    for moment, states, actions in journeys:
+        assert len(states) == len(actions) + 1
+        policy = moment.learner.policy
+        for t in (0, len(actions) - 1):
+            assert policy.greedy(states[None, t].astype(np.float32))[0] == actions[t]
+        over = np.abs(states[-1, 2]) > np.radians(12) or np.abs(states[-1, 0]) > 2.4
+        assert over or len(actions) == carts.MOST
+
+
+def test_a_pole_that_nobody_holds_falls_as_an_integrator_says():
+    from scipy.integrate import solve_ivp
+
+    true = solve_ivp(lambda t, y: (y[1], 9.8 * np.sin(y[0]) / (2 / 3)), (0, 0.2), (0.22, 0.5),
+                     rtol=1e-9)  # fmt: skip
+    assert carts.falling((0, 0, 0.22, 0.5), 10) == pytest.approx(true.y[0, -1], abs=0.02)
+    assert carts.falling((0, 0, -0.22, 0), 500) == -np.pi / 2  # on the ground, and it stays there
+
+
+def test_the_kept_animation_begins_with_its_end():
+    for ending in ("", "-dark"):
+        path = PROJECT / "figures" / f"five_carts{ending}.gif"
+        assert path.stat().st_size < 1_500 * KILOBYTE
+        with Image.open(path) as gif:
+            frames = []
+            for frame in (0, 1, gif.n_frames - 1):
+                gif.seek(frame)
+                frames.append(np.asarray(gif.convert("RGB"), int))
+        first, start, last = frames
+        assert np.abs(first - last).max() < 20 < np.abs(first - start).max()
 
 
 # ------------------------------------------------------------ command line

@@ -6,9 +6,20 @@ import sys
 
 import numpy as np
 import pytest
-from pictures import ANGLES, SIDE, STAGE, balancing_policy, bar_lengths, falling_policy, lean, mask
+from pictures import (
+    ANGLES,
+    SIDE,
+    STAGE,
+    balancing_policy,
+    bar_lengths,
+    contrast,
+    falling_policy,
+    lean,
+    mask,
+)
 from PIL import Image
 
+from lab.pictures import LIGHT
 from lab.watch import scene
 from lab.watch.recorder import HOLD_SECONDS, PillowCanvas, record
 from lab.watch.session import Session
@@ -52,9 +63,11 @@ def test_the_bars_are_as_long_as_the_probabilities(rng, value, right):
     session = Session(policy, value, "CartPole-v1", seed=0)
     image = painted(session)
     np.testing.assert_allclose(bar_lengths(image), [1 - right, right], atol=0.01)
-    chosen = mask(image[SIDE], scene.BLUE).sum()  # the chosen action's bar is the blue one
-    pale = mask(image[SIDE], scene.PALE_BLUE).sum()
-    assert chosen / pale == pytest.approx(max(right, 1 - right) / min(right, 1 - right), rel=0.1)
+    bars = image[SIDE][140:220]  # right is blue, left orange, and what is chosen not pale
+    full, pale = (LIGHT.more, LIGHT.pale_less) if right > 0.5 else (LIGHT.less, LIGHT.pale_more)
+    if right != 0.5:
+        ratio = mask(bars, full).sum() / mask(bars, pale).sum()
+        assert ratio == pytest.approx(max(right, 1 - right) / min(right, 1 - right), rel=0.1)
 
 
 def test_a_gaussians_bar_spans_its_deviation(rng):
@@ -62,8 +75,8 @@ def test_a_gaussians_bar_spans_its_deviation(rng):
     policy.log_stds[:] = np.log(0.5)
     session = Session(policy, MLP((3, 8, 1), rng), "Pendulum-v1", seed=0)
     side = painted(session)[SIDE]
-    row = mask(side, scene.PALE_BLUE).any(1).nonzero()[0][4]
-    columns = mask(side, scene.PALE_BLUE)[row].nonzero()[0]
+    row = mask(side, LIGHT.pale_more).any(1).nonzero()[0][4]
+    columns = mask(side, LIGHT.pale_more)[row].nonzero()[0]
     # ± 0.5 of the bounds ± 2: a quarter of the bar, which is SIDE − 32 wide.
     assert np.ptp(columns) == pytest.approx((scene.SIDE - 32) / 4, abs=2)
     session.close()
@@ -72,34 +85,117 @@ def test_a_gaussians_bar_spans_its_deviation(rng):
 def test_endings_modes_pushes_and_help_are_shown(rng, value):
     session = Session(falling_policy(rng), value, "CartPole-v1", seed=0)
     before = painted(session)
-    assert mask(before[: scene.HEADER], scene.GREEN).sum() > 500  # greedy
-    assert not mask(before[: scene.HEADER], scene.PURPLE).any()
+    assert mask(before[: scene.HEADER], scene.CART).sum() > 500  # greedy
+    assert not mask(before[: scene.HEADER], scene.PUSHED).any()
     session.toggle_greedy()
-    assert mask(painted(session)[: scene.HEADER], scene.PURPLE).sum() > 500  # sampled
+    assert mask(painted(session)[: scene.HEADER], scene.PUSHED).sum() > 500  # sampled
     session.toggle_greedy()
 
-    assert not mask(before[STAGE], scene.PURPLE).any()
+    assert not mask(before[STAGE], scene.PUSHED).any()
     for direction in (-1, 1):
         session.push(direction)
         stage = painted(session)[STAGE]
-        arrow, cart = (np.nonzero(mask(stage, colour))[1] for colour in (scene.PURPLE, scene.CART))
+        arrow, cart = (np.nonzero(mask(stage, colour))[1] for colour in (scene.PUSHED, scene.CART))
         assert len(arrow) > 300 and (arrow.mean() - cart.mean()) * direction < -40
     while not session.ended:
         session.step()
     after = painted(session)
-    assert mask(after[STAGE], scene.ORANGE).sum() > mask(before[STAGE], scene.ORANGE).sum() + 5_000
+    assert mask(after[STAGE], scene.INK).sum() > mask(before[STAGE], scene.INK).sum() + 5_000
     helped = painted(session, show_help=True)
     assert mask(helped[SIDE], scene.INK).mean() > 0.5 > mask(after[SIDE], scene.INK).mean()
     np.testing.assert_array_equal(helped[STAGE], after[STAGE])  # the cart stays in view
+
+
+class Texts(PillowCanvas):
+    """A canvas that also keeps what is written, and which boxes are drawn."""
+
+    def __init__(self, *size):
+        super().__init__(1, *size)
+        self.texts, self.boxes, self.marks = {}, [], []
+
+    def text(self, x, y, string, *style, **more):
+        super().text(x, y, string, *style, **more)
+        self.texts[string] = x, y
+
+    def rectangle(self, *box):
+        super().rectangle(*box)
+        self.boxes.append(box)
+
+    def polygon(self, points, colour):
+        super().polygon(points, colour)
+        self.marks += points
+
+    def line(self, points, thickness, colour):
+        super().line(points, thickness, colour)
+        self.marks += points
+
+
+def shown(session, *size):
+    canvas = Texts(*size)
+    scene.paint(canvas, session)
+    return canvas
+
+
+def test_an_end_shows_what_becomes_of_the_value(rng, value):
+    for policy, note, struck in (
+        (falling_policy(rng), "no future: counts as 0 (Eq. 15)", True),
+        (balancing_policy(rng), "still counts: bootstrapped (Eq. 15)", False),
+    ):
+        session = Session(policy, value, "CartPole-v1", seed=0)
+        running = shown(session).texts
+        assert "likelihood, ▸ chosen" in running and note not in running
+        while not session.ended:
+            session.step()
+        canvas = shown(session)
+        x, y = canvas.texts[scene.number(session.value_now)]
+        through = [box for box in canvas.boxes if box[4] == scene.INK and box[3] < 3
+                   and box[0] < x <= box[0] + box[2] and y - 14 < box[1] < y]  # fmt: skip
+        assert bool(through) == struck and note in canvas.texts
+        # no action will be taken: none is shown
+        assert "no action will be taken here" in canvas.texts and "▸ left" not in canvas.texts
+        stage = np.asarray(canvas.image)[STAGE]
+        assert not (mask(stage, LIGHT.pale_more) | mask(stage, LIGHT.pale_less)).any()
+
+
+@pytest.mark.parametrize("size", [(1800, 450), (800, 450), (800, 2000)])
+def test_wide_and_tall_pictures_keep_the_pole_on_its_card(rng, value, size):
+    session = balance(rng, value)
+    for x, theta in ((0, 0), (2.4, 0.2), (-9, -0.2)):
+        session.env.unwrapped.state = np.array([x, 0, theta, 0])
+        left, right = scene.GAP, size[0] - scene.SIDE - 2 * scene.GAP
+        bottom = size[1] - scene.TRACE - 2 * scene.GAP
+        stage = [(a, b) for a, b in shown(session, *size).marks if b < bottom]
+        assert all(left <= a <= right and b >= scene.HEADER for a, b in stage), (x, theta)
+
+
+def test_the_dot_on_the_portrait_is_the_state(rng, value):
+    session = balance(rng, value)
+    middles = []
+    for angle, turning in ((-0.1, -1), (0.1, 1)):
+        session.env.unwrapped.state = np.array([0, 0, angle, turning])
+        side = np.asarray(shown(session).image)[SIDE][250:-20]
+        rows, columns = np.nonzero(mask(side, scene.INK))
+        middles.append((columns.mean(), -rows.mean()))
+    (x0, y0), (x1, y1) = middles
+    assert x1 - x0 == pytest.approx(204 * 0.2 / np.radians(24), abs=2)
+    assert y1 - y0 == pytest.approx(105 * 2 / 4, abs=2)
+    # blue where it pushes to the right: above the line that this policy draws
+    above, below = side[16:30, 30:200], side[90:104, 30:200]
+    assert mask(above, LIGHT.more).sum() > 500 and mask(below, LIGHT.less).sum() > 500
+    assert not (mask(above, LIGHT.less).any() or mask(below, LIGHT.more).any())
+
+
+def test_every_text_can_be_read(rng, value):
+    colours = {scene.INK, scene.SOFT, scene.VALUE, LIGHT.less, LIGHT.more}
+    assert all(contrast(colour, scene.CARD) >= 4.5 for colour in colours)
+    assert all(contrast(pill, scene.CARD) >= 4.5 for pill in (scene.CART, scene.PUSHED, scene.SOFT))
 
 
 def test_the_trace_is_the_pole_angles_course(rng, value):
     session = balance(rng, value)
     session.angles.extend(10 * np.sin(np.arange(249) / 249 * 2 * np.pi))  # one period
     image = painted(session)[ANGLES]
-    heights = [
-        np.nonzero(column)[0].mean() for column in mask(image, scene.ORANGE).T if any(column)
-    ]
+    heights = [np.nonzero(column)[0].mean() for column in mask(image, scene.POLE).T if any(column)]
     quarter = len(heights) // 4
     top, bottom = int(np.argmin(heights)), int(np.argmax(heights))  # rows count downwards
     assert top == pytest.approx(quarter, abs=8) and bottom == pytest.approx(3 * quarter, abs=8)

@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from lab.pictures import ablations, clipping, credit, gradients, policies
+from lab.pictures import ablations, carts, clipping, credit, gradients, policies
 from lab.pictures.looks import DARK, FONT, FONT_STACK, LIGHT, drawing
 from lab.runs import write_whole
 
@@ -39,6 +39,7 @@ FIGURES = {  # name -> function, height in inches
         (ablations.ablation, 8.6),
     )
 }
+ANIMATIONS = {"five_carts": carts.five_carts}  # name -> function(look) -> the bytes of a GIF
 
 
 def render(draw, height, look, seed=0):
@@ -63,11 +64,13 @@ def shorten(svg):
     return re.sub(r' d="[^"]*"', rounded, svg)
 
 
-def save(folder, name, draw, height):
-    """Draw one figure's variants into `folder`; returns the light one's path."""
+def save(folder, name, draw, height=None):
+    """Draw one figure's variants into `folder`, a GIF without a height; the light one's path."""
+    kind = "svg" if height else "gif"
     for ending, look in VARIANTS.items():
-        write_whole(Path(folder) / f"{name}{ending}.svg", render(draw, height, look))
-    return Path(folder) / f"{name}.svg"
+        data = render(draw, height, look) if height else draw(look)
+        write_whole(Path(folder) / f"{name}{ending}.{kind}", data)
+    return Path(folder) / f"{name}.{kind}"
 
 
 def draw_all(names, folder):
@@ -75,15 +78,16 @@ def draw_all(names, folder):
 
     Raises ValueError for an unknown name, before anything is drawn.
     """
-    unknown = [name for name in names if name not in FIGURES]
+    there = [*ANIMATIONS, *FIGURES]
+    unknown = [name for name in names if name not in there]
     if unknown:
-        raise ValueError(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}")
+        raise ValueError(f"no figure {unknown[0]!r}; there are {', '.join(there)}")
     from tqdm import tqdm
 
     Path(folder).mkdir(parents=True, exist_ok=True)
     paths = []
     bar = tqdm(
-        names or list(FIGURES),
+        names or there,
         ncols=79,
         leave=False,
         disable=not sys.stderr.isatty(),
@@ -91,5 +95,6 @@ def draw_all(names, folder):
     )
     for name in bar:
         bar.set_postfix_str(name)
-        paths.append(save(folder, name, *FIGURES[name]))
+        drawn = FIGURES.get(name) or (ANIMATIONS[name],)
+        paths.append(save(folder, name, *drawn))
     return paths

@@ -12,6 +12,7 @@ from distributions import (
 from lab.pictures.looks import falls_to_rises, hues, steps_axis
 from lab.pictures.runs import default_run, greedy_return
 from lab.runs import returns_when_begun
+from lab.watch import ANGLES, VELOCITIES, portrait
 
 # ---------------------------------------------------------------- triangle
 
@@ -132,18 +133,7 @@ def triangle(figure, rng, look):
 
 # --------------------------------------------------------- policy_portrait
 
-PORTRAIT_STEPS = (0, 3_000, 6_000, 20_000, 100_000)
-ANGLES = np.radians(np.linspace(-12, 12, 97))  # where the pole has fallen
-VELOCITIES = np.linspace(-2, 2, 81)
-
-
-def portrait(policy):
-    """π(right) with the cart at rest in the middle -> (velocities, angles)."""
-    angle, velocity = np.meshgrid(ANGLES, VELOCITIES)
-    still = np.zeros_like(angle)
-    obs = np.stack([still, still, angle, velocity], axis=-1).reshape(-1, 4)
-    log_probs = policy.distribution(obs.astype(policy.parameters.dtype))
-    return np.exp(log_probs[:, 1]).reshape(angle.shape)
+PORTRAIT_STEPS = (0, 4_000, 7_000, 20_000, 101_000)
 
 
 def policy_portrait(figure, rng, look):

@@ -34,9 +34,8 @@ class Run(NamedTuple):
     evaluations: np.ndarray  # (evaluations, 2): env_steps, mean greedy return
 
     def at(self, env_steps):
-        """The moment before which that many steps had been done, or the last there is."""
-        done = [moment.env_steps for moment in self.moments]
-        return self.moments[min(np.searchsorted(done, env_steps), len(done) - 1)]
+        """The moment before which about so many steps had been done."""
+        return min(self.moments, key=lambda moment: abs(moment.env_steps - env_steps))
 
 
 class Watched:

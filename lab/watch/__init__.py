@@ -10,7 +10,8 @@ from lab import doors
 
 __getattr__ = doors(
     __name__,
-    session="CannotRender Session",
+    session="ANGLES VELOCITIES CannotRender Session portrait",
     window="NoWindow play",
-    recorder="record",
+    recorder="PillowCanvas animation record",
+    scene="",
 )

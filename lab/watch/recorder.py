@@ -147,35 +147,50 @@ def frames(session, canvas, stride, max_steps):
 def gif(session, max_steps):
     """The episode as the bytes of a GIF."""
     stride = max(1, round(session.fps / GIF_FPS))
-    canvas, images, times = PillowCanvas(GIF_SCALE), [], []
-    palette = before = None
-    for _ in frames(session, canvas, stride, max_steps):
-        palette = palette or make_palette(canvas.image)
-        pixels = np.asarray(canvas.image.quantize(palette=palette, dither=Image.Dither.NONE))
+    canvas, moments = PillowCanvas(GIF_SCALE), []
+
+    def images():
+        for _ in frames(session, canvas, stride, max_steps):
+            moments.append(session.steps / session.fps)
+            yield canvas.image
+        moments.append(moments[-1] + HOLD_SECONDS)
+
+    return animation(images(), moments)
+
+
+def animation(images, moments, inks=scene.COLOURS, grounds=(scene.CARD, scene.PAGE, scene.FAINT)):
+    """Pillow images -> the bytes of a GIF.
+
+    moments  a list: when each image appears, in seconds, and a last one: when it is over;
+             it is read after the images
+    inks     "#rrggbb", the colours of what is drawn, and `grounds` those on which it is
+    """
+    parts, palette, before = [], None, None
+    for image in images:
+        palette = palette or make_palette(image, inks, grounds)
+        pixels = np.asarray(image.quantize(palette=palette, dither=Image.Dither.NONE))
         # Unchanged pixels become transparent: long runs of one value, which compress well.
         changed = pixels.copy()
         if before is not None:
             changed[pixels == before] = TRANSPARENT
-        images.append(Image.fromarray(changed))
-        images[-1].putpalette(palette.palette)
-        times.append(session.steps / session.fps)
+        parts.append(Image.fromarray(changed))
+        parts[-1].putpalette(palette.palette)
         before = pixels
-    times.append(times[-1] + HOLD_SECONDS)
     # A GIF counts in hundredths of a second: round the moments, so that no error adds up.
-    moments = [round(100 * seconds) for seconds in times]
-    durations = [10 * (after - before) for before, after in pairwise(moments)]
+    durations = [
+        10 * (after - before) for before, after in pairwise(round(100 * t) for t in moments)
+    ]
     data = io.BytesIO()
-    images[0].save(
-        data, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0,
+    parts[0].save(
+        data, "GIF", save_all=True, append_images=parts[1:], duration=durations, loop=0,
         transparency=TRANSPARENT, disposal=1, optimize=False,
     )  # fmt: skip
     return data.getvalue()
 
 
-def make_palette(image):
-    """A palette (a "P" image) of the scene's colours, their blends, and what `image` has more."""
-    inks = [ImageColor.getrgb(colour) for colour in scene.COLOURS]
-    grounds = [ImageColor.getrgb(ground) for ground in (scene.CARD, scene.PAGE, scene.FAINT)]
+def make_palette(image, inks, grounds):
+    """A palette (a "P" image) of these colours, their blends, and what `image` has more."""
+    inks, grounds = ([ImageColor.getrgb(hue) for hue in hues] for hues in (inks, grounds))
     blends = {
         tuple(round(g + (i - g) * part / 4) for i, g in zip(ink, ground, strict=True))
         for ink in inks

@@ -18,26 +18,32 @@ left, and these methods; colours are "#rrggbb":
 
 import importlib.util
 import math
+from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
+from PIL import ImageColor
+
+from lab.pictures import LIGHT
+from lab.watch.session import ANGLES, VELOCITIES
 
 WIDTH, HEIGHT = 800, 450  # the smallest layout, in units
 GAP, HEADER, SIDE, TRACE = 14, 46, 236, 136
 TRACE_POINTS = 80  # of a trace; more than the eye needs would cost time in every frame
+CART_SIZE = 0.67, 0.27  # metres
 
-# Okabe & Ito's palette, as in lab/runs/curves.py, on quiet greys.
-BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-PAGE, CARD, INK, SOFT, FAINT = "#EEF1F4", "#FFFFFF", "#22303C", "#6B7884", "#DDE3E8"
-PALE_BLUE, CART = "#BBD7E8", "#3D4B59"
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE, PAGE, CARD, INK, SOFT, FAINT, PALE_BLUE, CART)
+CARD, PAGE, INK, SOFT, FAINT = LIGHT.card, LIGHT.page, LIGHT.ink, LIGHT.soft, LIGHT.faint
+CART, PUSHED, _, VALUE, POLE, _ = LIGHT.others
+COLOURS = (LIGHT.more, LIGHT.less, LIGHT.pale_more, LIGHT.pale_less, *LIGHT.others, *LIGHT[:5])
 
 # matplotlib, which draws the curves, brings a font that has π, → and −.
 FONTS = Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data/fonts/ttf"
 FONT_NAME = "DejaVu Sans"
 REGULAR, BOLD = FONTS / "DejaVuSans.ttf", FONTS / "DejaVuSans-Bold.ttf"
 
-ENDINGS = {
-    "terminated": (ORANGE, "terminated: a state without a future"),
-    "truncated": (BLUE, "truncated: the time limit cut it off"),
+ENDINGS = {  # what is said about the episode, and about V
+    "terminated": ("terminated: a state without a future", "no future: counts as 0 (Eq. 15)"),
+    "truncated": ("truncated: the time limit cut it off", "still counts: bootstrapped (Eq. 15)"),
 }
 HELP = (
     ("space", "pause, go on"),
@@ -67,11 +73,11 @@ def paint(canvas, session, badges=(), show_help=False):
 
     y, width = canvas.height - GAP - TRACE, (left_width - GAP) / 2
     if session.is_cartpole:
-        trace(canvas, session.angles, GAP, y, width, "pole angle", "°", ORANGE, session, True)
+        trace(canvas, session.angles, GAP, y, width, "pole angle", "°", POLE, session, True)
     else:
-        trace(canvas, session.angles, GAP, y, width, "s₀, first observation", "", ORANGE, session)
+        trace(canvas, session.angles, GAP, y, width, session.observed, "", POLE, session)
     x = 2 * GAP + width
-    trace(canvas, session.values, x, y, width, "V(s), discounted return", "", GREEN, session)
+    trace(canvas, session.values, x, y, width, "V(s), discounted return", "", VALUE, session)
     readouts(canvas, session, canvas.width - SIDE - GAP, HEADER)
     if show_help:
         help_card(canvas, session)
@@ -82,7 +88,7 @@ def header(canvas, session, badges):
     if session.title:
         canvas.text(GAP + 10 * len(session.env_id) + 16, 30, session.title, 12, SOFT)
     x = canvas.width - GAP
-    mode = ("greedy", GREEN) if session.greedy else ("sampled", PURPLE)
+    mode = ("greedy", CART) if session.greedy else ("sampled", PUSHED)
     for text, colour in (mode, *((badge, SOFT) for badge in badges)):
         width = 7.4 * len(text) + 20
         x -= width
@@ -97,8 +103,7 @@ def header(canvas, session, badges):
 def cartpole(canvas, session, left, top, width, height):
     """CartPole to scale: its track of ±2.4 m, the ±12° in which the pole may lean."""
     env = session.env.unwrapped
-    x, _, theta, _ = env.state
-    metre = width / (2 * env.x_threshold + 0.8)
+    metre = min(width / (2 * env.x_threshold + 0.8), (height - 62) / (2.24 * env.length + 0.27))
     pole = 2 * env.length * metre
     middle, ground = left + width / 2, min(top + (height + pole) / 2 + 10, top + height - 46)
     end = env.x_threshold * metre
@@ -112,30 +117,61 @@ def cartpole(canvas, session, left, top, width, height):
         canvas.text(middle + mark * metre, ground + 25, label, 11, SOFT, "centre")
 
     # A fallen cart may be far outside; it is drawn at the edge then.
-    cart_x = min(max(middle + x * metre, left + 34), left + width - 34)
-    pivot = cart_x, ground - 26
-    limit, reach = env.theta_threshold_radians, pole * 1.12
-    edges = [
-        (pivot[0] + math.sin(lean) * reach, pivot[1] - math.cos(lean) * reach)
-        for lean in (-limit, limit)
-    ]
-    canvas.polygon([pivot, *edges], PAGE)
-
-    # The push from the keyboard; below, on the cart, the motor's, which the policy chose.
+    x = min(max(middle + env.state[0] * metre, left + 34), left + width - 34)
+    # The push from the keyboard; on the cart, the motor's, which the policy chose.
     if session.push_direction:
-        arrow(canvas, cart_x - session.push_direction * 92, ground - 17,
-              session.push_direction * 54, 18, PURPLE)  # fmt: skip
+        arrow(canvas, x - session.push_direction * 92, ground - 17,
+              session.push_direction * 54, 18, PUSHED)  # fmt: skip
+    chosen = None if session.ended else session.action
+    cart(canvas, x, ground, metre, env.length, env.state[2], chosen)
 
-    canvas.rectangle(cart_x - 32, ground - 30, 64, 26, CART, 5)
+
+def cart(canvas, x, ground, metre, half_pole, theta, action, look=LIGHT):
+    """The cart that stands at x on the ground, its pole, and where its motor will push."""
+    width, height = CART_SIZE[0] * metre, CART_SIZE[1] * metre
+    wheel = height / 5
+    pivot, pole = (x, ground - height), 2 * half_pole * metre
+    fan = [
+        (x + math.sin(lean) * pole * 1.12, pivot[1] - math.cos(lean) * pole * 1.12)
+        for lean in (-math.pi / 15, math.pi / 15)  # ±12°
+    ]
+    canvas.polygon([pivot, *fan], look.page)
+    canvas.rectangle(x - width / 2, ground - 1.15 * height, width, height, look.others[0], wheel)
     for side in (-1, 1):
-        canvas.circle(cart_x + side * 19, ground - 4, 5, INK)
-    push_to = 1 if session.action == 1 else -1
-    arrow(canvas, cart_x - push_to * 16, ground - 13, push_to * 32, 9, PALE_BLUE)
-    tip = pivot[0] + math.sin(theta) * pole, pivot[1] - math.cos(theta) * pole
-    canvas.line([pivot, tip], 9, ORANGE)
-    canvas.circle(*tip, 4.5, ORANGE)
-    canvas.circle(*pivot, 4.5, ORANGE)
-    canvas.circle(*pivot, 2, CARD)
+        canvas.circle(x + side * 0.3 * width, ground - wheel, wheel, look.soft)
+    if action is not None:
+        push_to = 1 if action == 1 else -1
+        hue = look.pale_more if action == 1 else look.pale_less
+        arrow(canvas, x - push_to * width / 4, ground - height / 2, push_to * width / 2,
+              height / 3, hue)  # fmt: skip
+    tip = x + math.sin(theta) * pole, pivot[1] - math.cos(theta) * pole
+    canvas.line([pivot, tip], 0.095 * metre, look.others[4])
+    for end in (tip, pivot):
+        canvas.circle(*end, 0.047 * metre, look.others[4])
+
+
+def portrait(canvas, right, state, x, y, width, height, look=LIGHT):
+    """Where the policy pushes left, where right, and the state (angle, velocity) as a dot.
+
+    right  π(push right) over velocities and angles, from lab/watch/session.py
+    """
+    canvas.picture(portrait_pixels(right.tobytes(), len(right), look), x, y, width, height)
+    across, up = (
+        min(max(0.5 + value / (edge[-1] - edge[0]), 0), 1)
+        for value, edge in zip(state, (ANGLES, VELOCITIES), strict=True)
+    )
+    place = x + across * width, y + (1 - up) * height
+    canvas.circle(*place, 5, look.card)
+    canvas.circle(*place, 3.6, look.ink)
+
+
+@lru_cache(maxsize=16)  # the same array in each frame: a canvas then need not draw it anew
+def portrait_pixels(right, rows, look):
+    """π(push right), float32 bytes of so many rows -> colours (rows, columns, 3) uint8."""
+    ends = np.array([ImageColor.getrgb(hue) for hue in (look.less, look.card, look.more)])
+    shares = np.frombuffer(right, np.float32).reshape(rows, -1)[::-1]
+    parts = [np.interp(shares, [0, 0.5, 1], ends[:, channel]) for channel in range(3)]
+    return np.stack(parts, axis=-1).round().astype(np.uint8)
 
 
 def arrow(canvas, x, y, length, size, colour):
@@ -157,8 +193,8 @@ def environment(canvas, session, left, top, width, height):
 
 
 def banner(canvas, session, left, top, width, height):
-    colour, text = ENDINGS[session.ended]
-    canvas.rectangle(left + width / 2 - 175, top + 12, 350, 30, colour, 6)
+    canvas.rectangle(left + width / 2 - 175, top + 12, 350, 30, INK, 6)
+    text = ENDINGS[session.ended][0]
     canvas.text(left + width / 2, top + 32, text, 14, CARD, "centre", bold=True)
 
 
@@ -166,45 +202,69 @@ def banner(canvas, session, left, top, width, height):
 
 
 def readouts(canvas, session, x, y):
-    """The column at the right: the episode's numbers, π(a|s) and V(s)."""
+    """The column at the right: the episode's numbers, V(s), π(a|s) and the policy's portrait."""
     height = canvas.height - y - GAP
     canvas.rectangle(x, y, SIDE, height, CARD, 6)
     x, width = x + 16, SIDE - 32
     numbers = (("return", number(session.total_reward)), ("step", f"{session.steps}"),
                ("episode", f"{session.episode}"))  # fmt: skip
     for offset, (name, value) in zip((0, 86, 150), numbers, strict=True):
-        canvas.text(x + offset, y + 25, name, 12, SOFT)
-        canvas.text(x + offset, y + 51, value, 20, INK, bold=True)
-    canvas.rectangle(x, y + 68, width, 1, FAINT)
+        canvas.text(x + offset, y + 22, name, 12, SOFT)
+        canvas.text(x + offset, y + 46, value, 20, INK, bold=True)
+    canvas.rectangle(x, y + 58, width, 1, FAINT)
 
-    canvas.text(x, y + 94, "V(s)", 14, INK, bold=True)
-    canvas.text(x + width, y + 94, number(session.value_now), 20, GREEN, "right", bold=True)
-    canvas.text(x, y + 112, "discounted return still to come", 10.5, SOFT)
-    canvas.rectangle(x, y + 126, width, 1, FAINT)
+    canvas.text(x, y + 82, "V(s)", 14, INK, bold=True)
+    value = number(session.value_now)
+    canvas.text(x + width, y + 82, value, 20, VALUE, "right", bold=True)
+    if session.ended == "terminated":  # Eq. 15 takes it out
+        long = 13.5 * len(value) + 8
+        canvas.rectangle(x + width + 4 - long, y + 73.5, long, 2.5, INK)
+    note = ENDINGS[session.ended][1] if session.ended else "discounted return still to come"
+    canvas.text(x, y + 100, note, 10.5, INK if session.ended else SOFT)
+    canvas.rectangle(x, y + 112, width, 1, FAINT)
 
-    gaussian = session.probabilities is None
-    canvas.text(x, y + 152, "π(a|s)", 14, INK, bold=True)
-    note = "mean ± deviation" if gaussian else "likelihood of each action"
-    canvas.text(x + width, y + 152, note, 10.5, SOFT, "right")
-    top, count = y + 166, len(session.action_names)
-    row = min(54, (height - 166 - 30) / count)
-    draw = gaussian_bar if gaussian else probability_bar
-    for k in range(count):
-        draw(canvas, session, k, x, top + k * row, width, row)
-    hint = "blue: the chosen action"
-    canvas.text(x, y + height - 14, hint, 10.5, SOFT)
+    canvas.text(x, y + 136, "π(a|s)", 14, INK, bold=True)
+    if session.ended:
+        canvas.text(x, y + 158, "no action will be taken here", 10.5, INK)
+    else:
+        gaussian = session.probabilities is None
+        note = "mean ± deviation, | chosen" if gaussian else "likelihood, ▸ chosen"
+        canvas.text(x + width, y + 136, note, 10.5, SOFT, "right")
+        count = len(session.action_names)
+        row = min(40, (height - 160) / count)
+        draw = gaussian_bar if gaussian else probability_bar
+        for k in range(count):
+            draw(canvas, session, k, x, y + 146 + k * row, width, row)
+    if session.is_cartpole:
+        canvas.rectangle(x, y + 234, width, 1, FAINT)
+        canvas.text(x, y + 253, "← pushes left", 10.5, LIGHT.less)
+        canvas.text(x + width, y + 253, "pushes right →", 10.5, LIGHT.more, "right")
+        place = x, y + 261, width, height - 285 if height < 450 else 165
+        portrait(canvas, session.portrait, session.env.unwrapped.state[2:], *place)
+        note = "pole's angle across, its turning up"
+        canvas.text(x + width / 2, y + place[3] + 276, note, 10.5, SOFT, "centre")
+
+
+def hues(name):
+    """The colours of an action's bar, and when it is chosen: blue to the right, orange left."""
+    if "left" in name or "−" in name:
+        return LIGHT.pale_less, LIGHT.less
+    if "right" in name or "+" in name:
+        return LIGHT.pale_more, LIGHT.more
+    return LIGHT.faint, LIGHT.soft
 
 
 def probability_bar(canvas, session, k, x, y, width, row):
     """π(k|s) as a bar whose full width is 1, with its label above (or beside, if crowded)."""
-    probability, chosen = float(session.probabilities[k]), k == session.action
+    probability, chosen = float(session.probabilities[k]), bool(k == session.action)
     size = min(12, row * 0.42)
-    canvas.text(x, y + size + 2, session.action_names[k], size, INK if chosen else SOFT)
+    name = ("▸ " if chosen else "") + session.action_names[k]
+    canvas.text(x, y + size + 2, name, size, INK if chosen else SOFT)
     canvas.text(x + width, y + size + 2, f"{probability:.3f}", size, INK if chosen else SOFT,
                 "right")  # fmt: skip
-    top, height = y + size + 6, max(2, row - size - 14)
-    canvas.rectangle(x, top, width, height, FAINT)
-    canvas.rectangle(x, top, width * probability, height, BLUE if chosen else PALE_BLUE)
+    top, height = y + size + 6, max(2, row - size - 12)
+    canvas.rectangle(x, top, width, height, PAGE)
+    canvas.rectangle(x, top, width * probability, height, hues(session.action_names[k])[chosen])
 
 
 def gaussian_bar(canvas, session, k, x, y, width, row):
@@ -219,12 +279,12 @@ def gaussian_bar(canvas, session, k, x, y, width, row):
     canvas.text(x, y + size + 2, session.action_names[k], size, INK)
     text = f"{mean:.2f} ± {std:.2f}".replace("-", "−")
     canvas.text(x + width, y + size + 2, text, size, INK, "right")
-    top, height = y + size + 6, max(2, row - size - 14)
-    canvas.rectangle(x, top, width, height, FAINT)
+    top, height = y + size + 6, max(2, row - size - 12)
+    canvas.rectangle(x, top, width, height, PAGE)
     start, end = place(mean - std), place(mean + std)
-    canvas.rectangle(start, top, end - start, height, PALE_BLUE)
+    canvas.rectangle(start, top, end - start, height, LIGHT.pale_more)
     canvas.rectangle(place(mean) - 1, top, 2, height, SOFT)
-    canvas.rectangle(place(action) - 2, top - 2, 4, height + 4, BLUE)
+    canvas.rectangle(place(action) - 2, top - 2, 4, height + 4, INK)
 
 
 # ------------------------------------------------------------------ the traces

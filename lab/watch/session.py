@@ -27,6 +27,14 @@ ACTION_NAMES = {
     "MountainCar": ("left", "nothing", "right"),
     "LunarLander": ("nothing", "left engine", "main engine", "right engine"),
 }
+OBSERVED = {  # the first of the numbers that an environment shows
+    "Acrobot": "cos θ₁ (1: hanging down)",
+    "MountainCar": "position (goal: 0.5)",
+    "MountainCarContinuous": "position (goal: 0.45)",
+    "Pendulum": "cos θ (1: upright)",
+    "LunarLander": "x (pad: 0)",
+}
+ANGLES, VELOCITIES = np.radians(np.linspace(-12, 12, 97)), np.linspace(-2, 2, 81)  # a portrait's
 
 
 class CannotRender(ValueError):
@@ -56,9 +64,22 @@ def reason_of(error):
 
 def action_names(env_id, count):
     """What the `count` actions of an environment are called, for people."""
-    family = env_id.rsplit("/", 1)[-1].split("-")[0]
-    names = ACTION_NAMES.get(family, ())
+    names = ACTION_NAMES.get(family(env_id), ())
     return names if len(names) == count else tuple(f"action {k}" for k in range(count))
+
+
+def family(env_id):
+    """An environment's name without namespace and version."""
+    return env_id.rsplit("/", 1)[-1].split("-")[0]
+
+
+def portrait(policy):
+    """CartPole's π(right) with the cart at rest in the middle -> (velocities, angles)."""
+    angle, velocity = np.meshgrid(ANGLES, VELOCITIES)
+    still = np.zeros_like(angle)
+    obs = np.stack([still, still, angle, velocity], axis=-1).reshape(-1, 4)
+    log_probs = policy.distribution(obs.astype(policy.parameters.dtype))
+    return np.exp(log_probs[:, 1]).reshape(angle.shape).astype(np.float32)
 
 
 class Session:
@@ -100,6 +121,8 @@ class Session:
         # with dummy drivers, pygame needs no display or sound card, whatever the user has chosen.
         os.environ["SDL_VIDEODRIVER"] = os.environ["SDL_AUDIODRIVER"] = "dummy"
         self.is_cartpole = str(find_spec(env_id).entry_point).endswith("cartpole:CartPoleEnv")
+        self.portrait = portrait(policy) if self.is_cartpole else None
+        self.observed = OBSERVED.get(family(env_id), "first number of the observation")
         self.env = make_env(env_id, not self.is_cartpole)
         fps = self.env.metadata.get("render_fps")
         self.fps = fps if isinstance(fps, Real) and 0 < fps < math.inf else USUAL_FPS

@@ -1,0 +1,105 @@
+"""The first picture: five carts, five moments of one training, the same start."""
+
+import math
+
+import numpy as np
+
+from lab.pictures.looks import LIGHT
+from lab.pictures.policies import PORTRAIT_STEPS as STEPS
+from lab.pictures.runs import ENV_ID, SEED, default_run
+from lab.watch import PillowCanvas, Session, animation, portrait, scene
+
+WIDTH, HEIGHT, GAP = 830, 292, 10  # pixels
+COLUMN = (WIDTH - (len(STEPS) + 1) * GAP) / len(STEPS)
+STRIDE, SECONDS_A_STEP = 4, 0.01  # every fourth state, at twice CartPole's speed
+HOLD_SECONDS = 3.0  # of the first frame, which shows how it ended
+MOST = 500  # steps of an episode
+
+
+def journeys():
+    """Each policy's greedy episode from the same start: a list of (moment, states, actions).
+
+    states (T+1,4), actions (T,): the state before each step, and after the last
+    """
+    found = []
+    for steps in STEPS:
+        moment = default_run("ppo").at(steps)
+        session = Session(moment.learner.policy, moment.learner.value, ENV_ID, SEED)
+        states, actions = [session.env.unwrapped.state], []
+        while not session.ended:
+            actions.append(int(session.action))
+            session.step()
+            states.append(session.env.unwrapped.state)
+        session.close()
+        found.append((moment, np.array(states), np.array(actions)))
+    return found
+
+
+def falling(state, steps):
+    """What becomes of the pole when nobody acts any more: its angle so many steps later, to 90°.
+
+    A rod that turns about a cart standing still, by Euler's method as in CartPole: for the eye,
+    since the episode is over at 12°.
+    """
+    angle, turning = state[2], state[3]
+    for _ in range(steps):
+        turning += 0.02 * 9.8 * math.sin(angle) / (0.5 * 4 / 3)
+        angle = min(max(angle + 0.02 * turning, -math.pi / 2), math.pi / 2)
+    return angle
+
+
+def five_carts(look=LIGHT):
+    """The picture as the bytes of a GIF. Its first frame, which stands a while, is the end."""
+    carts = journeys()
+    maps = [portrait(moment.learner.policy) for moment, *_ in carts]
+    last = max(len(actions) for _, _, actions in carts)
+    times = [last, *range(0, last, STRIDE), last]
+    canvas = PillowCanvas(1, WIDTH, HEIGHT)
+
+    def images():
+        for time in times:
+            canvas.rectangle(0, 0, WIDTH, HEIGHT, look.page)
+            for place, one in enumerate(zip(carts, maps, strict=True)):
+                column(canvas, GAP + place * (COLUMN + GAP), *one, time, look)
+            yield canvas.image
+
+    moments = [0, *(HOLD_SECONDS + SECONDS_A_STEP * time for time in times[1:])]
+    inks = look[2:-1] + look.others
+    return animation(images(), [*moments, moments[-1] + 0.5], inks, (look.card, look.page))
+
+
+def column(canvas, x, journey, right, time, look):
+    """One moment's card: how long it had trained, its portrait, its cart at step `time`."""
+    moment, states, actions = journey
+    middle, now = x + COLUMN / 2, min(time, len(actions))
+    over, verdict = now == len(actions), f"step {now}"
+    fallen = over and abs(states[-1][2]) > math.radians(12)
+    canvas.rectangle(x, GAP, COLUMN, HEIGHT - 2 * GAP, look.card, 6)
+    canvas.text(middle, 32, f"{moment.env_steps:,} steps", 14, look.ink, "centre", bold=True)
+    canvas.text(middle, 48, "of training", 11, look.soft, "centre")
+    box = x + 8, 58, COLUMN - 16, 92
+    canvas.rectangle(box[0] - 1, box[1] - 1, box[2] + 2, box[3] + 2, look.soft)
+    scene.portrait(canvas, right, states[now][2:], *box, look)
+    if np.ptp(right) < 0.01:
+        canvas.text(middle, 108, "undecided", 12, look.soft, "centre")
+    canvas.text(x + 12, 165, "← pushes left", 10, look.less)
+    canvas.text(x + COLUMN - 12, 165, "right →", 10, look.more, "right")
+
+    metre, ground = 62, 254
+    for mark in np.arange(-9, 10) / 4:  # the camera goes with the cart, the track does not
+        at = middle + (mark - states[now][0]) * metre
+        if x + 8 < at < x + COLUMN - 8:
+            canvas.rectangle(at - 0.5, ground + 2, 1, 7 if mark % 1 == 0 else 3, look.soft)
+    ends = (middle + (sign * 2.4 - states[now][0]) * metre for sign in (-1, 1))
+    left, right_end = (min(max(end, x + 8), x + COLUMN - 8) for end in ends)
+    canvas.rectangle(left, ground, right_end - left, 1.5, look.soft)
+    for end in (left, right_end):
+        if x + 8 < end < x + COLUMN - 8:
+            canvas.rectangle(end - 1.5, ground - 9, 3, 18, look.soft)
+    angle = falling(states[-1], time - now) if fallen else states[now][2]
+    chosen = None if over else actions[now]
+    scene.cart(canvas, middle, ground, metre, 0.5, angle, chosen, look)
+    if over:
+        how = "fell at step" if fallen else "off the track:" if now < MOST else "stands: 500 of"
+        verdict = f"{how} {now}"
+    canvas.text(middle, 276, verdict, 12, look.ink, "centre", bold=over)
