@@ -18,6 +18,7 @@ from pictures import ANGLES, SIDE, STAGE, balancing_policy, bar_lengths, lean, m
 from PIL import Image, ImageGrab
 
 import ppo
+from lab.pictures import LIGHT
 from lab.runs.records import RunFolder
 from lab.watch import scene
 from training import Trainer
@@ -323,8 +324,8 @@ def header(image):
 
 
 def test_every_key_does_what_it_says(screen, run_folder):
-    image = screen.wait(lambda image: mask(header(image), scene.GREEN).sum() > 500)  # greedy
-    assert abs(lean(image[STAGE])) < 12 and mask(image[STAGE], scene.ORANGE).sum() > 300
+    image = screen.wait(lambda image: mask(header(image), scene.CART).sum() > 500)  # greedy
+    assert abs(lean(image[STAGE])) < 12 and mask(image[STAGE], scene.POLE).sum() > 300
 
     screen.press("space")
     paused = screen.still()
@@ -334,22 +335,22 @@ def test_every_key_does_what_it_says(screen, run_folder):
     screen.press("period")
     screen.wait(lambda image: (image[ANGLES] != paused[ANGLES]).any())
     stepped = screen.still()  # just one step
-    shifted = mask(stepped[ANGLES], scene.ORANGE) ^ mask(paused[ANGLES], scene.ORANGE)
+    shifted = mask(stepped[ANGLES], scene.POLE) ^ mask(paused[ANGLES], scene.POLE)
     assert shifted.sum() > 5  # the trace has moved
 
     for key, direction in (("Left", -1), ("Right", 1)):
         screen.press(key)
         screen.wait(
             lambda image, way=direction: (
-                mask(image[STAGE], scene.PURPLE).sum() > 300
-                and (place(image, scene.PURPLE) - place(image, scene.CART)) * way < -40
+                mask(image[STAGE], scene.PUSHED).sum() > 300
+                and (place(image, scene.PUSHED) - place(image, scene.CART)) * way < -40
             )
         )
 
     screen.press("g")
-    screen.wait(lambda image: mask(header(image), scene.PURPLE).sum() > 500)
+    screen.wait(lambda image: mask(header(image), scene.PUSHED).sum() > 500)
     screen.press("g")
-    screen.wait(lambda image: mask(header(image), scene.GREEN).sum() > 500)
+    screen.wait(lambda image: mask(header(image), scene.CART).sum() > 500)
 
     screen.press("h")
     screen.wait(lambda image: mask(image[SIDE], scene.INK).mean() > 0.5)
@@ -370,8 +371,8 @@ def test_every_key_does_what_it_says(screen, run_folder):
     screen.press("r")  # the new episode's trace has one point, and nobody pushes
     screen.wait(
         lambda image: (
-            mask(image[ANGLES], scene.ORANGE).sum() < 60
-            and not mask(image[STAGE], scene.PURPLE).any()
+            mask(image[ANGLES], scene.POLE).sum() < 60
+            and not mask(image[STAGE], scene.PUSHED).any()
         )
     )
 
@@ -408,8 +409,8 @@ def test_other_sizes_show_the_whole_scene(screen):
         right, bottom = width - round(scene.GAP * unit), height - round(scene.GAP * unit)
         side = image[round(scene.HEADER * unit) : bottom, right - round(scene.SIDE * unit) : right]
         assert mask(side, scene.CARD).mean() > 0.5
-        assert mask(image, scene.ORANGE).sum() > 400 * unit**2
-        assert mask(side, scene.BLUE).sum() > 800 * unit**2
+        assert mask(image, scene.POLE).sum() > 400 * unit**2
+        assert (mask(side, LIGHT.more) | mask(side, LIGHT.less)).sum() > 800 * unit**2
     screen.press("Escape")
     assert screen.ended() == (0, "", "")
 

@@ -25,6 +25,7 @@ DRAWS_PER_SECOND = 50  # CartPole's own rate
 HOLD_SECONDS = 1.5  # between an episode's end and the next one
 NOTE_SECONDS = 3
 SLOWEST, FASTEST = 1 / 8, 16
+EIGHT_BITS = {"red_size": 8, "green_size": 8, "blue_size": 8}  # or colours come out roughly
 
 
 class NoWindow(Exception):
@@ -336,7 +337,7 @@ def open_window(width, height, caption):
     try:
         for samples in (4, 0):
             config = pyglet.gl.Config(
-                double_buffer=True, sample_buffers=int(samples > 0), samples=samples
+                double_buffer=True, sample_buffers=int(samples > 0), samples=samples, **EIGHT_BITS
             )
             with contextlib.suppress(pyglet.window.NoSuchConfigException):
                 window = pyglet.window.Window(
