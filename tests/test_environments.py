@@ -87,11 +87,13 @@ def test_a_run_keeps_to_its_api(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # not even gym's own notice
     folder = RunFolder(tmp_path / "runs" / "gym-CartPole-v1-ppo-seed0")
-    about = json.loads((folder / "config.json").read_text())
+    about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert about["env_id"] == "gym/CartPole-v1"
     versions = about["sessions"][0]["versions"]
     assert versions["gym"].startswith("0.26") and versions["shimmy"]
-    assert json.loads((folder / "summary.json").read_text())["reward_threshold"] == 475
+    assert (
+        json.loads((folder / "summary.json").read_text(encoding="utf-8"))["reward_threshold"] == 475
+    )
     assert (folder / "episode.gif").read_bytes().startswith(b"GIF89a")
     assert (folder / "learning_curve.png").exists()
     trainer = folder.load_trainer()
@@ -116,7 +118,9 @@ def test_bad_ids_get_one_line(env_id, message, tmp_path):
 
 def test_without_gym_it_says_what_to_install(tmp_path):
     (tmp_path / "gym_notices").mkdir()
-    (tmp_path / "gym_notices" / "__init__.py").write_text("raise ImportError('not here')")
+    (tmp_path / "gym_notices" / "__init__.py").write_text(
+        "raise ImportError('not here')", encoding="utf-8"
+    )
     done = run(
         "--algo", "vpg", "--env-api", "gym", cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
@@ -146,7 +150,7 @@ gym.register("Mine-v0", Mine, reward_threshold=7.0, max_episode_steps=5)
 
 
 def test_a_user_s_own_environment_is_found_by_its_module(tmp_path, monkeypatch):
-    (tmp_path / "its_module.py").write_text(MINE)
+    (tmp_path / "its_module.py").write_text(MINE, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     envs = make_envs("its_module:Mine-v0", 3)
     assert envs.num_envs == 3 and envs.single_action_space.n == 2

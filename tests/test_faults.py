@@ -75,14 +75,14 @@ def test_ctrl_c_saves_and_says_so(tmp_path, number):
     assert process.returncode == 130
     assert err == ""
     assert "interrupted at step" in out
-    last_row = (folder / "progress.csv").read_text().splitlines()[-1]
+    last_row = (folder / "progress.csv").read_text(encoding="utf-8").splitlines()[-1]
     with np.load(folder / "checkpoint.npz") as saved:
         numbers = json.loads(str(saved["numbers"]))
     assert numbers["iteration"] == int(last_row.split(",")[0]) > 1
     resumed = run(*RESUME, str(folder), "--eval-episodes", "3", "--no-media",
                   "--max-episodes", str(numbers["episodes"] + 1))  # fmt: skip
     assert resumed.returncode == 0, resumed.stderr
-    rows = (folder / "progress.csv").read_text().splitlines()[1:]
+    rows = (folder / "progress.csv").read_text(encoding="utf-8").splitlines()[1:]
     assert [int(row.split(",")[0]) for row in rows] == list(range(1, len(rows) + 1))
 
 
@@ -91,9 +91,9 @@ def test_an_ignored_ctrl_c_stays_ignored(tmp_path):
     ignore = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)  # noqa: E731
     process, folder = start_training(tmp_path, preexec_fn=ignore)
     process.send_signal(signal.SIGINT)
-    rows = len((folder / "progress.csv").read_text().splitlines())
+    rows = len((folder / "progress.csv").read_text(encoding="utf-8").splitlines())
     deadline = time.monotonic() + 30
-    while len((folder / "progress.csv").read_text().splitlines()) < rows + 20:
+    while len((folder / "progress.csv").read_text(encoding="utf-8").splitlines()) < rows + 20:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     process.terminate()
@@ -146,7 +146,7 @@ gym.register("Odd-v0", Odd, max_episode_steps=5)
     ],
 )
 def test_an_environment_that_fails_is_not_taken_for_a_disk(tmp_path, wrong, message):
-    (tmp_path / "odd.py").write_text(ODD.format(wrong=wrong))
+    (tmp_path / "odd.py").write_text(ODD.format(wrong=wrong), encoding="utf-8")
     done = run(*VPG, *SHORT, "--env", "odd:Odd-v0", cwd=tmp_path,
                env={**os.environ, "PYTHONPATH": str(tmp_path)})  # fmt: skip
     assert done.returncode == 1
@@ -232,7 +232,7 @@ def test_ctrl_c_while_pictures_are_drawn(tmp_path):
     status, out, err = interrupt(process)
     assert (status, err) in ((130, "interrupted\n"), (0, ""))
     assert "greedy" in out
-    assert json.loads((folder / "summary.json").read_text())["env_steps"] >= 1500
+    assert json.loads((folder / "summary.json").read_text(encoding="utf-8"))["env_steps"] >= 1500
     for picture in folder.glob("*.png"):  # whole or not at all
         assert picture.read_bytes().endswith(b"IEND\xaeB`\x82")
 

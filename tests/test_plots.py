@@ -96,7 +96,7 @@ def test_sixty_runs_are_compared_without_a_warning(folders, tmp_path):
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense"])
 def test_pictures_need_neither_the_user_s_backend_nor_settings(folders, tmp_path, backend):
-    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfigure.dpi: 3\n")
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfigure.dpi: 3\n", encoding="utf-8")
     done = run(
         "compare", *(str(folder.path) for folder in folders),
         "--out", str(tmp_path / "comparison.png"),
@@ -118,7 +118,9 @@ def test_compare_on_the_command_line(folders, tmp_path):
 
 
 def test_compare_refuses_different_environments(folders, tmp_path):
-    config = (folders[1] / "config.json").read_text()
-    (folders[1] / "config.json").write_text(config.replace("CartPole-v1", "Acrobot-v1"))
+    config = (folders[1] / "config.json").read_text(encoding="utf-8")
+    (folders[1] / "config.json").write_text(
+        config.replace("CartPole-v1", "Acrobot-v1"), encoding="utf-8"
+    )
     with pytest.raises(ValueError, match="different environments: Acrobot-v1, CartPole-v1"):
         compare(folders, tmp_path / "comparison.png")

@@ -80,7 +80,7 @@ def test_other_chapters_stay_filled(tmp_path):
 
 
 def test_nothing_is_overwritten(tmp_path):
-    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ValueError, match="is not empty"):
         write_workbook(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
@@ -424,12 +424,12 @@ def test_an_error_names_the_reader_s_line(solved):
 
 
 def test_a_file_that_cannot_be_read_costs_its_own_functions(solved):
-    with open(solved / "vpg.py", "a") as file:
+    with open(solved / "vpg.py", "a", encoding="utf-8") as file:
         file.write("\ndef broken(:\n")
-    with open(solved / "ppo.py", "a") as file:
+    with open(solved / "ppo.py", "a", encoding="utf-8") as file:
         file.write("\nimport no_such_module\n")
     (solved / "nn.py").write_text(
-        "import os\nos._exit(1)\n" + (solved / "nn.py").read_text("utf-8")
+        "import os\nos._exit(1)\n" + (solved / "nn.py").read_text("utf-8"), encoding="utf-8"
     )
     grades = {g.function: g for g in grade(solved)}
     assert "vpg.py, line" in grades["vpg.policy_loss"].diagnosis

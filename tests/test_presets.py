@@ -64,7 +64,7 @@ def test_trains_without_a_warning(env_id, algo, tmp_path):
         preset(algo, env_id)
     )
     folder = tmp_path / "runs" / f"{env_id}-{algo}-seed0"
-    config = json.loads((folder / "config.json").read_text())["config"]
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"]
     for name, value in {**preset(algo, env_id), "total_steps": 2500}.items():
         assert config[name] == (list(value) if isinstance(value, tuple) else value)
 
@@ -75,7 +75,7 @@ def test_options_go_first(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "without --gamma, --total-steps" in done.stdout
     folder = tmp_path / "runs" / "Pendulum-v1-ppo-penalty-seed0"
-    config = json.loads((folder / "config.json").read_text())["config"]
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"]
     assert (config["gamma"], config["gae_lambda"], config["kl_target"]) == (0.5, 0.9, 0.02)
 
 

@@ -109,7 +109,10 @@ def test_what_was_interrupted_at_its_end_is_judged_and_drawn_by_resume(tmp_path,
     trainer = run.resume()
     assert not carry_out(trainer, run, 10, 3)
     assert (run / "progress.csv").read_bytes() == before
-    assert json.loads((run / "summary.json").read_text())["env_steps"] == trainer.env_steps
+    assert (
+        json.loads((run / "summary.json").read_text(encoding="utf-8"))["env_steps"]
+        == trainer.env_steps
+    )
     assert {"learning_curve.png", "episode.gif"} <= {path.name for path in run.path.iterdir()}
     with pytest.raises(ValueError, match=r"is at step 3\d\d of 320 and complete; --total-steps"):
         run.resume()
@@ -226,12 +229,14 @@ def test_many_writers_of_one_file_do_not_disturb_each_other(tmp_path):
 
 def test_new_folders_asked_for_at_once_are_different(tmp_path):
     def make(number):
-        return files.new_folder(tmp_path, "a:b", lambda path: (path / "n").write_text(str(number)))
+        return files.new_folder(
+            tmp_path, "a:b", lambda path: (path / "n").write_text(str(number), encoding="utf-8")
+        )
 
     with ThreadPoolExecutor(8) as pool:
         paths = list(pool.map(make, range(8)))
     assert {path.name for path in paths} == {"a-b", *(f"a-b-{n}" for n in range(2, 9))}
-    assert [(path / "n").read_text() for path in paths] == list("01234567")
+    assert [(path / "n").read_text(encoding="utf-8") for path in paths] == list("01234567")
     assert len(list(tmp_path.iterdir())) == 8
 
 
@@ -308,8 +313,8 @@ def test_load_policy_needs_no_environment(tmp_path, monkeypatch, algorithm, env_
 
 
 def test_load_policy_refuses_weights_of_another_network(run):
-    about = json.loads((run / "config.json").read_text())
-    (run / "config.json").write_text(json.dumps({**about, "obs_dim": 5}))
+    about = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    (run / "config.json").write_text(json.dumps({**about, "obs_dim": 5}), encoding="utf-8")
     with pytest.raises(ValueError, match="don't fit its network"):
         load_policy(run.path)
 
@@ -492,8 +497,8 @@ def test_unusable_checkpoints_are_refused(run, breakage, tmp_path, monkeypatch):
     ids=str,
 )
 def test_unusable_configs_are_refused(run, change):
-    config = json.loads((run / "config.json").read_text())
-    (run / "config.json").write_text(json.dumps({**config, **change}))
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    (run / "config.json").write_text(json.dumps({**config, **change}), encoding="utf-8")
     with pytest.raises(ValueError) as caught:
         run.load_trainer()
     assert "\n" not in str(caught.value)
@@ -512,7 +517,7 @@ def test_unreadable_configs_are_refused(run, content):
 def test_csv_files_grow_by_rows_and_read_back(run):
     run.append("progress.csv", [{"iteration": 1, "x": 0.1, "y": float("nan")}])
     run.append("progress.csv", [{"iteration": 2, "x": np.float32(1 / 3), "y": 2}])
-    assert (run / "progress.csv").read_text().splitlines()[0] == "iteration,x,y"
+    assert (run / "progress.csv").read_text(encoding="utf-8").splitlines()[0] == "iteration,x,y"
     columns = run.read("progress.csv")
     np.testing.assert_array_equal(columns["iteration"], [1, 2])
     np.testing.assert_array_equal(columns["y"], [np.nan, 2])
@@ -521,7 +526,7 @@ def test_csv_files_grow_by_rows_and_read_back(run):
 
 def test_a_half_written_row_is_left_out(run):
     run.append("progress.csv", [{"iteration": 1, "x": 0.5}])
-    with open(run / "progress.csv", "a") as file:
+    with open(run / "progress.csv", "a", encoding="utf-8") as file:
         file.write("2,0.")
     np.testing.assert_array_equal(run.read("progress.csv")["iteration"], [1])
 
@@ -536,12 +541,12 @@ def test_trim_drops_what_came_after_the_checkpoint(run):
         run.append("progress.csv", [{"iteration": iteration, "x": 0.5}])
     for steps in (16, trainer.env_steps, trainer.env_steps + 1):
         run.append("episodes.csv", [{"began": 0, "ended": steps, "return": 9.0}])
-    with open(run / "progress.csv", "a") as file:
+    with open(run / "progress.csv", "a", encoding="utf-8") as file:
         file.write("6,0.")
     run.trim(trainer)
     np.testing.assert_array_equal(run.read("progress.csv")["iteration"], [1, 2, 3])
     np.testing.assert_array_equal(run.read("episodes.csv")["ended"], [16, trainer.env_steps])
-    assert (run / "progress.csv").read_text().endswith("\n")
+    assert (run / "progress.csv").read_text(encoding="utf-8").endswith("\n")
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_what_moved_says_where(old, new):
 
 
 def test_an_output_without_room():
-    with open("/dev/full", "w") as full:
+    with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(
             command("settings"), cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True
         )
@@ -101,14 +101,14 @@ def test_a_run_leaves_what_it_promises(tmp_path, algo):
         *("config.json", "progress.csv", "episodes.csv", "checkpoint.npz", "best.npz"),
         *("summary.json", "learning_curve.png", "episode.gif"),
     }
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert (config["algorithm"], config["seed"]) == (algo, 3)
     assert config["config"]["total_steps"] == 1500
-    summary = json.loads((folder / "summary.json").read_text())
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     assert summary["env_steps"] >= 1500
     assert 0 < summary["greedy_return_min"] <= summary["greedy_return_mean"] <= 500
     assert summary["train_seconds"] > 0
-    rows = (folder / "progress.csv").read_text().splitlines()
+    rows = (folder / "progress.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == summary["iterations"] + 1
     assert (folder / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "episode.gif").read_bytes().startswith(b"GIF89a")
@@ -150,7 +150,9 @@ def test_every_setting_reaches_the_config_and_matters(tmp_path):
         folder = Path(re.search(r": (.*)", printed.getvalue())[1])
         with np.load(folder / "checkpoint.npz") as saved:
             parameters = (saved["policy"].tobytes(), saved["value"].tobytes())
-        return json.loads((folder / "config.json").read_text())["config"], parameters
+        return json.loads((folder / "config.json").read_text(encoding="utf-8"))[
+            "config"
+        ], parameters
 
     for algo, options in changes.items():
         base_config, base_parameters = learned(algo, "")
@@ -253,10 +255,15 @@ def test_same_seed_same_files(tmp_path):
         succeed(*VPG, *SHORT, "--runs-dir", name, cwd=tmp_path)
     one, other = (tmp_path / name / "CartPole-v1-vpg-seed0" for name in ("a", "b"))
     lines = [
-        [line.rsplit(",", 2)[::2] for line in (folder / "progress.csv").read_text().splitlines()]
+        [
+            line.rsplit(",", 2)[::2]
+            for line in (folder / "progress.csv").read_text(encoding="utf-8").splitlines()
+        ]
         for folder in (one, other)
     ]
-    assert (one / "progress.csv").read_text().splitlines()[0].split(",")[-2] == "steps_per_second"
+    assert (one / "progress.csv").read_text(encoding="utf-8").splitlines()[0].split(",")[
+        -2
+    ] == "steps_per_second"
     assert lines[0] == lines[1]
     assert (one / "episodes.csv").read_bytes() == (other / "episodes.csv").read_bytes()
     with np.load(one / "checkpoint.npz") as a, np.load(other / "checkpoint.npz") as b:
@@ -273,7 +280,9 @@ def test_an_earlier_run_is_kept(tmp_path):
 
 def test_max_episodes(tmp_path):
     succeed(*VPG, *SHORT, "--max-episodes", "10", cwd=tmp_path)
-    summary = json.loads((tmp_path / "runs/CartPole-v1-vpg-seed0/summary.json").read_text())
+    summary = json.loads(
+        (tmp_path / "runs/CartPole-v1-vpg-seed0/summary.json").read_text(encoding="utf-8")
+    )
     assert 10 <= summary["episodes"] < 20
     assert summary["env_steps"] < 1500
 
@@ -285,15 +294,19 @@ def test_resuming_a_finished_run(tmp_path):
     assert done.returncode == 2 and "--total-steps N goes further" in done.stderr
     succeed("resume", str(folder), "--total-steps", "2500", "--eval-episodes", "3", "--no-media")
     steps = [
-        int(row.split(",")[1]) for row in (folder / "progress.csv").read_text().splitlines()[1:]
+        int(row.split(",")[1])
+        for row in (folder / "progress.csv").read_text(encoding="utf-8").splitlines()[1:]
     ]
     assert steps[-1] >= 2500 and (np.diff(steps) > 0).all()
-    assert json.loads((folder / "config.json").read_text())["config"]["total_steps"] == 2500
+    assert (
+        json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"]["total_steps"]
+        == 2500
+    )
 
 
 def test_a_study_asks_for_its_folder_first(tmp_path):
     blocked = tmp_path / "file"
-    blocked.write_text("")
+    blocked.write_text("", encoding="utf-8")
     done = run("study", *VPG, "--seeds", "0-1", "--runs-dir", str(blocked / "runs"))
     assert done.returncode == 2 and done.stdout == ""
     assert "cannot be written: Not a directory" in done.stderr and done.stderr.count("\n") == 1

@@ -266,7 +266,7 @@ def test_the_same_study_goes_on_and_another_does_not(tmp_path):
     other = open_study(tmp_path, gamma=0.9)
     assert other.path.name == "study-CartPole-v1-ppo-seeds0-1-2"
     assert open_study(tmp_path, gamma=0.9).path == other.path
-    (first / "study.json").write_text("{")  # damaged
+    (first / "study.json").write_text("{", encoding="utf-8")  # damaged
     assert open_study(tmp_path).path.name.endswith("-3")
 
 
@@ -277,10 +277,10 @@ def test_a_study_of_changed_code_is_another(tmp_path, monkeypatch):
         shutil.copy(path, copy)
     monkeypatch.setattr(study, "PROJECT", copy)
     first = open_study(tmp_path)
-    with open(copy / "ppo.py", "a") as file:
+    with open(copy / "ppo.py", "a", encoding="utf-8") as file:
         file.write("\n# a comment\n")
     assert open_study(tmp_path).path == first.path
-    with open(copy / "ppo.py", "a") as file:
+    with open(copy / "ppo.py", "a", encoding="utf-8") as file:
         file.write("\nclipped_surrogate = None\n")
     assert open_study(tmp_path).path != first.path
 
@@ -321,7 +321,7 @@ def test_a_seed_that_fails_stops_no_other(tmp_path, capsys):
     bad = Variant("bad", "vpg", {"total_steps": 600, "learning_rate": 1e38})
     folder = StudyFolder.find(tmp_path, "CartPole-v1", [good, bad], [0, 1], 2, 4, name="mixed")
     assert study.conduct(folder, Cores(1)) == 1
-    summary = json.loads((folder / "results.json").read_text())
+    summary = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     assert summary["variants"]["good"]["seeds"] == 2
     assert summary["variants"]["bad"]["failed_seeds"] == [0, 1]
     assert "FloatingPointError" in summary["failures"][0]["error"]
@@ -405,7 +405,7 @@ def group_members(group):
     members = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            fields = path.read_text().rpartition(")")[2].split()
+            fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
             if int(fields[2]) == group and fields[0] != "Z":
                 members.append(int(path.parent.name))
     return members
@@ -430,7 +430,7 @@ def results_of(runs_dir):
     """What the seeds of the only study gave, without times: {file name: dict}."""
     found = {}
     for path in Path(runs_dir).glob("*/seeds/*.json"):
-        found[path.name] = json.loads(path.read_text())
+        found[path.name] = json.loads(path.read_text(encoding="utf-8"))
         for times in ("train_seconds", "solved_at_second"):
             del found[path.name][times]
     return found
@@ -483,7 +483,7 @@ def test_kill_9_of_the_program_leaves_its_seeds_and_no_process(tmp_path):
     process.communicate()
     wait_until_gone(process.pid)
     for path in tmp_path.glob("*/seeds/*.json"):
-        assert json.loads(path.read_text())["format"] == study.FORMAT
+        assert json.loads(path.read_text(encoding="utf-8"))["format"] == study.FORMAT
 
 
 @linux
@@ -541,7 +541,9 @@ def test_an_option_of_one_algorithm_goes_to_that_one(tmp_path):
     ]
     options += ["--total-steps", "300", "--eval-episodes", "1", "--runs-dir", str(tmp_path)]
     assert run.main(options) == 0
-    about = json.loads((tmp_path / "study-CartPole-v1-vpg-ppo-seeds4-4/study.json").read_text())
+    about = json.loads(
+        (tmp_path / "study-CartPole-v1-vpg-ppo-seeds4-4/study.json").read_text(encoding="utf-8")
+    )
     vpg_config, ppo_config = (variant["config"] for variant in about["settings"]["variants"])
     assert "clip_range" not in vpg_config and ppo_config["clip_range"] == 0.3
     assert vpg_config["gamma"] == ppo_config["gamma"] == 0.9
@@ -558,14 +560,14 @@ class DaskCluster:
         about = folder / "scheduler.json"
         self.start("scheduler", "--port", "0", "--scheduler-file", str(about))
         deadline = time.monotonic() + 30
-        while not about.exists() or not about.read_text():
+        while not about.exists() or not about.read_text(encoding="utf-8"):
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        self.address = json.loads(about.read_text())["address"]
+        self.address = json.loads(about.read_text(encoding="utf-8"))["address"]
 
     def start(self, kind, *options):
         command = [sys.executable, "-m", "distributed.cli.dask_" + kind, "--host", "127.0.0.1"]
-        log = open(self.folder / f"{len(self.processes)}.log", "w")  # noqa: SIM115
+        log = open(self.folder / f"{len(self.processes)}.log", "w", encoding="utf-8")  # noqa: SIM115
         process = subprocess.Popen(
             [*command, "--no-dashboard", *options], stdout=log, stderr=log,
             cwd=self.folder, env=ENVIRONMENT, start_new_session=True,
@@ -622,7 +624,7 @@ def test_dask_sends_the_code_of_this_folder_each_time(tmp_path, cluster):
         shutil.copy(path, copy)
     digests = []
     for change in ("", "\n\ndef normalize(advantages):\n    return advantages\n"):
-        with open(copy / "advantages.py", "a") as file:
+        with open(copy / "advantages.py", "a", encoding="utf-8") as file:
             file.write(change)
         runs_dir = tmp_path / f"runs{len(change)}"
         command = [sys.executable, "run.py", "study", "--algo", "vpg", "--seeds", "0"]

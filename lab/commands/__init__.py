@@ -114,7 +114,7 @@ def main(argv=None):
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed, or pythonw
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # Greek letters where they are not known
     from lab.runs import CannotWrite, interrupts_raise

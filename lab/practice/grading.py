@@ -40,7 +40,7 @@ class Grade(NamedTuple):
 
 def work(connection, directory, paths):
     """Grade these functions in turn and send each one's (path, status, diagnosis)."""
-    with open(os.devnull, "w") as nowhere:  # whatever the reader's code prints
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # whatever the reader's code prints
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
     sys.dont_write_bytecode = True
