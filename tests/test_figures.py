@@ -26,6 +26,7 @@ from lab.pictures import (
     carts,
     clipping,
     credit,
+    diagrams,
     figures,
     gradients,
     policies,
@@ -34,6 +35,7 @@ from lab.pictures import (
 from lab.proof import mdp
 from lab.study import ablation, patches
 from lab.study.workers import PROJECT, Cores
+from policies import CategoricalPolicy
 from training import Trainer
 
 pytestmark = pytest.mark.slow
@@ -248,6 +250,61 @@ def test_gamma_t_flips_between_the_exercise_s_bounds():
     true, practical = gradients.gamma_t_slopes([2.18, 2.0, 2.4])
     assert round(true[0], 5) == -0.01191 and round(practical[0], 5) == 0.01444
     assert (true[1:] * practical[1:] > 0).all()
+
+
+# ---------------------------------------------------------------- diagrams
+
+
+def texts_of(name):
+    """What is written in a kept figure, a list."""
+    root = ElementTree.parse(PROJECT / "figures" / f"{name}.svg")
+    return ["".join(text.itertext()).replace("−", "-") for text in root.iter(f"{SVG}text")]
+
+
+def test_two_states_shows_the_worlds_numbers():
+    # V0 = ½·1 + ½(−1 + 0.9 V1), V1 = ½(0.9 V0) + ½·3, solved by hand
+    V0 = (0.5 - 0.5 + 0.45 * 1.5) / (1 - 0.45**2)
+    V1 = 1.5 + 0.45 * V0
+    written = texts_of("two_states")
+    for line in ("start", "state 0", "state 1", f"V = {V0:.3f}", f"V = {V1:.3f}"):
+        assert line in written
+    for state, action, reward, Q in (
+        (0, 0, "+1", 1), (0, 1, "-1", -1 + 0.9 * V1), (1, 0, "0", 0.9 * V0), (1, 1, "+3", 3)
+    ):  # fmt: skip
+        at = written.index(f"A = {Q - (V0, V1)[state]:+.3f}")
+        assert written[at - 1] == f"action {action}: {reward}"
+    V, A = diagrams.advantages_of_uniform()
+    np.testing.assert_allclose(V, [V0, V1])
+    np.testing.assert_allclose(A.sum(axis=1), 0, atol=1e-15)
+
+
+def test_layer_blocks_are_products_of_what_they_show():
+    numbers = []
+    for text in texts_of("layer_blocks"):
+        if re.fullmatch(r"-?\d(\.\d+)?", text):
+            numbers.append(float(text))
+    shapes = [(3, 4), (4, 2), (3, 2), (4, 3), (3, 2), (4, 2), (3, 2), (2, 2), (3, 2)]
+    blocks = []
+    for rows, columns in shapes:
+        blocks.append(np.reshape(numbers[: rows * columns], (rows, columns)))
+        numbers = numbers[rows * columns :]
+    assert not numbers
+    H, W, Y, HT, dY, dW, dZ, W2T, dH = blocks
+    assert np.ptp(Y - H @ W, axis=0).max() < 1e-3  # what is left is b₁, the same in each row
+    assert np.array_equal(HT, H.T) and not dY[0].any() and not dZ[0].any()
+    np.testing.assert_allclose(dW, HT @ dY, atol=2e-4)
+    np.testing.assert_allclose(dH, dZ @ W2T, atol=2e-4)
+
+
+def test_the_road_has_the_networks_shapes():
+    policy = CategoricalPolicy(4, 2, ppo.Config().hidden_sizes, np.random.default_rng(0))
+    (W1, _), (W2, _) = policy.network.layers
+    inputs, hidden = W1.shape
+    written = texts_of("gradient_road")
+    assert f"{policy.parameters.size} numbers · Eq. 32, 33" in written
+    for start in (f"N × {inputs}", f"N × {hidden} · Eq. 28, 29", f"N × {W2.shape[1]} · Eq. 22",
+                  f"{inputs} × {hidden} · Eq. 30"):  # fmt: skip
+        assert start in written
 
 
 # ---------------------------------------------------------------- clipping

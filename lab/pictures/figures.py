@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from lab.pictures import ablations, carts, clipping, credit, gradients, policies
+from lab.pictures import ablations, carts, clipping, credit, diagrams, gradients, policies
 from lab.pictures.looks import DARK, FONT, FONT_STACK, LIGHT, drawing
 from lab.runs import write_whole
 
@@ -28,6 +28,9 @@ FIGURES = {  # name -> function, height in inches
     for function, height in (
         (policies.learning_curve, 3.7),
         (clipping.clip_cases, 5.6),
+        (diagrams.gradient_road, 4.7),
+        (diagrams.two_states, 2.795),
+        (diagrams.layer_blocks, 5.7),
         (gradients.mdp_compass, 3.5),
         (gradients.gamma_t, 3.6),
         (credit.credit, 6.6),

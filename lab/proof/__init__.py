@@ -12,7 +12,7 @@ from lab import doors
 __getattr__ = doors(
     __name__,
     checks="report",
-    trace="TRACED trace",
+    trace="TRACED trace walk",
     evidence="complex_step",
     mdp="",
     tokens="",

@@ -1,0 +1,236 @@
+"""Drawings of how things hang together: the gradient's road, the small world, one layer."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from lab.proof import mdp, walk
+
+
+def canvas(figure, width, height):
+    """Bare axes of the whole figure, `width` × `height` units, the origin at the lower left."""
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.axis("off")
+    return axes
+
+
+def arrow(axes, start, end, colour, **style):
+    """An arrow between two points, or along a bow where `bow` says how much it bends."""
+    bow = style.pop("bow", 0)
+    style = {"lw": 1.6, "mutation_scale": 13, "shrinkA": 0, "shrinkB": 0, **style}
+    style |= {"arrowstyle": "-|>", "color": colour, "connectionstyle": f"arc3,rad={bow}"}
+    axes.annotate("", end, start, arrowprops=style)
+
+
+def rounded(axes, x, y, width, height, **style):
+    """A box with round corners, its middle at (x, y)."""
+    from matplotlib.patches import FancyBboxPatch
+
+    corner = x - width / 2, y - height / 2
+    axes.add_patch(FancyBboxPatch(corner, width, height, "round,pad=0,rounding_size=1", **style))
+
+
+# --------------------------------------------------------------- gradient_road
+
+THERE = (  # what it is, its shape for N rows and CartPole's 64 units, its equation
+    ("s", "observations", "N × 4", ""),
+    ("H₁ = tanh(s W₁ + b₁)", "hidden units", "N × 64", "Eq. 28, 29"),
+    ("Z = H₁ W₂ + b₂", "logits", "N × 2", "Eq. 28"),
+    ("π = softmax Z", "probabilities", "N × 2", "Eq. 20"),
+)
+CREDIT = (
+    ("r", "rewards", "N", ""),
+    ("G", "what followed, discounted", "N", "Eq. 14"),
+    ("δ", "surprise, against V", "N", "Eq. 15"),
+    ("Â", "advantage", "N", "Eq. 16"),
+)
+BACK = (
+    ("W₁, W₂ …", "Adam, clipped norm", "450 numbers", "Eq. 32, 33"),
+    ("W̄₁ = sᵀ Ȳ₁", "and b̄₁, the sum of rows", "4 × 64", "Eq. 30"),
+    ("Ȳ₁ = Z̄ W₂ᵀ ⊙ (1 − H₁²)", "and W̄₂ = H₁ᵀ Z̄", "N × 64", "Eq. 29, 30"),
+    ("Z̄ = Â (π − eₐ) / N", "PPO: times c ρ, Eq. 40", "N × 2", "Eq. 22"),
+)
+
+
+def gradient_road(figure, rng, look):
+    """The gradient's road, there and back.
+
+    Three rows of boxes with shapes and equations. Rewards become returns, surprises and
+    advantages; observations become hidden units, logits and probabilities. At the right, where
+    both meet, advantage times (π − eₐ) is the logits' gradient. It goes back through the
+    layers to the left, where Adam moves the weights.
+    """
+    axes = canvas(figure, 100, 56)
+    places, width, height = (12.5, 37.5, 62.5, 87.5), 22.5, 11.5
+    forward, backward = look.others[0], look.others[3]
+    lanes = ((46, CREDIT, forward), (28, THERE, forward), (10, BACK, backward))
+    for y, row, colour in lanes:
+        for x, (formula, name, shape, equation) in zip(places, row, strict=True):
+            meet = row is BACK and x == places[-1]
+            rounded(axes, x, y, width, height, facecolor=look.page, edgecolor=colour,
+                    lw=2.6 if meet else 1.2)  # fmt: skip
+            size = 12.5 if len(formula) < 16 else 10.5
+            axes.text(x, y + 2.6, formula, ha="center", va="center", fontsize=size,
+                      fontweight="bold", color=colour)  # fmt: skip
+            axes.text(x, y - 0.9, name, ha="center", va="center", fontsize=9.5)
+            note = " · ".join(part for part in (shape, equation) if part)
+            axes.text(x, y - 3.9, note, ha="center", va="center", fontsize=9.5, color=look.soft)
+        for left, right in pairwise(places):
+            start, end = left + width / 2, right - width / 2
+            ends = (end, start) if row is BACK else (start, end)
+            arrow(axes, (ends[0], y), (ends[1], y), colour)
+    for y, text, colour in (
+        (53.5, "How good was it? From rewards to credit (Chapter B)", forward),
+        (35.6, "How likely was it? Forward through the network (Chapters C, D)", forward),
+        (1.2, "Which way? Back through the network (Chapters C, D)", backward),
+    ):
+        axes.text(1.3, y, text, fontsize=10.5, fontweight="bold", color=colour)
+    side = places[-1] + width / 2
+    axes.plot([side, side + 0.9, side + 0.9], [46, 46, 20], color=forward, lw=1.6)
+    axes.plot([side + 0.9, side - 4], [20, 20], color=forward, lw=1.6)
+    arrow(axes, (side - 4, 20.2), (side - 4, 15.8), forward)
+    arrow(axes, (places[3] - 2, 22.2), (places[3] - 2, 15.8), forward)
+    for place in places[1:3]:
+        arrow(axes, (place + 8, 22.2), (place + 8, 15.8), look.soft, ls=(0, (3, 2)), lw=1)
+    axes.text(places[2] + 7, 19, "kept from the way there", fontsize=9, color=look.soft,
+              ha="right", va="center")  # fmt: skip
+    arrow(axes, (places[0] - 8, 15.8), (places[0] - 8, 22.2), backward)
+    axes.text(places[0] - 6.8, 19, "new weights", fontsize=9, va="center", color=backward)
+
+
+# ------------------------------------------------------------------ two_states
+
+
+def advantages_of_uniform():
+    """MDP-2 under the uniform policy, in closed form (Eq. 9) -> V (2,), A (2,2)."""
+    world = mdp.two_states()
+    pi = mdp.policy(np.zeros(4), mdp.TABULAR)
+    return mdp.values(world, pi), mdp.advantages(world, pi)
+
+
+def two_states(figure, rng, look):
+    """MDP-2, the world in which everything is known.
+
+    Two circles, state 0 and state 1. From state 0, action 0 earns +1 and ends, action 1 costs 1 and
+    leads to state 1. From there, action 0 earns nothing and leads back, action 1 earns +3 and ends.
+    Each arrow has its advantage under the uniform policy; blue ones are to become likelier.
+    """
+    from matplotlib.patches import Circle
+
+    V, A = advantages_of_uniform()
+    world = mdp.two_states()
+    axes = canvas(figure, 100, 32.5)
+    axes.set_aspect("equal")
+    nodes, y = (32, 68), 15.5
+    ends = (8, y, (nodes[0] - 6, y), (8 + 3.4, y)), (92, y, (nodes[1] + 6, y), (92 - 3.4, y))
+    ways = {
+        (0, 0): (*ends[0][2:], 0),
+        (1, 1): (*ends[1][2:], 0),
+        (0, 1): ((nodes[0] + 4.6, y + 3.8), (nodes[1] - 4.6, y + 3.8), -0.28),
+        (1, 0): ((nodes[1] - 4.6, y - 3.8), (nodes[0] + 4.6, y - 3.8), -0.28),
+    }
+    labels = {
+        (0, 0): (18.7, y + 2, "bottom"),
+        (1, 1): (81.3, y + 2, "bottom"),
+        (0, 1): (50, y + 10, "bottom"),
+        (1, 0): (50, y - 10, "top"),
+    }
+    for (state, action), (start, end, bow) in ways.items():
+        size = A[state, action]
+        colour = look.more if size > 0 else look.less
+        arrow(axes, start, end, colour, bow=bow, lw=2 + 2.2 * abs(size), mutation_scale=20)
+        x, height, vertical = labels[state, action]
+        reward = f"{world.rewards[state, action]:+g}".replace("-", "−").replace("+0", "0")
+        text = f"action {action}: {reward}\nÂ = {size:+.3f}".replace("-", "−").replace("Â", "A")
+        axes.text(x, height, text, ha="center", va=vertical, color=colour, fontsize=11,
+                  fontweight="bold", linespacing=1.35)  # fmt: skip
+    for state, x in enumerate(nodes):
+        axes.add_patch(Circle((x, y), 6, facecolor=look.page, edgecolor=look.ink, lw=1.8))
+        axes.text(x, y + 1.6, f"state {state}", ha="center", va="center", fontweight="bold")
+        axes.text(x, y - 2, f"V = {V[state]:.3f}", ha="center", va="center")
+    for x, *_ in ends:
+        rounded(axes, x, y, 6.8, 5, facecolor=look.faint, edgecolor=look.ink, lw=1.2)
+        axes.text(x, y, "end", ha="center", va="center")
+    arrow(axes, (nodes[0] - 11, y - 10), (nodes[0] - 4.8, y - 4.6), look.ink)
+    axes.text(nodes[0] - 11.6, y - 10.6, "start", ha="right", va="center")
+
+
+# ---------------------------------------------------------------- layer_blocks
+
+CELL = 7.2, 3.3  # a number's box
+
+
+def grid(axes, x, y, array, name, look, decimals=2, painted=False, thread=()):
+    """A matrix as boxes with its numbers, its upper left corner at (x, y); returns its right edge.
+
+    painted  blue where a step downhill raises the weight, orange where it lowers it
+    thread   the cells (row, column) with a frame
+    """
+    from matplotlib.patches import Rectangle
+
+    rows, columns = array.shape
+    wide, tall = CELL
+    for (row, column), number in np.ndenumerate(array):
+        corner = x + column * wide, y - (row + 1) * tall
+        hue = look.page
+        if painted and number:
+            hue = look.pale_more if number < 0 else look.pale_less
+        axes.add_patch(Rectangle(corner, wide, tall, facecolor=hue, edgecolor=look.card, lw=1.5))
+        own = (row, column) in thread
+        text = "0" if number == 0 else f"{number:.{decimals}f}".replace("-", "−")
+        axes.text(corner[0] + wide / 2, corner[1] + tall / 2, text, ha="center", va="center",
+                  fontsize=9.5, fontweight="bold" if own else "normal", zorder=4)  # fmt: skip
+        if own:
+            axes.add_patch(Rectangle(corner, wide, tall, fill=False, edgecolor=look.ink,
+                                     lw=1.6, zorder=3))  # fmt: skip
+    middle = x + columns * wide / 2
+    axes.text(middle, y + 0.9, name, ha="center", fontweight="bold", fontsize=11)
+    axes.text(middle, y - rows * tall - 0.7, f"{rows} × {columns}", ha="center", va="top",
+              fontsize=9.5, color=look.soft)  # fmt: skip
+    return x + columns * wide
+
+
+def layer_blocks(figure, rng, look):
+    """One linear layer in numbers, forward and back.
+
+    Three products of matrices, with the numbers of `run.py trace`: Y₁ = H₀W₁ + b₁ forward,
+    W̄₁ = H₀ᵀȲ₁ and H̄₁ = Z̄W₂ᵀ back. Frames follow one weight: its gradient is row 3 of H₀ᵀ
+    times column 0 of Ȳ₁. Blue gradients raise their weight, orange ones lower it.
+    """
+    w = walk("ppo")
+    axes = canvas(figure, 100, 68)
+    products = (
+        (62, "Forward: one product (Eq. 28)",
+         ((w.obs, "H₀", 2, False, ()), (w.W1, "W₁", 2, False, ()), (w.z1, "Y₁", 4, False, ())),
+         "+ b₁"),
+        (38.8, "Back to the weights: the same H₀, turned (Eq. 28)",
+         ((w.obs.T, "H₀ᵀ", 2, False, [(3, i) for i in range(3)]),
+          (w.dz1, "Ȳ₁", 4, False, [(i, 0) for i in range(3)]),
+          (w.dW1, "W̄₁", 4, True, [(3, 0)])), ""),
+        (15.3, "Back to the inputs: the same W₂, turned (Eq. 28)",
+         ((w.dlogits, "Z̄", 4, False, ()), (w.W2.T, "W₂ᵀ", 2, False, ()),
+          (w.dh, "H̄₁", 4, False, ())), ""),
+    )  # fmt: skip
+    for y, title, factors, more in products:
+        axes.text(1.5, y + 3.9, title, fontsize=11, fontweight="bold", color=look.others[3])
+        x = 1.5
+        for place, (array, name, decimals, painted, thread) in enumerate(factors):
+            x = grid(axes, x, y, array, name, look, decimals, painted, thread)
+            if place < 2:
+                sign = "·" if place == 0 else f"{more} =" if more else "="
+                wide = 3 + 4 * bool(more and place)
+                axes.text(x + wide / 2, y - CELL[1] * 1.5, sign, ha="center", va="center",
+                          fontsize=12)  # fmt: skip
+                x += wide
+    terms = [f"{a:+.2f} · {b:.4f}" for a, b in zip(w.obs[:, 3], w.dz1[:, 0], strict=True)]
+    for y, lines in (
+        (61, ("Row by row:", "an observation in,", "two hidden units out.")),
+        (40.5, ("W̄₁[3,0]: turning · unit 0,", *terms, f"= {w.dW1[3, 0]:.4f}")),
+        (27, ("blue: the weight goes up,", "orange: down")),
+        (14.3, ("What goes back to H₁:", "each unit's share", "in the loss, row by row.")),
+    ):
+        for k, line in enumerate(lines):
+            text = line.replace("-", "−").replace("+", "   ")
+            axes.text(72.5, y - 2.5 * k, text, fontsize=10, va="center")
