@@ -393,34 +393,84 @@ def test_right_answers_written_in_other_ways_pass(solved):
 
 
 @pytest.mark.parametrize(
-    "body, words",
+    "body, line, words",
     [
-        ("while True:\n    pass", "does not end within 3 s"),
-        ("import os\nos._exit(3)", r"ends the whole process (exit status 3)"),
-        ("import os\nos.abort()", "ends the whole process"),
-        ("raise SystemExit('bye')", "SystemExit: bye"),
-        ("return undefined_name", "NameError: name 'undefined_name' is not defined"),
-        ("return tanh_backward(dh, h)", "RecursionError"),
-        ("dh *= 2\nreturn dh", "changes its argument dh"),
-        ("return 1 / 0", "ZeroDivisionError"),
-        ("return dh, h", "dz has the shape"),
-        ("x = 1", "it returns nothing"),
+        ("while True:\n    pass", (1, 2), "does not end within 3 s: an endless loop?"),
+        ("import os\nos._exit(3)", (2,), "ends the whole process"),
+        ("from os import abort\nabort()", (2,), "ends the whole process"),
+        ("import ctypes\nctypes.string_at(0)", (2,), "ends the whole process (exit status "),
+        ("raise SystemExit('bye')", (1,), "SystemExit: bye"),
+        ("import no_such_module", (1,), "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("return undefined_name", (1,), "NameError: name 'undefined_name' is not defined"),
+        ("return tanh_backward(dh, h)", (1,), "RecursionError: maximum recursion depth exceeded"),
+        ("a = h\na *= 2\nreturn dh", (2,), "it changes one of its arguments; work on a copy"),
+        ("return 1 / 0", (1,), "ZeroDivisionError"),
+        ("global calls\ncalls += 1\nreturn dh", (2,), "NameError: name 'calls' is not defined"),
+        ("return dh, h", (), "dz has the shape"),
+        ("x = 1", (0,), "it returns nothing"),
     ],
 )
-def test_bad_code_ends_its_own_turn_only(solved, body, words):
+def test_bad_code_ends_its_own_turn_only(solved, body, line, words):
+    """One line says what is wrong, and in which line of the reader's file."""
     put(solved, "nn.tanh_backward", written("nn.tanh_backward", body))
+    lines = (solved / "nn.py").read_text("utf-8").splitlines()
+    start = next(n for n, text in enumerate(lines, 1) if text.startswith("def tanh_backward"))
     grades = grade(solved, [29, 33])
     bad = next(g for g in grades if g.function == "nn.tanh_backward")
-    assert bad.status in ("error", "wrong") and words in bad.diagnosis
+    assert bad.status == ("error" if line else "wrong") and words in bad.diagnosis
     assert "\n" not in bad.diagnosis
+    assert not line or any(bad.diagnosis.startswith(f"nn.py, line {start + n}: ") for n in line), (
+        bad.diagnosis
+    )
     assert [g.status for g in grades if g is not bad] == ["right", "right"]
 
 
-def test_an_error_names_the_reader_s_line(solved):
-    put(solved, "nn.relu_backward", "def relu_backward(dh, h):\n    a = 1\n    return a + 'b'")
-    line = (solved / "nn.py").read_text("utf-8").splitlines().index("    return a + 'b'") + 1
-    status, diagnosis = one(solved, "nn.relu_backward")
-    assert status == "error" and diagnosis.startswith(f"nn.py, line {line}: TypeError")
+def test_a_cache_that_is_used_up_is_told(solved):
+    put(solved, "nn.MLP.backward", written("nn.MLP.backward", "cache.pop()\nreturn dy"))
+    status, diagnosis = one(solved, "nn.MLP.backward")
+    assert status == "error" and "changes one of its arguments" in diagnosis
+
+
+def test_a_file_that_never_ends_costs_one_wait(solved):
+    """All functions of its file are told so, after one wait; the others are graded."""
+    with open(solved / "advantages.py", "a", encoding="utf-8") as file:
+        file.write("\nwhile True:\n    pass\n")
+    grades = {g.function: g for g in grade(solved)}
+    lost = [g for g in grades.values() if g.status == "error"]
+    assert {g.function.split(".")[0] for g in lost} == {"advantages"}
+    assert all("endless loop" in g.diagnosis and "advantages.py, line" in g.diagnosis for g in lost)
+
+
+def test_functions_that_are_no_plain_def_and_files_of_one_s_own(solved):
+    """A lambda, a partial, a decorated function, a helper's file, a name from outside."""
+    (solved / "mine.py").write_text("def slope(h):\n    return 1 - h * h\n", encoding="utf-8")
+    put(solved, "nn.tanh_backward", "import mine\ntanh_backward = lambda dh, h: dh * mine.slope(h)")
+    put(
+        solved, "nn.relu_backward",
+        """
+        from functools import partial, wraps
+        def _gate(dh, h, edge): return dh * (h > edge)
+        relu_backward = partial(_gate, edge=0)
+        """,
+    )  # fmt: skip
+    put(
+        solved, "nn.clip_global_norm",
+        """
+        TINY = 1e-6
+        def seen(function):
+            @wraps(function)
+            def wrapper(*args, **more):
+                return function(*args, **more)
+            return wrapper
+
+        @seen
+        def clip_global_norm(gradient, max_norm):
+            norm = np.sqrt(np.sum(gradient**2))
+            gradient *= min(1, max_norm / (norm + TINY))
+            return norm
+        """,
+    )  # fmt: skip
+    assert [g.status for g in grade(solved, [29, 33])] == ["right"] * 3
 
 
 def test_a_file_that_cannot_be_read_costs_its_own_functions(solved):

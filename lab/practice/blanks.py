@@ -12,6 +12,7 @@ CHAPTERS = {
     "E": "Losses of VPG",
     "F": "PPO",
 }
+PAGE = "P"  # the chapter of one_page.py, a workbook by itself
 
 
 class Blank(NamedTuple):

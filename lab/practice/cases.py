@@ -15,22 +15,27 @@ def ask(blank, function, case):
     """Call a function with its own copy of a case -> its outputs, a tuple of arrays.
 
     Raises whatever it raises, and ValueError when it changes what it was given
-    or returns another number of things.
+    (arrays are read-only, so that its own line does) or returns another number of things.
     """
     arguments = copy.deepcopy(case)
-    if blank.path == "nn.MLP.backward":
-        return (np.asarray(function(*arguments.values())),)
     if blank.path == "nn.clip_global_norm":
         return np.asarray(function(**arguments)), arguments["gradient"]
-    if blank.path == "nn.Adam.step":
+    if blank.name.endswith(".step"):
         adam, parameters = arguments["adam"], arguments["parameters"]
         for gradient in arguments["gradients"]:
+            gradient.flags.writeable = False
             function(adam, parameters, gradient)
         return parameters, adam.m, adam.v
-    answer = function(**arguments)
-    for name, before in case.items():
-        if isinstance(before, np.ndarray) and not np.array_equal(before, arguments[name]):
-            raise ValueError(f"it changes its argument {name}; work on a copy")
+    lists = [value for value in arguments.values() if isinstance(value, list)]
+    lengths = list(map(len, lists))
+    for value in [*arguments.values(), *(item for some in lists for item in some)]:
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+    # A method's `self` has its own name in the reader's code, or none.
+    own = [arguments.pop("self")] if "self" in arguments else []
+    answer = function(*own, **arguments)
+    if list(map(len, lists)) != lengths:
+        raise ValueError("it changes one of its arguments; work on a copy")
     if answer is None:
         raise ValueError("it returns nothing")
     if len(blank.returns) == 1:

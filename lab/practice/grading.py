@@ -1,17 +1,23 @@
 """A reader's functions against the cases, in a process of its own, with words for what is wrong.
 
-The reader's code may hang, crash, print or leave; that ends its own function's turn and
-nothing else. One worker grades all functions in turn; if it is lost, another one goes on
-with the next.
+The reader's code may hang, crash, print or leave; that ends its own function's turn (if a
+file does so as it is read, that of the file's functions) and nothing else. One worker
+grades all functions in turn; if it is lost, another one goes on with the next.
+
+Nothing of the lesson is imported but in the worker: `--lesson` grades a folder before its
+files take the lesson's place.
 """
 
 import ast
 import contextlib
+import faulthandler
 import importlib
 import importlib.util
 import multiprocessing
 import os
+import re
 import sys
+import tempfile
 import textwrap
 import traceback
 import types
@@ -20,11 +26,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lab.practice.blanks import BLANKS, CHAPTERS, find, is_empty
-from lab.practice.cases import ask, cases
+from lab.practice.blanks import BLANKS, CHAPTERS, PAGE, find, is_empty
 from lab.practice.mistakes import MISTAKES, by_numbers, close, edited
 
-SECONDS = 3  # that one function may take
+SECONDS = 3  # that one function, or reading one file, may take
+PATIENCE = 30  # seconds without a word until a worker counts as lost
 RIGHT, WRONG, BLANK, ERROR = "right", "wrong", "blank", "error"
 
 
@@ -38,39 +44,62 @@ class Grade(NamedTuple):
 # ------------------------------------------------------------ in the worker
 
 
-def work(connection, directory, paths):
-    """Grade these functions in turn and send each one's (path, status, diagnosis)."""
+def work(connection, directory, paths, trail):
+    """Grade these functions in turn and send each one's (path, status, diagnosis).
+
+    trail  a file for the line where a process was stopped
+    """
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # whatever the reader's code prints
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
     sys.dont_write_bytecode = True
+    sys.path.append(str(directory))  # files of the reader's own, after everything else
+    os._exit = os.abort = leave
     np.seterr(all="ignore")
-    loaded = {}
-    for blank in (b for b in BLANKS if b.path in paths):
-        connection.send((blank.path, None, None))  # its turn begins
-        try:
-            connection.send((blank.path, *grade_one(blank, directory, loaded)))
-        except BaseException as error:  # the reader's code may raise anything, SystemExit too
-            connection.send((blank.path, ERROR, where(error, directory)))
+    with open(trail, "w", encoding="utf-8") as file:
+        faulthandler.enable(file)
+        loaded = {}
+        for blank in (b for b in BLANKS if b.path in paths):
+            importlib.import_module(blank.module)  # the lesson's own: not in the reader's time
+            connection.send((blank.path, None, None))  # its turn begins
+            faulthandler.dump_traceback_later(SECONDS, file=file, exit=True)
+            try:
+                grade = grade_one(blank, directory, loaded, connection.send)
+            except BaseException as error:  # the reader's code may raise anything, SystemExit too
+                grade = ERROR, where(error, directory)
+            faulthandler.cancel_dump_traceback_later()
+            connection.send((blank.path, *grade))
+        faulthandler.disable()
     connection.close()
 
 
-def grade_one(blank, directory, loaded):
-    """-> status, diagnosis."""
+def leave(*_):
+    """What stands for os._exit and os.abort in the worker, so that a line can be told."""
+    raise SystemExit("ends the whole process")
+
+
+def grade_one(blank, directory, loaded, say):
+    """-> status, diagnosis.
+
+    loaded  the reader's modules read so far, by name
+    say     is told the module's name before it is read
+    """
     file = directory / f"{blank.module}.py"
     if not file.exists():
         return ERROR, f"{file.name} is missing"
-    definition = find(ast.parse(file.read_text("utf-8"), str(file)), blank.name)
-    if definition is None:
-        return ERROR, f"{file.name} has no {blank.name}"
-    if is_empty(definition):
+    definition = find(ast.parse(file.read_bytes(), str(file)), blank.name)
+    if definition is not None and is_empty(definition):
         return BLANK, ""
     if blank.module not in loaded:
+        say((blank.module, None, None))
         spec = importlib.util.spec_from_file_location(f"the_reader_s_{blank.module}", file)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         loaded[blank.module] = module
+        say((blank.path, None, None))
     theirs = transplanted(blank, loaded[blank.module])
+    if theirs is None:
+        return ERROR, f"{file.name} has no {blank.name}"
     try:
         return verdict(blank, theirs, directory)
     except NotImplementedError:
@@ -89,7 +118,9 @@ def transplanted(blank, module):
     """The reader's function among the lesson's others: another blank is not its fault."""
     thing = module
     for name in blank.name.split("."):
-        thing = getattr(thing, name)
+        thing = getattr(thing, name, None)
+    if not isinstance(thing, types.FunctionType):  # np.vectorize(…), functools.partial(…)
+        return thing
     lesson = vars(importlib.import_module(blank.module))
     own = {name: value for name, value in lesson.items() if name != blank.name}
     names = {**vars(module), **own}
@@ -102,6 +133,8 @@ def transplanted(blank, module):
 
 def outcomes(blank, function):
     """What a function makes of each case: its outputs, or what it raised."""
+    from lab.practice.cases import ask, cases
+
     found = []
     for case in cases(blank):
         try:
@@ -114,6 +147,8 @@ def outcomes(blank, function):
 
 
 def verdict(blank, theirs, directory):
+    from lab.practice.cases import cases
+
     right, answers = outcomes(blank, shipped(blank)), outcomes(blank, theirs)
     if same(answers, right):
         return RIGHT, ""
@@ -122,7 +157,7 @@ def verdict(blank, theirs, directory):
             return WRONG, words
     for answer in answers:
         if isinstance(answer, Exception):
-            return ERROR, where(answer, directory)
+            return ERROR, where(answer, directory, getattr(theirs, "__code__", None))
     made = cases(blank)
     sizes = [rows(case) for case in made]
     for k, name in enumerate(blank.returns):
@@ -168,17 +203,25 @@ def number(value):
     return " ".join(text.split())
 
 
-def where(error, directory):
-    """An exception in one line, with the line of the reader's file in which it arose."""
-    text = str(error).strip().splitlines()
-    message = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+def where(error, directory, code=None):
+    """An exception in one line, with the line of the reader's file in which it arose.
+
+    code  of the function whose first line stands for it when it arose in none of theirs
+    """
+    text = (str(error).strip().splitlines() or [""])[0]
     if isinstance(error, SyntaxError):
         return f"{Path(error.filename or '').name}, line {error.lineno}: {error.msg}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).parent == directory]
-    if not own:
-        return text[0] if text else message
-    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {message}"
+    if own:
+        if "read-only" in text:
+            text = "it changes one of its arguments; work on a copy"
+        elif not text.startswith("ends the whole process"):
+            text = f"{type(error).__name__}: {text}".removesuffix(": ")
+        return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {text}"
+    if code is not None and Path(code.co_filename).parent == directory:
+        return f"{Path(code.co_filename).name}, line {code.co_firstlineno}: {text}"
+    return text or type(error).__name__
 
 
 # ------------------------------------------------------------ in the grader
@@ -194,10 +237,12 @@ def grade(directory, numbers=None):
     directory = Path(directory).resolve()
     if not any((directory / f"{blank.module}.py").exists() for blank in BLANKS):
         raise ValueError(f"{directory} is no workbook; `python run.py practice DIR` writes one")
-    asked = [blank for blank in BLANKS if not numbers or blank.equation in numbers]
+    is_page = (directory / "one_page.py").exists()
+    own = [blank for blank in BLANKS if (blank.chapter == PAGE) == is_page]
+    asked = [blank for blank in own if not numbers or blank.equation in numbers]
     for wanted in numbers or []:
         if wanted not in {blank.equation for blank in asked}:
-            known = ", ".join(map(str, sorted({blank.equation for blank in BLANKS})))
+            known = ", ".join(map(str, sorted({blank.equation for blank in own})))
             raise ValueError(f"no blank for Eq. {wanted}; there are blanks for {known}")
     found = {}
     while len(found) < len(asked):
@@ -209,28 +254,42 @@ def run_worker(directory, paths, found):
     """Let a worker grade these functions, until it is done or lost; results go into `found`."""
     context = multiprocessing.get_context("spawn")
     mine, its = context.Pipe()
-    worker = context.Process(target=work, args=(its, directory, paths), daemon=True)
-    worker.start()
-    its.close()
-    current, patience = None, 10 * SECONDS  # the first message waits for imports
-    with contextlib.closing(mine):
+    current = None  # the function or module whose turn it is
+    with tempfile.TemporaryDirectory() as scratch, contextlib.closing(mine):
+        trail = Path(scratch) / "trail"
+        worker = context.Process(target=work, args=(its, directory, paths, trail), daemon=True)
+        worker.start()
+        its.close()
         try:
-            while mine.poll(patience):
-                current, status, diagnosis = mine.recv()
-                patience = SECONDS
+            while mine.poll(PATIENCE):
+                name, status, diagnosis = mine.recv()
+                current = name if status is None else None
                 if status is not None:
-                    found[current] = status, diagnosis
-                    current = None
-            lost = f"does not end within {SECONDS} s: an endless loop?"
+                    found[name] = status, diagnosis
         except (EOFError, ConnectionResetError):
             worker.join()
-            lost = f"ends the whole process (exit status {worker.exitcode})"
         finally:
             worker.kill()
             worker.join()
+        lost = last_words(trail, directory, worker.exitcode)
     left = [path for path in paths if path not in found]
-    if left:
-        found[current or left[0]] = ERROR, lost
+    for path in left:
+        if current is None or path == current or path.startswith(f"{current}."):
+            found[path] = ERROR, lost
+        if current is None:
+            break
+
+
+def last_words(trail, directory, status):
+    """Why a worker was lost, in one line, from what faulthandler wrote into `trail`."""
+    text = trail.read_text("utf-8", "replace") if trail.exists() else ""
+    reason = f"ends the whole process (exit status {status})"
+    if "Timeout" in text:
+        reason = f"does not end within {SECONDS} s: an endless loop?"
+    for file, line in re.findall(r'File "(.*)", line (\d+)', text):
+        if Path(file).parent == directory:
+            return f"{Path(file).name}, line {line}: {reason}"
+    return reason
 
 
 def grade_table(grades):
