@@ -26,6 +26,7 @@ COMMANDS = {
     "ablation": ("study", "PPO without each of its parts, 30 seeds each"),
     "check": ("gradients", "every equation against the code"),
     "trace": ("gradients", "one minibatch by hand, forward and back"),
+    "tokens": ("gradients", "a tiny language, learned with RLOO, GRPO and GSPO"),
     "practice": ("workbook", "the lesson with its gradients blank, for you to write"),
     "grade": ("workbook", "what you wrote: right, or which mistake it is"),
     "hint": ("workbook", "three steps towards an equation"),

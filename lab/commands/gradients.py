@@ -1,4 +1,4 @@
-"""`run.py check` and `trace`: the equations against the code, and one minibatch by hand."""
+"""`run.py check`, `trace`, `tokens`: the equations against the code, a minibatch, a language."""
 
 from lab import proof
 from lab.commands import FAILED, whole_number
@@ -30,4 +30,19 @@ def trace_options(parser, argv):
 
 def trace(parser, args):
     proof.trace(args.algorithm)
+    return 0
+
+
+def tokens_options(parser, argv):
+    parser.add_argument(
+        "--seeds",
+        type=whole_number(2),
+        default=50,
+        metavar="N",
+        help="trainings in each way, of which the means are shown [50]",
+    )
+
+
+def tokens(parser, args):
+    proof.learn_tokens(args.seeds)
     return 0

@@ -4,6 +4,7 @@ checks     runs the checks and prints them; evidence is what a check collects
 equations  the checks, a file a chapter
 mdp        a process of two states in which every expectation is a finite sum
 tokens     a language of 15 responses in which every expectation is one, too
+groups     a policy learns that language, once for each way of giving credit
 trace      one minibatch by hand, forward and back
 """
 
@@ -16,4 +17,5 @@ __getattr__ = doors(
     evidence="complex_step",
     mdp="",
     tokens="",
+    groups="learn_tokens",
 )

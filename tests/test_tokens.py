@@ -1,0 +1,154 @@
+"""The tiny language and what learns it; what Chapter H says of them in numbers."""
+
+import io
+import itertools
+import math
+
+import numpy as np
+import pytest
+from oracles import complex_step
+
+import policies
+from lab.proof import groups, tokens
+
+UNIFORM = np.zeros((7, 3))
+
+
+def cosine(one, other):
+    return (one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum())
+
+
+def test_the_responses():
+    every = {"".join(y) for y in itertools.product("ab.", repeat=3)}
+    cut = {y[: y.index(".") + 1] if "." in y else y for y in every}
+    assert set(tokens.RESPONSES) == cut and len(tokens.RESPONSES) == len(cut) == 15
+    assert sorted(tokens.PREFIXES) == ["", "a", "aa", "ab", "b", "ba", "bb"]
+    for y, response in enumerate(tokens.RESPONSES):
+        assert tokens.LENGTHS[y] == tokens.WITHIN[y].sum() == len(response)
+        for t, token in enumerate(response):
+            assert tokens.TOKENS[tokens.WRITTEN[y, t]] == token
+            assert tokens.PREFIXES[tokens.AFTER[y, t]] == response[:t]
+
+
+def test_what_the_verifiers_pay():
+    right = {
+        name: {y for y, r in zip(tokens.RESPONSES, rewards, strict=True) if r == 1}
+        for name, rewards in tokens.REWARDS.items()
+    }
+    assert right["middle"] == {"b.", "ab.", "bb."} and right["hard"] == {"ba."}
+    assert right["easy"] == set(tokens.RESPONSES) - {".", "b.", "bb.", "bbb"}
+    rates = [tokens.mean(rewards, UNIFORM) for rewards in tokens.REWARDS.values()]
+    np.testing.assert_allclose(rates, [13 / 27, 5 / 27, 1 / 27], rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "weight"), [("easy", "1.86"), ("middle", "2.13"), ("hard", "2.52")]
+)
+def test_the_weights_that_chapter_h_prints(prompt, weight):
+    p = tokens.mean(tokens.REWARDS[prompt], UNIFORM)
+    assert f"{tokens.deviation_weight(p, 8):.2f}" == weight
+    many = tokens.deviation_weight(p, 1_000)
+    assert many == pytest.approx(1 / math.sqrt(p * (1 - p)), rel=0.02)
+
+
+def test_wrong_responses_grow_2_1_times_as_fast_when_lengths_divide():
+    rewards = tokens.REWARDS["hard"]
+
+    def length(z):
+        return tokens.mean((1 - rewards) * tokens.LENGTHS, z) / tokens.mean(1 - rewards, z)
+
+    grow = complex_step(length, UNIFORM)
+    true = tokens.gradient(rewards, UNIFORM)
+    divided = tokens.gradient(tokens.per_length(UNIFORM, rewards), UNIFORM)
+    speeds = [(g * grow).sum() / np.sqrt((g**2).sum()) for g in (true, divided)]
+    assert f"{speeds[1] / speeds[0]:.1f}" == "2.1"
+
+
+def test_dividing_by_the_batchs_tokens_fades_as_groups_grow():
+    rewards = tokens.REWARDS["middle"]
+    true = tokens.gradient(rewards, UNIFORM)
+
+    def turned(size):
+        def credit(members):
+            centred = rewards[members] - rewards[members].mean(axis=1, keepdims=True)
+            return centred / tokens.LENGTHS[members].sum(axis=1, keepdims=True)
+
+        return 1 - cosine(tokens.group_gradient(UNIFORM, size, credit), true)
+
+    assert turned(2) > 2 * turned(4) > 0
+
+
+# ---------------------------------------------------------- what learns it
+
+
+def uniform_policy():
+    policy = policies.CategoricalPolicy(10, 3, (), np.random.default_rng(0), dtype=np.float64)
+    policy.parameters[:] = 0
+    return policy
+
+
+def test_responses_are_written_as_often_as_the_policy_says(monkeypatch, rng):
+    monkeypatch.setattr(groups, "GROUP", 20_000)
+    policy = policies.CategoricalPolicy(10, 3, (4,), rng, dtype=np.float64)
+    policy.parameters[:] = rng.normal(0, 0.7, policy.parameters.size)
+    logits = policy.network(groups.OBS).reshape(3, 7, 3)
+    for z, own in zip(logits, groups.write(policy, rng).reshape(3, -1), strict=True):
+        chances = np.exp(tokens.log_probs(z))
+        errors = np.sqrt(chances * (1 - chances) / groups.GROUP)
+        seen = np.bincount(own, minlength=15) / groups.GROUP
+        assert (np.abs(seen - chances) < 4 * errors + 1e-12).all()
+
+
+@pytest.mark.parametrize("name", groups.WAYS)
+def test_slopes_are_those_of_the_loss(name, rng):
+    way = groups.WAYS[name]
+    responses = np.array([0, 5, 9, 14, 6, 12])
+    owner = np.nonzero(tokens.WITHIN[responses])[0]
+    lengths, credit = tokens.LENGTHS[responses], rng.normal(size=6)
+    old = rng.normal(-1, 0.3, len(owner))
+    log_probs = old + rng.uniform(-0.15, 0.15, len(owner))  # inside the clip's band
+
+    def loss(x):
+        total = 0
+        for i in range(6):
+            own = owner == i
+            if way.root:
+                total = total - credit[i] * np.exp((x - old)[own].sum() / lengths[i])
+            else:
+                total = total - (credit[i] * np.exp((x - old)[own])).sum() / (
+                    lengths[i] if way.by_length else 1
+                )
+        return total / 6
+
+    actual = groups.slopes(way, log_probs, old, owner, credit, lengths)
+    np.testing.assert_allclose(actual, complex_step(loss, log_probs), rtol=1e-12)
+
+
+def test_the_judge_counts_every_response():
+    rates, length = groups.judge(uniform_policy())
+    np.testing.assert_allclose(rates, [13 / 27, 5 / 27, 1 / 27], rtol=1e-14)
+    # 14, 22 and 26 of 27 equally likely continuations are wrong, so long all in all:
+    by_hand = (14 / 27 * 1.5 + 22 / 27 * 2.0454545454545454 + 26 / 27 * 2.076923076923077) / (
+        62 / 27
+    )
+    assert length == pytest.approx(by_hand, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", groups.WAYS)
+def test_every_way_learns(name):
+    before, _ = groups.judge(uniform_policy())
+    after, _ = groups.judge(groups.learn(groups.WAYS[name], seed=0))
+    assert after[0] > 0.9 and after[1] > 0.8
+    assert (after > before).sum() >= 2
+
+
+def test_the_table():
+    stream, again = io.StringIO(), io.StringIO()
+    groups.learn_tokens(2, stream)
+    groups.learn_tokens(2, again)
+    lines = stream.getvalue().splitlines()
+    assert again.getvalue().splitlines() == lines
+    assert max(map(len, lines)) <= 80
+    assert [line.split("  ")[0] for line in lines[3:]] == list(groups.WAYS)
+    assert lines[2].split()[-4:] == ["48.1", "18.5", "3.7", "1.94"]
+    assert all(line.count("±") == 4 for line in lines[3:])
