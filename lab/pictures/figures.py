@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from lab.pictures import ablations, carts, clipping, credit, diagrams, gradients, policies
+from lab.pictures import ablations, carts, clipping, credit, diagrams, gradients, language, policies
 from lab.pictures.looks import DARK, FONT, FONT_STACK, LIGHT, drawing
 from lab.runs import write_whole
 
@@ -39,6 +39,7 @@ FIGURES = {  # name -> function, height in inches
         (policies.triangle, 6),
         (clipping.one_update, 5.8),
         (gradients.gradient_check, 5.4),
+        (language.group_credit, 6.4),
         (ablations.ablation, 8.6),
     )
 }

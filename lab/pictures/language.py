@@ -1,0 +1,101 @@
+"""The picture of Chapter H: what the ways of giving credit do to the gradient, on average."""
+
+import numpy as np
+
+from advantages import group_advantages
+from lab.proof import tokens
+
+GROUP = 4  # responses to a prompt, of which there are 15⁴ groups
+UNIFORM = np.zeros((len(tokens.PREFIXES), len(tokens.TOKENS)))
+# Where the logits of a, b and the full stop pull: a gradient's entries add up to zero, so
+# that nothing of it is lost in this plane.
+PULLS = np.sqrt(2 / 3) * np.array([[-(3**0.5) / 2, -0.5], [3**0.5 / 2, -0.5], [0, 1]])
+SIZES = (3, 4, 8, 64)  # groups whose weights are drawn
+RATES = np.linspace(0.002, 0.998, 499)
+
+
+def mean_gradients(prompt):
+    """The means of four estimates of the gradient from groups, by name -> each (S,K)."""
+    rewards = tokens.REWARDS[prompt]
+
+    def credit(scale, by_length=False):
+        def of_group(members):
+            found = group_advantages(rewards[members], scale, eps=1e-12)
+            return found / tokens.LENGTHS[members] if by_length else found
+
+        return tokens.group_gradient(UNIFORM, GROUP, of_group)
+
+    leave_one_out = credit(scale=False)
+    return {
+        "leave-one-out": leave_one_out,
+        "group's mean": (1 - 1 / GROUP) * leave_one_out,
+        "over σ": credit(scale=True),
+        "… and length": credit(scale=True, by_length=True),
+    }
+
+
+def arrow(axes, tip, colour, width):
+    style = {"arrowstyle": "-|>", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", tip, (0, 0), arrowprops={**style, "mutation_scale": 9 + 3 * width})
+
+
+def label(axes, text, at, shift, colour, va="center"):
+    axes.annotate(text, at, shift, textcoords="offset points", color=colour, va=va)
+
+
+def group_credit(figure, rng, look):
+    """What a group's σ and a response's length do to the mean gradient.
+
+    Above, for an easy and a hard prompt, the true gradient of the first token's logits and the
+    means of four estimates. Below, the weight that dividing by σ gives to a prompt, over how often
+    it is solved.
+    """
+    grid = figure.add_gridspec(2, 3, height_ratios=[5, 4], width_ratios=[5, 2, 5])
+    colours = {"over σ": look.others[3], "… and length": look.less}
+    for column, prompt, sides in ((0, "easy", (-1.25, 0.9)), (2, "hard", (-0.55, 1.6))):
+        axes = figure.add_subplot(grid[0, column])
+        true = tokens.gradient(tokens.REWARDS[prompt], UNIFORM)[0] @ PULLS
+        unit = np.linalg.norm(true)
+        tips = {name: g[0] @ PULLS / unit for name, g in mean_gradients(prompt).items()}
+        for name, (x, y) in zip(("a ↑", "b ↑", "full stop ↑"), PULLS, strict=True):
+            far = 0.4 if y > 0 else 0.7
+            axes.plot([0, far * x], [0, far * y], color=look.faint, lw=1, zorder=0)
+            side = "center" if y > 0 else "right" if x < 0 else "left"
+            axes.text(far * x, far * y + 0.04, name, ha=side, va="bottom", color=look.soft)
+        marks = [
+            axes.plot(*true / unit, color=look.ink, lw=3.2, label="true gradient"),
+            axes.plot(*tips["leave-one-out"], "o", ms=13, mfc="none", mec=look.ink, mew=1.5),
+            axes.plot(*tips["group's mean"], "s", ms=7, color=look.soft, mec=look.card, zorder=5),
+            *(axes.plot(0, 0, color=colour, lw=2) for colour in colours.values()),
+        ]
+        for name, colour in colours.items():
+            arrow(axes, tips[name], colour, 2)
+        arrow(axes, true / unit, look.ink, 3.2)
+        rate = tokens.mean(tokens.REWARDS[prompt], UNIFORM)
+        axes.set_title(f"the {prompt} prompt, solved {rate:.0%} of the time", loc="center")
+        axes.set_aspect("equal")
+        axes.set(xlim=sides, ylim=(-1.45, 0.55))
+        axes.axis("off")
+    names = "true gradient", "leave-one-out", "group's mean", *colours
+    handles = [mark for (mark,) in marks]
+    axes = figure.add_subplot(grid[0, 1])
+    axes.axis("off")
+    axes.legend(handles, names, loc="lower center")
+    axes = figure.add_subplot(grid[1, :])
+    shades = (look.ppo_penalty, look.ppo, colours["over σ"], look.vpg)
+    for size, shade in zip(SIZES, shades, strict=True):
+        weights = tokens.deviation_weight(RATES, size)
+        axes.plot(RATES, weights, color=shade, lw=1.8)
+        label(axes, f"G = {size}", (1, weights[-1]), (5, 0), shade)
+    axes.plot(RATES, 1 / np.sqrt(RATES * (1 - RATES)), color=look.soft, lw=1.2, ls=(0, (4, 3)))
+    axes.axhline(1, color=look.ink, lw=2)
+    label(axes, "no σ", (1, 1), (5, 0), look.ink)
+    label(axes, "G → ∞", (0.045, 4.9), (2, 6), look.soft)
+    for prompt, rewards in tokens.REWARDS.items():
+        rate = tokens.mean(rewards, UNIFORM)
+        axes.axvline(rate, color=look.soft, lw=1, ls=":", zorder=0)
+        label(axes, prompt, (rate, 8.6), (4, 0), look.soft, va="top")
+    axes.set_yscale("log")
+    axes.set(xlabel="p, how often the prompt is solved", ylabel="weight of the prompt")
+    axes.set(xlim=(0, 1), ylim=(0.9, 9), yticks=(1, 2, 4, 8), yticklabels="1248")
+    axes.minorticks_off()
