@@ -1,4 +1,4 @@
-"""The answers to the README's exercises E1 to E19, computed by the shipped functions.
+"""The answers to the README's exercises E1 to E23, computed by the shipped functions.
 
 The numbers on the right-hand sides are those that the README prints. What is
 not a shipped function here is an exercise's own wrong or new code.
@@ -15,7 +15,7 @@ import nn
 import ppo
 import training
 import vpg
-from lab.proof import mdp
+from lab.proof import mdp, tokens
 
 PRINTED = 6e-6  # half a unit in the fifth decimal, and a little
 
@@ -269,3 +269,43 @@ def test_e19_silent_and_still_moving():
     close(entropies, [0.50040])
     bonus = distributions.categorical_entropy_backward(np.array([-0.1]), entropies, log_probs)
     close(bonus, row(-0.02218, 0.02218))
+
+
+def test_e20_a_group_of_four():
+    rewards, lengths = row(1, 0, 0, 0), row(2, 1, 3, 3)
+    close(advantages.group_advantages(rewards, scale=False), row(1, -1 / 3, -1 / 3, -1 / 3), 1e-14)
+    scaled = advantages.group_advantages(rewards, scale=True)
+    close(scaled, row(1.73205, -0.57735, -0.57735, -0.57735))
+    close((scaled / lengths)[0, 1:], (-0.57735, -0.19245, -0.19245))
+
+
+def test_e21_small_groups_hardly_tilt():
+    p = np.linspace(0.01, 0.99, 9)
+    close(tokens.deviation_weight(p, 3), np.full(9, np.sqrt(2)), 1e-13)
+    four = np.sqrt(3) * (p**2 + (1 - p) ** 2) + 3 * p * (1 - p)
+    close(tokens.deviation_weight(p, 4), four, 1e-13)
+    close(tokens.deviation_weight(np.array([0.5, 1e-9]), 4), (1.61603, 1.73205))
+
+
+@pytest.mark.parametrize(
+    ("pi", "k2", "k3"), [((0.8, 0.2), 0.22181, 0.3), ((0.999, 0.001), 0.00690, 0.499)]
+)
+def test_e22_three_estimates_three_slopes(pi, k2, k3):
+    log_probs, reference = np.log(row(*pi)), np.log(row(0.5, 0.5))
+    every = np.eye(2) - np.array(pi)  # the score of each of the two tokens
+    slopes = tokens.kl_slopes((reference - log_probs)[0])
+    means = [np.array(pi) * slope @ every for slope in slopes]
+    close(means, [(0, 0), (k2, -k2), (k3, -k3)])
+    close(distributions.categorical_kl_backward(np.ones(1), reference, log_probs)[0], (k3, -k3))
+    if pi[0] == 0.8:
+        close(distributions.categorical_kl(log_probs, reference), [0.19274])
+
+
+def test_e23_where_two_responses_part(rng):
+    pair = [tokens.RESPONSES.index(response) for response in ("ab.", "abb")]
+    for logits in (np.zeros((7, 3)), rng.normal(size=(7, 3))):
+        log_probs = tokens.log_probs(logits)[None, pair]
+        _, slopes = tokens.dpo_loss(log_probs, log_probs, beta=0.1)
+        expected = np.zeros((7, 3))
+        expected[tokens.PREFIXES.index("ab")] = 0, 0.05, -0.05
+        close(np.tensordot(slopes[0], tokens.scores(logits)[pair], axes=1), expected, 1e-14)

@@ -29,10 +29,11 @@ from lab.pictures import (
     diagrams,
     figures,
     gradients,
+    language,
     policies,
     runs,
 )
-from lab.proof import mdp
+from lab.proof import mdp, tokens
 from lab.study import ablation, patches
 from lab.study.workers import PROJECT, Cores
 from policies import CategoricalPolicy
@@ -242,6 +243,22 @@ def test_ellipse_lies_two_deviations_out():
     line = drawn.get_patch_transform().transform(drawn.get_path().vertices[::3]) - (1.0, 2.0)
     distances = np.sqrt(np.einsum("ni,ij,nj->n", line, np.linalg.inv(covariance), line))
     np.testing.assert_allclose(distances, 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("prompt", ["easy", "hard"])
+def test_group_credit_draws_exact_means(prompt):
+    drawn = language.mean_gradients(prompt)
+    z = language.UNIFORM
+    true = complex_step(lambda x: tokens.mean(tokens.REWARDS[prompt], x), z)
+    np.testing.assert_allclose(drawn["leave-one-out"], true, atol=1e-14)
+    np.testing.assert_allclose(drawn["group's mean"], 0.75 * true, atol=1e-14)
+    weight = tokens.deviation_weight(tokens.mean(tokens.REWARDS[prompt], z), 4)
+    np.testing.assert_allclose(drawn["over σ"], weight * true, atol=1e-7)
+    # The plane keeps lengths and angles of gradients of one token's logits.
+    np.testing.assert_allclose(language.PULLS.T @ language.PULLS, np.eye(2), atol=1e-15)
+    turned = drawn["… and length"][0] @ language.PULLS, true[0] @ language.PULLS
+    cosine = turned[0] @ turned[1] / np.prod(np.linalg.norm(turned, axis=1))
+    assert 0.8 < cosine < 0.98
 
 
 def test_gamma_t_flips_between_the_exercise_s_bounds():

@@ -3,6 +3,7 @@
 import io
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,3 +153,23 @@ def test_the_table():
     assert [line.split("  ")[0] for line in lines[3:]] == list(groups.WAYS)
     assert lines[2].split()[-4:] == ["48.1", "18.5", "3.7", "1.94"]
     assert all(line.count("±") == 4 for line in lines[3:])
+
+
+@pytest.mark.slow
+def test_chapter_h_says_what_the_table_prints():
+    said = {  # the hard prompt's pass rate in percent, the wrong responses' length
+        "the reward as it is": (59, None),
+        "less the others' mean (RLOO)": (76, 2.53),
+        "over sigma": (78, 2.51),
+        "over sigma and length (GRPO)": (67, 2.62),
+        "over sigma, root ratio (GSPO)": (72, 2.60),
+    }
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (paragraph,) = [line for line in text.splitlines() if line.startswith("`python run.py tokens`")]
+    for name, (rate, length) in said.items():
+        assert f"{rate}%" in paragraph and (length is None or f"{length:.2f}" in paragraph)
+        found = [groups.judge(groups.learn(groups.WAYS[name], seed)) for seed in range(50)]
+        # Where numpy rounds otherwise, a few samples may differ.
+        assert 100 * np.mean([rates[2] for rates, _ in found]) == pytest.approx(rate, abs=3)
+        if length is not None:
+            assert np.mean([wrong for _, wrong in found]) == pytest.approx(length, abs=0.03)

@@ -18,19 +18,16 @@ def mean_gradients(prompt):
     """The means of four estimates of the gradient from groups, by name -> each (S,K)."""
     rewards = tokens.REWARDS[prompt]
 
-    def credit(scale, by_length=False):
-        def of_group(members):
-            found = group_advantages(rewards[members], scale, eps=1e-12)
-            return found / tokens.LENGTHS[members] if by_length else found
+    def mean(credit):
+        return tokens.group_gradient(
+            UNIFORM, GROUP, lambda m: credit(rewards[m], tokens.LENGTHS[m])
+        )
 
-        return tokens.group_gradient(UNIFORM, GROUP, of_group)
-
-    leave_one_out = credit(scale=False)
     return {
-        "leave-one-out": leave_one_out,
-        "group's mean": (1 - 1 / GROUP) * leave_one_out,
-        "over σ": credit(scale=True),
-        "… and length": credit(scale=True, by_length=True),
+        "leave-one-out": mean(lambda R, _: group_advantages(R, scale=False)),
+        "group's mean": mean(lambda R, _: R - R.mean(axis=1, keepdims=True)),
+        "over σ": mean(lambda R, _: group_advantages(R, scale=True)),
+        "… and length": mean(lambda R, lengths: group_advantages(R, scale=True) / lengths),
     }
 
 
