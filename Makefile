@@ -6,6 +6,7 @@
 # make ablation      PPO less one thing at a time, 30 seeds each (long)
 # make scaling       many seeds: two processes against one
 # make benchmark     side by side with Stable-Baselines3 (installs PyTorch)
+# make tables        the text's tables, from the files in benchmarks/results
 #
 # Each target makes the virtual environment that it needs. PYTHON=python3.12 chooses
 # the interpreter, VENV=DIR the place.
@@ -15,7 +16,7 @@ VENV ?= .venv
 BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 
-.PHONY: train test test-fast test-browser lint format figures ablation benchmark scaling clean
+.PHONY: train test test-fast test-browser lint format figures ablation benchmark tables scaling clean
 
 train: $(VENV)/requirements.done
 	$(BIN)/python run.py --algo ppo $(ARGS)
@@ -45,6 +46,9 @@ ablation: $(VENV)/requirements.done
 
 benchmark: $(VENV)/bench.done
 	$(BIN)/python benchmarks/against_sb3.py $(ARGS)
+
+tables: $(VENV)/requirements.done
+	$(BIN)/python -m lab.study.tables $(ARGS)
 
 scaling: $(VENV)/requirements.done
 	$(BIN)/python benchmarks/scaling.py $(ARGS)

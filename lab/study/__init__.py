@@ -4,6 +4,7 @@ folder      a study and its folder: what is trained, what came out
 workers     who does the work: processes of this machine, or Dask's
 statistics  what many seeds say together; picture draws it
 ablation    PPO less one thing at a time
+tables      the text's tables, from the files in benchmarks/results
 presets     settings that were found to work, one environment at a time
 """
 
@@ -16,4 +17,5 @@ __getattr__ = doors(
     presets="PRESETS preset",
     ablation="",
     statistics="",
+    tables="",
 )

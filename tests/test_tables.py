@@ -1,0 +1,126 @@
+"""The tables and numbers in README.md and docs/*.md are those of the committed result files."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+import ppo
+import vpg
+from lab.runs import as_settings
+from lab.study import parse_seeds, preset, tables
+
+STUDIES = sorted(path for path in tables.RESULTS.glob("*.json") if path != tables.SPEED)
+TEXT = "\n".join(path.read_text("utf-8") for path in tables.texts())
+
+
+@pytest.mark.parametrize("path", tables.texts(), ids=lambda path: path.name)
+def test_the_text_is_what_the_files_say(path):
+    text = path.read_text("utf-8")
+    assert tables.filled(text) == text, "`make tables` writes it anew"
+
+
+def test_every_marker_is_closed():
+    assert TEXT.count("<!-- table: ") == len(tables.MARKED.findall(TEXT))
+
+
+@pytest.mark.parametrize("name", ["speed", "seeds", "environments"])
+def test_the_tables_are_shown(name):
+    assert TEXT.count(f"<!-- table: {name} -->") == 1
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_result_file_is_of_these_settings_and_seeds_that_nobody_tuned_on(path):
+    assert path.stat().st_size < 200_000
+    file = tables.Results(path)
+    about = file.about
+    module = {"ppo": ppo, "vpg": vpg}[about["algorithm"]]
+    now = module.Config(**preset(about["algorithm"], about["env_id"]))
+    assert as_settings(about["config"]) == asdict(now)
+    assert f"--env {about['env_id']} " in about["command"]
+    asked = parse_seeds(about["command"].split("--seeds ")[1].split()[0])
+    assert file.seed.tolist() == asked and asked[0] >= 20_000
+
+
+def made_up(path, env_id, greedy):
+    """A study's folder with these greedy returns, solved in its first half where they are 500."""
+    config = asdict(ppo.Config(**preset("ppo", env_id)))
+    variant = {"label": "ppo", "algorithm": "ppo", "config": config, "patch": None}
+    settings = {
+        "env_id": env_id,
+        "variants": [variant],
+        "seeds": list(range(7, 7 + len(greedy))),
+        "eval_episodes": 100,
+        "evaluations": 50,
+    }
+    (path / "seeds").mkdir(parents=True)
+    (path / "study.json").write_text(
+        json.dumps({"settings": settings, "started": "2026-11-25T03:00:00+0000"}), "utf-8"
+    )
+    for seed, mean in zip(settings["seeds"], greedy, strict=True):
+        result = {
+            "label": "ppo",
+            "seed": seed,
+            "greedy_return_mean": mean,
+            "sampled_return_mean": mean - 10,
+            "solved_at_step": 1024 * seed,
+            "solved_for_good_at_step": 2048 * seed if mean == 500 else None,
+            "env_steps": 100_000,
+            "train_seconds": 1.0,
+            "reward_threshold": 475.0,
+            "processor": "a processor",
+            "versions": {"python": "3.11.7", "numpy": "2.4.6"},
+        }
+        (path / "seeds" / f"ppo-{seed}.json").write_text(json.dumps(result), "utf-8")
+    return path
+
+
+def test_a_study_becomes_a_file_and_a_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "RESULTS", tmp_path / "results")
+    folder = made_up(tmp_path / "study", "CartPole-v1", [500.0, 500.0, 213.625, 500.0])
+    tables.keep(folder)
+    file = tables.study_of("CartPole-v1", "ppo")
+    assert file.greedy_return_mean.tolist() == [500, 500, 213.62, 500]
+    assert file.about["command"] == (
+        "python run.py study --algo ppo --env CartPole-v1 --seeds 7-10 --evaluations 50"
+    )
+    assert np.isclose(file.greedy_return_mean.mean(), 428.405)
+    assert tables.mean_cell(file.greedy_return_mean).startswith("**428.4** (285.2 to ")
+    # solved at 7, 8, 9, 10 times 1,024 steps; for good at 7, 8, never, 10 times 2,048
+    assert tables.steps_cell(file.solved_at_step).startswith("8,704 (")
+    assert tables.steps_cell(file.solved_for_good_at_step).startswith("18,432 (")
+    assert tables.number(file.solved_for_good_at_step.max()) == "never"
+    text = "at <!-- table: ppo-first-solved -->1<!-- end --> steps"
+    assert tables.filled(text) == "at <!-- table: ppo-first-solved -->8,704<!-- end --> steps"
+    (folder / "seeds" / "ppo-8.json").unlink()
+    with pytest.raises(ValueError, match="3 of 4 seeds are there"):
+        tables.keep(folder)
+
+
+def test_speed_takes_medians_of_the_seeds_ratios():
+    def runs(*seconds, work=1):
+        keys = ("seconds_to_solve", "steps_to_solve", "gradient_steps", "rows", "parameters")
+        return [{"seconds": s, **dict.fromkeys(keys, work)} for s in seconds]
+
+    result = {
+        "command": "make benchmark",
+        "date": "2026-11-25",
+        "processor": "a processor",
+        "versions": {"python": "3.11.7"},
+        "seeds": 3,
+        "steps": 100_000,
+        "runs": {
+            "ppo": runs(1, 2, 4, work=2000),
+            "vpg": runs(1, 1, 1),
+            "ppo_zoo": runs(5, 10, 12, work=7820),
+            "sb3": runs(20, 60, 60),
+            "bare": runs(0.25, 0.5, 0.5),
+        },
+    }
+    text = tables.speed(result)
+    # of 20, 30 and 15; of 4, 6 and 5; of 5, 5 and 3; of 4, 4 and 8
+    assert "takes 20.0 times less time" in text and "it takes 5.0 times less" in text
+    assert "other factor of 5.0 is less work" in text
+    assert "2,000 gradient steps where RL-Zoo's make 7,820" in text
+    assert "takes 4.0 times as long as its environments alone (0.500 s)" in text
