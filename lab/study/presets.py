@@ -2,8 +2,8 @@
 
 `run.py --env ID` takes them from here; an option on the command line goes
 first. What an entry does not name keeps the algorithm's default, and the
-defaults are made for CartPole-v1. They were tuned on seeds 0 to 4; the README
-reports seeds 100 to 109.
+defaults are made for CartPole-v1. All were tuned on seeds below 100; what is
+reported was measured on seeds from 20000 on.
 """
 
 import ppo_penalty
@@ -79,8 +79,8 @@ PRESETS = {
             "reward_scale": 0.05,  # a landing pays 100 and more
             "hidden_sizes": (64, 64),
             "learning_rate": 2e-3,
+            # No entropy bonus: with 0.01, three seeds in ten lose 100 points when they sample.
             "value_learning_rate": 3e-3,
-            "entropy_coefficient": 0.01,
         },
     },
 }
