@@ -75,7 +75,7 @@ def test_other_chapters_stay_filled(tmp_path):
         assert (tmp_path / "book" / f"{module}.py").read_bytes() == (
             LESSON / f"{module}.py"
         ).read_bytes()
-    with pytest.raises(ValueError, match="chapter 'X' has no blanks; D, C, B, E, F have"):
+    with pytest.raises(ValueError, match="chapter 'X' has no blanks; D, C, B, E, F, H have"):
         write_workbook(tmp_path / "other", ["X"])
 
 
@@ -318,6 +318,27 @@ STYLES = {
             return advantages.copy()
         shifted = advantages - sum(advantages) / len(advantages)
         return shifted / (np.sqrt((shifted**2).mean()) + eps)
+        """,
+    ],
+    "advantages.group_advantages": [
+        """
+        out = np.zeros(rewards.shape)
+        for m, group in enumerate(rewards):
+            for i, reward in enumerate(group):
+                others = np.delete(group, i)
+                if scale:
+                    out[m, i] = (reward - np.mean(group)) / (np.std(group) + eps)
+                else:
+                    out[m, i] = reward - sum(others) / len(others)
+        return out
+        """,
+        """
+        G = len(rewards[0])
+        baseline = (rewards.sum(axis=1)[:, None] - rewards) / (G - 1)
+        if not scale:
+            return rewards - baseline
+        centred = rewards - np.repeat(rewards.mean(axis=1), G).reshape(rewards.shape)
+        return centred / (np.sqrt(np.mean(centred**2, axis=1, keepdims=True)) + eps)
         """,
     ],
     "vpg.policy_loss": [

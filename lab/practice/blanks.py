@@ -11,6 +11,7 @@ CHAPTERS = {
     "B": "Advantages",
     "E": "Losses of VPG",
     "F": "PPO",
+    "H": "Groups of responses",
 }
 PAGE = "P"  # the chapter of one_page.py, a workbook by itself
 
@@ -58,6 +59,7 @@ BLANKS = [
     Blank("F", 46, "training", "clip_statistics", ("clip_fraction", "dead_fraction")),
     Blank("F", 42, "ppo_penalty", "penalized_surrogate", ("loss", "dlog_probs", "dkls")),
     Blank("F", 44, "ppo_penalty", "adapt_kl_coefficient", ("kl_coefficient",)),
+    Blank("H", 51, "advantages", "group_advantages", ("advantages",)),
 ]
 MODULES = list(dict.fromkeys(blank.module for blank in BLANKS))
 

@@ -198,6 +198,15 @@ def credit(trace):
     return make
 
 
+def groups(rng):
+    graded = rng.normal(size=(3, 3))
+    graded[1] = 0.5  # a group of equals
+    passed = np.array([[1.0, 0, 0, 1], [0, 0, 0, 1]])
+    some = {"rewards": passed, "scale": False}, {"rewards": passed, "scale": True}
+    more = {"rewards": graded, "scale": False}, {"rewards": graded, "scale": True}
+    return [*some, *more, {"rewards": passed, "scale": True, "eps": 0.5}]
+
+
 def advantages(rng):
     rows = rng.normal(2, 3, 4), rng.normal(-1, 0.2, 9), np.array([0.7]), np.full(3, 2.0)
     # with eps 0.5 it shows where eps stands
@@ -273,6 +282,7 @@ MAKERS = {
     "advantages.returns_to_go": credit(False),
     "advantages.gae": credit(True),
     "advantages.normalize": advantages,
+    "advantages.group_advantages": groups,
     "vpg.policy_loss": loss("log_probs", "advantages"),
     "vpg.value_loss": loss("values", "targets"),
     "ppo.clipped_surrogate": clip,

@@ -105,6 +105,12 @@ HINTS = {
         "Mean and deviation of the batch, both over all N rows.",
         "Subtract the mean, divide by (deviation plus ε). Fewer than two rows come back as they are.",
     ),
+    51: (
+        "Which baseline has not seen the response that it is taken off from?",
+        "Eq. 8 for the mean of the others; Eq. 19 for the scale, here group by group.",
+        "Take each group's own mean off. Without the scale, times G over (G − 1): that is the reward "
+        "less the mean of the others. With it, over (the group's deviation plus ε), G in both.",
+    ),
     13: (
         "The gradient should point where J falls. Which sign has the loss, and where does 1/N enter?",
         "Eq. 5 and 8: the gradient of J is a mean of advantage times score.",
