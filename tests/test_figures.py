@@ -369,6 +369,47 @@ def test_value_clip_switches_where_the_exercise_says():
     losses, slope = clipping.value_losses(np.array([0.5, 0.1]), 1.0)
     np.testing.assert_allclose(losses, [0.5 * 0.8**2, 0.5 * 0.9**2])
     np.testing.assert_allclose(slope, [0, -0.9])
+    # the cut that is drawn and its caption: y = 0.6 is flat from 0.2 to 1.0
+    losses, slope = clipping.value_losses(np.array([0.19, 0.21, 0.6, 0.99, 1.01]), 0.6)
+    assert (slope != 0).tolist() == [True, False, False, False, True]
+    np.testing.assert_allclose(losses[1:4], 0.5 * 0.4**2)
+
+
+def test_fields_are_counted_as_they_are_named():
+    advantages = np.array([1.0, 2.0, 1.0, -1.0, -1.0, -2.0])
+    ratios = np.array([np.ones(6), [1.3, 1.3, 0.9, 0.7, 1.3, 0.7], [1.1, 1.3, 0.7, 0.7, 0.9, 1.0]])
+    assert clipping.field_counts(ratios, advantages, 0.2) == {
+        (True, "below"): (1, 1), (True, "above"): (2, 1), (True, "in"): (3, 1),
+        (False, "below"): (2, 1), (False, "above"): (1, 0), (False, "in"): (3, 2),
+    }  # fmt: skip
+
+
+def test_the_kept_clip_says_what_the_captions_say():
+    readme, written = (PROJECT / "README.md").read_text("utf-8"), texts_of("clip_cases")
+    came, stayed = re.search(r"(\d+) good rows came .* Of \d+ bad", readme), "57 came, 0 stayed"
+    assert came[1] == "57" and stayed in written[written.index("likelier: silent") + 1 :][:1]
+    bad = re.search(r"Of (\d+) bad ones, (\d+) stayed", readme)
+    assert f"{bad[1]} came, {bad[2]} stayed" == written[written.index("rarer: silent") + 1]
+
+
+def test_the_kept_update_lifts_half_of_the_bad_rows():
+    written = texts_of("one_update")
+    shares = [int(text.split("%")[0]) for text in written if text.endswith(" of the bad")]
+    assert len(shares) == 4 and all(48 <= share <= 52 for share in shares)
+    good = [int(text.split("%")[0]) for text in written if text.endswith(" of the good")]
+    assert len(good) == 4 and sum(good) == 200 and max(good) <= 66
+    # and the shares are those of the rows
+    found = clipping.before_and_after(runs.default_run("ppo").at(clipping.EARLY_STEPS))
+    bad = found["advantages"] < 0
+    for name in ("vpg", "ppo"):
+        assert 0.3 < np.mean(found[name][bad] > found["before"][bad]) < 0.7
+
+
+def test_shown_rows_lie_at_their_levels(rng):
+    advantages, ratios = rng.normal(size=3_000), rng.uniform(0.5, 1.5, (7, 3_000))
+    rows = clipping.shown_rows(ratios, advantages)
+    assert (np.abs(advantages[rows] - clipping.LEVELS) < 3 * clipping.NEAR).all()
+    assert (ratios[:, rows[1::2]].max(0) > 1.4).all()
 
 
 # ------------------------------------------------------------------ credit

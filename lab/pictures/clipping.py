@@ -12,8 +12,9 @@ from lab.pictures.runs import default_run
 
 # -------------------------------------------------------------- clip_cases
 
-EARLY_STEPS = 3_000  # the update that is looked at: the policy is still learning fast
-DRIFTING = 70  # rows whose way is drawn
+EARLY_STEPS = 4_000  # the update that is looked at: the policy is still learning fast
+LEVELS = (1.45, 1.2, 0.95, 0.7, 0.42, 0.15, -0.25, -0.6, -1.0, -1.4, -1.9, -2.4)  # of rows shown
+NEAR = 0.12  # a level's rows have such an Â, more or less
 
 
 def clip_slopes(ratios, advantages, clip_range):
@@ -53,79 +54,102 @@ def updated(moment, algorithm, config, **changes):
     return learner
 
 
+def shown_rows(ratios, advantages):
+    """One row for each of LEVELS, by turns the one that goes farthest up, and farthest down."""
+    rows = []
+    for place, level in enumerate(LEVELS):
+        near = np.flatnonzero(np.abs(advantages - level) < NEAR)
+        near = near if len(near) else np.array([np.abs(advantages - level).argmin()])
+        rows.append(near[ratios[:, near].max(0).argmax() if place % 2 else
+                         ratios[:, near].min(0).argmin()])  # fmt: skip
+    return np.array(rows)
+
+
+def field_counts(ratios, advantages, epsilon):
+    """Rows in the fields of Eq. 39: {(good, below or in or above the band): (ever, at the end)}."""
+    found = {}
+    for good in (True, False):
+        own = ratios[:, (advantages > 0) == good]
+        sides = {"below": own < 1 - epsilon, "above": own > 1 + epsilon}
+        sides["in"] = ~(sides["below"] | sides["above"])
+        found |= {(good, side): (int(is_there.any(0).sum()), int(is_there[-1].sum()))
+                  for side, is_there in sides.items()}  # fmt: skip
+    return found
+
+
 def clip_cases(figure, rng, look):
     """PPO's clip: six cases, two of them silent.
 
-    A map of ratio and advantage, coloured by the slope of the objective; in two of its quarters the
-    slope is 0. Arrows are rows of a real rollout that drift through the epochs of one update.
+    A map of ratio and advantage, coloured by the slope of the objective, with the rows of a real
+    rollout counted in each of its six fields; twelve of them are arrows that grow thicker from
+    epoch to epoch. Beside it the two curves of the objective over the ratio: for a good row it is
+    flat above 1 + ε, for a bad one below 1 − ε.
     """
     moment = default_run("ppo").at(EARLY_STEPS)
     epsilon = clip_range_at(moment)
     ratios, advantages = drift(moment)
-    rows = rng.choice(len(advantages), min(DRIFTING, len(advantages)), replace=False)
-    reach, tall = 0.64, 2.6
-    axes = figure.subplots()
-    x, y = np.meshgrid(np.linspace(1 - reach, 1 + reach, 311), np.linspace(-tall, tall, 261))
+    counts = field_counts(ratios, advantages, epsilon)
+    grid = figure.add_gridspec(2, 2, width_ratios=[7, 3])
+    axes = figure.add_subplot(grid[:, 0])
+    reach, top, bottom = 0.62, 2.5, -3.3
+    x, y = np.meshgrid(np.linspace(1 - reach, 1 + reach, 311), np.linspace(bottom, top, 261))
     slopes = clip_slopes(x.ravel(), y.ravel(), epsilon).reshape(x.shape)
-    painted = axes.pcolormesh(
-        x,
-        y,
-        slopes,
-        cmap=falls_to_rises(look),
-        vmin=-3.2,
-        vmax=3.2,
-        shading="auto",
-        rasterized=True,
-    )
+    axes.pcolormesh(x, y, slopes, cmap=falls_to_rises(look), vmin=-6, vmax=6, shading="auto",
+                    rasterized=True)  # fmt: skip
     silent = np.ma.masked_where(slopes != 0, np.ones_like(slopes))
     axes.contourf(x, y, silent, levels=[0, 2], colors="none", hatches=["////"])
-    bar = figure.colorbar(painted, ax=axes, pad=0.02, aspect=30)
-    bar.set_label("slope of the objective in ρ")
-    bar.outline.set_visible(False)
-    for edge in (1 - epsilon, 1 + epsilon):
-        axes.axvline(edge, color=look.ink, lw=1, ls=(0, (4, 3)))
+    ticks = [1 - epsilon, 1, 1 + epsilon]
+    for edge in ticks:
+        axes.axvline(edge, color=look.ink, lw=0.8, ls=":" if edge == 1 else (0, (4, 3)))
     axes.axhline(0, color=look.ink, lw=0.8)
-    axes.axvline(1, color=look.ink, lw=0.8, ls=":")
-    ways = np.stack([ratios[:, rows].T, np.tile(advantages[rows, None], len(ratios))], axis=2)
-    axes.add_collection(LineCollection(ways, colors=look.ink, lw=0.7, alpha=0.45))
-    axes.plot(
-        ways[:, :, 0].ravel(),
-        ways[:, :, 1].ravel(),
-        ".",
-        color=look.ink,
-        ms=2,
-        mew=0,
-        alpha=0.6,
-        rasterized=True,
-    )
-    last = clip_slopes(ratios[-1, rows].astype(float), advantages[rows].astype(float), epsilon)
-    for chosen, face in ((last != 0, look.ink), (last == 0, "white")):
-        axes.plot(
-            ratios[-1, rows][chosen],
-            advantages[rows][chosen],
-            "o",
-            ms=5.5,
-            mfc=face,
-            mec=look.ink,
-            mew=1.1,
-            ls="",
-        )
+    for row in shown_rows(ratios, advantages):
+        way = ratios[:, row]
+        # a little lower from epoch to epoch, or going and coming would hide each other
+        heights = advantages[row] - np.linspace(-0.09, 0.09, len(way))
+        ends = np.stack([way, heights], axis=1)
+        parts = np.stack([ends[:-1], ends[1:]], axis=1)
+        axes.add_collection(LineCollection(parts, colors=look.ink,
+                                           lw=np.linspace(0.7, 2.6, len(parts))))  # fmt: skip
+        axes.annotate("", ends[-1], ends[-2], arrowprops={
+            "arrowstyle": "-|>", "color": look.ink, "lw": 0, "shrinkA": 0, "shrinkB": 0,
+            "mutation_scale": 15})  # fmt: skip
+    label = on_map(look) | {"fontsize": 9.5}
     left, right = 1 - (epsilon + reach) / 2, 1 + (epsilon + reach) / 2
-    axes.text(right, 2.15, "good, and likelier already:\nsilent, slope 0", **on_map(look))
-    axes.text(left, 2.15, "good, but dragged down:\npulled back, slope Â", **on_map(look))
-    axes.text(left, -2.15, "bad, and rarer already:\nsilent, slope 0", **on_map(look))
-    axes.text(right, -2.15, "bad, but dragged up:\npulled back, slope Â", **on_map(look))
-    axes.text(1, 2.38, "in the band: slope Â", **on_map(look))
-    axes.set(xlim=(1 - reach, 1 + reach), ylim=(-tall, tall))
-    axes.set_xticks(
-        [0.4, 0.6, 1 - epsilon, 1, 1 + epsilon, 1.4, 1.6],
-        ["0.4", "0.6", "1 − ε", "1", "1 + ε", "1.4", "1.6"],
-    )
-    axes.set(xlabel="ratio ρ: new probability over old", ylabel="advantage Â")
-    axes.set_title(
-        f"{len(rows)} rows of a real rollout, from ρ = 1 through {len(ratios) - 1} epochs "
-        "(○: no gradient any more)"
-    )
+    for good, side, place, what in (
+        (True, "above", (right, 2.08), "likelier: silent"),
+        (True, "below", (left, 2.08), "rarer: pulled up"),
+        (True, "in", (1, 2.08), "pushed up"),
+        (False, "above", (right, -2.85), "likelier: pulled down"),
+        (False, "below", (left, -2.85), "rarer: silent"),
+        (False, "in", (1, -2.85), "pushed down"),
+    ):
+        ever, end = counts[good, side]
+        how = f"{end} end here" if side == "in" else f"{ever} came, {end} stayed"
+        axes.text(*place, f"{what}\n{how}", **label)
+    axes.set(xlim=(1 - reach, 1 + reach), ylim=(bottom, top))
+    axes.set_xticks([0.5, *ticks, 1.5], ["0.5", "1 − ε", "1", "1 + ε", "1.5"])
+    axes.set(xlabel="ratio ρ: new probability over old", ylabel="bad ← advantage Â → good")
+    axes.set_title(f"Six fields, {len(advantages):,} rows, {len(ratios) - 1} epochs")
+    rho = np.linspace(1 - reach, 1 + reach, 249)
+    for place, (advantage, hue) in enumerate(((1.0, look.more), (-1.0, look.less))):
+        curve = figure.add_subplot(grid[place, 1])
+        smaller = np.minimum(rho * advantage, np.clip(rho, 1 - epsilon, 1 + epsilon) * advantage)
+        flat = clip_slopes(rho, np.full_like(rho, advantage), epsilon) == 0
+        curve.plot(rho, rho * advantage, color=look.soft, lw=1.2, ls=(0, (2, 2)))
+        curve.plot(rho, smaller, color=hue, lw=2.2)
+        curve.plot(np.where(flat, rho, np.nan), smaller, color=hue, lw=7, alpha=0.35,
+                   solid_capstyle="butt")  # fmt: skip
+        for edge in ticks:
+            curve.axvline(edge, color=look.faint, lw=0.8, zorder=0)
+        curve.plot(1, advantage, "o", color=look.ink, ms=5)
+        middle = np.mean(rho[flat])
+        curve.annotate("silent", (middle, smaller[flat][0]), (0, -14), ha="center", fontsize=9.5,
+                       textcoords="offset points")  # fmt: skip
+        curve.set_xticks(ticks, ["1 − ε", "1", "1 + ε"])
+        curve.set_yticks([advantage], ["Â"])
+        curve.set_title("Â > 0: the objective" if advantage > 0 else "Â < 0: the objective")
+        curve.set_xlim(rho[0], rho[-1])
+    curve.set_xlabel("ratio ρ (dotted: no clip)")
 
 
 # -------------------------------------------------------------- one_update
@@ -149,81 +173,45 @@ def before_and_after(moment):
     return found
 
 
-SHOWN = 110  # rows of the rollout, so that each can be told from its neighbours
-
-
 def one_update(figure, rng, look):
-    """What one update did to the actions of a rollout.
+    """What one update did to the actions of a rollout: half of the bad ones became likelier.
 
     Change of each action's log-probability against its advantage, for VPG's one step and for
-    PPO's many, with the rows of each quadrant counted.
+    PPO's many, with the share of the good and of the bad rows that became likelier and rarer.
     """
     moment = default_run("ppo").at(EARLY_STEPS)
     found, epsilon = before_and_after(moment), clip_range_at(moment)
-    rows = rng.choice(len(found["before"]), min(SHOWN, len(found["before"])), replace=False)
-    rows = rows[np.argsort(found["advantages"][rows])]
-    places = np.arange(len(rows))
-    advantages, before = found["advantages"][rows], found["before"][rows]
-    zero = np.searchsorted(advantages, 0) - 0.5
-    config = moment.config
-    steps = config.epochs * -(-len(found["before"]) // config.minibatch_size)
-    panels = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=[3, 2])
-    for column, (name, title) in enumerate(
-        (("vpg", "VPG: one step"), ("ppo", f"PPO: {steps} steps on the same data"))
+    config, advantages = moment.config, found["advantages"]
+    steps = config.epochs * -(-len(advantages) // config.minibatch_size)
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, name, title in (
+        (panels[0], "vpg", "VPG: one step"),
+        (panels[1], "ppo", f"PPO: {steps} steps on the same data"),
     ):
-        top, bottom = panels[:, column]
-        after, ratio = found[name][rows], (found[name] / found["before"])[rows]
-        for rise, colour in ((True, look.more), (False, look.less)):
-            own = (after > before) == rise
-            top.vlines(places[own], before[own], after[own], color=colour, lw=1.8)
-            top.plot(
-                places[own],
-                after[own],
-                "o",
-                color=colour,
-                ms=3.2,
-                mew=0,
-                label="likelier after" if rise else "rarer after",
-            )
-            bottom.vlines(places[own], 1, ratio[own], color=colour, lw=1.8)
-        top.plot(places, before, "_", color=look.soft, ms=4, mew=1.2, label="before")
-        bottom.axhspan(1 - epsilon, 1 + epsilon, color=look.faint, alpha=0.6, lw=0, zorder=0)
-        for axes in (top, bottom):
-            axes.axvline(zero, color=look.ink, lw=0.9, ls=":")
-        bottom.axhline(1, color=look.ink, lw=0.8)
-        top.set(title=title, ylim=(0, 1))
-        bottom.set_xticks([])
-        bottom.set_xlabel("rows, from the lowest advantage to the highest")
-        bottom.set_xlim(-2, len(rows) + 1)
-        bottom.annotate(
-            "← Â < 0",
-            (zero, 0.03),
-            (-5, 0),
-            textcoords="offset points",
-            ha="right",
-            xycoords=("data", "axes fraction"),
-            fontsize=9,
-        )
-        bottom.annotate(
-            "Â > 0 →",
-            (zero, 0.03),
-            (5, 0),
-            textcoords="offset points",
-            xycoords=("data", "axes fraction"),
-            fontsize=9,
-        )
-    panels[0, 0].set_ylabel("probability of the action taken")
-    panels[1, 0].set_ylabel("after / before")
-    panels[1, 0].annotate(
-        "PPO's band 1 ± ε",
-        (0.01, 1 + epsilon),
-        (3, 2),
-        fontsize=9,
-        color=look.soft,
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-    )
-    panels[0, 0].legend(loc="lower left", ncols=3, columnspacing=1, handletextpad=0.2)
+        change = np.log(found[name] / found["before"])
+        for rise, hue in ((True, look.more), (False, look.less)):
+            own = (change > 0) == rise
+            axes.plot(advantages[own], change[own], ".", color=hue, ms=4.5, mew=0, alpha=0.5,
+                      rasterized=True)  # fmt: skip
+            for good, x, side in ((True, 0.97, "right"), (False, 0.03, "left")):
+                share = np.mean((change > 0)[(advantages > 0) == good] == rise)
+                text = f"{share:.0%} of the {'good' if good else 'bad'}\n"
+                text += "likelier" if rise else "rarer"
+                axes.text(x, 0.97 if rise else 0.03, text, ha=side, va="top" if rise else "bottom",
+                          transform=axes.transAxes, color=hue, fontsize=11, fontweight="bold",
+                          linespacing=1.3)  # fmt: skip
+        axes.axhline(0, color=look.ink, lw=0.8)
+        axes.axvline(0, color=look.ink, lw=0.8)
+        axes.set(title=title, xlabel="bad ← advantage Â → good")
+    for edge in np.log([1 - epsilon, 1 + epsilon]):
+        panels[1].axhline(edge, color=look.ink, lw=1, ls=(0, (4, 3)))
+    panels[1].annotate("1 + ε", (0.5, np.log(1 + epsilon)), (0, 3), fontsize=9.5,
+                       xycoords=("axes fraction", "data"), textcoords="offset points")  # fmt: skip
+    panels[1].annotate("1 − ε", (0.5, np.log(1 - epsilon)), (0, -12), fontsize=9.5,
+                       xycoords=("axes fraction", "data"), textcoords="offset points")  # fmt: skip
+    panels[0].set_ylabel("rarer ← change of log π → likelier")
+    low, high = panels[0].get_ylim()
+    panels[0].set_ylim(low - 0.12, high + 0.25)
 
 
 # -------------------------------------------------------------- value_clip
@@ -271,11 +259,14 @@ def value_clip(figure, rng, look):
         x, y, np.where(outside, 1.0, np.nan), levels=[0, 2], colors="none", hatches=["////"]
     )
     bar = figure.colorbar(painted, ax=plane, pad=0.02, aspect=30)
-    bar.set_label("slope in v")
+    bar.set_label("slope in v (blue: v is pushed up)")
     bar.outline.set_visible(False)
     for edge in (-VALUE_CLIP, VALUE_CLIP):
         plane.axvline(edge, color=look.ink, lw=1, ls=(0, (4, 3)))
     plane.plot([-VALUE_CLIP, VALUE_CLIP], [-VALUE_CLIP, VALUE_CLIP], color=look.ink, lw=0.8)
+    ends = np.array([VALUE_CLIP, reach])
+    for sign in (1, -1):  # where both errors are equal: y halfway between v and the band's edge
+        plane.plot(sign * ends, sign * (ends + VALUE_CLIP) / 2, color=look.ink, lw=0.8)
     plane.text(0.62, 0.92, "silent", **on_map(look))
     plane.text(-0.62, -0.92, "silent", **on_map(look))
     plane.text(0.62, -0.55, "pulled down", **on_map(look))
@@ -283,7 +274,7 @@ def value_clip(figure, rng, look):
     plane.set(
         xlabel="new value, v − $v^{old}$",
         ylabel="target, y − $v^{old}$",
-        title="Eq. 35 as a map, $ε_v$ = 0.2",
+        title="Silent: moved towards its target",
     )
     plane.set_xticks([-1, -0.5, 0, 0.5, 1])
     plane.set_yticks([-1, -0.5, 0, 0.5, 1])
@@ -291,7 +282,7 @@ def value_clip(figure, rng, look):
     values = np.linspace(-0.6, 1.25, 371)
     for target, colour, place in (
         (1.0, look.more, (0.3, 0.345)),
-        (0.3, look.soft, (0.9, 0.06)),
+        (0.6, look.ink, (0.5, 0.115)),
         (0.0, look.less, (0.7, 0.5)),
     ):
         losses, slope = value_losses(values, target)
@@ -304,6 +295,6 @@ def value_clip(figure, rng, look):
     cuts.set(
         xlabel="new value, v − $v^{old}$",
         ylabel="loss of one row",
-        title="Three cuts: flat once it has moved",
+        title="Three cuts: y = 0.6 is flat till 1.0",
     )
     cuts.set(xlim=(values[0], values[-1]), ylim=(0, 1.3))

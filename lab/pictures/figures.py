@@ -27,7 +27,7 @@ FIGURES = {  # name -> function, height in inches
     function.__name__: (function, height)
     for function, height in (
         (policies.learning_curve, 3.7),
-        (clipping.clip_cases, 5.6),
+        (clipping.clip_cases, 5.2),
         (diagrams.gradient_road, 4.7),
         (diagrams.two_states, 2.795),
         (diagrams.layer_blocks, 5.7),
@@ -37,7 +37,7 @@ FIGURES = {  # name -> function, height in inches
         (policies.policy_portrait, 2.7),
         (clipping.value_clip, 4.3),
         (policies.triangle, 6),
-        (clipping.one_update, 5.8),
+        (clipping.one_update, 4.2),
         (gradients.gradient_check, 5.4),
         (language.group_credit, 6.4),
         (ablations.ablation, 8.6),
