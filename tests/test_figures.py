@@ -27,6 +27,7 @@ from lab.pictures import (
     clipping,
     credit,
     diagrams,
+    explorer,
     figures,
     gradients,
     language,
@@ -233,6 +234,26 @@ def test_compass_agrees_with_the_exact_moments(rng):
         assert (np.abs(samples.mean(axis=0) - mean) < 4 * error).all()
 
 
+def test_the_compass_says_that_the_sum_of_squares_stays():
+    readme = (PROJECT / "README.md").read_text("utf-8")
+    lengths = []
+    for weigh in gradients.compass_estimators().values():
+        _, covariance, _ = gradients.compass_cloud(weigh, np.random.default_rng(0))
+        halves = gradients.half_axes(covariance)
+        assert halves[0] @ halves[1] == pytest.approx(0, abs=1e-12)
+        np.testing.assert_allclose(halves.T @ halves, 4 * covariance, atol=1e-12)
+        lengths.append(np.linalg.norm(halves, axis=1))
+    whole, to_go, baseline = lengths
+    assert (
+        to_go[0] > 1.15 * whole[0] and to_go[1] < 0.6 * whole[1]
+    )  # longer one way, shorter the other
+    assert np.square(to_go).sum() == pytest.approx(np.square(whole).sum(), rel=0.02)
+    assert np.square(baseline).sum() < 0.7 * np.square(whole).sum()
+    for long, short in lengths:
+        assert f"{long:.2f} and {short:.2f}" in readme
+        assert {f"{long:.2f}", f"{short:.2f}"} <= set(texts_of("mdp_compass"))
+
+
 def test_ellipse_lies_two_deviations_out():
     from matplotlib.figure import Figure
 
@@ -422,6 +443,7 @@ def test_credit_is_the_sum_of_surprises():
     fallen = (np.abs(obs[:, 0]) > 2.4) | (np.abs(obs[:, 2]) > np.radians(12))
     assert np.array_equal(np.flatnonzero(fallen), [T])
     assert np.abs(obs[0]).max() <= 0.05  # where CartPole's episodes begin
+    assert T in explorer.EPISODE_STEPS
     ended = np.arange(T) == T - 1
     fell = credit.credits(rewards, values, gamma, True)
     cut = credit.credits(rewards, values, gamma, False)
@@ -462,6 +484,18 @@ def test_triangle_s_forces_are_gradients(rng):
     np.testing.assert_allclose(complex_step(objective, np.log(rest)), 0, atol=1e-9)
 
 
+def test_the_star_lies_between_the_three_marks():
+    marks = np.array([[1, 0, 0], np.full(3, 1 / 3), policies.OLD])
+    rest = policies.resting_place()
+    weights = np.linalg.solve(marks.T, rest)  # rest = weights @ marks
+    assert weights.min() > 0.2
+    assert min(np.linalg.norm((rest - mark) @ policies.CORNERS) for mark in marks) > 0.15
+    way = policies.descent()
+    assert np.array_equal(way[0], policies.OLD)
+    left = np.linalg.norm(way - rest, axis=1)
+    assert left[-1] < 0.1 * left[0] and (np.diff(left) < 0).all()
+
+
 def test_grid_covers_the_triangle():
     grid = policies.simplex_grid()
     np.testing.assert_allclose(grid.sum(axis=1), 1)
@@ -477,6 +511,14 @@ def test_portrait_shows_the_policy():
         right = 1 / (1 + np.exp(logits[0] - logits[1]))
         assert found[row, column] == pytest.approx(right, rel=1e-5)
     assert np.degrees(policies.ANGLES[-1]) == pytest.approx(12)
+
+
+def test_nothing_is_decided_at_first():
+    first, *_, last = (runs.default_run("ppo").at(steps) for steps in policies.PORTRAIT_STEPS)
+    right = policies.portrait(first.learner.policy)
+    assert first.env_steps == 0 and 0.49 < right.min() < right.max() < 0.51
+    assert f"π: {right.min():.3f} to {right.max():.3f}" in texts_of("policy_portrait")
+    assert np.ptp(policies.portrait(last.learner.policy)) > 0.5
 
 
 # ---------------------------------------------------------------- ablation

@@ -160,63 +160,58 @@ def compass_cloud(weigh, rng):
     return mean, covariance, points[drawn].mean(axis=1)
 
 
+def half_axes(covariance, deviations=2):
+    """An ellipse's half axes at so many standard deviations, the long one first: (2,2) rows."""
+    variances, directions = np.linalg.eigh(covariance)
+    return (deviations * np.sqrt(variances) * directions).T[::-1]
+
+
 def ellipse(axes, mean, covariance, deviations, **style):
     """Draw the line that lies so many standard deviations from the mean."""
-    lengths, directions = np.linalg.eigh(covariance)
-    width, height = 2 * deviations * np.sqrt(lengths)
-    angle = np.degrees(np.arctan2(directions[1, 0], directions[0, 0]))
-    axes.add_patch(Ellipse(mean, width, height, angle=angle, fill=False, **style))
+    long, short = half_axes(covariance, deviations)
+    angle = np.degrees(np.arctan2(long[1], long[0]))
+    size = 2 * np.linalg.norm(long), 2 * np.linalg.norm(short)
+    axes.add_patch(Ellipse(mean, *size, angle=angle, fill=False, **style))
 
 
 def mdp_compass(figure, rng, look):
     """Three estimators of the policy gradient, one truth.
 
     Three clouds of sampled gradients around the tip of the true one, each with the ellipse of its
-    exact covariance.
+    exact covariance and its two half axes. Reward-to-go's ellipse is longer one way and shorter
+    the other than the whole return's; the sum of the squares stays. The baseline's is smaller.
     """
     clouds = {name: compass_cloud(weigh, rng) for name, weigh in compass_estimators().items()}
     _, first_covariance, _ = next(iter(clouds.values()))
-    colours = (look.soft, look.less, look.more)
     panels = figure.subplots(1, len(clouds), sharex=True, sharey=True)
-    for axes, (name, cloud), colour in zip(panels, clouds.items(), colours, strict=True):
+    for axes, (name, cloud), colour in zip(panels, clouds.items(), look.others[1:4], strict=True):
         mean, covariance, samples = cloud
-        axes.plot(*samples.T, ".", color=colour, ms=4, mew=0, alpha=0.45, rasterized=True)
-        ellipse(axes, mean, first_covariance, 2, color=look.ink, lw=1, ls=(0, (4, 3)))
+        axes.plot(*samples.T, ".", color=colour, ms=3.5, mew=0, alpha=0.3, rasterized=True)
+        if axes is not panels[0]:
+            ellipse(axes, mean, first_covariance, 2, color=look.ink, lw=1, ls=(0, (4, 3)))
         ellipse(axes, mean, covariance, 2, color=colour, lw=2)
-        axes.annotate(
-            "",
-            mean,
-            (0, 0),
-            arrowprops={
-                "arrowstyle": "-|>",
-                "color": look.ink,
-                "lw": 2.2,
-                "mutation_scale": 16,
-                "shrinkA": 0,
-                "shrinkB": 0,
-            },
-        )
-        # Both logits of a state, as in the README's table: the other one's part is as large.
-        total = 2 * EPISODES_EACH * np.trace(covariance)
-        axes.set_title(f"{name}\nvariance {total:.3f} an episode", color=look.ink)
+        lengths = []
+        for half in half_axes(covariance):
+            half = half * np.sign(half[1])  # upwards
+            lengths.append(np.linalg.norm(half))
+            axes.plot(*np.stack([mean - half, mean + half]).T, color=colour, lw=2)
+            axes.annotate(f"{lengths[-1]:.2f}", mean + half, 9 * half / lengths[-1],
+                          textcoords="offset points", ha="center", va="center", fontsize=10.5,
+                          fontweight="bold", bbox={"facecolor": look.card, "lw": 0, "pad": 0.5,
+                                                   "alpha": 0.8})  # fmt: skip
+        axes.annotate("", mean, (0, 0), arrowprops={
+            "arrowstyle": "-|>", "color": look.ink, "lw": 2.2, "mutation_scale": 16,
+            "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+        squares = " + ".join(f"{length:.2f}²" for length in lengths)
+        axes.set_title(f"{name}\n{squares} = {np.square(lengths).sum():.2f}", color=look.ink)
         axes.axhline(0, color=look.faint, lw=1, zorder=0)
         axes.axvline(0, color=look.faint, lw=1, zorder=0)
         axes.set_aspect("equal")
-        axes.set_xlabel("∂J/∂θ of action 1 in state 0")
+    panels[1].set_xlabel("∂J/∂θ of action 1 in state 0")
     panels[0].set_ylabel("… in state 1")
     panels[0].annotate("true ∇J", (0, 0), (4, -13), textcoords="offset points", fontweight="bold")
-    panels[1].annotate(
-        "dashed: the ellipse\nof the whole return",
-        (0.04, 0.97),
-        va="top",
-        xycoords="axes fraction",
-        fontsize=9,
-    )
-    figure.suptitle(
-        f"{SAMPLES:,} estimates of ∇J each, from {EPISODES_EACH} episodes a dot; "
-        "ellipse: two standard deviations, exact",
-        fontsize=10,
-    )
+    panels[1].annotate("dashed: the\nwhole return's", (0.03, 0.03), xycoords="axes fraction",
+                       fontsize=9.5)  # fmt: skip
 
 
 # ----------------------------------------------------------------- gamma_t
@@ -243,40 +238,32 @@ def gamma_t(figure, rng, look):
     Two rising lines over the last reward, the true slope and the one without γᵗ; in a narrow band
     between they have opposite signs.
     """
-    rewards = np.linspace(1.9, 2.5, 61)
+    rewards = np.linspace(1.95, 2.4, 61)
     true, practical = gamma_t_slopes(rewards)
     low, high = sign_flip()
     axes = figure.subplots()
     axes.axhline(0, color=look.soft, lw=1)
-    axes.axvspan(low, high, color=look.ppo_penalty, alpha=0.25, lw=0)
-    axes.plot(rewards, true, color=look.more, lw=2.2)
-    axes.plot(rewards, practical, color=look.less, lw=2.2, ls=(0, (6, 2)))
+    axes.axvspan(low, high, color=look.faint, alpha=0.7, lw=0)
+    axes.plot(rewards, true, color=look.ink, lw=2.2)
+    axes.plot(rewards, practical, color=look.others[1], lw=2.2, ls=(0, (6, 2)))
+    note = {"textcoords": "offset points", "fontsize": 10.5, "ha": "right", "va": "center"}
     (here,), (there,) = gamma_t_slopes([2.18])
-    axes.plot([2.18, 2.18], [here, there], color=look.ink, lw=1)
-    axes.plot(2.18, here, "o", color=look.more, ms=7)
-    axes.plot(2.18, there, "o", color=look.less, ms=7)
-    note = {"textcoords": "offset points", "fontsize": 9.5}
-    axes.annotate(f"+{there:.5f}", (2.18, there), (-8, 8), ha="right", color=look.ink, **note)
-    axes.annotate(f"−{-here:.5f}", (2.18, here), (8, -14), color=look.ink, **note)
-    axes.annotate(
-        "what is followed in practice:\nγᵗ dropped",
-        (rewards[51], practical[51]),
-        (-14, 4),
-        ha="right",
-        color="#A84300",
-        **note,
-    )
-    axes.annotate("the true gradient", (rewards[50], true[50]), (10, -12), color=look.more, **note)
-    axes.annotate(
-        f"{low:.4f} to {high:.4f}:\nopposite signs",
-        ((low + high) / 2, 0.04),
-        ha="center",
-        va="bottom",
-        xycoords=("data", "axes fraction"),
-        fontsize=9.5,
-        color="#7A5200",
-    )
-    axes.set(xlabel="what action 1 earns in state 1", ylabel="slope of the shared logit")
+    for slope, hue, text, place, shift, side in (
+        (here, look.less, "true: less of action 1", high, 8, "left"),
+        (there, look.more, "in practice: more of action 1", low, -8, "right"),
+    ):
+        axes.annotate("", (2.18, slope), (2.18, 0), arrowprops={
+            "arrowstyle": "-|>", "color": hue, "lw": 3, "mutation_scale": 18,
+            "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+        number = f"{slope:+.5f}".replace("-", "−")
+        axes.annotate(f"{text}\n{number}", (place, 1.8 * slope), (shift, 0), color=hue,
+                      **{**note, "ha": side})  # fmt: skip
+    axes.annotate("γᵗ dropped, as in practice", (rewards[48], practical[48]), (-12, 6),
+                  color=look.others[1], **note)  # fmt: skip
+    axes.annotate("the true gradient", (rewards[48], true[48]), (10, -6), fontsize=10.5,
+                  textcoords="offset points")  # fmt: skip
+    axes.annotate(f"{low:.4f} to {high:.4f}: opposite signs", (high, 0.04), (6, 0), ha="left",
+                  xycoords=("data", "axes fraction"), textcoords="offset points",
+                  fontsize=10.5)  # fmt: skip
+    axes.set(xlabel="what action 1 earns in state 1", ylabel="∂J/∂θ, the shared logit of action 1")
     axes.set_xlim(rewards[0], rewards[-1])
-    axes.text(1.905, 0.004, "more of action 1 ↑", fontsize=9, color=look.soft)
-    axes.text(1.905, -0.004, "less of action 1 ↓", fontsize=9, color=look.soft, va="top")

@@ -9,16 +9,16 @@ from distributions import (
     categorical_log_prob_backward,
     log_softmax,
 )
-from lab.pictures.looks import falls_to_rises, hues, steps_axis
+from lab.pictures.looks import falls_to_rises, hues, on_map, steps_axis
 from lab.pictures.runs import default_run, greedy_return
-from lab.runs import returns_when_begun
+from lab.runs import returns_when_begun, solved_steps
 from lab.watch import ANGLES, VELOCITIES, portrait
 
 # ---------------------------------------------------------------- triangle
 
-REWARDS = np.array([1.0, 0.0, 0.6])  # of the three actions, in every state
-OLD = np.array([0.2, 0.5, 0.3])  # the policy to stay near
-ENTROPY_WEIGHT, KL_WEIGHT = 0.5, 0.7
+REWARDS = np.array([1.0, 0.0, 0.2])  # of the three actions, in every state
+OLD = np.array([0.1, 0.7, 0.2])  # the policy to stay near
+ENTROPY_WEIGHT, KL_WEIGHT = 0.3, 0.3
 STEP = 0.25  # of the logits, downhill
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 
@@ -70,65 +70,57 @@ def simplex_grid(parts=9):
     )
 
 
-def triangle(figure, rng, look):
-    """Three pulls on a policy over three actions.
+def descent(steps=30):
+    """A few steps down the sum, from the old policy: (steps+1, 3)."""
+    ways = [OLD[None]]
+    for _ in range(steps):
+        ways.append(stepped(ways[-1], forces(ways[-1])["sum"], step=1.0))
+    return np.concatenate(ways)
 
-    On the triangle of all policies: the pull of the reward, of the entropy and of the KL penalty,
-    and their sum with the place where they balance.
+
+MARKS = (("reward", "^", 10), ("entropy", "D", 8), ("kl", "s", 9))
+
+
+def triangle(figure, rng, look):
+    """Three pulls on a policy over three actions, and the star where they balance.
+
+    On the triangle of all policies: small, the pull of the reward to a corner, of the entropy to
+    the middle and of the KL penalty to the old policy; large, their sum, with a star between the
+    three marks and thirty steps of descent from the old policy to it.
     """
-    probs = simplex_grid()
-    found = forces(probs)
+    grid = figure.add_gridspec(3, 2, width_ratios=[1.7, 1])
+    large = figure.add_subplot(grid[:, 0])
+    places = {"reward": np.array([1.0, 0, 0]), "entropy": np.full(3, 1 / 3), "kl": OLD}
     titles = {
-        "reward": ("the reward (Eq. 22)\nto ▲, the best action", look.more),
-        "entropy": (f"{ENTROPY_WEIGHT:g} × entropy (Eq. 23)\nto ◆, all equally likely", look.ppo),
-        "kl": (f"{KL_WEIGHT:g} × KL (Eq. 41)\nback to ■, the old policy", look.less),
-        "sum": ("the sum of the three\nto ★, where they balance", look.ink),
+        "reward": ("reward, Eq. 22\nto ▲, the best action", look.others[1]),
+        "entropy": (f"{ENTROPY_WEIGHT:g} × entropy, Eq. 23\nto ◆, undecided", look.others[2]),
+        "kl": (f"{KL_WEIGHT:g} × KL, Eq. 41\nto ■, the old policy", look.others[3]),
+        "sum": ("the sum: to ★, between the three", look.ink),
     }
-    rest = resting_place() @ CORNERS
-    for axes, (name, (title, colour)) in zip(
-        figure.subplots(2, 2).ravel(), titles.items(), strict=True
-    ):
-        here = probs @ CORNERS
-        moves = (stepped(probs, found[name]) - probs) @ CORNERS
-        axes.fill(*CORNERS.T, facecolor="#F0F0EC", edgecolor=look.soft, lw=1)
-        axes.quiver(
-            *here.T,
-            *moves.T,
-            angles="xy",
-            scale_units="xy",
-            scale=0.22,
-            color=colour,
-            width=0.0065,
-            headwidth=4,
-            headlength=4.5,
-            headaxislength=4,
-        )
-        axes.set_title(title, color=colour, loc="center")
-        for corner, reward, shift, label in zip(
-            CORNERS, REWARDS, ((0, -4), (0, -4), (0, 3)), "012", strict=True
-        ):
-            axes.annotate(
-                f"always action {label}\nreward {reward:g}"
-                if label != "2"
-                else f"always action {label}: reward {reward:g}",
-                corner,
-                shift,
-                textcoords="offset points",
-                ha="center",
-                fontsize=8.5,
-                va="top" if shift[1] < 0 else "bottom",
-            )
-        if name in ("kl", "sum"):
-            axes.plot(*(OLD @ CORNERS), "s", color=look.less, ms=8, mec="white", mew=1.2)
-        if name in ("entropy", "sum"):
-            axes.plot(*CORNERS.mean(axis=0), "D", color=look.ppo, ms=7.5, mec="white", mew=1.2)
-        if name in ("reward", "sum"):
-            axes.plot(*CORNERS[0], "^", color=look.more, ms=9, mec="white", mew=1.2, clip_on=False)
-        if name == "sum":
-            axes.plot(*rest, "*", color=look.vpg, ms=17, mec=look.ink, mew=0.8)
+    small = {name: figure.add_subplot(grid[row, 1]) for row, name in enumerate(places)}
+    for name, axes in {"sum": large, **small}.items():
+        probs = simplex_grid(11 if name == "sum" else 6)
+        here, moves = probs @ CORNERS, stepped(probs, forces(probs)[name]) - probs
+        title, hue = titles[name]
+        axes.fill(*CORNERS.T, facecolor=look.page, edgecolor=look.soft, lw=1)
+        axes.quiver(*here.T, *(moves @ CORNERS).T, angles="xy", scale_units="xy",
+                    scale=0.3 if name == "sum" else 0.12, color=look.soft if name == "sum" else hue,
+                    width=0.005 if name == "sum" else 0.014, headwidth=4)  # fmt: skip
+        axes.set_title(title, color=hue, loc="center", fontsize=10.5)
+        for mark, shape, size in MARKS:
+            if name in ("sum", mark):
+                axes.plot(*(places[mark] @ CORNERS), shape, color=titles[mark][1], ms=size,
+                          mec=look.card, mew=1.2, clip_on=False, zorder=4)  # fmt: skip
         axes.set_aspect("equal")
-        axes.set(xlim=(-0.12, 1.12), ylim=(-0.14, 1.0))
         axes.axis("off")
+    large.plot(*(descent() @ CORNERS).T, "o-", color=look.ink, ms=4, lw=1.4, zorder=3)
+    large.plot(*(resting_place() @ CORNERS), "*", color=look.ink, ms=20, mec=look.card, mew=1,
+               zorder=5)  # fmt: skip
+    large.set(xlim=(-0.12, 1.12), ylim=(-0.13, 0.97))
+    for action, (corner, shift) in enumerate(zip(CORNERS, ((0, -8), (0, -8), (0, 6)), strict=True)):
+        large.annotate(f"always action {action}\nreward {REWARDS[action]:g}", corner, shift,
+                       textcoords="offset points", ha="center", fontsize=9.5,
+                       va="top" if shift[1] < 0 else "bottom")  # fmt: skip
 
 
 # --------------------------------------------------------- policy_portrait
@@ -136,39 +128,38 @@ def triangle(figure, rng, look):
 PORTRAIT_STEPS = (0, 4_000, 7_000, 20_000, 101_000)
 
 
+VISITED = 150  # states of a rollout, as dots
+
+
 def policy_portrait(figure, rng, look):
     """A policy learns: its portrait at five moments.
 
-    Five maps of the probability to push right over the pole's angle and angular velocity, from
-    undecided to a sharp diagonal.
+    Five maps of the probability to push right over the pole's angle and angular velocity, with
+    the states that it visits as dots. At first every push is a coin toss; later a line divides
+    the map, ever sharper, and the dots gather at it.
     """
-    run = default_run("ppo")
-    moments = [run.at(steps) for steps in PORTRAIT_STEPS]
+    moments = [default_run("ppo").at(steps) for steps in PORTRAIT_STEPS]
     panels = figure.subplots(1, len(moments), sharex=True, sharey=True)
     for axes, moment in zip(panels, moments, strict=True):
         right = portrait(moment.learner.policy)
-        painted = axes.imshow(
-            right,
-            cmap=falls_to_rises(look),
-            vmin=0,
-            vmax=1,
-            origin="lower",
-            aspect="auto",
-            interpolation="bilinear",
-            extent=(-12, 12, VELOCITIES[0], VELOCITIES[-1]),
-        )
-        if right.min() < 0.5 < right.max():
-            axes.contour(
-                np.degrees(ANGLES), VELOCITIES, right, levels=[0.5], colors=look.ink, linewidths=1
-            )
+        axes.imshow(right, cmap=falls_to_rises(look), vmin=0, vmax=1, origin="lower",
+                    aspect="auto", interpolation="bilinear",
+                    extent=(-12, 12, VELOCITIES[0], VELOCITIES[-1]))  # fmt: skip
+        seen = rng.choice(moment.batch.obs[:, 2:4], min(VISITED, len(moment.batch.obs)))
+        axes.plot(np.degrees(seen[:, 0]), seen[:, 1], ".", color=look.ink, ms=3, mew=0, alpha=0.7,
+                  rasterized=True)  # fmt: skip
+        if np.ptp(right) < 0.1:
+            axes.text(0, 1.6, f"π: {right.min():.3f} to {right.max():.3f}", **on_map(look))
+        elif right.min() < 0.5 < right.max():
+            axes.contour(np.degrees(ANGLES), VELOCITIES, right, levels=[0.5], colors=look.ink,
+                         linewidths=1)  # fmt: skip
         judged = greedy_return(moment.learner.policy)
         axes.set_title(f"{moment.env_steps:,} steps\nreturn {judged:.0f}", fontweight="normal")
         axes.set_xticks([-10, 0, 10], ["−10°", "0°", "10°"])
-    panels[0].set_ylabel("turning, rad/s\n← left    right →")
+    axes.text(2, 1.6, "pushes right", **on_map(look))
+    axes.text(-2, -1.7, "pushes left", **on_map(look))
+    panels[0].set_ylabel("how fast it turns, rad/s")
     panels[len(panels) // 2].set_xlabel("angle of the pole (right is positive)")
-    bar = figure.colorbar(painted, ax=panels, pad=0.01, aspect=18, ticks=[0, 0.5, 1])
-    bar.set_label("π(push right)")
-    bar.outline.set_visible(False)
 
 
 # ---------------------------------------------------------- learning_curve
@@ -189,8 +180,8 @@ def learning_curve(figure, rng, look):
     note = {"textcoords": "offset points", "fontsize": 9.5}
     axes.annotate("solved: 475", (SHOWN_STEPS, 475), (-2, -4), ha="right", va="top", **note)
     lowest = []
-    for algo, colour, place in zip(
-        ("vpg", "ppo"), hues(("vpg", "ppo"), look), (330, 400), strict=True
+    for algo, colour, height in zip(
+        ("vpg", "ppo"), hues(("vpg", "ppo"), look), (0.38, 0.46), strict=True
     ):
         run = default_run(algo)
         began, _, totals, lengths = zip(*run.episodes, strict=True)
@@ -203,8 +194,13 @@ def learning_curve(figure, rng, look):
         at, judged = run.evaluations.T
         axes.plot(at, judged, "o", color=look.card, mec=colour, mew=1.3, ms=4.5, zorder=3)
         lowest += list(judged[at > SHOWN_STEPS])
-        axes.text(0.985, place / 1000, algo.upper(), color=colour, fontweight="bold",
-                  ha="right", transform=axes.transAxes, fontsize=12)  # fmt: skip
+        solved = dict(zip(("first", "for good"), solved_steps(at, judged, 475), strict=True))
+        if solved["for good"] is not None:
+            for when, step in solved.items():
+                axes.axvline(step, color=colour, lw=1, ls=":" if when == "first" else "-", zorder=0)
+        steps = ", ".join(f"{when} at {step:,}" for when, step in solved.items() if step)
+        axes.text(0.985, height, f"{algo.upper()} solved {steps}", color=colour, ha="right",
+                  transform=axes.transAxes, fontweight="bold")  # fmt: skip
     axes.text(
         0.985, 0.07,
         "· an episode, where it began\n— mean of those begun within 2,000 steps\n"
