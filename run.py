@@ -25,8 +25,6 @@ os.environ["MPLBACKEND"] = "agg"
 HERE = os.path.dirname(os.path.abspath(__file__))
 if HERE not in sys.path:  # python -I, PYTHONSAFEPATH=1
     sys.path.insert(0, HERE)
-if "--lesson" in sys.argv[:-1]:  # a reader's own files take the place of the lesson's
-    sys.path.insert(0, os.path.abspath(sys.argv[sys.argv.index("--lesson") + 1]))
 
 try:
     from lab.commands import main

@@ -2,7 +2,10 @@
 
 import ast
 import importlib
+import json
 import shutil
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -10,13 +13,17 @@ import numpy as np
 import pytest
 from test_checks import FAULTS
 
+import vpg
 from lab.practice import BLANKS, MISTAKES, edited, grade, grade_table, hint, write_workbook
-from lab.practice.blanks import CHAPTERS, LESSON, MODULES, find
+from lab.practice.blanks import CHAPTERS, LESSON, MODULES, PAGE, find
 from lab.practice.cases import ask, cases
 from lab.practice.grading import shipped, verdict
 from lab.practice.hints import HINTS
 from lab.practice.mistakes import close
+from lab.watch import Session, session
+from training import Trainer
 
+LESSON_BLANKS = [blank for blank in BLANKS if blank.chapter != PAGE]
 BY_PATH = {blank.path: blank for blank in BLANKS}
 
 
@@ -562,3 +569,86 @@ def test_cases_are_the_same_every_time_and_nobody_s():
             assert all(close(a, b) for a, b in zip(one_case, other, strict=True))
             assert all(np.isfinite(a).all() for a in one_case)
     assert {blank.chapter for blank in BLANKS} == set(CHAPTERS)
+
+
+# -------------------------------------------------- training with a workbook
+
+QUICK = ["--num-envs", "4", "--num-steps", "16", "--total-steps", "1000", "--eval-episodes", "2"]
+
+
+def run(cwd, *options):
+    command = [sys.executable, "-W", "error", str(LESSON / "run.py"), *map(str, options)]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, timeout=120, encoding="utf-8", errors="replace"
+    )
+
+
+def refused(cwd, *options):
+    """A command's one line of complaint."""
+    done = run(cwd, *options)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.mark.slow
+def test_the_reader_s_files_train(tmp_path):
+    """One file of theirs makes the gradient twice as long: so are the run's norms."""
+    book = tmp_path / "my book"
+    book.mkdir()
+    for module in MODULES:
+        shutil.copy(LESSON / f"{module}.py", book)
+    train = ["--algo", "ppo", *QUICK, "--max-grad-norm", "1e9", "--max-episodes", "1"]
+    run(tmp_path, *train, "--no-media")
+    source = (book / "ppo.py").read_text("utf-8")
+    (book / "ppo.py").write_text(
+        source.replace("alive * -plain", "2 * alive * -plain"), encoding="utf-8"
+    )
+    done = run(tmp_path, *train, f"--lesson={book.name}")
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert f"with my book: {len(LESSON_BLANKS) - 1} of {len(LESSON_BLANKS)} right" in done.stdout
+    assert f"with your gradients, from {book}" in done.stdout
+    own, mine = (tmp_path / f"runs/CartPole-v1-ppo-seed0{end}" for end in ("", "-2"))
+    for name in ("summary.json", "config.json"):
+        assert json.loads((mine / name).read_text("utf-8"))["lesson"] == str(book)
+        assert "lesson" not in json.loads((own / name).read_text("utf-8"))
+    first, second = (
+        float(rows[1].split(",")[rows[0].split(",").index("policy_grad_norm")])
+        for rows in ((folder / "progress.csv").read_text("utf-8").split() for folder in (own, mine))
+    )
+    assert 1.5 < second / first < 3  # the first minibatch's is 2; later ones differ a little
+    # A run goes on with the files that began it, and with no others.
+    assert "was trained with --lesson" in refused(tmp_path, "resume", mine)
+    assert "without --lesson" in refused(tmp_path, "resume", own, "--lesson", book)
+    done = run(tmp_path, "resume", mine, "--lesson", book, "--no-media", "--max-episodes", "1")
+    assert done.returncode == 0 and f"play {mine} --lesson {book}" in done.stdout
+
+
+@pytest.mark.slow
+def test_what_cannot_train_says_so_in_one_line(tmp_path):
+    write_workbook(tmp_path / "book", ["E"])
+    train = ["--algo", "vpg", *QUICK, "--no-media", "--lesson"]
+    assert "vpg.policy_loss (Eq. 13) is blank and 1 more" in refused(tmp_path, *train, "book")
+    assert "is no workbook" in refused(tmp_path, *train, "nowhere")
+    for module in MODULES:
+        shutil.copy(LESSON / f"{module}.py", tmp_path / "book")
+    # right in every case that is asked, and a crash in training
+    put(tmp_path / "book", "vpg.value_loss", """
+        def value_loss(values, targets):
+            errors = values - targets
+            if len(errors) > 20:
+                raise RuntimeError("too many")
+            return 0.5 * np.mean(errors * errors), errors / len(errors)
+    """)  # fmt: skip
+    done = run(tmp_path, *train, "book")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    lines = (tmp_path / "book/vpg.py").read_text("utf-8").splitlines()
+    line = 1 + lines.index('        raise RuntimeError("too many")')
+    assert done.stderr == f"run.py: vpg.py, line {line}: RuntimeError: too many\n"
+
+
+def test_the_recording_says_whose_gradients_they_are(monkeypatch):
+    trainer = Trainer(vpg, "CartPole-v1", vpg.Config(num_envs=1, hidden_sizes=(4,)), 0)
+    assert Session.of(trainer, 0).title == "VPG, seed 0, 0 steps"
+    monkeypatch.setattr(session, "lesson", lambda: "somewhere/practice")
+    title = Session.of(trainer, 0).title
+    assert title == "VPG, seed 0, 0 steps, with your gradients (practice)"

@@ -34,6 +34,7 @@ COMMANDS = {
     "figures": ("pages", "draw the README's pictures"),
     "explorer": ("pages", "write the web page to play with"),
 }
+TAKE_LESSON = ("train", "resume", "play", "record")  # what can be done with a reader's own files
 # How the first edition spelled what is a command now.
 MOVED = {
     **{f"--{name}": name for name in ("resume", "play", "record", "compare", "ablation")},
@@ -97,6 +98,11 @@ def dispatch(argv):
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else "-h lists them"
         Parser("run.py").refuse(f"no command {name!r}; {hint}")
+    folder = lesson_in(argv) if name in TAKE_LESSON else None
+    if folder is not None:
+        from lab.commands.workbook import take_lesson
+
+        take_lesson(Parser("run.py"), folder)
     module_name = "train" if name == "train" else COMMANDS[name][0]
     module = importlib.import_module(f"lab.commands.{module_name}")
     if name == "train":
@@ -107,7 +113,31 @@ def dispatch(argv):
     else:
         parser, argv = Parser(f"run.py {name}", description=COMMANDS[name][1]), argv[1:]
     getattr(module, f"{name}_options")(parser, argv)
-    return getattr(module, name)(parser, parser.parse_args(argv))
+    try:
+        return getattr(module, name)(parser, parser.parse_args(argv))
+    except Exception as error:
+        from lab.practice import line_of
+
+        line = folder and line_of(error, folder)
+        if not line:
+            raise
+        return fail(line)
+
+
+def lesson_in(argv):
+    """The folder that --lesson names, which must be known before any of the lesson is imported."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    lesson_option(finder, nargs="?")
+    return finder.parse_known_args(argv)[0].lesson
+
+
+def lesson_option(parser, **more):
+    parser.add_argument(
+        "--lesson",
+        metavar="DIR",
+        help="a workbook, whose files stand for the lesson's",
+        **more,
+    )
 
 
 def main(argv=None):

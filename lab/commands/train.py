@@ -3,7 +3,7 @@
 import textwrap
 
 from lab import runs
-from lab.commands import COMMANDS, INTERRUPTED, MOST_EPISODES, fail, whole_number
+from lab.commands import COMMANDS, INTERRUPTED, MOST_EPISODES, fail, lesson_option, whole_number
 from lab.commands.settings import (
     add_settings,
     algorithm_names,
@@ -85,9 +85,7 @@ def train_options(parser, argv):
     )
     environment_options(parser)
     judging_options(parser)
-    parser.add_argument(
-        "--lesson", metavar="DIR", help="train with a workbook's files in the lesson's place"
-    )
+    lesson_option(parser)
     parser.add_argument(
         "--NAME", dest="_", metavar="VALUE", help="a setting: `run.py settings ppo` lists them"
     )
@@ -127,6 +125,7 @@ def resume_options(parser, argv):
         metavar="N",
         help="train until this step [as it was begun]",
     )
+    lesson_option(parser)
     judging_options(parser)
 
 
@@ -145,13 +144,14 @@ def resume(parser, args):
 
 def carry_out(trainer, folder, args):
     """Train, judge, draw; everything goes into the folder. Returns the exit status."""
+    again = f"{folder.path}{f' --lesson {args.lesson}' if args.lesson else ''}"
     try:
         if runs.carry_out(
             *(trainer, folder, args.evaluations, args.eval_episodes, args.max_episodes),
             media=not args.no_media,
         ):
             print(f"interrupted at step {trainer.env_steps:,}; go on with:")
-            print(f"  python run.py resume {folder.path}")
+            print(f"  python run.py resume {again}")
             return INTERRUPTED
     except FloatingPointError as error:
         return fail(f"{error}. The last good checkpoint is in {folder.path}")
@@ -162,7 +162,7 @@ def carry_out(trainer, folder, args):
     print(f"saved in {folder.path}:")
     names = ", ".join(sorted(path.name for path in folder.path.glob("[!.]*")))
     print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
-    print(f"watch it: python run.py play {folder.path}")
+    print(f"watch it: python run.py play {again}")
     if args.render:
         from lab.commands.watch import show
         from lab.watch import Session

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lab import runs, watch
-from lab.commands import fail, whole_number
+from lab.commands import fail, lesson_option, whole_number
 
 
 def run_options(parser):
@@ -11,6 +11,7 @@ def run_options(parser):
     parser.add_argument(
         "--seed", type=whole_number(0), default=0, metavar="N", help="of the episode [0]"
     )
+    lesson_option(parser)
 
 
 def session_of(parser, args):

@@ -1,6 +1,7 @@
 """`run.py practice`, `grade` and `hint`: derive every gradient, write it, be graded."""
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -73,6 +74,26 @@ def grade(parser, args):
             print(f"now train with it: python run.py --algo ppo --lesson {args.folder}")
         return 0
     return FAILED
+
+
+def take_lesson(parser, folder):
+    """Let a workbook's files stand for the lesson's, from now on, unless one is blank or broken.
+
+    What is only wrong may train: see where it leads.
+    """
+    try:
+        grades = room.grade(folder)
+    except ValueError as error:
+        parser.refuse(f"--lesson {error}")
+    if (Path(folder) / "one_page.py").exists():
+        parser.refuse(f"--lesson is for the whole lesson; the page: python {folder}/one_page.py")
+    left = [one for one in grades if one.status in ("blank", "error")]
+    if left:
+        what = f"{left[0].function} (Eq. {left[0].equation}) is {left[0].status}"
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        parser.refuse(f"--lesson {folder}: {what}{more}; python run.py grade {folder}")
+    print(f"with {folder}: {sum(one.status == 'right' for one in grades)} of {len(grades)} right")
+    sys.path.insert(0, str(Path(folder).resolve()))
 
 
 def saved(folder):

@@ -12,7 +12,7 @@ from lab import doors
 __getattr__ = doors(
     __name__,
     blanks="BLANKS CHAPTERS Blank write_workbook",
-    grading="grade grade_table",
+    grading="grade grade_table line_of",
     mistakes="MISTAKES edited",
     hints="hint",
 )

@@ -203,6 +203,14 @@ def number(value):
     return " ".join(text.split())
 
 
+def line_of(error, directory):
+    """An exception that a workbook's own line raised, in one line; None for any other."""
+    directory = Path(directory).resolve()
+    if Path(traceback.extract_tb(error.__traceback__)[-1].filename).parent == directory:
+        return where(error, directory)
+    return None
+
+
 def where(error, directory, code=None):
     """An exception in one line, with the line of the reader's file in which it arose.
 

@@ -31,7 +31,7 @@ import numpy as np
 from gymnasium.spaces import Discrete
 
 from environments import ORIGINAL_GYM
-from lab.runs.algorithms import ALGORITHMS
+from lab.runs.algorithms import ALGORITHMS, lesson
 from lab.runs.files import CannotWrite, flush, new_folder, read_json, write_json, write_whole
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
@@ -108,6 +108,7 @@ def describe(trainer, sessions=()):
             actions.n if discrete else actions.shape[0]
         ),
         "config": dataclasses.asdict(trainer.config),
+        **({"lesson": lesson()} if lesson() else {}),
         "sessions": [
             *sessions,
             {
@@ -281,6 +282,9 @@ class RunFolder:
         checkpoint cannot be used.
         """
         about = self.about()
+        if about.get("lesson") != lesson():
+            remedy = f"with --lesson {about['lesson']}" if "lesson" in about else "without --lesson"
+            raise ValueError(f"{self.path} was trained {remedy}; it goes on in the same way")
         arrays, numbers = self.unpack(name, about)
         algorithm = ALGORITHMS[about["algorithm"]]
         try:

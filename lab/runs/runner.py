@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 
+from lab.runs.algorithms import lesson
 from lab.runs.files import write_json
 from lab.runs.interrupts import first_interrupt_waits
 from lab.runs.judging import final_judgement, judged
@@ -84,6 +85,8 @@ def summarize(trainer, folder, eval_episodes):
     progress = folder.read("progress.csv")
     looks = [progress.get(name, np.empty(0)) for name in ("env_steps", "greedy_return")]
     summary = final_judgement(trainer, *looks, eval_episodes)
+    if lesson():
+        summary["lesson"] = lesson()
     write_json(folder / "summary.json", summary)
 
     speed = trainer.env_steps / trainer.train_seconds
@@ -91,6 +94,8 @@ def summarize(trainer, folder, eval_episodes):
         f"trained {trainer.env_steps:,} steps, {trainer.episodes:,} episodes "
         f"in {trainer.train_seconds:.3g} s ({speed:,.0f} steps/s)"
     )
+    if lesson():
+        print(f"with your gradients, from {lesson()}")
     print(f"{eval_episodes} fresh episodes each, mean (lowest) return:")
     for kind in ("greedy", "sampled"):
         mean, lowest = (summary[f"{kind}_return_{name}"] for name in ("mean", "min"))

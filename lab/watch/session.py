@@ -8,11 +8,13 @@ import math
 import os
 from collections import deque
 from numbers import Real
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 
 from environments import find_spec
+from lab.runs import lesson
 from rollout import fit_actions
 
 TRACE_SECONDS = 5
@@ -105,12 +107,15 @@ class Session:
     def of(cls, trainer, seed):
         """A Session of what this Trainer has learned so far."""
         title = f"{trainer.algorithm.__name__.upper()}, seed {trainer.seed}, "
+        title += f"{trainer.env_steps:,} steps"
+        if lesson():
+            title += f", with your gradients ({Path(lesson()).name[:20]})"
         return cls(
             trainer.policy,
             trainer.value,
             trainer.env_id,
             seed,
-            title=title + f"{trainer.env_steps:,} steps",
+            title=title,
             reward_scale=trainer.config.reward_scale,
         )
 
