@@ -1,10 +1,12 @@
+from statistics import fmean, pstdev
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import brute_force_advantage, brute_force_return
 
-from advantages import gae, normalize, returns_to_go
+from advantages import gae, group_advantages, normalize, returns_to_go
 
 
 @st.composite
@@ -159,3 +161,23 @@ def test_normalize_small_or_flat(advantages):
     normalized = normalize(np.array(advantages))
     expected = advantages if len(advantages) < 2 else [0.0, 0.0]
     np.testing.assert_array_equal(normalized, expected)
+
+
+@pytest.mark.parametrize("scale", [False, True])
+def test_groups_are_compared_among_themselves(rng, scale):
+    rewards = rng.normal(size=(4, 3))
+    before = rewards.copy()
+    for row, found in zip(rewards, group_advantages(rewards, scale), strict=True):
+        for i, reward in enumerate(row):
+            others = [other for j, other in enumerate(row) if j != i]
+            mean = fmean(row) if scale else fmean(others)
+            size = pstdev(row) + 1e-8 if scale else 1
+            assert found[i] == pytest.approx((reward - mean) / size, rel=1e-12)
+    np.testing.assert_array_equal(rewards, before)
+    assert group_advantages(rewards.astype(np.float32), scale).dtype == np.float32
+    np.testing.assert_array_equal(group_advantages(np.ones((2, 3)), scale), np.zeros((2, 3)))
+
+
+def test_a_group_of_one_has_nothing_to_compare():
+    with pytest.raises(ValueError, match="at least two"):
+        group_advantages(np.ones((3, 1)), scale=False)

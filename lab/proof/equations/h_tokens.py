@@ -20,7 +20,7 @@ def tables(rng, number=1):
     return rng.normal(0, 0.7, (number, len(tokens.PREFIXES), len(tokens.TOKENS)))
 
 
-def right(response):
+def place(response):
     """The place of a response in the list."""
     return tokens.RESPONSES.index(response)
 
@@ -63,15 +63,17 @@ def response_scores(evidence, rng):
     actual = policy.backward(weights, np.zeros(len(weights)), cache)[:21].reshape(7, 3)
     evidence.close("policy's backward", actual, oracle)
     evidence.show("pass rate, uniform policy: easy, middle, hard", uniform_pass_rates())
-    evidence.show("the score of ba., rows of its three prefixes", oracle_rows(logits))
+    evidence.show("the score of ba., rows of its prefixes", oracle_of("ba.", logits))
 
 
 def uniform_pass_rates():
     return np.array([tokens.mean(r, np.zeros((7, 3))) for r in tokens.REWARDS.values()])
 
 
-def oracle_rows(logits):
-    return tokens.scores(logits)[right("ba."), [0, 2, 5]]
+def oracle_of(response, logits):
+    """The rows of a response's score, by complex step."""
+    rows = [tokens.PREFIXES.index(response[:t]) for t in range(len(response))]
+    return complex_step(lambda z: tokens.log_probs(z)[place(response)], logits)[rows]
 
 
 def of_group(rewards, scale):
@@ -248,13 +250,13 @@ def kl_in_the_reward(evidence, rng):
         goal = tokens.mean(rewards, logits) - 0.3 * tokens.kl(logits, reference)
         evidence.close(f"{name}: mean", tokens.mean(held, logits), goal)
     rows = distributions.log_softmax(logits), distributions.log_softmax(reference)
-    visits = tokens_visits(logits)
+    visits = visits_of(logits)
     by_rows = visits @ (np.exp(rows[0]) * (rows[0] - rows[1])).sum(axis=1)
     evidence.close("KL = visits times the rows' KL", tokens.kl(logits, reference), by_rows)
     evidence.show("KL(pi||pi_ref)", by_rows)
 
 
-def tokens_visits(logits):
+def visits_of(logits):
     """How often the policy comes to each prefix (S,)."""
     chances = np.exp(tokens.log_probs(logits))
     return np.array(
@@ -291,7 +293,7 @@ def kl_as_a_loss(evidence, rng):
     evidence.close("k3: KL(pi_ref||pi)", found[2], backward)
     evidence.true("the two are not parallel", angle(forward, backward) < 0.999)
 
-    visits = tokens_visits(logits)[:, None]
+    visits = visits_of(logits)[:, None]
     new, ref = distributions.log_softmax(logits), distributions.log_softmax(reference)
     rows = complex_step(
         lambda z: distributions.categorical_kl(distributions.log_softmax(z), ref).sum(), logits
@@ -304,12 +306,18 @@ def kl_as_a_loss(evidence, rng):
     )
     evidence.true("k2 a token is not the whole gradient", angle(found[1], forward) < 0.999)
 
-    def corrected(log_probs):  # ratio to a policy held still, times k3
-        ratios = np.exp(log_probs - tokens.log_probs(logits))
+    (old,) = tables(rng)
+
+    def corrected(log_probs):  # the ratio to the policy that wrote, times k3
+        ratios = np.exp(log_probs - tokens.log_probs(old))
         return ratios * distributions.kl_estimates(tokens.log_probs(reference) - log_probs)[1]
 
     slopes = np.diag(complex_step(corrected, tokens.log_probs(logits)))
-    evidence.close("ratio k3: slope log(pi/pi_ref)", slopes, -log_ratios)
+    ratios = tokens.ratios(logits, old)[1]
+    evidence.close("ratio k3: slope ratio log(pi/pi_ref)", slopes, -ratios * log_ratios)
+    weighted = np.exp(tokens.log_probs(old)) * slopes
+    mean = np.tensordot(weighted, tokens.scores(logits), axes=1)
+    evidence.close("its mean under old: KL(pi||pi_ref)", mean, forward)
     in_reward = tokens.gradient(k3, logits)
     evidence.close("k3 in the reward: the two KLs' difference", in_reward, forward - backward)
     evidence.show("cosine of k2 a token with the whole", angle(found[1], forward))
@@ -338,8 +346,8 @@ def tilted_policy(evidence, rng):
         "hard, beta 0.4: chance of ba., before and after",
         np.array(
             [
-                np.exp(tokens.log_probs(reference))[right("ba.")],
-                tokens.tilted(tokens.REWARDS["hard"], reference, 0.4)[0][right("ba.")],
+                np.exp(tokens.log_probs(reference))[place("ba.")],
+                tokens.tilted(tokens.REWARDS["hard"], reference, 0.4)[0][place("ba.")],
             ]
         ),
     )
@@ -351,7 +359,7 @@ def preference_loss(evidence, rng):
     in which shared tokens cancel, and e_w - e_l where the two part. Over all pairs, preferred as
     the rewards' difference says, Eq. 56's policy is at rest."""
     logits, reference = tables(rng, 2)
-    pairs = np.array([[right("ab."), right("abb")], [right("a."), right("bba")], [right("b."), 14]])
+    pairs = np.array([[place("ab."), place("abb")], [place("a."), place("bba")], [place("b."), 14]])
     ref = tokens.log_probs(reference)[pairs]
 
     def loss(z):
