@@ -1,7 +1,7 @@
 """`run.py check`, `trace`, `tokens`: the equations against the code, a minibatch, a language."""
 
 from lab import proof
-from lab.commands import FAILED, whole_number
+from lab.commands import FAILED, fail, whole_number
 
 
 def check_options(parser, argv):
@@ -12,9 +12,19 @@ def check_options(parser, argv):
         metavar="N",
         help="one for its numbers, several for a table [all of them]",
     )
+    parser.add_argument(
+        "--torch", action="store_true", help="whole gradients, beside those of torch.autograd"
+    )
 
 
 def check(parser, args):
+    if args.torch and args.equations:
+        parser.refuse("--torch compares whole gradients; leave the equations' numbers out")
+    if args.torch:
+        try:
+            return 0 if proof.compare_with_torch() else FAILED
+        except ImportError as error:
+            return fail(f"no PyTorch ({error}): pip install -r requirements/torch.txt")
     try:
         passed = proof.report(args.equations or None)
     except ValueError as error:

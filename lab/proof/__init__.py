@@ -6,12 +6,14 @@ mdp        a process of two states in which every expectation is a finite sum
 tokens     a language of 15 responses in which every expectation is one, too
 groups     a policy learns that language, once for each way of giving credit
 trace      one minibatch by hand, forward and back
+autograd   one minibatch by torch.autograd, beside ours
 """
 
 from lab import doors
 
 __getattr__ = doors(
     __name__,
+    autograd="compare_with_torch",
     checks="report",
     trace="TRACED trace walk",
     evidence="complex_step",
