@@ -32,7 +32,7 @@ COMMANDS = {
     "hint": ("workbook", "three steps towards an equation"),
     "settings": ("train", "every setting of an algorithm, for --NAME VALUE"),
     "figures": ("pages", "draw the README's pictures"),
-    "explorer": ("pages", "write the web page to play with"),
+    "explorer": ("pages", "write the data of docs/explorer.html"),
 }
 TAKE_LESSON = ("train", "resume", "play", "record")  # what can be done with a reader's own files
 # How the first edition spelled what is a command now.

@@ -25,16 +25,17 @@ def explorer_options(parser, argv):
     parser.add_argument(
         "file",
         nargs="?",
-        default="docs/explorer.html",
+        default="docs/explorer-data.js",
         metavar="FILE",
-        help="the page [docs/explorer.html]",
+        help="the data of the page that trains [docs/explorer-data.js]",
     )
 
 
 def explorer(parser, args):
+    print("training in Python what the page breaks; this takes some minutes", flush=True)
     try:
         size = pictures.write(args.file)
     except OSError as error:
         parser.refuse(f"{args.file} cannot be written: {error.strerror}")
-    print(f"{args.file}: {size / 1000:.0f} kB; open it in any browser")
+    print(f"{args.file}: {size / 1000:.0f} kB; the page is docs/explorer.html, for any browser")
     return 0

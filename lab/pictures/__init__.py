@@ -3,7 +3,7 @@
 looks       colours by meaning, light and dark; fonts; drawing without a display
 figures     the list of the README's figures; drawing and saving them
 runs        the training runs that several figures look at
-explorer    the web page
+explorer    the data of the page that trains
 """
 
 from lab import doors

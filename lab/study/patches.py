@@ -10,8 +10,10 @@ from unittest.mock import patch
 import numpy as np
 
 import nn
+import ppo
 import training
 from advantages import gae, normalize
+from policies import CategoricalPolicy
 
 
 def no_learned_baseline():
@@ -73,3 +75,49 @@ def uniform_weights():
         return rng.uniform(-bound, bound, shape).astype(dtype)
 
     return patch.object(nn, "orthogonal", changed)
+
+
+# The bugs that the page lets its visitors switch on (lab/pictures/explorer.py).
+
+
+def ties_are_clipped():
+    """Eq. 39 with `<` for `<=`: the trap of the README's Chapter F. PPO only."""
+    original = ppo.clipped_surrogate
+
+    def changed(log_probs, old_log_probs, advantages, clip_range):
+        loss, dlog_probs = original(log_probs, old_log_probs, advantages, clip_range)
+        ratios = np.exp(log_probs - old_log_probs)
+        tied = np.clip(ratios, 1 - clip_range, 1 + clip_range) == ratios
+        return loss, np.where(tied, 0, dlog_probs)
+
+    return patch.object(ppo, "clipped_surrogate", changed)
+
+
+def sum_instead_of_mean():
+    """The policy's loss without its 1/N (Eq. 13, 38)."""
+    return _scale_policy_slopes(len)
+
+
+def uphill():
+    """The sign of the advantage turned round: down the loss is then up what should be avoided."""
+    return _scale_policy_slopes(lambda dlog_probs: -1)
+
+
+def _scale_policy_slopes(factor):
+    backward = CategoricalPolicy.backward
+
+    def changed(self, dlog_probs, dentropies, cache):
+        return backward(self, factor(dlog_probs) * dlog_probs, dentropies, cache)
+
+    return patch.object(CategoricalPolicy, "backward", changed)
+
+
+def rows_mixed_up():
+    """Every row is given another row's advantage: the first the last one's, and so on."""
+    make_batch = training.make_batch
+
+    def changed(rollout, value, config):
+        batch = make_batch(rollout, value, config)
+        return batch._replace(advantages=batch.advantages[::-1])
+
+    return patch.object(training, "make_batch", changed)
