@@ -9,6 +9,7 @@ import ast
 import importlib
 import inspect
 import io
+import re
 import textwrap
 import warnings
 
@@ -431,7 +432,8 @@ def test_the_table(monkeypatch):
     assert not checks.report([20, 39, 44], stream)
     lines = stream.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
-    verdicts = {line.split()[0]: line.split()[-1] for line in lines[2:5]}
+    rows = [line for line in lines if line[1].isdigit()]
+    verdicts = {line.split()[0]: line.split()[-1] for line in rows}
     assert verdicts == {"20": "ok", "39": "FAIL", "44": "ok"}
     assert lines[-1] == "1 of 3 equations FAIL: 39"
 
@@ -440,7 +442,15 @@ def test_the_whole_table(capsys):
     assert checks.report()
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
-    assert [int(line.split()[0]) for line in lines[2:-2]] == list(range(1, 58))
+    numbers = [int(line[:2]) for line in lines if line[1].isdigit()]
+    assert numbers == sorted(checks.CHECKS)
+    chapters = [line[0] for line in lines if re.match("[A-H] -{70}", line)]
+    assert sorted(set(chapters)) == list("ABCDEFH")
+    # what z and * mean, and the bounds that are not 1e-12
+    own = next(line for line in lines if line.startswith("*: "))
+    starred = [line[:2].strip() for line in lines if line.endswith(" ok*")]
+    assert re.findall(r"Eq\. (\d+)", own) == starred and starred
+    assert any(line.startswith("z: standard errors") for line in lines)
     assert max(map(len, lines)) <= 80
     assert lines[-1] == f"all {len(checks.CHECKS)} equations hold"
     assert printed.err == ""  # no progress bar on a pipe
@@ -461,7 +471,35 @@ def test_a_check_that_raises_fails(monkeypatch):
     result = checks.run_check(44)
     assert not result.passed
     assert result.error == np.inf
-    assert result.numbers[-1][0].startswith("raised TypeError: ")
+    assert result.comparisons[-1].label.startswith("raised TypeError: ")
+    assert "FAIL" in checks.details(result)
+
+
+def test_code_and_oracle_stand_side_by_side(monkeypatch):
+    printed = checks.details(checks.run_check(39))
+    assert "0.0e+00" not in printed and "0e+00" not in printed
+    rows = re.findall(
+        r"^ +(\d\.\d) +([+-]\d\.\d)  (.+?)  +(\S+) +(\S+) +(\S+) +(\S+)$", printed, re.M
+    )
+    assert len(rows) == 8
+    for ratio, A, field, *slopes in rows:
+        ratio, A = float(ratio), float(A)
+        silent = (ratio > 1.2 and A > 0) or (ratio < 0.8 and A < 0)
+        assert ("silent" in field) == silent and ("good" in field) == (A > 0)
+        assert {float(slope) for slope in slopes} == {0.0 if silent else A}
+    inject(monkeypatch, "ppo.clipped_surrogate", "plain <= clipped", "plain >= clipped")
+    broken = checks.details(checks.run_check(39))
+    wrong = next(line for line in broken.splitlines() if line.startswith("slopes: by hand"))
+    assert wrong.endswith("1e-12 FAIL") and wrong.split()[3] != wrong.split()[4]
+
+
+def test_the_largest_entry_is_shown_or_the_one_that_is_wrong():
+    evidence = Evidence()
+    for wrong, shown in ((0.0, ("-7.5", "-7.5")), (0.3, ("0.3", "0"))):
+        evidence.close("a", [[1.0, 2.0], [-7.5, wrong]], [[1.0, 2.0], [-7.5, 0.0]])
+        assert evidence.comparisons[-1] == ("a", *shown, wrong / 7.5, 1e-12)
+    evidence.normal("m", [0.0, 0.3], 0.1, 0.1)
+    assert evidence.comparisons[-1][1:3] == ("0.3", "0.1")
 
 
 @pytest.mark.parametrize("number", [0, 99, -1])
@@ -481,7 +519,7 @@ def test_an_equation_has_one_check():
 def verdict(record):
     evidence = Evidence()
     record(evidence)
-    return all(error <= bound for error, bound in evidence.comparisons)
+    return all(one.error <= one.bound for one in evidence.comparisons)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ class Result(NamedTuple):
     error: float
     bound: float
     passed: bool
-    numbers: list  # of (label, value): what `report` prints for a single check
+    comparisons: list  # of evidence.Comparison
+    numbers: list  # of (label, value) that decide nothing: what `report` prints for one check
 
 
 def run_check(number):
@@ -55,9 +56,13 @@ def run_check(number):
         function(evidence, np.random.default_rng(number))
     except Exception as error:  # faulty code may raise anything; that is a verdict, too
         evidence.compare(f"raised {type(error).__name__}: {error}", math.inf, EXACT)
-    error, bound = max(evidence.comparisons, key=lambda pair: pair[0] / pair[1])
-    passed = all(error <= bound for error, bound in evidence.comparisons)
-    return Result(number, claim, code, oracle, error, bound, passed, evidence.numbers)
+    found = evidence.comparisons
+    tightest = max(found, key=lambda one: one.error / one.bound)
+    passed = all(one.error <= one.bound for one in found)
+    return Result(
+        *(number, claim, code, oracle, tightest.error, tightest.bound, passed),
+        *(found, evidence.numbers),
+    )
 
 
 def report(numbers=None, stream=None):
@@ -89,17 +94,31 @@ def report(numbers=None, stream=None):
 
 
 def table(results):
-    """A list of Result -> text, one line each and a last one that counts."""
+    """A list of Result -> text: one line each, a rule for each chapter, and what it all means."""
     row = "{:>2} {:<23} {:<29} {:<12} {:>5} {}"  # the last column has room for FAIL
-    lines = [row.format("Eq", "claim", "code", "oracle", "error", ""), "-" * 80]
+    lines, chapter, own = [row.format("Eq", "claim", "code", "oracle", "error", "")], "", []
     for result in results:
+        letter = CHECKS[result.number].function.__module__.rpartition(".")[2][0].upper()
+        if letter != chapter:
+            chapter = letter
+            lines.append(f"{chapter} ".ljust(80, "-"))
         sampled = result.bound == Z_BOUND
-        error = f"z {result.error:.1f}" if sampled else f"{result.error:.0e}"
+        error = f"z {result.error:.1f}" if sampled else scientific(result.error)
         code = result.code if len(result.code) <= 29 else result.code.split(".", 1)[1]
         start = result.number, result.claim, code, result.oracle
-        lines.append(row.format(*start, error, "ok" if result.passed else "FAIL"))
+        verdict = "ok" if result.passed else "FAIL"
+        if result.passed and not sampled and result.error > EXACT:
+            verdict = "ok*"
+            own.append(f"Eq. {result.number} {result.bound:g}")
+        lines.append(row.format(*start, error, verdict))
     failed = [str(result.number) for result in results if not result.passed]
     lines.append("-" * 80)
+    lines.append("error: the largest difference, relative to the largest entry; at most 1e-12")
+    if own:
+        lines.append(f"*: within a wider bound of its own: {', '.join(own)}")
+    if any(result.bound == Z_BOUND for result in results):
+        lines.append("z: standard errors between a sample mean and what is expected; at most 4")
+    lines.append("One equation's numbers beside the oracle's: python run.py check N")
     if failed:
         lines.append(f"{len(failed)} of {len(results)} equations FAIL: {', '.join(failed)}")
     else:
@@ -107,11 +126,29 @@ def table(results):
     return "\n".join(line.rstrip() for line in lines)
 
 
+def scientific(error):
+    return f"{error:.0e}" if error else "0"
+
+
 def details(result):
-    """One Result -> text: the claim in full and every number the check looked at."""
+    """One Result -> text: the claim in full, code and oracle side by side, numbers to look at."""
     statement = " ".join((CHECKS[result.number].function.__doc__ or "").split())  # none under -OO
     lines = [f"Eq. {result.number}  {result.claim}", *wrap(statement, 80), ""]
     lines += [f"code    {result.code}", f"oracle  {result.oracle}", ""]
+    row = "{:<35} {:>12} {:>12} {:>8} {}"
+    lines.append(
+        row.format("compared (of an array: one entry)", "code", "oracle", "error", "at most")
+    )
+    for label, code, oracle, error, bound in result.comparisons:
+        *above, label = wrap(label, 35) or [""]
+        lines += above
+        size = f"z {error:.1f}" if bound == Z_BOUND else scientific(error)
+        size = "" if code in ("yes", "no") else size
+        most = f"{bound:g}" if size else ""
+        lines.append(
+            row.format(label, code, oracle, size, most if error <= bound else f"{most} FAIL")
+        )
+    lines.append("")
     for label, value in result.numbers:
         if isinstance(value, np.ndarray) or not isinstance(value, str):
             value = np.array2string(
@@ -121,4 +158,5 @@ def details(result):
             lines.append(f"{label}{value:>{80 - len(label)}}")
         else:
             lines += [*wrap(label, 80), *(f"      {line}" for line in value.splitlines())]
-    return "\n".join([*lines, "", "ok" if result.passed else "FAIL"])
+    lines += ["", "ok" if result.passed else "FAIL"]
+    return "\n".join(line.rstrip() for line in lines)

@@ -23,19 +23,26 @@ class Check(NamedTuple):
     function: object
 
 
+class Comparison(NamedTuple):
+    """What the code says and what the oracle says, as texts; `error` is at most `bound`, or not."""
+
+    label: str
+    code: str
+    oracle: str
+    error: float
+    bound: float
+
+
 class Evidence:
     """What a check collects: comparisons, which can fail, and numbers to look at."""
 
     def __init__(self):
-        self.comparisons, self.numbers = [], []
+        self.comparisons, self.numbers = [], []  # of Comparison; of (label, value)
 
-    def compare(self, label, error, bound):
+    def compare(self, label, error, bound, code="", oracle=""):
         """One comparison; it holds if `error` is at most `bound`. NaN never is."""
         error = math.inf if np.isnan(error) else float(error)
-        self.comparisons.append((error, bound))
-        size = f"|z| {error:.1f}" if bound == Z_BOUND else f"error {error:.1e}"
-        verdict = "<=" if error <= bound else "FAIL: >"
-        self.numbers.append((label, f"{size} {verdict} {bound:g}"))
+        self.comparisons.append(Comparison(label, code, oracle, error, bound))
 
     def close(self, label, actual, expected, bound=EXACT):
         """Two arrays agree: largest difference, relative to the largest expected entry."""
@@ -44,21 +51,38 @@ class Evidence:
             self.compare(f"{label}: shape {actual.shape}, not {expected.shape}", math.inf, bound)
             return
         scale = np.abs(expected).max(initial=0) or 1
-        self.compare(label, np.abs(actual - expected).max(initial=0) / scale, bound)
+        error = np.abs(actual - expected).max(initial=0) / scale
+        size = np.abs(expected) if error <= bound else np.abs(actual - expected)
+        self.compare(label, error, bound, *shown(actual, expected, size))
 
     def normal(self, label, mean, expected, standard_error):
         """Sample means lie within 4 standard errors of what is expected."""
-        z = np.max(np.abs((np.asarray(mean) - expected) / standard_error))
-        self.compare(label, z, Z_BOUND)
+        mean, expected = np.broadcast_arrays(mean, expected)
+        z = np.abs((mean - expected) / standard_error)
+        self.compare(label, np.max(z), Z_BOUND, *shown(mean, expected, z))
 
     def true(self, label, condition):
         """Something holds or does not."""
-        self.comparisons.append((0.0 if condition else math.inf, EXACT))
-        self.numbers.append((label, "yes" if condition else "FAIL: no"))
+        self.compare(label, 0.0 if condition else math.inf, EXACT, "yes" if condition else "no")
 
     def show(self, label, value):
         """A number worth seeing that decides nothing."""
         self.numbers.append((label, value))
+
+
+def shown(actual, expected, size):
+    """Of two arrays, the entries at which `size` is largest: texts."""
+    if not actual.size:
+        return "", ""
+    at = np.unravel_index(np.argmax(size), actual.shape)
+    return tuple(short(array[at]) for array in (actual, expected))
+
+
+def short(number):
+    """A number in at most twelve characters."""
+    if isinstance(number, complex) and number.imag == 0:
+        number = number.real
+    return f"{number:.4g}" if isinstance(number, complex) else f"{number + 0.0:.6g}"
 
 
 CHECKS = {}

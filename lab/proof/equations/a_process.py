@@ -25,7 +25,7 @@ from lab.proof.equations.cases import (
 from lab.proof.evidence import check, complex_step
 
 
-@check(1, "trajectory density", "rollout.Sampler", "enumeration")
+@check(1, "trajectory density", "rollout.Sampler.collect", "enumeration")
 def trajectory_density(evidence, rng):
     """The probabilities of all trajectories sum to 1, and what Sampler collects from the
     shipped policy occurs that often; its stored log_probs add up to the density's log."""
@@ -156,7 +156,7 @@ def policy_gradient(evidence, rng):
     evidence.close("CategoricalPolicy.backward", total[:4], oracle)
 
 
-@check(6, "the mean score is 0", "distributions.categorical_log_prob", "exact sum")
+@check(6, "the mean score is 0", "distributions.categorical_log_prob_backward", "exact sum")
 def mean_score(evidence, rng):
     """Averaged over the policy's own actions, the score vanishes: summed exactly for the
     softmax, sampled for the Gaussian."""

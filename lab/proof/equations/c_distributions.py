@@ -112,7 +112,7 @@ def row_rule(evidence, rng):
     evidence.show("dlogits by hand", by_hand)
 
 
-@check(22, "VPG at the logits", "distributions.categorical_log_prob", "complex step")
+@check(22, "VPG at the logits", "distributions.categorical_log_prob_backward", "complex step")
 def vpg_logits(evidence, rng):
     """VPG's loss has the gradient A (pi - e_a)/N at the logits: its rows sum to 0."""
     logits, actions, A = rng.normal(size=(6, 3)), rng.integers(3, size=6), rng.normal(size=6)
@@ -135,7 +135,7 @@ def vpg_logits(evidence, rng):
     evidence.show("dlogits by hand", by_hand)
 
 
-@check(23, "entropy at the logits", "distributions.categorical_entropy", "complex step")
+@check(23, "entropy at the logits", "distributions.categorical_entropy_backward", "complex step")
 def entropy_logits(evidence, rng):
     """The entropy has the gradient -pi (log pi + H) at the logits, 0 where pi is uniform."""
     logits, weights = rng.normal(size=(6, 3)), rng.normal(size=6)
@@ -191,7 +191,7 @@ def gaussian_density(evidence, rng):
     evidence.close("stored log_probs", stored, policy.forward(obs, actions)[0])
 
 
-@check(25, "Gaussian scores", "distributions.gaussian_log_prob", "complex step")
+@check(25, "Gaussian scores", "distributions.gaussian_log_prob_backward", "complex step")
 def gaussian_scores(evidence, rng):
     """The slopes are (a - mu)/sigma^2 and (a - mu)^2/sigma^2 - 1; over the policy's actions
     both have mean 0, and second moments 1/sigma^2 and 2."""
@@ -224,7 +224,7 @@ def gaussian_scores(evidence, rng):
     evidence.normal("square by log sigma", (dlog_stds**2).mean(), 2, np.sqrt(56) / root)
 
 
-@check(26, "Gaussian gradients", "policies.GaussianPolicy", "complex step")
+@check(26, "Gaussian gradients", "policies.GaussianPolicy.backward", "complex step")
 def gaussian_gradients(evidence, rng):
     """Through the network and into the shared log-deviations, with VPG's weights and with
     PPO's: every parameter."""

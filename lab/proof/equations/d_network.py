@@ -63,7 +63,7 @@ def activations(evidence, rng):
     evidence.close("relu at 0", at_zero, [0.0])
 
 
-@check(30, "backprop, every weight", "nn.MLP", "complex step")
+@check(30, "backprop, every weight", "nn.MLP.backward", "complex step")
 def backprop(evidence, rng):
     """From the softmax policy's loss, VPG and entropy together, back to every weight and bias
     of three layers; and from a bare network's outputs."""
@@ -119,7 +119,7 @@ def orthogonal(evidence, rng):
         evidence.true(f"{name}: biases start at 0", not any(b.any() for _, b in network.layers))
 
 
-@check(32, "Adam", "nn.Adam", "closed sums")
+@check(32, "Adam", "nn.Adam.step", "closed sums")
 def adam(evidence, rng):
     """After any number of steps the parameters are what the moments, written out as sums over
     all past gradients, make of them; the first step has length alpha."""

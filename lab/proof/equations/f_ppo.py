@@ -125,25 +125,38 @@ def clip_slopes(evidence, rng):
         _, d = ppo.clipped_surrogate(np.array([log_ratio]), np.zeros(1), np.array([A]), clip_range)
         return -d[0] / np.exp(log_ratio)
 
-    h, seen = 1e-3, []
+    h, rows = 1e-3, []
     for ratio, A, _, by_hand in CLIP_CASES:
         right = (objective(ratio + h, A, 0.2) - objective(ratio, A, 0.2)) / h
         left = (objective(ratio, A, 0.2) - objective(ratio - h, A, 0.2)) / h
-        actual = slope(np.log(ratio), A, 0.2)
-        evidence.close(f"ratio {ratio}, A {A:+}: differences", [actual] * 2, [left, right], 1e-11)
-        evidence.close(f"ratio {ratio}, A {A:+}: by hand", actual, by_hand)
-        seen.append([ratio, A, actual])
+        rows.append([ratio, A, slope(np.log(ratio), A, 0.2), left, right, by_hand])
+    _, _, actual, left, right, by_hand = np.transpose(rows)
+    evidence.close("slopes: difference to the left", actual, left, 1e-11)
+    evidence.close("slopes: difference to the right", actual, right, 1e-11)
+    evidence.close("slopes: by hand", actual, by_hand)
     for log_ratio, A in ((0.4, 1.5), (-0.4, -1.5)):
         ratio = np.exp(log_ratio)
         clip_range = abs(ratio - 1)  # exact, so that the ratio is the kink and not beside it
         step = h if A > 0 else -h
         inward = (objective(ratio, A, clip_range) - objective(ratio - step, A, clip_range)) / step
         outward = (objective(ratio + step, A, clip_range) - objective(ratio, A, clip_range)) / step
-        label = f"kink at ratio {ratio:.3f}, A {A:+}"
+        label = f"kink at {ratio:.3f}, A {A:+}"
         evidence.close(f"{label}: outward 0", outward, 0.0, 1e-11)
         actual = slope(log_ratio, A, clip_range)
-        evidence.close(f"{label}: ours is the inward one", actual, inward, 1e-11)
-    evidence.show("ratio, A, slope", np.array(seen))
+        evidence.close(f"{label}: inward", actual, inward, 1e-11)
+    head = "ratio    A   case                     by code      left     right  by hand"
+    line = "{:5.1f} {:+5.1f}  {:<22} {:9.5f} {:9.5f} {:9.5f} {:8g}".format
+    cases = [line(*row[:2], clip_field(*row[:2]), *np.add(row[2:], 0.0)) for row in rows]
+    evidence.show("slope in the ratio, eps = 0.2", "\n".join([head, *cases]))
+
+
+def clip_field(ratio, A):
+    """Which of Eq. 39's six cases a row is in, in words."""
+    way = "good" if A > 0 else "bad"
+    if abs(ratio - 1) <= 0.2:
+        return f"{way}, in the band"
+    side = "likelier" if ratio > 1 else "rarer"
+    return f"{way}, {side}" + (": silent" if (ratio > 1) == (A > 0) else "")
 
 
 @check(40, "PPO, every weight", "ppo.clipped_surrogate", "complex step")
@@ -194,7 +207,7 @@ def ppo_logits(evidence, rng):
     evidence.show("ratios after one step", ratios)
 
 
-@check(41, "KL, softmax", "distributions.categorical_kl", "complex step")
+@check(41, "KL, softmax", "distributions.categorical_kl_backward", "complex step")
 def categorical_kl(evidence, rng):
     """KL(old||new) is the old policy's mean log-ratio; its gradient is pi - pi_old at the
     logits, and 0 where they agree."""
@@ -286,7 +299,7 @@ def kl_penalty(evidence, rng):
     evidence.close("second minibatch: ppo_penalty.update", actual, network_step(moved, later))
 
 
-@check(43, "KL, Gaussian", "distributions.gaussian_kl", "quadrature")
+@check(43, "KL, Gaussian", "distributions.gaussian_kl_backward", "quadrature")
 def gaussian_kl(evidence, rng):
     """KL(old||new) is the integral of p_old (log p_old - log p_new); its gradients by complex
     step, down to every parameter."""
