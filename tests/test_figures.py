@@ -27,7 +27,6 @@ from lab.pictures import (
     clipping,
     credit,
     diagrams,
-    explorer,
     figures,
     gradients,
     language,
@@ -443,7 +442,7 @@ def test_credit_is_the_sum_of_surprises():
     fallen = (np.abs(obs[:, 0]) > 2.4) | (np.abs(obs[:, 2]) > np.radians(12))
     assert np.array_equal(np.flatnonzero(fallen), [T])
     assert np.abs(obs[0]).max() <= 0.05  # where CartPole's episodes begin
-    assert T in explorer.EPISODE_STEPS
+    assert T in credit.LENGTHS
     ended = np.arange(T) == T - 1
     fell = credit.credits(rewards, values, gamma, True)
     cut = credit.credits(rewards, values, gamma, False)

@@ -4,25 +4,34 @@ import numpy as np
 
 import ppo
 from advantages import gae
-from lab.pictures import explorer
-from lab.pictures.runs import SEED, default_run
+from lab.pictures.runs import ENV_ID, SEED, default_run
+from lab.watch import Session
 
 LAMBDAS = (0.0, 0.8, 0.95, 1.0)
 TAIL = 25  # steps shown close up
+LENGTHS = range(60, 151)  # of an episode that shows head and tail
+PROGRESS = 0.085  # the share of the training that its player has had
 
 
 def recorded_episode():
-    """The explorer's CartPole episode, which ends in a fall -> obs (T+1,4), rewards (T,), V (T+1,).
+    """One sampled CartPole episode that ends in a fall -> obs (T+1,4), rewards (T,), values (T+1,).
 
     Policy and value function are those of a half-trained default run: good enough to last, not to
-    survive.
+    survive. The first seed is taken whose episode is one of LENGTHS.
     """
     run = default_run("ppo")
-    at = next(m for m in run.moments if m.env_steps >= explorer.EPISODE_PROGRESS * run.env_steps)
-    episode = explorer.record_episode(at.learner.policy, SEED)
-    obs = explorer.unpack(episode["obs"])
-    values = at.learner.value(obs)[:, 0]
-    return obs, np.array(episode["rewards"]), values.astype(float)
+    at = next(m for m in run.moments if m.env_steps >= PROGRESS * run.env_steps)
+    for seed in range(SEED, SEED + 1_000):
+        session = Session(at.learner.policy, at.learner.value, ENV_ID, seed, greedy=False)
+        obs, values = [session.obs], [session.value_now]
+        while not session.ended:
+            session.step()
+            obs.append(session.obs)
+            values.append(session.value_now)
+        session.close()
+        if session.ended == "terminated" and session.steps in LENGTHS:
+            break
+    return np.array(obs), np.ones(session.steps), np.array(values)
 
 
 def credits(rewards, values, gamma, fell):
