@@ -19,6 +19,7 @@ import nn
 import ppo
 import training
 import vpg
+from lab.commands import dispatch
 from lab.proof.trace import TRACED, make_policy, trace, walk
 
 EXACT = {"obs", "actions", "advantages", "old_log_probs", "W1", "b1", "W2", "b2", "parameters"}
@@ -214,6 +215,11 @@ def test_another_algorithm_is_refused():
     with pytest.raises(ValueError, match="algorithm must be one of ppo, vpg, not 'dqn'"):
         trace("dqn", stream)
     assert stream.getvalue() == ""
+
+
+def test_the_command_prints_it(capsys):
+    assert dispatch(["trace", "vpg"]) == 0
+    assert capsys.readouterr().out == page_of("vpg")
 
 
 # ------------------------------------------------------- the pocket calculator
@@ -516,9 +522,9 @@ def test_every_array_has_its_equation(page):
 def test_the_readme_quotes_what_is_printed():
     readme = Path(__file__).parents[1] / "README.md"
     quotes = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    quotes = re.findall(r"```\w*\n\$ python run\.py --trace( vpg)?\n(.*?)```", quotes, re.S)
+    quotes = re.findall(r"```\w*\n\$ python run\.py trace( vpg)?\n(.*?)```", quotes, re.S)
     if not quotes:
-        pytest.skip("README.md does not quote --trace")
+        pytest.skip("README.md does not quote the trace")
     for variant, quote in quotes:
         printed = page_of(variant.strip() or "ppo").splitlines()
         for line in quote.splitlines():

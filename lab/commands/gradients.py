@@ -34,12 +34,16 @@ def check(parser, args):
 
 def trace_options(parser, argv):
     parser.add_argument(
-        "algorithm", choices=proof.TRACED, nargs="?", default="ppo", help="whose objective [ppo]"
+        "algorithm",
+        choices=proof.trace.TRACED,
+        nargs="?",
+        default="ppo",
+        help="whose objective [ppo]",
     )
 
 
 def trace(parser, args):
-    proof.trace(args.algorithm)
+    proof.trace.trace(args.algorithm)
     return 0
 
 

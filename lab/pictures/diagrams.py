@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lab.proof import mdp, walk
+from lab.proof import mdp, trace
 
 
 def canvas(figure, width, height):
@@ -199,7 +199,7 @@ def layer_blocks(figure, rng, look):
     W̄₁ = H₀ᵀȲ₁ and H̄₁ = Z̄W₂ᵀ back. Frames follow one weight: its gradient is row 3 of H₀ᵀ
     times column 0 of Ȳ₁. Blue gradients raise their weight, orange ones lower it.
     """
-    w = walk("ppo")
+    w = trace.walk("ppo")
     axes = canvas(figure, 100, 68)
     products = (
         (62, "Forward: one product (Eq. 28)",

@@ -15,7 +15,7 @@ __getattr__ = doors(
     __name__,
     autograd="compare_with_torch",
     checks="report",
-    trace="TRACED trace walk",
+    trace="",
     evidence="complex_step",
     mdp="",
     tokens="",
