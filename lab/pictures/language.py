@@ -48,7 +48,7 @@ def group_credit(figure, rng, look):
     it is solved.
     """
     grid = figure.add_gridspec(2, 3, height_ratios=[5, 4], width_ratios=[5, 2, 5])
-    colours = {"over σ": look.others[3], "… and length": look.less}
+    colours = {"over σ": look.others[3], "… and length": look.others[1]}
     for column, prompt, sides in ((0, "easy", (-1.25, 0.9)), (2, "hard", (-0.55, 1.6))):
         axes = figure.add_subplot(grid[0, column])
         true = tokens.gradient(tokens.REWARDS[prompt], UNIFORM)[0] @ PULLS
@@ -60,7 +60,7 @@ def group_credit(figure, rng, look):
             side = "center" if y > 0 else "right" if x < 0 else "left"
             axes.text(far * x, far * y + 0.04, name, ha=side, va="bottom", color=look.soft)
         marks = [
-            axes.plot(*true / unit, color=look.ink, lw=3.2, label="true gradient"),
+            axes.plot(*true / unit, color=look.ink, lw=3.2),
             axes.plot(*tips["leave-one-out"], "o", ms=13, mfc="none", mec=look.ink, mew=1.5),
             axes.plot(*tips["group's mean"], "s", ms=7, color=look.soft, mec=look.card, zorder=5),
             *(axes.plot(0, 0, color=colour, lw=2) for colour in colours.values()),
@@ -79,7 +79,7 @@ def group_credit(figure, rng, look):
     axes.axis("off")
     axes.legend(handles, names, loc="lower center")
     axes = figure.add_subplot(grid[1, :])
-    shades = (look.ppo_penalty, look.ppo, colours["over σ"], look.vpg)
+    shades = [look.others[i] for i in (4, 2, 5, 3)]
     for size, shade in zip(SIZES, shades, strict=True):
         weights = tokens.deviation_weight(RATES, size)
         axes.plot(RATES, weights, color=shade, lw=1.8)
