@@ -40,14 +40,16 @@ class Network:
         h = np.tanh(x @ self.W1 + self.b1)  # Eq. 28, 29
         return h @ self.W2 + self.b2, h
 
-    def descend(self, dy, x, h, step_size):
-        """Back through the layers, then one step of Adam downhill."""
+    def backward(self, dy, x, h):
+        """Back through the layers: dy, x and h, a row an example -> gradient (P,), Eq. 28-30."""
         dz = np.dot(dy, self.W2.T) * (1 - h * h)  # Eq. 28: X̄ = Ȳ Wᵀ, Eq. 29: tanh' = 1 − h²
         parts = (x.T @ dz).ravel(), dz.sum(axis=0), (h.T @ dy).ravel(), dy.sum(axis=0)  # Eq. 28
-        g = np.concatenate(parts)  # Eq. 30
+        return np.concatenate(parts)  # Eq. 30
+
+    def step(self, g, step_size):
+        """Shorten g (P,) to MAX_NORM, Eq. 33; Adam's step, Eq. 32, β 0.9 and 0.999, ε 1e-8."""
         norm = float(np.sqrt(g @ g))
-        if norm > MAX_NORM - 1e-6:
-            g *= MAX_NORM / (norm + 1e-6)  # Eq. 33
+        g = g * min(1, MAX_NORM / (norm + 1e-6))  # Eq. 33
         self.t += 1
         self.m += (1 - 0.9) * (g - self.m)  # Eq. 32
         self.v += (1 - 0.999) * (g * g - self.v)
@@ -55,9 +57,29 @@ class Network:
         self.parameters -= step_size * m_hat / (np.sqrt(v_hat) + 1e-8)
 
 
-def log_softmax(z):  # Eq. 20
+def log_softmax(z):
+    """Logits z (B,K) -> log-probabilities (B,K), Eq. 20."""
     z = z - z.max(axis=1, keepdims=True)
     return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+
+def credit(reward, v, terminated, truncated):
+    """Advantages (T,N), Eq. 16, of reward (T,N), values v (T+1,N), two kinds of ends (T,N)."""
+    advantage = reward + GAMMA * v[1:] * ~terminated - v[:-1]  # Eq. 15: a time limit keeps V
+    for t in reversed(range(len(reward) - 1)):  # Eq. 16: either end cuts the trace
+        advantage[t] += GAMMA * LAMBDA * advantage[t + 1] * ~(terminated[t] | truncated[t])
+    return advantage
+
+
+def policy_slope(logits, action, old_log_prob, advantage, clip_range):
+    """dlogits (B,2) of PPO's clipped loss, Eq. 38; logits (B,2), the others (B,)."""
+    log_probs, onehot = log_softmax(logits), action[:, None] == np.arange(2)
+    ratio = np.exp(log_probs[onehot] - old_log_prob)  # Eq. 37
+    plain = ratio * advantage
+    clipped = np.clip(ratio, 1 - clip_range, 1 + clip_range) * advantage
+    alive = plain <= clipped  # Eq. 39: of Eq. 38's min the plain branch, or a tie
+    dlog_prob = alive * -plain / len(plain)  # Eq. 40
+    return dlog_prob[:, None] * (onehot - np.exp(log_probs))  # Eq. 22
 
 
 def train(seed):
@@ -71,15 +93,13 @@ def train(seed):
 
     while env_steps < TOTAL_STEPS:
         # Act. Row t is no step where the environment only begins anew (`valid` is False).
-        obs = np.empty((T + 1, N, 4), np.float32)
+        obs, action = np.empty((T + 1, N, 4), np.float32), np.empty((T, N), int)
         reward, old_log_prob = np.empty((2, T, N), np.float32)
         terminated, truncated, valid = np.empty((3, T, N), bool)
-        action = np.empty((T, N), int)
         obs[0] = last_obs
         for t in range(T):
             log_probs = log_softmax(policy.forward(obs[t])[0])
-            draw = acting.random(N, np.float32)
-            action[t] = draw >= np.exp(log_probs[:, 0])
+            action[t] = acting.random(N, np.float32) >= np.exp(log_probs[:, 0])
             old_log_prob[t] = log_probs[np.arange(N), action[t]]
             valid[t] = ~ended
             last_obs, reward[t], terminated[t], truncated[t], _ = envs.step(action[t])
@@ -88,14 +108,10 @@ def train(seed):
             returns += total[ended].tolist()
             total[ended] = 0
 
-        # Credit. V counts after a truncation and not after a termination; both cut the trace.
+        # Credit.
         v = value.forward(obs.reshape(-1, 4))[0].reshape(T + 1, N)
-        advantage = reward + GAMMA * v[1:] * ~terminated - v[:-1]  # Eq. 15
-        stop = terminated | truncated
-        for t in reversed(range(T - 1)):
-            advantage[t] += GAMMA * LAMBDA * advantage[t + 1] * ~stop[t]  # Eq. 16
-        target = (advantage + v[:-1])[valid]  # Eq. 18
-        advantage = advantage[valid]
+        advantage = credit(reward, v, terminated, truncated)
+        target, advantage = (advantage + v[:-1])[valid], advantage[valid]  # Eq. 18
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)  # Eq. 19
 
         # Learn: several epochs on these rows, in minibatches.
@@ -103,21 +119,12 @@ def train(seed):
         left = 1 - env_steps / TOTAL_STEPS  # step size and clip range shrink linearly
         for _ in range(EPOCHS):
             for i in np.array_split(shuffling.permutation(len(x)), -(-len(x) // ROWS)):
-                B, A = len(i), advantage[i]
                 logits, h = policy.forward(x[i])
-                log_probs = log_softmax(logits)
-                ratio = np.exp(log_probs[np.arange(B), a[i]] - old[i])  # Eq. 37
-                plain = ratio * A
-                clipped = np.clip(ratio, 1 - CLIP_RANGE * left, 1 + CLIP_RANGE * left) * A
-                alive = plain <= clipped  # Eq. 39: of Eq. 38's min the plain branch, or a tie
-                dlog_prob = alive * -plain / B  # Eq. 40
-                onehot = a[i][:, None] == np.arange(2)
-                dlogits = dlog_prob[:, None] * (onehot - np.exp(log_probs))  # Eq. 22
-                policy.descend(dlogits, x[i], h, STEP_SIZE * left)
-
+                dy = policy_slope(logits, a[i], old[i], advantage[i], CLIP_RANGE * left)
+                policy.step(policy.backward(dy, x[i], h), STEP_SIZE * left)
                 y, h = value.forward(x[i])
-                dy = (y[:, 0] - target[i])[:, None] / B  # Eq. 34
-                value.descend(dy, x[i], h, STEP_SIZE * left)
+                dy = (y - target[i][:, None]) / len(i)  # Eq. 34
+                value.step(value.backward(dy, x[i], h), STEP_SIZE * left)
         env_steps += len(x)
         if returns and env_steps * 10 // TOTAL_STEPS > (env_steps - len(x)) * 10 // TOTAL_STEPS:
             mean = np.mean(returns)

@@ -56,11 +56,14 @@ def one(folder, path):
 # --------------------------------------------------------------- the blanks
 
 
-def test_a_workbook_is_the_lesson_without_its_gradients(tmp_path):
-    folder = tmp_path / "book"
-    assert write_workbook(folder) == BLANKS and len(BLANKS) >= 24
-    assert {path.name for path in folder.iterdir()} == {f"{module}.py" for module in MODULES}
-    for blank in BLANKS:
+@pytest.mark.parametrize("chapters", [tuple(CHAPTERS), PAGE], ids=["lesson", "page"])
+def test_a_workbook_is_the_lesson_without_its_gradients(tmp_path, chapters):
+    folder, blanks = tmp_path / "book", [b for b in BLANKS if b.chapter in chapters]
+    assert write_workbook(folder, chapters) == blanks
+    assert len(blanks) == len(LESSON_BLANKS) >= 24 or len(blanks) == 5
+    modules = ["one_page"] if chapters == PAGE else MODULES
+    assert {path.name for path in folder.iterdir()} == {f"{module}.py" for module in modules}
+    for blank in blanks:
         ours = find(ast.parse((LESSON / f"{blank.module}.py").read_text("utf-8")), blank.name)
         source = (folder / f"{blank.module}.py").read_text("utf-8")
         theirs = find(ast.parse(source), blank.name)
@@ -71,8 +74,8 @@ def test_a_workbook_is_the_lesson_without_its_gradients(tmp_path):
             body.strip() == f'raise NotImplementedError("Eq. {blank.equation} is yours to write")'
         )
     grades = grade(folder)
-    assert [g.status for g in grades] == ["blank"] * len(BLANKS)
-    assert grade_table(grades).endswith(f"0 of {len(BLANKS)} right")
+    assert [g.status for g in grades] == ["blank"] * len(blanks)
+    assert grade_table(grades).endswith(f"0 of {len(blanks)} right")
 
 
 def test_other_chapters_stay_filled(tmp_path):
@@ -159,6 +162,69 @@ def test_by_the_numbers_alone(solved):
 
 
 STYLES = {
+    "one_page.Network.backward": [
+        """
+        grads = np.zeros_like(self.parameters)
+        n, hidden, outputs = x.shape[1], h.shape[1], dy.shape[1]
+        dW1, db1, dW2, db2 = np.split(
+            grads, np.cumsum([n * hidden, hidden, hidden * outputs]))
+        for i in range(len(x)):
+            down = self.W2 @ dy[i] * (1 - h[i] ** 2)
+            dW1 += np.outer(x[i], down).ravel()
+            db1 += down
+            dW2 += np.outer(h[i], dy[i]).ravel()
+            db2 += dy[i]
+        return grads
+        """,
+    ],
+    "one_page.Network.step": [
+        """
+        n = np.linalg.norm(g)
+        if n + 1e-6 > MAX_NORM:
+            g *= MAX_NORM / (n + 1e-6)
+        self.t = self.t + 1
+        self.m = 0.9 * self.m + 0.1 * g
+        self.v = 0.999 * self.v + 0.001 * g**2
+        rate = step_size * np.sqrt(1 - 0.999**self.t) / (1 - 0.9**self.t)
+        self.parameters -= rate * self.m / (
+            np.sqrt(self.v) + 1e-8 * np.sqrt(1 - 0.999**self.t))
+        """,
+    ],
+    "one_page.log_softmax": [
+        "return z - np.logaddexp.reduce(z, axis=1, keepdims=True)",
+    ],
+    "one_page.credit": [
+        """
+        out, running = np.zeros(reward.shape), 0
+        for t in range(len(reward) - 1, -1, -1):
+            future = np.where(terminated[t], 0, v[t + 1])
+            go_on = 1.0 - np.logical_or(terminated[t], truncated[t])
+            running = reward[t] + GAMMA * future - v[t] + GAMMA * LAMBDA * go_on * running
+            out[t] = running
+        return out
+        """,
+    ],
+    "one_page.policy_slope": [
+        """
+        p = np.exp(log_softmax(logits))
+        rho = p[np.arange(len(p)), action] / np.exp(old_log_prob)
+        dead = np.where(advantage > 0, rho > 1 + clip_range, rho < 1 - clip_range)
+        w = np.where(dead, 0, -rho * advantage) / len(p)
+        grad = -p * w[:, None]
+        grad[np.arange(len(p)), action] += w
+        return grad
+        """,
+        """
+        logp = log_softmax(logits)
+        chosen = np.take_along_axis(logp, action[:, None], axis=1)[:, 0]
+        rho = np.exp(chosen - old_log_prob)
+        bound = np.minimum(np.maximum(rho, 1 - clip_range), 1 + clip_range)
+        keep = rho * advantage <= bound * advantage
+        return np.array([
+            (keep[i] * -rho[i] * advantage[i] / len(rho)) * (np.eye(2)[action[i]] - np.exp(logp[i]))
+            for i in range(len(rho))])
+        """,
+    ],
     "nn.linear_forward": ["return np.einsum('bi,io->bo', x, W) + b[None]"],
     "nn.linear_backward": [
         """
@@ -407,13 +473,15 @@ def written(path, body):
     return head + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
 
 
-def test_right_answers_written_in_other_ways_pass(solved):
+def test_right_answers_written_in_other_ways_pass(solved, tmp_path_factory):
     assert set(STYLES) == set(BY_PATH) and sum(map(len, STYLES.values())) >= 30
+    page = tmp_path_factory.mktemp("page")
+    shutil.copy(LESSON / "one_page.py", page)
     for number in range(max(map(len, STYLES.values()))):
         chosen = {path: s[number] for path, s in STYLES.items() if number < len(s)}
         for path, body in chosen.items():
-            put(solved, path, written(path, body))
-        for one_grade in grade(solved):
+            put(page if path.startswith("one_page") else solved, path, written(path, body))
+        for one_grade in [*grade(solved), *(grade(page) if number < 2 else ())]:
             assert one_grade.status == "right", one_grade
 
 
@@ -568,7 +636,7 @@ def test_cases_are_the_same_every_time_and_nobody_s():
         for one_case, other in zip(first, again, strict=True):
             assert all(close(a, b) for a, b in zip(one_case, other, strict=True))
             assert all(np.isfinite(a).all() for a in one_case)
-    assert {blank.chapter for blank in BLANKS} == set(CHAPTERS)
+    assert {blank.chapter for blank in LESSON_BLANKS} == set(CHAPTERS)
 
 
 # -------------------------------------------------- training with a workbook

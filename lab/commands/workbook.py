@@ -23,6 +23,13 @@ def practice_options(parser, argv):
         metavar="C,D",
         help=f"blank these alone [{','.join(room.CHAPTERS)}]",
     )
+    parser.add_argument(
+        "--one-page",
+        dest="chapters",
+        action="store_const",
+        const=room.PAGE,
+        help="one file instead, for one evening: one_page.py with its gradients blank",
+    )
 
 
 def practice(parser, args):
@@ -32,9 +39,12 @@ def practice(parser, args):
         parser.refuse(str(error))
     except OSError as error:
         parser.refuse(f"{args.folder} cannot be written: {error.strerror}")
-    for chapter in args.chapters:
+    for chapter, title in room.CHAPTERS.items():
         own = [blank for blank in blanks if blank.chapter == chapter]
-        print(f"{chapter}. {room.CHAPTERS[chapter]}: {len(own)} blanks, from {own[0].path} on")
+        if own:
+            print(f"{chapter}. {title}: {len(own)} blanks, from {own[0].path} on")
+    if args.chapters == room.PAGE:
+        print(f"one_page.py: {', '.join(blank.name for blank in blanks)}")
     print(f"\nwrite them in {args.folder}, with the README's chapters beside you; then")
     print(f"  python run.py grade {args.folder}")
     print("  python run.py hint N      for the equation N")
@@ -71,7 +81,9 @@ def grade(parser, args):
             time.sleep(LOOK_SECONDS)
     if all(one.status == "right" for one in grades):
         if not args.equations:
-            print(f"now train with it: python run.py --algo ppo --lesson {args.folder}")
+            page = Path(args.folder) / "one_page.py"
+            train = page if page.exists() else f"run.py --algo ppo --lesson {args.folder}"
+            print(f"now train with it: python {train}")
         return 0
     return FAILED
 

@@ -60,8 +60,13 @@ BLANKS = [
     Blank("F", 42, "ppo_penalty", "penalized_surrogate", ("loss", "dlog_probs", "dkls")),
     Blank("F", 44, "ppo_penalty", "adapt_kl_coefficient", ("kl_coefficient",)),
     Blank("H", 51, "advantages", "group_advantages", ("advantages",)),
+    Blank(PAGE, 30, "one_page", "Network.backward", ("gradient",)),
+    Blank(PAGE, 32, "one_page", "Network.step", ("parameters", "m", "v")),
+    Blank(PAGE, 20, "one_page", "log_softmax", ("log-probabilities",)),
+    Blank(PAGE, 16, "one_page", "credit", ("advantages",)),
+    Blank(PAGE, 39, "one_page", "policy_slope", ("dlogits",)),
 ]
-MODULES = list(dict.fromkeys(blank.module for blank in BLANKS))
+MODULES = list(dict.fromkeys(blank.module for blank in BLANKS if blank.chapter != PAGE))
 
 
 def find(tree, name):
@@ -98,18 +103,20 @@ def blanked(source, blanks):
 def write_workbook(directory, chapters=tuple(CHAPTERS)):
     """Write the lesson's files with the chapters' functions blank -> the blanks, a list.
 
+    chapters  letters of CHAPTERS, or PAGE alone: one_page.py and nothing else
+
     Raises ValueError for an unknown chapter or a folder that holds anything, OSError
     if it cannot be written.
     """
     directory = Path(directory)
     for chapter in chapters:
-        if chapter not in CHAPTERS:
+        if chapter not in CHAPTERS and chapters != PAGE:
             raise ValueError(f"chapter {chapter!r} has no blanks; {', '.join(CHAPTERS)} have")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ValueError(f"{directory} is not empty; name a new folder, nothing is overwritten")
     directory.mkdir(parents=True, exist_ok=True)
     chosen = [blank for blank in BLANKS if blank.chapter in chapters]
-    for module in MODULES:
+    for module in ["one_page"] if chapters == PAGE else MODULES:
         source = (LESSON / f"{module}.py").read_text("utf-8")
         own = [blank for blank in chosen if blank.module == module]
         (directory / f"{module}.py").write_text(blanked(source, own), "utf-8")

@@ -9,6 +9,7 @@ import copy
 import numpy as np
 
 import nn
+import one_page
 
 
 def ask(blank, function, case):
@@ -20,7 +21,12 @@ def ask(blank, function, case):
     arguments = copy.deepcopy(case)
     if blank.path == "nn.clip_global_norm":
         return np.asarray(function(**arguments)), arguments["gradient"]
-    if blank.name.endswith(".step"):
+    if blank.path == "one_page.Network.step":
+        network = arguments["self"]
+        for gradient in arguments["gradients"]:
+            function(network, gradient, arguments["step_size"])
+        return network.parameters, network.m, network.v
+    if blank.path == "nn.Adam.step":
         adam, parameters = arguments["adam"], arguments["parameters"]
         for gradient in arguments["gradients"]:
             gradient.flags.writeable = False
@@ -260,7 +266,64 @@ def thermostat(rng):
     ]
 
 
+def page_network(rng):
+    """one_page.py's Network of 2 inputs, 2 hidden units and 2 outputs, in float64."""
+    network = object.__new__(one_page.Network)
+    network.parameters = rng.normal(0, 0.7, 12)
+    W1, network.b1, W2, network.b2 = np.split(network.parameters, [4, 6, 10])
+    network.W1, network.W2 = W1.reshape(2, 2), W2.reshape(2, 2)
+    network.m, network.v, network.t = np.zeros(12), np.zeros(12), 0
+    return network
+
+
+def page_backward(rng):
+    made = []
+    for B in (2, 5):
+        network, x = page_network(rng), rng.normal(size=(B, 2))
+        y, h = network.forward(x)
+        made.append({"self": network, "dy": rng.normal(size=y.shape), "x": x, "h": h})
+    return made
+
+
+def page_steps(rng):
+    """One short gradient, which is not shortened; then three, of which two are long."""
+    short, more = 0.1 * rng.normal(size=(1, 12)), rng.normal(size=(3, 12))
+    more[1] *= 0.05
+    return [
+        {"self": page_network(rng), "gradients": gradients, "step_size": 0.1}
+        for gradients in (short, more)
+    ]
+
+
+def page_credit(rng):
+    made = []
+    for case in credit(True)(rng):
+        v = np.concatenate([case["values"], case["next_values"][-1:]])
+        truncated = case["ended"] & ~case["terminated"]
+        case = {"reward": case["rewards"], "v": v, "terminated": case["terminated"]}
+        made.append({**case, "truncated": truncated})
+    return made
+
+
+def page_slope(rng):
+    made = []
+    for case in clip(rng):
+        all_log_probs = log_probs(rng, len(case["log_probs"]), 2)
+        action = rng.integers(2, size=len(all_log_probs))
+        chosen = all_log_probs[np.arange(len(action)), action]
+        old = case["old_log_probs"] - case["log_probs"] + chosen
+        old = np.where(np.isclose(old, chosen, rtol=0, atol=1e-12), chosen, old)  # ratios of 1
+        made.append({"logits": all_log_probs, "action": action, "old_log_prob": old})
+        made[-1] |= {"advantage": case["advantages"], "clip_range": 0.2}
+    return made
+
+
 MAKERS = {
+    "one_page.Network.backward": page_backward,
+    "one_page.Network.step": page_steps,
+    "one_page.log_softmax": lambda rng: [{"z": case["logits"]} for case in logits(rng)],
+    "one_page.credit": page_credit,
+    "one_page.policy_slope": page_slope,
     "nn.linear_forward": lambda rng: linear(rng, False),
     "nn.linear_backward": lambda rng: linear(rng, True),
     "nn.tanh_backward": activation(np.tanh),

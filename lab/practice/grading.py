@@ -304,7 +304,7 @@ def grade_table(grades):
     """A list of Grade -> text of at most 80 columns, by chapter."""
     lines = []
     by_path = {blank.path: blank for blank in BLANKS}
-    for chapter, title in CHAPTERS.items():
+    for chapter, title in {**CHAPTERS, PAGE: "PPO on one page"}.items():
         own = [g for g in grades if by_path[g.function].chapter == chapter]
         if own:
             lines += ["", f"{chapter}. {title}"]
