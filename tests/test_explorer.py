@@ -18,7 +18,6 @@ import pytest
 
 import distributions
 import nn
-import policies
 import ppo
 import training
 import vpg
@@ -26,7 +25,7 @@ from advantages import gae, normalize
 from lab.pictures import explorer
 from lab.pictures.looks import DARK, LIGHT
 from lab.runs import returns_when_begun
-from lab.study import Cores, patches
+from lab.study import Cores, ablation
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -101,37 +100,6 @@ def test_command_writes_the_data(tmp_path, monkeypatch, capsys):
         assert ending.value.code == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["docs", "file"]
-
-
-def test_broken_lines_in_python(rng):
-    """Each patch of the page's bugs changes what it says, and only inside its `with`."""
-    log_probs, advantages = np.log(rng.uniform(0.7, 1.4, 50)), rng.standard_normal(50)
-    log_probs[:10] = 0
-    args = log_probs, np.zeros(50), advantages, 0.2
-    loss, whole = ppo.clipped_surrogate(*args)
-    with patches.ties_are_clipped():
-        same_loss, slopes = ppo.clipped_surrogate(*args)
-    inside = np.abs(np.exp(log_probs) - 1) <= 0.2
-    assert same_loss == loss and inside.sum() > 15 and not inside.all()
-    assert np.array_equal(slopes, np.where(inside, 0, whole))
-
-    policy = policies.CategoricalPolicy(4, 2, (8,), rng, dtype=np.float64)
-    obs, actions, slopes = rng.standard_normal((50, 4)), rng.integers(2, size=50), rng.random(50)
-    cache = policy.forward(obs, actions)[2]
-    whole = policy.backward(slopes, np.zeros(50), cache)
-    for patch, factor in ((patches.sum_instead_of_mean, 50), (patches.uphill, -1)):
-        with patch():
-            gradient = policy.backward(slopes, np.zeros(50), cache)
-        np.testing.assert_allclose(gradient, factor * whole, rtol=1e-12)
-
-    trainer = training.Trainer(ppo, "CartPole-v1", ppo.Config(num_envs=2), 0)
-    rollout = trainer._collect()
-    whole = training.make_batch(rollout, trainer.value, trainer.config)
-    with patches.rows_mixed_up():
-        mixed = training.make_batch(rollout, trainer.value, trainer.config)
-    assert np.array_equal(mixed.advantages[::-1], whole.advantages)
-    assert np.array_equal(mixed.targets, whole.targets)
-    assert ppo.clipped_surrogate(*args)[0] == loss
 
 
 def test_page_is_self_contained():
@@ -374,8 +342,7 @@ def test_losses_are_their_twins(visit, rng):
         args = log_probs, old, advantages, clip_range
         loss, slopes = call(page, "L.clipped_surrogate(a, b, c, d)", *args)
         assert_twins([[loss], slopes], ppo.clipped_surrogate(*args))
-        with patches.ties_are_clipped():
-            expected = ppo.clipped_surrogate(*args)
+        expected = ablation.strictly_clipped_surrogate(*args)
         loss, slopes = call(page, "L.clipped_surrogate(a, b, c, d, true)", *args)
         assert_twins([[loss], slopes], expected)
         found = call(page, "L.clip_statistics(a, b, c, d)", *args)

@@ -1,6 +1,5 @@
 """The README's pictures: they are drawn, always alike, and what they show is so."""
 
-import importlib
 import re
 import subprocess
 import sys
@@ -15,9 +14,7 @@ from PIL import Image
 import nn
 import ppo
 import run
-import training
 import vpg
-from advantages import gae, normalize
 from lab.commands import USAGE
 from lab.pictures import (
     DARK,
@@ -34,8 +31,7 @@ from lab.pictures import (
     runs,
 )
 from lab.proof import mdp, tokens
-from lab.study import ablation, patches
-from lab.study.workers import PROJECT, Cores
+from lab.study.workers import PROJECT
 from policies import CategoricalPolicy
 from training import Trainer
 
@@ -520,140 +516,10 @@ def test_nothing_is_decided_at_first():
     assert np.ptp(policies.portrait(last.learner.policy)) > 0.5
 
 
-# ---------------------------------------------------------------- ablation
-
-
-def a_batch(patch=None, **settings):
-    """A batch of a fresh PPO trainer's first rollout, made inside a patch."""
-    config = ppo.Config(num_envs=4, num_steps=64, minibatch_size=64, **settings)
-    trainer = Trainer(ppo, "CartPole-v1", config, 0)
-    rollout = trainer.sampler.collect(trainer.policy, 64, trainer.acting_rng)
-    trainer.envs.close()
-    if patch is None:
-        return rollout, training.make_batch(rollout, trainer.value, config)
-    with patch():
-        return rollout, training.make_batch(rollout, trainer.value, config)
-
-
-def test_without_baseline_the_return_itself_is_the_credit():
-    _, raw = a_batch(normalize_advantages=False)
-    _, whole = a_batch()
-    returns = raw.advantages + raw.values
-    for patch, expected in (
-        (patches.no_learned_baseline, normalize(returns)),
-        (patches.no_baseline_at_all, returns / returns.std()),
-    ):
-        _, found = a_batch(patch)
-        np.testing.assert_allclose(found.advantages, expected, rtol=1e-5)
-        assert np.array_equal(found.targets, whole.targets)
-        assert np.abs(found.advantages - whole.advantages).max() > 0.1
-    assert (a_batch(patches.no_baseline_at_all)[1].advantages > 0).mean() > 0.9
-
-
-def test_patched_ends_are_the_bugs_they_are_named_for():
-    rollout, whole = a_batch(normalize_advantages=False)
-    _, through = a_batch(patches.bootstrap_through_termination, normalize_advantages=False)
-    falls = rollout.terminated[rollout.valid]
-    assert falls.any()
-    # with λ in between, δ of the fall itself differs by γ V(s′), and V is not zero
-    assert (through.advantages[falls] != whole.advantages[falls]).all()
-    rewards, values = np.ones((3, 1)), np.array([[0.5], [0.6], [0.7], [0.8]])
-    last = np.array([[False], [False], [True]])
-    nowhere = np.zeros_like(last)
-    arguments = (rewards, values[:-1], values[1:])
-    with patches.bootstrap_through_termination():
-        found = training.gae(*arguments, last, last, 0.9, 0.5)
-    np.testing.assert_allclose(found[:, 0], [1.71005, 1.489, 1.02])  # E5, as if truncated
-    with patches.time_limit_is_termination():
-        found = training.gae(*arguments, nowhere, last, 0.9, 0.5)
-    np.testing.assert_allclose(found[:, 0], [1.56425, 1.165, 0.3])  # E5, as if terminated
-    assert training.gae is gae
-
-
-def test_uniform_weights_are_those_of_torch_s_linear_layer(rng):
-    with patches.uniform_weights():
-        layers = nn.MLP((4, 64, 2), rng, output_gain=0.01).layers
-    for (weights, _), inputs in zip(layers, (4, 64), strict=True):
-        bound = 1 / np.sqrt(inputs)
-        assert 0.9 * bound < np.abs(weights).max() <= bound
-    again = nn.MLP((4, 64, 2), rng).layers[1][0]
-    np.testing.assert_allclose(again.T @ again, np.eye(2), atol=1e-6)
-
-
-def test_variants_kill_one_thing_each():
-    whole, *others = ablation.variants()
-    assert whole.config == {} and whole.patch is None
-    assert len({variant.label for variant in others}) == len(ablation.KILLED) == 12
-    for variant in others:
-        assert bool(variant.config) != bool(variant.patch)
-        config = ppo.Config(**variant.config)
-        assert variant.patch or config != ppo.Config()
-        if variant.patch:
-            module, function = variant.patch.split(":")
-            with getattr(importlib.import_module(module), function)():
-                pass
-
-
 def test_an_infinite_clip_range_never_clips():
     ratios, advantages = np.array([1e-6, 1e5, 1.0, 1e5]), np.array([1.0, 1.0, -2.0, -1.0])
     slopes = clipping.clip_slopes(ratios, advantages, 1e6)
     np.testing.assert_allclose(slopes, advantages)
-
-
-def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(ablation, "EVAL_EPISODES", 2)
-    monkeypatch.setattr(ablation, "EVALUATIONS", 1)
-    few = ("no annealing", "no learned baseline")
-    monkeypatch.setattr(ablation, "KILLED", {name: ablation.KILLED[name] for name in few})
-    small = {"total_steps": 600, "num_envs": 4, "minibatch_size": 64}
-    folder = ablation.find_folder(tmp_path / "runs", [0, 1], **small)
-    assert ablation.conduct(folder, Cores(1), tmp_path / "pictures") == 0
-    printed = capsys.readouterr().out
-    assert all(len(line) <= 80 for line in printed.split("saved:")[0].splitlines()[2:])
-    summary = ablation.kept(tmp_path / "pictures")
-    assert list(summary["variants"]) == [ablation.WHOLE, *few]
-    assert (tmp_path / "pictures" / "ablation.svg").stat().st_size > 10 * KILOBYTE
-    entry = summary["variants"][ablation.WHOLE]
-    assert len(entry["greedy"]) == 2 and len(entry["curve"]) == len(summary["steps"])
-    again = ablation.find_folder(tmp_path / "runs", [0, 1], **small)
-    assert again.path == folder.path  # nothing is trained a second time
-
-
-def test_kept_results_are_the_readme_s():
-    summary = ablation.kept(PROJECT / "figures")
-    assert (PROJECT / "figures" / ablation.FILE).stat().st_size < 100 * KILOBYTE
-    assert list(summary["variants"]) == [ablation.WHOLE, *ablation.KILLED]
-    assert summary["seeds"] == ablation.SEEDS and summary["total_steps"] == 100_000
-    for entry in summary["variants"].values():
-        for name in ("greedy", "sampled", "learning", "solved_at_step"):
-            assert len(entry[name]) == 30
-        curve, low, high = (np.array(entry[name]) for name in ("curve", "low", "high"))
-        assert (low <= curve).all() and (curve <= high).all()
-    assert ablation.markdown(summary) in (PROJECT / "README.md").read_text("utf-8")
-    assert all(len(line) <= 80 for line in ablation.table(summary).splitlines())
-
-
-def test_improvement_sees_a_difference_and_no_difference(rng):
-    areas = rng.normal(300, 10, 30)
-    assert ablation.improved(areas - 100, areas) == [0, 0, 0]
-    assert ablation.improved(areas + 100, areas) == [1, 1, 1]
-    middle, low, high = ablation.improved(rng.permutation(areas), areas)
-    assert middle == 0.5 and low < 0.5 < high
-
-
-def test_the_kept_numbers_are_those_of_the_kept_seeds():
-    variants = ablation.kept(PROJECT / "figures")["variants"]
-    whole = np.array(variants[ablation.WHOLE]["learning"])
-    for entry in variants.values():
-        for name in ("learning", "greedy", "sampled"):
-            ordered = np.sort(entry[name])[7:-7]  # the middle half of 30
-            middle, low, high = entry[f"{name}_iqm"]
-            assert middle == pytest.approx(ordered.mean(), abs=0.1)
-            assert low <= middle <= high
-        if entry["better"] is not None:
-            own = np.array(entry["learning"])[:, None]
-            wins = (own > whole).mean() + 0.5 * (own == whole).mean()
-            assert entry["better"][0] == pytest.approx(wins, abs=0.005)
 
 
 def test_no_picture_needs_a_display():

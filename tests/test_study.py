@@ -6,6 +6,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 import ppo
-import training
+from lab.runs import judging, read_json
 from lab.study import folder as study
 from lab.study import statistics as stats
 from lab.study.folder import StudyFolder, Variant, parse_seeds, run_study, train_one
@@ -25,7 +26,6 @@ from lab.study.workers import Cores, run_jobs
 from training import Trainer, evaluate
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.slow
 TINY = {"total_steps": 1_500, "num_steps": 16, "num_envs": 8, "minibatch_size": 64}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -92,11 +92,13 @@ def a_result(label, seed, greedy, step, threshold=475.0):
         "seed": seed,
         "greedy_return_mean": greedy,
         "sampled_return_mean": greedy - 1,
-        "solved_at_step": step,
+        "solved_at_step": step and step - 50,
+        "solved_for_good_at_step": step,
         "solved_at_second": step and step / 1000,
         "train_seconds": 1.0,
         "reward_threshold": threshold,
         "versions": {"numpy": "2"},
+        "processor": "this one",
     }
 
 
@@ -120,18 +122,26 @@ def test_summary_by_hand():
     assert (slow["seeds"], slow["failed_seeds"]) == (3, [3])
     assert slow["greedy_return_mean"]["mean"] == pytest.approx(1370 / 3)
     assert slow["greedy_return_mean"]["lowest"] == 400
-    assert (slow["solved_seeds"], slow["solved_at_end_seeds"], fast["solved_seeds"]) == (2, 2, 3)
-    assert slow["solved_at_step"] == {"median": 900, "median_interval": [800, None]}
+    assert slow["solved_at_step"] == {"seeds": 2, "median": 850, "median_interval": [750, None]}
+    good = slow["solved_for_good_at_step"]
+    assert good == {"seeds": 2, "median": 900, "median_interval": [800, None]}
+    assert fast["solved_for_good_at_step"]["seeds"] == 3
     assert fast["solved_at_second"]["median"] == 0.2
     (comparison,) = summary["comparisons"]
     assert (comparison["better"], comparison["than"]) == ("fast", "slow")
     # of the 9 pairs fast wins 8 and ties (480, 480) ... loses (480, 490): 7 + 1/2
     assert comparison["greedy_return_mean"]["probability"] == pytest.approx(7.5 / 9)
-    assert comparison["solved_at_step"]["probability"] == 1  # fewer steps are better
+    for name in ("solved_at_step", "solved_for_good_at_step", "solved_at_second"):
+        assert comparison[name]["probability"] == 1  # fewer steps are better
     json.dumps(summary, allow_nan=False)
     text = stats.table(summary)
     assert max(map(len, text.splitlines())) <= 80
     assert "slow: 1 of 4 seeds failed" in text
+    assert re.search(r"slow +2/3 +900 +800 to never +850 +750 to never", text)
+    assert re.search(r"slow +456.7 +400.0 +400.0 to 490.0", text)
+    assert "processors" not in text
+    results[0]["processor"] = "that one"
+    assert "different processors" in stats.table(stats.summarize(settings_of("slow"), results, []))
 
 
 def test_the_order_in_which_seeds_ended_changes_no_bit():
@@ -144,10 +154,15 @@ def test_the_order_in_which_seeds_ended_changes_no_bit():
 def test_summary_when_most_were_never_solved_and_without_a_threshold():
     results = [a_result("a", 0, 1, None), a_result("a", 1, 1, 500), a_result("a", 2, 1, None)]
     entry = stats.summarize(settings_of("a"), results, [])["variants"]["a"]
-    assert entry["solved_at_step"] == {"median": None, "median_interval": [500, None]}
+    good = entry["solved_for_good_at_step"]
+    assert good == {"seeds": 1, "median": None, "median_interval": [500, None]}
+    # half of an even number: the median lies between a step and never, which is never
+    half = [a_result("a", seed, 1, step) for seed, step in enumerate((None, 500))]
+    entry = stats.summarize(settings_of("a"), half, [])["variants"]["a"]
+    assert entry["solved_for_good_at_step"]["median"] is None
     results = [a_result(label, s, -1, None, None) for label in "ab" for s in range(2)]
     summary = stats.summarize(settings_of("a", "b"), results, [])
-    assert "solved_seeds" not in summary["variants"]["a"]
+    assert "solved_for_good_at_step" not in summary["variants"]["a"]
     assert "solved_at_step" not in summary["comparisons"][0]
     assert "solve" not in stats.table(summary)
 
@@ -203,50 +218,33 @@ def test_train_one_is_a_trainer_bit_for_bit():
     json.dumps(result, allow_nan=False)
 
 
-def test_train_one_notes_the_first_look_at_which_it_is_solved(monkeypatch):
-    calls = []
+def test_train_one_notes_when_it_was_solved(monkeypatch):
+    """Judged as a single run is: solved at a look; for good, if all later ones hold."""
+    looks = []
 
     def fake(policy, env_id, episodes, seed, greedy=True):
-        calls.append((episodes, seed))
-        return np.full(episodes, 475.0 if len(calls) > 2 else 474.9)
+        if isinstance(seed, tuple):  # a look in training
+            looks.append(episodes)
+            return np.full(episodes, {2: 475.0, 4: 500.0, 5: 500.0}.get(len(looks), 474.9))
+        return np.full(episodes, 480.0 if greedy else 3.0)
 
-    monkeypatch.setattr(study, "evaluate", fake)
-    result = train_one("ppo", "CartPole-v1", {**TINY, "total_steps": 1_000}, 0, 12, evaluations=5)
-    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(**{**TINY, "total_steps": 1_000}), 0)
-    steps = [statistics["env_steps"] for statistics in trainer]
-    # looks at the first iteration past each fifth; two glances fail, the third one passes and
-    # the 12 episodes in earnest do too; then there are only the two final judgements
-    looks = [next(i for i, s in enumerate(steps) if s * 5 // 1000 >= n) for n in (1, 2, 3)]
-    assert [episodes for episodes, _ in calls] == [10, 10, 10, 12, 12, 12]
-    assert result["solved_at_step"] == steps[looks[2]]
-    assert [seed[1] for _, seed in calls[:3]] == [i + 1 for i in looks]
-    assert len({seed for _, seed in calls[:4]}) == 4  # all of them fresh
+    monkeypatch.setattr(judging, "evaluate", fake)
+    config = {**TINY, "total_steps": 1_000}
+    result = train_one("ppo", "CartPole-v1", config, 0, 12, evaluations=5)
+    steps = [s["env_steps"] for s in Trainer(ppo, "CartPole-v1", ppo.Config(**config), 0)]
+    due = [next(s for s in steps if s * 5 // 1000 >= n) for n in range(1, 6)]
+    assert looks == [12] * 5
+    assert result["solved_at_step"] == due[1] and result["solved_for_good_at_step"] == due[3]
     assert 0 < result["solved_at_second"] < result["train_seconds"]
+    assert (result["greedy_return_mean"], result["sampled_return_mean"]) == (480, 3)
 
 
-@contextlib.contextmanager
-def without_bootstrap():
-    """A patch, as ablations use them."""
-    original = training.gae
-    training.gae = lambda rewards, values, next_values, *rest: original(
-        rewards, values, 0 * next_values, *rest
+def test_a_change_is_made_to_its_own_seed_only():
+    plain, changed, again = (
+        train_one("ppo", "CartPole-v1", TINY, 0, 1, 5, change)
+        for change in (None, "bootstrap_through_the_fall", None)
     )
-    try:
-        yield
-    finally:
-        training.gae = original
-
-
-PATCH = "tests.test_study:without_bootstrap"
-
-
-def test_a_patch_changes_its_own_seed_only():
-    before = training.gae
-    plain, patched, again = (
-        train_one("ppo", "CartPole-v1", TINY, 0, 1, 5, patch) for patch in (None, PATCH, None)
-    )
-    assert training.gae is before
-    assert plain["parameters_sha256"] == again["parameters_sha256"] != patched["parameters_sha256"]
+    assert plain["parameters_sha256"] == again["parameters_sha256"] != changed["parameters_sha256"]
 
 
 # ---------------------------------------------------------------- a folder
@@ -254,20 +252,68 @@ def test_a_patch_changes_its_own_seed_only():
 
 def open_study(runs_dir, seeds=(0, 1), algorithms=("ppo",), **settings):
     variants = [Variant(a, a, {"total_steps": 600, **settings}) for a in algorithms]
-    folder = StudyFolder.find(runs_dir, "CartPole-v1", variants, list(seeds), 2, 4)
-    folder.begin()
-    return folder
+    return StudyFolder.claim(runs_dir, "CartPole-v1", variants, list(seeds), 2, 4)
+
+
+def left(folder):
+    """The path of a folder that its process no longer holds."""
+    folder._lock.release()
+    return folder.path
 
 
 def test_the_same_study_goes_on_and_another_does_not(tmp_path):
-    first = open_study(tmp_path)
-    assert first.path.name == "study-CartPole-v1-ppo-seeds0-1"
-    assert open_study(tmp_path).path == first.path
-    other = open_study(tmp_path, gamma=0.9)
-    assert other.path.name == "study-CartPole-v1-ppo-seeds0-1-2"
-    assert open_study(tmp_path, gamma=0.9).path == other.path
+    first = left(open_study(tmp_path))
+    assert first.name == "study-CartPole-v1-ppo-seeds0-1"
+    assert left(open_study(tmp_path)) == first
+    other = left(open_study(tmp_path, gamma=0.9))
+    assert other.name == "study-CartPole-v1-ppo-seeds0-1-2"
+    assert left(open_study(tmp_path, gamma=0.9)) == other
     (first / "study.json").write_text("{", encoding="utf-8")  # damaged
-    assert open_study(tmp_path).path.name.endswith("-3")
+    assert left(open_study(tmp_path)).name.endswith("-3")
+
+
+def test_studies_at_work_never_share_a_folder(tmp_path):
+    same = [open_study(tmp_path) for _ in range(3)]
+    assert len({folder.path for folder in same}) == 3
+    left(same[1])
+    assert open_study(tmp_path).path == same[1].path  # interrupted: it goes on
+
+
+def claim_in_a_process(runs_dir, gamma, number):
+    """Claim a study's folder, and hold it until all four have theirs."""
+    folder = open_study(runs_dir, gamma=gamma)
+    Path(runs_dir, f"{number}.claimed").touch()
+    deadline = time.monotonic() + 60
+    while len(list(Path(runs_dir).glob("*.claimed"))) < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return folder.path.name, read_json(folder / "study.json")["settings"] == folder.settings
+
+
+def test_studies_that_start_together_have_folders_of_their_own(tmp_path):
+    jobs = [(str(tmp_path), (0.99, 0.5)[number % 2], number) for number in range(4)]
+    with Cores(4) as workers:
+        outcomes = [outcome for _, outcome in run_jobs(claim_in_a_process, jobs, workers)]
+    names, own = zip(*outcomes, strict=True)
+    assert len(set(names)) == 4 and all(own)
+
+
+def test_a_seed_is_taken_only_if_it_is_this_very_training(tmp_path):
+    folder = open_study(tmp_path)
+    job = folder.jobs()[0]
+    folder.save(job, {"greedy_return_mean": 3.0})
+    assert folder.load(job)["greedy_return_mean"] == 3
+    path = folder.seed_file(job)
+    kept = read_json(path)
+    others = {"seed": 1, "env_id": "Acrobot-v1", "change": "uniform_weights", "label": "x",
+              "algorithm": "vpg", "eval_episodes": 3, "evaluations": 5, "code_sha256": "",
+              "format": 1, "config": {**kept["config"], "gamma": 0.5}}  # fmt: skip
+    for name, other in others.items():
+        path.write_text(json.dumps({**kept, name: other}), encoding="utf-8")
+        assert folder.load(job) is None, name
+    for damaged in ("", "{", "[]", "null", '{"format":3}', "\x00"):
+        path.write_text(damaged, encoding="utf-8")
+        assert folder.load(job) is None, damaged
 
 
 def test_a_study_of_changed_code_is_another(tmp_path, monkeypatch):
@@ -275,14 +321,20 @@ def test_a_study_of_changed_code_is_another(tmp_path, monkeypatch):
     copy.mkdir()
     for path in ROOT.glob("*.py"):
         shutil.copy(path, copy)
+    shutil.copytree(ROOT / "lab", copy / "lab", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(study, "PROJECT", copy)
-    first = open_study(tmp_path)
-    with open(copy / "ppo.py", "a", encoding="utf-8") as file:
-        file.write("\n# a comment\n")
-    assert open_study(tmp_path).path == first.path
-    with open(copy / "ppo.py", "a", encoding="utf-8") as file:
-        file.write("\nclipped_surrogate = None\n")
-    assert open_study(tmp_path).path != first.path
+    first = left(open_study(tmp_path))
+
+    def then(name, text):
+        with open(copy / name, "a", encoding="utf-8") as file:
+            file.write(text)
+        return left(open_study(tmp_path))
+
+    assert then("ppo.py", "\n# a comment\n") == first
+    assert then("lab/study/presets.py", "\nPRESETS = {}\n") == first  # settings are in study.json
+    second = then("ppo.py", "\nclipped_surrogate = None\n")
+    assert second != first
+    assert then("lab/runs/judging.py", "\nsolved_steps = None\n") not in (first, second)
 
 
 def test_a_study_refuses_what_no_trainer_takes(tmp_path):
@@ -310,6 +362,7 @@ def test_finished_seeds_are_not_trained_again(tmp_path):
         before = {path: path.stat().st_mtime_ns for path in files}
         files[0].unlink()
         files[1].write_bytes(files[1].read_bytes()[:100])  # damaged
+        left(folder)
         results, failures = run_study(open_study(tmp_path, range(4), ("vpg", "ppo")), workers)
         assert (len(results), failures) == (8, [])
         changed = [path for path in files if path.stat().st_mtime_ns != before[path]]
@@ -319,8 +372,8 @@ def test_finished_seeds_are_not_trained_again(tmp_path):
 def test_a_seed_that_fails_stops_no_other(tmp_path, capsys):
     good = Variant("good", "vpg", {"total_steps": 600})
     bad = Variant("bad", "vpg", {"total_steps": 600, "learning_rate": 1e38})
-    folder = StudyFolder.find(tmp_path, "CartPole-v1", [good, bad], [0, 1], 2, 4, name="mixed")
-    assert study.conduct(folder, Cores(1)) == 1
+    folder = StudyFolder.claim(tmp_path, "CartPole-v1", [good, bad], [0, 1], 2, 4, name="mixed")
+    assert not study.conduct(folder, Cores(1), study.conclude)
     summary = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     assert summary["variants"]["good"]["seeds"] == 2
     assert summary["variants"]["bad"]["failed_seeds"] == [0, 1]
@@ -345,6 +398,7 @@ def perish(number, marker, always):
 
 
 @on_posix
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_job(tmp_path):
     jobs = [(n, str(tmp_path / "marker"), False) for n in range(6)]
     with Cores(2) as workers:
@@ -354,6 +408,7 @@ def test_a_killed_worker_costs_no_job(tmp_path):
 
 
 @on_posix
+@pytest.mark.slow
 def test_a_job_that_kills_every_worker_fails_alone(tmp_path):
     jobs = [(n, str(tmp_path / "marker"), True) for n in range(4)]
     with Cores(2) as workers:
@@ -467,7 +522,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path, undisturbed):
     process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "1")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
-    assert f"{len(before)} of 6 seeds are there" in output
+    assert f"{6 - len(before)} of 6 seeds to train" in output
     after = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("*/seeds/*.json")}
     assert {name: after[name] for name in before} == before
     assert results_of(tmp_path) == undisturbed
@@ -483,7 +538,7 @@ def test_kill_9_of_the_program_leaves_its_seeds_and_no_process(tmp_path):
     process.communicate()
     wait_until_gone(process.pid)
     for path in tmp_path.glob("*/seeds/*.json"):
-        assert json.loads(path.read_text(encoding="utf-8"))["format"] == study.FORMAT
+        assert read_json(path)["format"] == study.FORMAT
 
 
 @linux
@@ -658,6 +713,7 @@ def test_dask_scheduler_that_dies_is_told_in_one_line(tmp_path, cluster):
 
 @needs_dask
 @linux
+@pytest.mark.slow
 def test_dask_scheduler_that_is_not_there_is_told_in_one_line(tmp_path):
     process = start_study(tmp_path, "--seeds", "0-5", "--dask", "tcp://127.0.0.1:9")
     output, _ = process.communicate(timeout=30)

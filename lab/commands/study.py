@@ -1,18 +1,18 @@
 """`run.py study` and `ablation`: many seeds, judged together."""
 
 import argparse
-import os
-import tempfile
 from dataclasses import asdict
+from functools import partial
 
 from lab import study as room
-from lab.commands import MOST_EPISODES, fail, whole_number
+from lab.commands import FAILED, MOST_EPISODES, fail, whole_number
 from lab.commands.settings import (
     add_settings,
     algorithm_names,
     algorithms_in,
     make_config,
     print_preset,
+    with_flag,
 )
 from lab.commands.train import environment_options, named
 
@@ -54,9 +54,9 @@ def study_options(parser, argv):
     parser.add_argument(
         "--evaluations",
         type=whole_number(1),
-        default=100,
+        default=50,
         metavar="N",
-        help="looks, spread over the training, whether it is solved [100]",
+        help="greedy evaluations spread over each training [50]",
     )
     parser.add_argument(
         "--eval-episodes",
@@ -79,36 +79,37 @@ def study(parser, args):
         room.Variant(algorithm, algorithm, asdict(make_config(parser, args, algorithm)))
         for algorithm in args.algo
     ]
-    try:
-        folder = room.StudyFolder.find(
-            *(args.runs_dir, args.env, variants, args.seeds),
-            *(args.eval_episodes, args.evaluations),
-        )
-    except ValueError as error:
-        parser.refuse(str(error))
-    try:  # before workers start and seeds are trained for nothing
-        os.makedirs(args.runs_dir, exist_ok=True)
-        tempfile.TemporaryFile(dir=args.runs_dir).close()
-    except OSError as error:
-        parser.refuse(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
-    for algorithm in args.algo:
-        print_preset(args, algorithm)
-    try:
-        return room.conduct(folder, make_workers(parser, args, folder), not args.no_media)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        return fail(f"{folder.path} cannot be written: {error.strerror}")
+
+    def claim():
+        asked = args.env, variants, args.seeds, args.eval_episodes, args.evaluations
+        folder = room.StudyFolder.claim(args.runs_dir, *asked)
+        for algorithm in args.algo:
+            print_preset(args, algorithm)
+        return folder
+
+    return conduct(parser, args, claim, partial(room.conclude, picture=not args.no_media))
 
 
-def make_workers(parser, args, folder):
-    """Who does a study's work: --dask's cluster, or this machine's cores."""
-    if args.dask is None:
-        return room.Cores(min(args.jobs or room.available_cores(), len(folder.jobs())))
+def conduct(parser, args, claim, conclude):
+    """Run the study whose folder claim() makes or finds, by --dask's cluster or here.
+
+    conclude  as of lab.study.conduct
+    Returns the exit status.
+    """
     try:
-        return room.Cluster(args.dask)
+        workers = room.Cluster(args.dask) if args.dask else room.Cores(args.jobs)
     except (ConnectionError, ImportError) as error:
         parser.refuse(f"--dask {args.dask}: {error}")
+    try:
+        folder = claim()
+    except ValueError as error:
+        parser.refuse(with_flag(error))
+    except OSError as error:
+        parser.refuse(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
+    try:
+        return 0 if room.conduct(folder, workers, conclude) else FAILED
+    except room.WorkersLost as error:
+        return fail(str(error))
 
 
 def ablation_options(parser, argv):
@@ -116,9 +117,8 @@ def ablation_options(parser, argv):
     parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="where seeds go [runs]")
     parser.add_argument(
         "--figures-dir",
-        default="figures",
         metavar="DIR",
-        help="where table and picture go [figures]",
+        help="where table and picture go [figures; with other seeds, the study's folder]",
     )
     worker_options(parser)
 
@@ -127,10 +127,10 @@ def ablation(parser, args):
     seeds = args.seeds or room.ablation.SEEDS
     if len(seeds) < 2:
         parser.refuse("an ablation needs two seeds at least, for its intervals")
-    folder = room.ablation.find_folder(args.runs_dir, seeds)
-    try:
-        return room.ablation.conduct(folder, make_workers(parser, args, folder), args.figures_dir)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        return fail(f"{error.filename} cannot be written: {error.strerror}")
+    figures_dir = args.figures_dir or ("figures" if seeds == room.ablation.SEEDS else None)
+    return conduct(
+        parser,
+        args,
+        lambda: room.ablation.claim_folder(args.runs_dir, seeds),
+        partial(room.ablation.conclude, figures_dir=figures_dir),
+    )

@@ -17,23 +17,22 @@ import ppo
 import vpg
 from lab.pictures.looks import DARK, LIGHT
 from lab.runs import write_whole
-from lab.study import Cores, available_cores, train_one
+from lab.study import Cores, run_jobs, train_one
 from lab.study.statistics import NEVER
-from lab.study.workers import run_jobs
 
 ENV_ID, SEEDS, EPISODES, EVALUATIONS = "CartPole-v1", range(10), 100, 50
 ALGORITHMS = {"ppo": ppo, "vpg": vpg}
 CLIP_ONLY = {"clip", "unclipped"}  # PPO has a clip, VPG has none
-# The page's switches: what is broken -> a patch of lab/study/patches.py, or a setting.
+# The page's switches: what is broken -> settings, and one of ablation.CHANGES or None.
 BREAKS = {
-    "whole": None,
-    "clip": "ties_are_clipped",
-    "unclipped": {"clip_range": 1e6},
-    "terminal": "bootstrap_through_termination",
-    "mean": "sum_instead_of_mean",
-    "sign": "uphill",
-    "baseline": "no_baseline_at_all",
-    "rows": "rows_mixed_up",
+    "whole": ({}, None),
+    "clip": ({}, "ties_are_clipped"),
+    "unclipped": ({"clip_range": 1e6}, None),
+    "terminal": ({}, "bootstrap_through_the_fall"),
+    "mean": ({}, "sum_instead_of_mean"),
+    "sign": ({}, "uphill"),
+    "baseline": ({"normalize_advantages": False}, "no_baseline_at_all"),
+    "rows": ({}, "rows_mixed_up"),
 }
 
 
@@ -44,13 +43,12 @@ def jobs(seeds, **settings):
     """
     found = []
     for algorithm in ALGORITHMS:
-        for name, how in BREAKS.items():
+        for name, (own, change) in BREAKS.items():
             if algorithm == "vpg" and name in CLIP_ONLY:
                 continue
-            config = {**settings, **(how if isinstance(how, dict) else {})}
-            broken = f"lab.study.patches:{how}" if isinstance(how, str) else None
+            config = {**settings, **own}
             found += [
-                (algorithm, ENV_ID, config, seed, EPISODES, EVALUATIONS, broken, name)
+                (algorithm, ENV_ID, config, seed, EPISODES, EVALUATIONS, change, name)
                 for seed in seeds
             ]
     return found
@@ -59,11 +57,11 @@ def jobs(seeds, **settings):
 def collect(seeds=SEEDS, workers=None, **settings):
     """Train and summarise: a dict fit for JSON; the same on one machine each time."""
     results = {}
-    with workers or Cores(available_cores()) as workers:
-        for _, result in run_jobs(train_one, jobs(seeds, **settings), workers):
+    with workers or Cores() as workers:
+        for job, result in run_jobs(train_one, jobs(seeds, **settings), workers):
             if isinstance(result, Exception):
                 raise result
-            results[result["algorithm"], result["label"], result["seed"]] = result
+            results[job[0], result["label"], result["seed"]] = result
     python = {algorithm: {} for algorithm in ALGORITHMS}
     for (algorithm, name, _), result in sorted(results.items(), key=lambda item: item[0]):
         python[algorithm].setdefault(name, []).append(result)

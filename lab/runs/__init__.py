@@ -14,7 +14,7 @@ __getattr__ = doors(
     __name__,
     algorithms="ALGORITHMS lesson",
     judging="judged final_judgement solved_steps returns_when_begun",
-    files="CannotWrite new_folder read_json safe_name write_json write_whole",
+    files="CannotWrite hold new_folder read_json safe_name write_json write_whole",
     records="CHECKPOINT RunFolder as_settings load_policy one_line processor versions",
     runner="carry_out",
     interrupts="interrupts_raise",

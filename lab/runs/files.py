@@ -9,6 +9,8 @@ import time
 import uuid
 from pathlib import Path
 
+import filelock
+
 RETRY_SECONDS = 0.01, 0.05, 0.2, 0.5, 1  # Windows lets nobody replace what somebody has open
 ABANDONED_SECONDS = 3600  # a folder takes milliseconds to make; this one's maker was killed
 
@@ -120,6 +122,23 @@ def new_folder(parent, name, fill):
     except OSError as error:
         raise CannotWrite.because(error, parent) from None
     return path
+
+
+def hold(folder):
+    """Keep other processes from writing into a folder until this one ends -> the lock; keep it.
+
+    Raises ValueError if another process holds it, CannotWrite if it cannot be written.
+    """
+    lock = filelock.FileLock(Path(folder) / ".lock", blocking=False)
+    try:
+        lock.acquire()
+        for left in Path(folder).rglob(".*.new"):  # by one that was killed
+            left.unlink()
+    except filelock.Timeout:
+        raise ValueError(f"{folder} is in use by another process") from None
+    except OSError as error:
+        raise CannotWrite.because(error, folder) from None
+    return lock
 
 
 def _claim(unfinished, parent, name):

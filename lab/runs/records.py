@@ -26,13 +26,12 @@ import zlib
 from numbers import Real
 from pathlib import Path
 
-import filelock
 import numpy as np
 from gymnasium.spaces import Discrete
 
 from environments import ORIGINAL_GYM
 from lab.runs.algorithms import ALGORITHMS, lesson
-from lab.runs.files import CannotWrite, flush, new_folder, read_json, write_json, write_whole
+from lab.runs.files import CannotWrite, flush, hold, new_folder, read_json, write_json, write_whole
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
 from training import Trainer
@@ -212,15 +211,7 @@ class RunFolder:
         CannotWrite if it cannot be written.
         """
         self.about()  # in a folder that is no run's, leave not even a lock
-        self._lock = filelock.FileLock(self / ".lock", blocking=False)
-        try:
-            self._lock.acquire()
-            for left in self.path.glob(".*.new"):  # by one that was killed
-                left.unlink()
-        except filelock.Timeout:
-            raise ValueError(f"{self.path} is in use by another process") from None
-        except OSError as error:
-            raise CannotWrite.because(error, self.path) from None
+        self._lock = hold(self.path)
 
     def about(self):
         """The content of config.json. Raises ValueError in one line if it is no run's."""

@@ -12,8 +12,8 @@ from lab import doors
 
 __getattr__ = doors(
     __name__,
-    folder="StudyFolder Variant conduct parse_seeds train_one",
-    workers="Cluster Cores PROJECT available_cores",
+    folder="StudyFolder Variant conclude conduct parse_seeds train_one",
+    workers="Cluster Cores PROJECT WorkersLost run_jobs",
     presets="PRESETS preset",
     ablation="",
     statistics="",

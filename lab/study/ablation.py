@@ -1,44 +1,182 @@
 """Kill one thing: PPO without one of its parts, on many seeds, against the whole.
 
-    variants    what is killed, and how
+    KILLED      what is killed, and how: other settings, or one of CHANGES
     summarize   what came out: a dict small enough to keep (figures/ablation.json)
-    table       the same as text, or as the README's Markdown
-    conduct     the study from beginning to end
+    table       the same as text, or as Markdown
+    conclude    prints, keeps and draws it
 
-The picture is drawn from the dict by lab/pictures/ablations.py.
+Nothing of the lesson's code is exchanged. A change is made to a Trainer's *data*: the
+weights it begins with, the ends in its rollouts, the advantages in its batches. The
+picture is drawn from the dict by lab/pictures/ablations.py.
 """
 
 import json
 from pathlib import Path
+from types import FunctionType, SimpleNamespace
 
 import numpy as np
 
+import ppo
+from advantages import normalize
 from lab.runs import read_json, write_whole
 from lab.study import statistics as stats
-from lab.study.folder import FAILED, INTERRUPTED, StudyFolder, Variant, run_study
-from lab.study.picture import CURVE_RESAMPLES, learning_curves
-from lab.study.workers import WorkersLost
+from lab.study.folder import StudyFolder, Variant
+from lab.study.picture import CURVE_RESAMPLES, SOLVED, learning_curves
 
 ENV_ID = "CartPole-v1"
 SEEDS = list(range(30))
-EVALUATIONS, EVAL_EPISODES = 50, 100
+EVALUATIONS, EVAL_EPISODES = 25, 100
 FILE = "ablation.json"
 
+
+# ------------------------------------------------------ one thing changed
+
+
+def learn_from(trainer, credit):
+    """Let the trainer's algorithm learn from credit(batch) instead of the batch's advantages."""
+    update = trainer.algorithm.update
+
+    def changed(learner, batch, *rest):
+        return update(learner, batch._replace(advantages=credit(batch)), *rest)
+
+    trainer.algorithm = SimpleNamespace(update=changed)
+
+
+def no_learned_baseline(trainer):
+    """Credit an action with its estimated return, not with what that exceeds V by.
+
+    Â + V (Eq. 18) stands in for Â. V is still learned, and still stands for the
+    future where a record is cut off: it is only not subtracted. What remains of
+    a baseline is the batch's mean, which normalisation subtracts (Eq. 19).
+    """
+    learn_from(trainer, lambda batch: normalize(batch.advantages + batch.values))
+
+
+def no_baseline_at_all(trainer):
+    """The same, and normalisation only divides: no mean is subtracted either."""
+
+    def credit(batch):
+        returns = batch.advantages + batch.values
+        return returns / (returns.std() + 1e-8)
+
+    learn_from(trainer, credit)
+
+
+def see_ends(trainer, ends):
+    """Let ends(rollout) stand for how each rollout's episodes ended, a dict of its fields."""
+    collect = trainer.sampler.collect
+
+    def changed(*arguments):
+        rollout = collect(*arguments)
+        return rollout._replace(**ends(rollout))
+
+    trainer.sampler = SimpleNamespace(collect=changed)
+
+
+def bootstrap_through_the_fall(trainer):
+    """Eq. 15 without its (1 − d): the value of the state after the fall counts.
+
+    So does the earlier tutorial, https://github.com/edhyah/policygradients.
+    """
+    see_ends(
+        trainer,
+        lambda rollout: {
+            "terminated": np.zeros_like(rollout.terminated),
+            "truncated": rollout.terminated | rollout.truncated,
+        },
+    )
+
+
+def time_limit_is_a_fall(trainer):
+    """One flag for both ends: after 500 steps the future counts as nothing, as after a fall."""
+    see_ends(trainer, lambda rollout: {"terminated": rollout.terminated | rollout.truncated})
+
+
+def uniform_weights(trainer):
+    """Weights uniform in ±1/√inputs, whatever the layer: what torch.nn.Linear begins with.
+
+    Neither orthogonal nor of a chosen gain; the policy's output layer begins as
+    large as any other. Biases stay zero.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence(trainer.seed).spawn(1)[0])
+    for network in (trainer.learner.policy.network, trainer.learner.value):
+        for W, _ in network.layers:
+            bound = 1 / np.sqrt(len(W))
+            W[:] = rng.uniform(-bound, bound, W.shape)
+
+
+# The bugs that the page (docs/explorer.html) lets its visitors switch on, besides.
+
+
+def scale_slopes(trainer, factor):
+    """Multiply what the policy is told by its loss, dlog_probs, by factor(dlog_probs)."""
+    backward = trainer.learner.policy.backward
+
+    def changed(dlog_probs, *rest):
+        return backward(factor(dlog_probs) * dlog_probs, *rest)
+
+    trainer.learner.policy.backward = changed
+
+
+def sum_instead_of_mean(trainer):
+    """The policy's loss without its 1/N (Eq. 13, 38)."""
+    scale_slopes(trainer, len)
+
+
+def uphill(trainer):
+    """The sign of the loss turned round: descent then does more of what went badly."""
+    scale_slopes(trainer, lambda dlog_probs: -1)
+
+
+def rows_mixed_up(trainer):
+    """Every row is given another row's advantage: the first the last one's, and so on."""
+    learn_from(trainer, lambda batch: batch.advantages[::-1])
+
+
+def ties_are_clipped(trainer):
+    """Eq. 39 with `<` for `<=`: the trap of the README's Chapter F. PPO only."""
+    names = {**vars(ppo), "clipped_surrogate": strictly_clipped_surrogate}
+    trainer.algorithm = SimpleNamespace(update=FunctionType(ppo.update.__code__, names))
+
+
+def strictly_clipped_surrogate(log_probs, old_log_probs, advantages, clip_range):
+    """As ppo.clipped_surrogate, but rows in the band, where the two bids tie, count as clipped."""
+    loss, slopes = ppo.clipped_surrogate(log_probs, old_log_probs, advantages, clip_range)
+    ratios = np.exp(log_probs - old_log_probs)
+    tied = np.clip(ratios, 1 - clip_range, 1 + clip_range) == ratios
+    return loss, np.where(tied, 0, slopes)
+
+
+CHANGES = {
+    change.__name__: change
+    for change in (
+        no_learned_baseline,
+        no_baseline_at_all,
+        bootstrap_through_the_fall,
+        time_limit_is_a_fall,
+        uniform_weights,
+        sum_instead_of_mean,
+        uphill,
+        rows_mixed_up,
+        ties_are_clipped,
+    )
+}
+
 WHOLE = "PPO, complete"
-# What is killed -> settings that differ from PPO's defaults, or the name of a patch (patches.py).
+# What is killed -> settings that differ from PPO's defaults, and a change or None.
 KILLED = {
-    "no normalisation of advantages": {"normalize_advantages": False},
-    "no clip of the ratio": {"clip_range": 1e6},
-    "no GAE: λ = 0, one step": {"gae_lambda": 0.0},
-    "no GAE: λ = 1, Monte Carlo": {"gae_lambda": 1.0},
-    "no learned baseline": "no_learned_baseline",
-    "no baseline at all": "no_baseline_at_all",
-    "one epoch instead of six": {"epochs": 1},
-    "no annealing": {"anneal_learning_rate": False, "anneal_clip_range": False},
-    "no orthogonal weights": "uniform_weights",
-    "no clip of the gradient": {"max_grad_norm": 1e9},
-    "bootstrap through the fall": "bootstrap_through_termination",
-    "time limit taken for a fall": "time_limit_is_termination",
+    "no normalisation of advantages": ({"normalize_advantages": False}, None),
+    "no clip of the ratio": ({"clip_range": 1e6}, None),
+    "no GAE: λ = 0, one step": ({"gae_lambda": 0.0}, None),
+    "no GAE: λ = 1, Monte Carlo": ({"gae_lambda": 1.0}, None),
+    "no learned baseline": ({"normalize_advantages": False}, no_learned_baseline),
+    "no baseline at all": ({"normalize_advantages": False}, no_baseline_at_all),
+    "one epoch instead of six": ({"epochs": 1}, None),
+    "no annealing": ({"anneal_learning_rate": False, "anneal_clip_range": False}, None),
+    "no orthogonal weights": ({}, uniform_weights),
+    "no clip of the gradient": ({"max_grad_norm": 1e9}, None),
+    "bootstrap through the fall": ({}, bootstrap_through_the_fall),
+    "time limit taken for a fall": ({}, time_limit_is_a_fall),
 }
 
 
@@ -47,13 +185,10 @@ def variants(**settings):
 
     settings  of all of them, for a trial shorter than the defaults
     """
-    found = [Variant(WHOLE, "ppo", settings)]
-    for label, how in KILLED.items():
-        if isinstance(how, str):
-            found.append(Variant(label, "ppo", settings, f"lab.study.patches:{how}"))
-        else:
-            found.append(Variant(label, "ppo", {**settings, **how}))
-    return found
+    return [Variant(WHOLE, "ppo", settings)] + [
+        Variant(label, "ppo", {**settings, **config}, change and change.__name__)
+        for label, (config, change) in KILLED.items()
+    ]
 
 
 # ------------------------------------------------------------ what came out
@@ -62,8 +197,8 @@ def variants(**settings):
 def summarize(settings, results):
     """settings of study.json, results of study.train_one -> what is kept, a dict.
 
-    Of every seed: greedy and sampled return at the end, the step at which a
-    greedy 475 was first seen (None: never), and `learning`, the training return
+    Of every seed: greedy and sampled return at the end, the step from which on it
+    was solved for good (None: never), and `learning`, the training return
     averaged over the whole training (the area under the learning curve: episodes
     count where they began).
     Of every variant: the curves' IQM and its interval, at `steps`; [IQM, low, high]
@@ -96,7 +231,7 @@ def summarize(settings, results):
             **{name: numbers(values) for name, values in measures.items()},
             **{f"{name}_iqm": numbers(spread(values)) for name, values in measures.items()},
             "better": better,
-            "solved_at_step": [r["solved_at_step"] for r in own],
+            SOLVED: [r[SOLVED] for r in own],
             "curve": numbers(stats.iqm(curves, axis=0)),
             "low": numbers(low),
             "high": numbers(high),
@@ -131,10 +266,10 @@ def row(summary, label):
     for name in ("learning", "greedy", "sampled"):
         middle, low, high = entry[f"{name}_iqm"]
         cells.append(f"{middle:.0f} ({low:.0f}–{high:.0f})")
-    solved = [step for step in entry["solved_at_step"] if step is not None]
-    reached = np.median([stats.NEVER if s is None else s for s in entry["solved_at_step"]])
-    steps = "never" if reached >= stats.NEVER else f"{reached:,.0f}"
-    cells[1:1] = [f"{len(solved)}/{len(entry['solved_at_step'])}", steps]
+    steps = entry[SOLVED]
+    middle = stats.finite(np.median([stats.NEVER if step is None else step for step in steps]))
+    count = f"{sum(step is not None for step in steps)}/{len(steps)}"
+    cells[1:1] = [count, "never" if middle is None else f"{middle:,.0f}"]
     if entry["better"] is None:
         return [*cells, ""]
     better, low, high = entry["better"]
@@ -180,39 +315,24 @@ def markdown(summary):
 # -------------------------------------------------------------- the study
 
 
-def find_folder(runs_dir, seeds, **settings):
+def claim_folder(runs_dir, seeds, **settings):
     """The study's folder under `runs_dir`, new or interrupted."""
-    return StudyFolder.find(
+    return StudyFolder.claim(
         runs_dir, ENV_ID, variants(**settings), seeds, EVAL_EPISODES, EVALUATIONS, "ablation"
     )
 
 
-def conduct(folder, workers, figures_dir):
-    """Train what is not trained yet, print the table, draw the grid -> the exit status.
+def conclude(folder, results, failures, figures_dir):
+    """Print the table, keep it and draw the grid.
 
-    folder       from find_folder
-    workers      lab.study.workers.Cores or Cluster
-    figures_dir  where ablation.json and ablation.svg go
+    figures_dir  where they go; None: into the study's folder
 
-    Raises OSError when something cannot be written.
+    Raises CannotWrite.
     """
-    figures_dir = Path(figures_dir)
-    figures_dir.mkdir(parents=True, exist_ok=True)
-    print(f"{len(folder.jobs())} seeds in all; finished ones are kept in {folder.path}")
-    print(f"working with {workers}")
-    try:
-        with workers:
-            results, failures = run_study(folder, workers)
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from there")
-        return INTERRUPTED
-    except WorkersLost as error:
-        print(f"{error}; the same command goes on from there")
-        return FAILED
     if failures:
-        for failure in failures:
-            print(f"{failure['label']} seed {failure['seed']} failed: {failure['error']}")
-        return FAILED
+        return  # an interval over the seeds that happened to end well would say too much
+    figures_dir = Path(figures_dir or folder.path)
+    figures_dir.mkdir(parents=True, exist_ok=True)
     summary = summarize(folder.settings, results)
     data = json.dumps(summary, ensure_ascii=False, separators=(",", ":"))
     write_whole(figures_dir / FILE, (data.replace('"variants"', '\n"variants"') + "\n").encode())
@@ -220,9 +340,8 @@ def conduct(folder, workers, figures_dir):
     from lab.pictures.ablations import draw_file
 
     print(f"saved: {figures_dir / FILE}, {draw_file(figures_dir)}")
-    return 0
 
 
 def kept(figures_dir):
-    """What an earlier `conduct` left in figures_dir, a dict. Raises ValueError if nothing."""
+    """What an earlier `conclude` left in figures_dir, a dict. Raises ValueError if nothing."""
     return read_json(Path(figures_dir) / FILE)

@@ -68,8 +68,8 @@ def sentence(label, entry):
         f"{label}, at the end: greedy {greedy['mean']:.1f} (worst seed {greedy['lowest']:.1f}), "
         f"sampled {sampled['mean']:.1f} ({sampled['lowest']:.1f})"
     )
-    if "solved_at_end_seeds" in entry:
-        text += f"; {entry['solved_at_end_seeds']} of {entry['seeds']} seeds solved"
+    if SOLVED in entry:
+        text += f"; {entry[SOLVED]['seeds']} of {entry['seeds']} seeds solved"
     return text.replace("-", "−") if greedy["mean"] < 0 else text
 
 
@@ -86,7 +86,7 @@ def draw_learning(axes, results, variant, colour):
 
 def draw_solving(axes, results, variant, colour, row):
     """How many seeds were solved for good after so many steps, and the median with its interval."""
-    values = stats.values_of(results, SOLVED if SOLVED in results[0] else "solved_at_step")
+    values = stats.values_of(results, SOLVED)
     at, total = np.sort(values[values < stats.NEVER]), variant["config"]["total_steps"]
     share = 100 * np.arange(len(at) + 1) / len(results)
     # once all seeds are solved, nothing happens any more

@@ -24,9 +24,11 @@ NEVER = 1e12  # steps or seconds of a seed that was not solved: more than any ot
 MEASURES = {
     "greedy_return_mean": True,
     "sampled_return_mean": True,
+    "solved_for_good_at_step": False,
     "solved_at_step": False,
     "solved_at_second": False,
 }
+SOLVED = [name for name in MEASURES if name.startswith("solved")]
 
 
 def iqm(values, axis=-1):
@@ -58,9 +60,9 @@ def interval(statistic, *samples, axis=-1, resamples=RESAMPLES):
     return [found.low, found.high]
 
 
-def finite(number, total=NEVER):
-    """A plain float for JSON; None for what lies beyond `total`, such as never solved."""
-    return None if number >= total else float(number)
+def finite(number):
+    """A plain float for JSON; None for never, and so for a median of seeds half of them never."""
+    return None if number >= NEVER / 2 else float(number)
 
 
 def of_label(results, label):
@@ -88,7 +90,7 @@ def summarize(settings, results, failures):
             "failed_seeds": [f["seed"] for f in failures if f["label"] == variant["label"]],
         }
         if own:
-            entry.update(describe(own, variant["config"]["total_steps"]))
+            entry.update(describe(own))
         variants[variant["label"]] = entry
     first, *others = [v["label"] for v in settings["variants"]]
     return {
@@ -104,11 +106,12 @@ def summarize(settings, results, failures):
             if variants[other]["seeds"] and variants[first]["seeds"]
         ],
         "worker_versions": distinct([result["versions"] for result in results]),
+        "processors": distinct([result["processor"] for result in results]),
         "failures": failures,
     }
 
 
-def describe(results, total_steps):
+def describe(results):
     """One variant's statistics."""
     entry = {}
     for name in ("greedy_return_mean", "sampled_return_mean"):
@@ -121,17 +124,14 @@ def describe(results, total_steps):
             "lowest": float(values.min()),
         }
     entry["train_seconds"] = {"median": float(np.median(values_of(results, "train_seconds")))}
-    threshold = results[0]["reward_threshold"]
-    if threshold is not None:
-        at_end = values_of(results, "greedy_return_mean") >= threshold
-        entry["solved_seeds"] = sum(r["solved_at_step"] is not None for r in results)
-        entry["solved_at_end_seeds"] = int(at_end.sum())
-        for name, most in (("solved_at_step", 2 * total_steps), ("solved_at_second", 1e9)):
+    if results[0]["reward_threshold"] is not None:
+        for name in SOLVED:
             values = values_of(results, name)
             bounds = interval(np.median, values)
             entry[name] = {
-                "median": finite(np.median(values), most),
-                "median_interval": bounds and [finite(bound, most) for bound in bounds],
+                "seeds": int((values < NEVER).sum()),
+                "median": finite(np.median(values)),
+                "median_interval": bounds and [finite(bound) for bound in bounds],
             }
     return entry
 
@@ -141,7 +141,7 @@ def compare(x_label, y_label, x_results, y_results):
     entry = {"better": x_label, "than": y_label}
     solvable = x_results[0]["reward_threshold"] is not None
     for name, more_is_better in MEASURES.items():
-        if name.startswith("solved") and not solvable:
+        if name in SOLVED and not solvable:
             continue
         sign = 1 if more_is_better else -1
         x, y = (sign * values_of(results, name) for results in (x_results, y_results))
@@ -164,51 +164,51 @@ def table(summary):
     variants = summary["variants"]
     width = max(map(len, variants))
     width = width if width <= LONGEST_LABEL else 2  # longer ones have a line of their own
-    lines = []
-    if any(entry["seeds"] for entry in variants.values()):
-        half = f"{'mean':>7} {'IQM':>7} {'95% interval':>15}"
+    margin, lines = " " * (width + 2), []
+    ended = {label: entry for label, entry in variants.items() if entry["seeds"]}
+    if ended:
+        half = f"{'mean':>7} {'worst':>7} {'95% interval':>16}"
         lines += [
-            f"{'':{width}}  {'greedy return':^31}  {'sampled return':^31}".rstrip(),
-            f"{'':{width}}  {half}  {half}",
+            f"{margin}{'greedy return':^32}  {'sampled return':^32}".rstrip(),
+            f"{margin}{half}  {half}",
         ]
-    for label, entry in variants.items():
-        if entry["seeds"]:
-            cells = [return_cells(entry[n]) for n in ("greedy_return_mean", "sampled_return_mean")]
-            lines += row(label, width, f"{cells[0]}  {cells[1]}")
-    solvable = {label: entry for label, entry in variants.items() if "solved_seeds" in entry}
+    for label, entry in ended.items():
+        cells = [return_cells(entry[n]) for n in ("greedy_return_mean", "sampled_return_mean")]
+        lines += row(label, width, "  ".join(cells))
+    solvable = {label: entry for label, entry in ended.items() if "solved_at_step" in entry}
     if solvable:
+        half = f"{'median':>7} {'95% interval':>18}"
         lines += [
             "",
-            f"{'':{width}}  {'solved':>9}  {'steps to solve':^27}  seconds to solve",
-            f"{'':{width}}  {'at end':>9}  {'median':>9} {'95% interval':>17}  "
-            f"{'median':>7} {'95% interval':>13}",
+            f"{margin}{'seeds':>9}  {'solved for good, at step':^26}    first solved, at step",
+            f"{margin}{'solved':>9}  {half}  {half}",
         ]
     for label, entry in solvable.items():
-        steps = time_cells(entry["solved_at_step"], "{:,.0f}", 9, 17)
-        seconds = time_cells(entry["solved_at_second"], "{:.2f}", 7, 13)
-        count = f"{entry['solved_at_end_seeds']}/{entry['seeds']}"
-        lines += row(label, width, f"{count:>9}  {steps}  {seconds}")
+        times = [time_cells(entry[n]) for n in ("solved_for_good_at_step", "solved_at_step")]
+        count = f"{entry['solved_for_good_at_step']['seeds']}/{entry['seeds']}"
+        lines += row(label, width, f"{count:>9}  {'  '.join(times)}")
     for comparison in summary["comparisons"]:
         lines += ["", f"How probable it is that {comparison['better']} beats {comparison['than']}:"]
         for name, title in (
             ("greedy_return_mean", "greedy return"),
             ("sampled_return_mean", "sampled return"),
-            ("solved_at_step", "fewer steps to solve"),
-            ("solved_at_second", "fewer seconds to solve"),
+            ("solved_for_good_at_step", "fewer steps until solved for good"),
+            ("solved_at_step", "fewer steps until first solved"),
+            ("solved_at_second", "fewer seconds until then"),
         ):
             if name in comparison:
                 found = comparison[name]
                 bounds = bounds_text(found["interval"], "{:.2f}")
-                lines.append(f"  {title:24}{found['probability']:.2f}  {bounds}")
+                lines.append(f"  {title:35}{found['probability']:.2f}  {bounds}")
     for label, entry in variants.items():
-        if entry["failed_seeds"]:
-            total = entry["seeds"] + len(entry["failed_seeds"])
-            lines.append(
-                f"{label}: {len(entry['failed_seeds'])} of {total} seeds failed; "
-                "these numbers are without them"
-            )
+        failed = len(entry["failed_seeds"])
+        if failed:
+            rest = "these numbers are without them" if entry["seeds"] else "there is nothing to say"
+            lines.append(f"{label}: {failed} of {entry['seeds'] + failed} seeds failed; {rest}")
     if len(summary["worker_versions"]) > 1:
         lines.append("The workers had different versions of Python, numpy or gymnasium.")
+    if len(summary["processors"]) > 1:
+        lines.append("The workers had different processors, which may round differently.")
     return "\n".join(lines)
 
 
@@ -220,15 +220,14 @@ def row(label, width, cells):
 
 
 def return_cells(entry):
-    form = "{:.1f}" if max(map(abs, entry["iqm_interval"] or [0])) < 1000 else "{:.0f}"
-    bounds = bounds_text(entry["iqm_interval"], form)
-    return f"{entry['mean']:>7.1f} {entry['iqm']:>7.1f} {bounds:>15}"
+    form = "{:.1f}" if max(map(abs, entry["mean_interval"] or [0])) < 1000 else "{:.0f}"
+    bounds = bounds_text(entry["mean_interval"], form)
+    return f"{entry['mean']:>7.1f} {entry['lowest']:>7.1f} {bounds:>16}"
 
 
-def time_cells(entry, form, width, bounds_width):
-    median = "never" if entry["median"] is None else form.format(entry["median"])
-    bounds = bounds_text(entry["median_interval"], form)
-    return f"{median:>{width}} {bounds:>{bounds_width}}"
+def time_cells(entry):
+    median = "never" if entry["median"] is None else f"{entry['median']:,.0f}"
+    return f"{median:>7} {bounds_text(entry['median_interval'], '{:,.0f}'):>18}"
 
 
 def bounds_text(bounds, form):

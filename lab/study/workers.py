@@ -122,15 +122,15 @@ def available_cores():
 
 
 class Cores:
-    """`count` processes on this machine, each with one BLAS thread."""
+    """`count` processes on this machine, one for each core by default; each has one BLAS thread."""
 
     jobs_in_lane = 1
 
-    def __init__(self, count):
+    def __init__(self, count=None):
         for variable in ("OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
             os.environ.setdefault(variable, "1")  # the workers inherit it
         self.others = set(multiprocessing.active_children())
-        self.lanes = [self._lane() for _ in range(count)]
+        self.lanes = [self._lane() for _ in range(count or available_cores())]
 
     def __str__(self):
         return f"{len(self.lanes)} process{'es' if len(self.lanes) > 1 else ''}"
@@ -183,11 +183,21 @@ class Cluster:
                 logging.getLogger(name).setLevel(logging.CRITICAL)  # errors come as exceptions
         try:
             self.client = Client(address, timeout=CONNECT_SECONDS, name="study")
-        except (OSError, ValueError) as error:
+        except (OSError, TypeError, ValueError) as error:  # TypeError: a protocol it lacks
             raise ConnectionError(f"no Dask scheduler answers at {address}") from error
-        self.plugin = send_project(self.client)
-        self.executor = self.client.get_executor(pure=False)
+        self.refuse_other_pythons()
         self.lanes = [self]
+
+    def refuse_other_pythons(self):
+        """Code that is sent by value crashes another Python: look before anything is sent."""
+        here = sys.version_info[:2]
+        for worker, about in self.client.get_versions()["workers"].items():
+            version = about["host"]["python"]
+            if tuple(map(int, version.split(".")[:2])) != here:
+                raise ConnectionError(
+                    f"the worker {worker} runs Python {version}; "
+                    f"it must be {here[0]}.{here[1]} as here"
+                )
 
     def __str__(self):
         threads = list(self.client.nthreads().values())
@@ -216,12 +226,16 @@ class Cluster:
         return lane
 
     def __enter__(self):
+        self.plugin = send_project(self.client)
+        self.executor = self.client.get_executor(pure=False)
         return self
 
     def __exit__(self, kind, error, trace):
         if kind is not WorkersLost:
-            self.executor.shutdown(wait=kind is None)
-            self.client.unregister_worker_plugin(self.plugin)
+            try:
+                self.executor.shutdown(wait=kind is None)
+            finally:
+                self.client.unregister_worker_plugin(self.plugin)
         self.client.close()
 
 

@@ -1,0 +1,213 @@
+"""PPO less one thing: what is changed, and that nothing else is; the study and its kept results."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ppo
+import training
+from advantages import gae, normalize
+from lab.study import PROJECT, Cores, ablation, conduct
+from training import Trainer
+
+
+class Seen(Exception):
+    """The batch that an update was given."""
+
+
+def first_batch(change=None, **settings):
+    """A PPO trainer's first rollout, as its environments ended it, and the batch learned from."""
+    config = ppo.Config(num_envs=4, num_steps=64, minibatch_size=64, **settings)
+    trainer = Trainer(ppo, "CartPole-v1", config, 0)
+    rollouts, collect = [], trainer.sampler.collect
+
+    class Watched:
+        @staticmethod
+        def collect(*arguments):
+            rollouts.append(collect(*arguments))
+            return rollouts[0]
+
+    class Algorithm:
+        @staticmethod
+        def update(learner, batch, *rest):
+            raise Seen(batch)
+
+    trainer.sampler, trainer.algorithm = Watched, Algorithm
+    if change is not None:
+        ablation.CHANGES[change](trainer)
+    with pytest.raises(Seen) as seen:
+        trainer.iterate()
+    trainer.envs.close()
+    return rollouts[0], seen.value.args[0]
+
+
+def test_without_baseline_the_return_itself_is_the_credit():
+    _, raw = first_batch(normalize_advantages=False)
+    returns = raw.advantages + raw.values
+    for change, expected in (
+        ("no_learned_baseline", normalize(returns)),
+        ("no_baseline_at_all", returns / returns.std()),
+    ):
+        _, found = first_batch(change, normalize_advantages=False)
+        np.testing.assert_allclose(found.advantages, expected, rtol=1e-5)
+        np.testing.assert_array_equal(found.targets, raw.targets)
+    assert (found.advantages > 0).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "change, terminated, ended",
+    [
+        ("bootstrap_through_the_fall", lambda r: 0 * r.terminated, lambda r: r.terminated),
+        ("time_limit_is_a_fall", lambda r: r.truncated, lambda r: r.truncated),
+    ],
+)
+def test_changed_ends_are_the_bugs_they_are_named_for(change, terminated, ended, monkeypatch):
+    """Both ends cut the trace as ever; what they say about the future is exchanged."""
+    if change == "time_limit_is_a_fall":  # nobody falls, and the clock stops everybody early
+        start = training.make_envs
+
+        def short(env_id, num_envs):
+            envs = start(env_id, num_envs)
+            envs.theta_threshold_radians, envs.x_threshold, envs.max_episode_steps = 9, 99, 20
+            return envs
+
+        monkeypatch.setattr(training, "make_envs", short)
+    rollout, batch = first_batch(change, normalize_advantages=False)
+    assert ended(rollout).any() and not (rollout.terminated & rollout.truncated).any()
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(num_envs=4, num_steps=64), 0)
+    values = trainer.value(rollout.obs.reshape(-1, 4)).reshape(65, 4)
+    config = trainer.config
+    expected = gae(
+        *(rollout.rewards, values[:-1], values[1:], terminated(rollout).astype(bool)),
+        *(rollout.terminated | rollout.truncated, config.gamma, config.gae_lambda),
+    )
+    np.testing.assert_allclose(batch.advantages, expected[rollout.valid], rtol=1e-5)
+    _, whole = first_batch(normalize_advantages=False)
+    at_end = ended(rollout)[rollout.valid]
+    assert (batch.advantages[at_end] != whole.advantages[at_end]).all()
+
+
+def test_uniform_weights_are_those_of_torch_s_linear_layer():
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), 0)
+    ablation.uniform_weights(trainer)
+    for network in (trainer.learner.policy.network, trainer.learner.value):
+        for W, b in network.layers:
+            bound = 1 / np.sqrt(len(W))
+            assert 0.9 * bound < np.abs(W).max() <= bound and not b.any()
+    assert np.ptp(trainer.policy.parameters) > 0.5  # the layers are views of what is trained
+
+
+def test_the_page_s_bugs_are_what_they_say(rng):
+    log_probs, advantages = np.log(rng.uniform(0.7, 1.4, 50)), rng.standard_normal(50)
+    log_probs[:10] = 0
+    args = log_probs, np.zeros(50), advantages, 0.2
+    loss, whole = ppo.clipped_surrogate(*args)
+    same_loss, slopes = ablation.strictly_clipped_surrogate(*args)
+    inside = np.abs(np.exp(log_probs) - 1) <= 0.2
+    assert same_loss == loss and inside.sum() > 15 and not inside.all()
+    np.testing.assert_array_equal(slopes, np.where(inside, 0, whole))
+
+    _, batch = first_batch()
+    _, mixed = first_batch("rows_mixed_up")
+    np.testing.assert_array_equal(mixed.advantages[::-1], batch.advantages)
+
+    def gradient(change=None):
+        trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), 0)
+        if change is not None:
+            ablation.CHANGES[change](trainer)
+        cache = trainer.policy.forward(batch.obs, batch.actions)[2]
+        return trainer.policy.backward(batch.advantages, np.zeros_like(batch.advantages), cache)
+
+    for change, factor in (("sum_instead_of_mean", len(batch.obs)), ("uphill", -1)):
+        np.testing.assert_allclose(gradient(change), factor * gradient(), rtol=1e-4, atol=1e-3)
+
+
+def test_ties_that_are_clipped_stop_the_policy_and_nothing_else():
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), 0)
+    ablation.ties_are_clipped(trainer)
+    before = trainer.policy.parameters.copy(), trainer.value.parameters.copy()
+    trainer.iterate()
+    np.testing.assert_array_equal(trainer.policy.parameters, before[0])
+    assert (trainer.value.parameters != before[1]).any()
+
+
+def test_variants_kill_one_thing_each():
+    whole, *others = ablation.variants()
+    assert whole.config == {} and whole.change is None
+    assert len({variant.label for variant in others}) == len(ablation.KILLED) == 12
+    assert {v.change for v in others if v.change} < set(ablation.CHANGES)
+    for variant in others:
+        assert variant.change or ppo.Config(**variant.config) != ppo.Config()
+
+
+def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ablation, "EVAL_EPISODES", 2)
+    monkeypatch.setattr(ablation, "EVALUATIONS", 1)
+    few = ("no annealing", "no learned baseline")
+    monkeypatch.setattr(ablation, "KILLED", {name: ablation.KILLED[name] for name in few})
+    small = {"total_steps": 600, "num_envs": 4, "minibatch_size": 64}
+    folder = ablation.claim_folder(tmp_path / "runs", [0, 1], **small)
+
+    def conclude(*arguments):
+        ablation.conclude(*arguments, tmp_path / "pictures")
+
+    assert conduct(folder, Cores(1), conclude)
+    printed = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in printed.split("saved:")[0].splitlines()[2:])
+    summary = ablation.kept(tmp_path / "pictures")
+    assert list(summary["variants"]) == [ablation.WHOLE, *few]
+    assert (tmp_path / "pictures" / "ablation.svg").stat().st_size > 10_000
+    entry = summary["variants"][ablation.WHOLE]
+    assert len(entry["greedy"]) == 2 and len(entry["curve"]) == len(summary["steps"])
+    # once more: nothing is trained a second time, and elsewhere nothing is overwritten
+    assert conduct(folder, Cores(1), lambda *a: ablation.conclude(*a, None))
+    assert "every seed is trained" in capsys.readouterr().out
+    assert (folder / ablation.FILE).exists()
+
+
+def test_an_even_number_of_seeds_half_of_them_never_solved():
+    entry = {
+        **{f"{name}_iqm": [1, 1, 1] for name in ("learning", "greedy", "sampled")},
+        ablation.SOLVED: [None, 26_443],
+        "better": None,
+    }
+    assert ablation.row({"variants": {"x": entry}}, "x")[1:3] == ["1/2", "never"]
+
+
+def test_kept_results_are_those_of_the_text():
+    summary = ablation.kept(PROJECT / "figures")
+    assert (PROJECT / "figures" / ablation.FILE).stat().st_size < 100_000
+    assert list(summary["variants"]) == [ablation.WHOLE, *ablation.KILLED]
+    assert summary["seeds"] == ablation.SEEDS and summary["total_steps"] == 100_000
+    for entry in summary["variants"].values():
+        for name in ("greedy", "sampled", "learning", ablation.SOLVED):
+            assert len(entry[name]) == 30
+        curve, low, high = (np.array(entry[name]) for name in ("curve", "low", "high"))
+        assert (low <= curve).all() and (curve <= high).all()
+    texts = [PROJECT / "README.md", *Path(PROJECT / "docs").glob("*.md")]
+    assert any(ablation.markdown(summary) in path.read_text("utf-8") for path in texts)
+    assert all(len(line) <= 80 for line in ablation.table(summary).splitlines())
+
+
+def test_improvement_sees_a_difference_and_no_difference(rng):
+    areas = rng.normal(300, 10, 30)
+    assert ablation.improved(areas - 100, areas) == [0, 0, 0]
+    assert ablation.improved(areas + 100, areas) == [1, 1, 1]
+    middle, low, high = ablation.improved(rng.permutation(areas), areas)
+    assert middle == 0.5 and low < 0.5 < high
+
+
+def test_the_kept_numbers_are_those_of_the_kept_seeds():
+    variants = ablation.kept(PROJECT / "figures")["variants"]
+    whole = np.array(variants[ablation.WHOLE]["learning"])
+    for entry in variants.values():
+        for name in ("learning", "greedy", "sampled"):
+            ordered = np.sort(entry[name])[7:-7]  # the middle half of 30
+            middle, low, high = entry[f"{name}_iqm"]
+            assert middle == pytest.approx(ordered.mean(), abs=0.1)
+            assert low <= middle <= high
+        if entry["better"] is not None:
+            own = np.array(entry["learning"])[:, None]
+            wins = (own > whole).mean() + 0.5 * (own == whole).mean()
+            assert entry["better"][0] == pytest.approx(wins, abs=0.005)
