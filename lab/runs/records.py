@@ -211,6 +211,7 @@ class RunFolder:
         CannotWrite if it cannot be written.
         """
         self.about()  # in a folder that is no run's, leave not even a lock
+        self._lock = None  # let go of what this object held before
         self._lock = hold(self.path)
 
     def about(self):
