@@ -158,7 +158,10 @@ def test_by_the_numbers_alone(solved):
         """,
     )  # fmt: skip
     status, diagnosis = one(solved, "vpg.value_loss")
-    assert status == "wrong" and "loss: for" in diagnosis and "expected" in diagnosis
+    assert status == "wrong" and "(3, 3), not (3,): (N,1) beside (N,) broadcasts" in diagnosis
+    put(solved, "vpg.value_loss", "def value_loss(values, targets):\n    return 7.0, values")
+    status, diagnosis = one(solved, "vpg.value_loss")
+    assert status == "wrong" and "loss: for values" in diagnosis and "expected" in diagnosis
 
 
 STYLES = {

@@ -13,6 +13,7 @@ import contextlib
 import faulthandler
 import importlib
 import importlib.util
+import itertools
 import multiprocessing
 import os
 import re
@@ -27,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lab.practice.blanks import BLANKS, CHAPTERS, PAGE, find, is_empty
-from lab.practice.mistakes import MISTAKES, by_numbers, close, edited
+from lab.practice.mistakes import MISTAKES, by_numbers, by_shape, close, edited
 
 SECONDS = 3  # that one function, or reading one file, may take
 PATIENCE = 30  # seconds without a word until a worker counts as lost
@@ -55,7 +56,6 @@ def work(connection, directory, paths, trail):
     sys.dont_write_bytecode = True
     sys.path.append(str(directory))  # files of the reader's own, after everything else
     os._exit = os.abort = leave
-    np.seterr(all="ignore")
     with open(trail, "w", encoding="utf-8") as file:
         faulthandler.enable(file)
         loaded = {}
@@ -67,7 +67,7 @@ def work(connection, directory, paths, trail):
                 grade = grade_one(blank, directory, loaded, connection.send)
             except BaseException as error:  # the reader's code may raise anything, SystemExit too
                 grade = ERROR, where(error, directory)
-            faulthandler.cancel_dump_traceback_later()
+            faulthandler.cancel_dump_traceback_later()  # if it was an error that ended the turn
             connection.send((blank.path, *grade))
         faulthandler.disable()
     connection.close()
@@ -101,7 +101,7 @@ def grade_one(blank, directory, loaded, say):
     if theirs is None:
         return ERROR, f"{file.name} has no {blank.name}"
     try:
-        return verdict(blank, theirs, directory)
+        return verdict(blank, theirs, directory, faulthandler.cancel_dump_traceback_later)
     except NotImplementedError:
         return BLANK, ""
 
@@ -131,6 +131,7 @@ def transplanted(blank, module):
     return moved
 
 
+@np.errstate(all="ignore")
 def outcomes(blank, function):
     """What a function makes of each case: its outputs, or what it raised."""
     from lab.practice.cases import ask, cases
@@ -146,26 +147,45 @@ def outcomes(blank, function):
     return found
 
 
-def verdict(blank, theirs, directory):
+def verdict(blank, theirs, directory, answered=lambda: None):
+    """-> status, diagnosis; answered is called when their function has been for the last time."""
     from lab.practice.cases import cases
 
     right, answers = outcomes(blank, shipped(blank)), outcomes(blank, theirs)
+    answered()
     if same(answers, right):
         return RIGHT, ""
-    for path, old, new, words in MISTAKES:
-        if path == blank.path and same(answers, outcomes(blank, edited(shipped(blank), old, new))):
-            return WRONG, words
+    words = known_mistake(blank, answers)
+    if words:
+        return WRONG, words
     for answer in answers:
         if isinstance(answer, Exception):
             return ERROR, where(answer, directory, getattr(theirs, "__code__", None))
     made = cases(blank)
     sizes = [rows(case) for case in made]
-    for k, name in enumerate(blank.returns):
-        mine, wanted = [a[k] for a in answers], [r[k] for r in right]
+    outputs = [([a[k] for a in answers], [r[k] for r in right]) for k in range(len(blank.returns))]
+    for name, pair in zip(blank.returns, outputs, strict=True):
+        words = by_shape(name, *pair)
+        if words:
+            return WRONG, words
+    for name, (mine, wanted) in zip(blank.returns, outputs, strict=True):
         if not all(close(m, w) for m, w in zip(mine, wanted, strict=True)):
             words = by_numbers(name, sizes, mine, wanted)
             return WRONG, words or small_case(name, made, mine, wanted)
     raise AssertionError("unreachable")
+
+
+def known_mistake(blank, answers):
+    """The words of the mistake, or of the two at a time, that gives these answers; or None."""
+    function, own = shipped(blank), [mistake for mistake in MISTAKES if mistake[0] == blank.path]
+    for made in (*((one,) for one in own), *itertools.combinations(own, 2)):
+        try:
+            wrong = edited(function, *(text for _, old, new, _ in made for text in (old, new)))
+        except ValueError:  # they exchange the same piece
+            continue
+        if same(answers, outcomes(blank, wrong)):
+            return "; and ".join(dict.fromkeys(words for *_, words in made))
+    return None
 
 
 def same(answers, others):
@@ -186,20 +206,31 @@ def rows(case):
 
 
 def small_case(name, made, mine, wanted):
-    """The first case that is wrong: input, theirs, expected."""
-    index = next(i for i, (m, w) in enumerate(zip(mine, wanted, strict=True)) if not close(m, w))
-    shown = [f"{key} {number(value)}" for key, value in made[index].items() if plain(value)]
-    return f"{name}: for {', '.join(shown)}: yours {number(mine[index])}, expected " + number(
-        wanted[index]
-    )
+    """The first case that is visibly wrong: input, theirs, expected."""
+    triples = list(zip(made, mine, wanted, strict=True))
+    for digits, (case, m, w) in itertools.product((4, 8, 16), triples):
+        yours, expected = number(m, digits), number(w, digits)
+        if not close(m, w) and yours != expected:
+            shown = [f"{key} {number(value, 4)}" for key, value in plain(case)]
+            return f"{name}: for {', '.join(shown)}: yours {yours}, expected {expected}"
+    raise AssertionError("two arrays that are not close look alike")
 
 
-def plain(value):
-    return isinstance(value, (int, float, np.ndarray))
+def plain(case):
+    """What there is to show of a case: its numbers, and those of its objects."""
+    for key, value in case.items():
+        if isinstance(value, (int, float, tuple, np.ndarray)):
+            yield key, value
+        elif isinstance(value, list):
+            yield from ((f"{key}[{k}]", item) for k, item in enumerate(value))
+        elif isinstance(value, str):
+            continue
+        else:
+            yield from plain({k: v for k, v in vars(value).items() if k != "layers"})
 
 
-def number(value):
-    text = np.array2string(np.asarray(value), precision=4, suppress_small=True, separator=" ")
+def number(value, digits):
+    text = np.array2string(np.asarray(value), precision=digits, suppress_small=True, separator=" ")
     return " ".join(text.split())
 
 

@@ -2,14 +2,16 @@
 
 Each mistake is the shipped function with one piece of its source exchanged. Whoever
 computes what it computes, in whatever way it is written, has made that mistake: on
-all cases the numbers agree.
+all cases the numbers agree. Two mistakes at a time are tried as well.
 
 `by_numbers` finds what needs no list: a sign, a factor, a transposed matrix, a shape.
 """
 
 import ast
 import inspect
+import re
 import textwrap
+from functools import cache
 
 import numpy as np
 
@@ -28,6 +30,7 @@ LIMIT_IS_FALL = (
 MISTAKES = [
     ("nn.linear_forward", " + b", " - b", "subtracts the bias"),
     ("nn.linear_forward", " + b", "", "leaves the bias out"),
+    ("nn.linear_forward", "x @ W + b", "np.tanh(x @ W + b)", "the activation is not this layer's business"),
     ("nn.linear_backward", "dy.sum(axis=0)", "dy.mean(axis=0)", "db: a mean; dy carries the 1/N already, so sum"),
     ("nn.linear_backward", "x.T @ dy", "x.T @ dy / len(dy)", "dW: divides by N once more; dy carries the 1/N already"),
     ("nn.linear_backward", "dy.sum(axis=0)", "dy.sum(axis=1)", "db: sums over the outputs; the bias is shared by the rows, so sum over them"),
@@ -35,15 +38,20 @@ MISTAKES = [
     ("nn.tanh_backward", "h * h", "h", "tanh' is 1 − h², with the output squared"),
     ("nn.tanh_backward", "h * h", "np.tanh(h) ** 2", "squashes twice: h is already tanh(z)"),
     ("nn.tanh_backward", "dh * (1 - h * h)", "1 - h * h", "the derivative alone: the chain rule multiplies it with dh"),
+    ("nn.tanh_backward", "1 - h * h", "1 + h * h", "tanh' is 1 − h²: a sign"),
+    ("nn.tanh_backward", "1 - h * h", "h * (1 - h)", "h(1 − h) is the logistic function's derivative; tanh' is 1 − h²"),
+    ("nn.tanh_backward", "1 - h * h", "1 - np.tanh(h)", "tanh' is 1 − tanh², and h is tanh(z) already"),
     ("nn.relu_backward", "h > 0", "dh > 0", "the gate opens where the *input* was positive, not where the message is"),
-    ("nn.relu_backward", "h > 0", "h >= 0", "lets the message through at h = 0: `>=` for `>`"),
+    ("nn.relu_backward", "h > 0", "h >= 0", "lets everything through: h is never negative, and at h = 0 nothing passes: `>`, not `>=`"),
     ("nn.relu_backward", "dh * (h > 0)", "(h > 0) * 1.0", "the derivative alone: the chain rule multiplies it with dh"),
+    ("nn.relu_backward", "(h > 0)", "h", "multiplies with the output; the slope is 1 where it is positive, and 0 elsewhere"),
     ("nn.MLP.backward", "if layer > 0:", "if layer > 1:", "skips the derivative of the first hidden layer's activation"),
     ("nn.MLP.backward", "activate_backward(dh, cache[layer])", "dh", "skips the activations on the way back"),
     ("nn.MLP.backward", "gradient[:0] = ", "gradient += ", "the layers come out last first: the gradient has the layout of `parameters`"),
     ("nn.MLP.backward", "reversed(range(len(self.layers)))", "range(len(self.layers))", "walks from the first layer to the last; back means last to first"),
     ("nn.MLP.backward", "[dW.ravel(), db]", "[db, dW.ravel()]", "puts each bias before its weights; `parameters` holds W₁, b₁, W₂, b₂, …"),
     ("nn.MLP.backward", "[dW.ravel(), db]", "[dW.T.ravel(), db]", "flattens W transposed: rows are inputs"),
+    ("nn.MLP.backward", "activate_backward(dh, cache[layer])", "dh * (1 - cache[layer] * cache[layer])", "takes tanh's derivative whatever the activation is"),
     ("nn.clip_global_norm", "np.sqrt(gradient @ gradient)", "np.abs(gradient).max()", "takes the largest entry for the norm; it is the root of the sum of squares"),
     ("nn.clip_global_norm", "np.sqrt(gradient @ gradient)", "gradient @ gradient", "forgets the root: n is the norm, not its square"),
     ("nn.clip_global_norm", "gradient *= max_norm / (norm + 1e-06)", "np.clip(gradient, -max_norm, max_norm, out=gradient)", "clips every entry by itself, which turns the gradient; the norm's clip keeps its direction"),
@@ -51,6 +59,8 @@ MISTAKES = [
     ("nn.clip_global_norm", "max_norm / (norm + 1e-06)", "max_norm / norm", "the 10⁻⁶ beside the norm is missing"),
     ("nn.clip_global_norm", "max_norm / (norm + 1e-06)", "1 / (norm + 1e-06)", "shortens to length 1; it should be max_norm"),
     ("nn.clip_global_norm", "gradient *= max_norm / (norm + 1e-06)", "pass", "changes nothing in place: `gradient = …` makes a new array that nobody sees, `gradient *= …` does not"),
+    ("nn.clip_global_norm", "return norm", "return min(norm, max_norm)", "gives back the length after clipping; the one from before is asked for"),
+    ("nn.clip_global_norm", "np.sqrt(gradient @ gradient)", "np.abs(gradient).sum()", "the sum of sizes; the norm is the root of the sum of squares"),
     ("nn.Adam.step", "self.m / (1 - beta1 ** self.t)", "self.m", "no bias correction of m: it began at zero"),
     ("nn.Adam.step", "self.v / (1 - beta2 ** self.t)", "self.v", "no bias correction of v: it began at zero"),
     ("nn.Adam.step", "parameters -= self.learning_rate * m_hat / (np.sqrt(v_hat) + self.eps)", "parameters -= self.learning_rate * self.m / (np.sqrt(self.v) + self.eps)", "no bias correction of m and v: both began at zero"),
@@ -62,18 +72,34 @@ MISTAKES = [
     ("nn.Adam.step", "self.t += 1", "self.t = 1", "does not count its steps"),
     ("nn.Adam.step", "(1 - beta1) * (gradient - self.m)", "beta1 * (gradient - self.m)", "β₁ and 1 − β₁ have changed places in m"),
     ("nn.Adam.step", "(1 - beta2) * (gradient * gradient - self.v)", "beta2 * (gradient * gradient - self.v)", "β₂ and 1 − β₂ have changed places in v"),
+    ("nn.Adam.step", "parameters -= ", "parameters = parameters - ", "changes nothing in place: `parameters = …` makes a new array that nobody sees, `parameters -= …` does not"),
+    ("nn.Adam.step", "m_hat = self.m / (1 - beta1 ** self.t)", "self.m = m_hat = self.m / (1 - beta1 ** self.t)", "keeps the corrected m; m̂ is for this step alone"),
+    ("nn.Adam.step", "v_hat = self.v / (1 - beta2 ** self.t)", "self.v = v_hat = self.v / (1 - beta2 ** self.t)", "keeps the corrected v; v̂ is for this step alone"),
+    ("nn.Adam.step", "(1 - beta1) * (gradient - self.m)", "gradient - (1 - beta1) * self.m", "m takes the whole gradient; its share is 1 − β₁"),
+    ("nn.Adam.step", "(1 - beta2) * (gradient * gradient - self.v)", "gradient * gradient - (1 - beta2) * self.v", "v takes the whole square; its share is 1 − β₂"),
+    ("nn.Adam.step", "beta1 ** self.t", "beta1 ** (self.t - 1)", "the step is counted too late: at the first one t is 1, and 1 − β⁰ is 0"),
+    ("nn.Adam.step", "beta2 ** self.t", "beta2 ** (self.t - 1)", "the step is counted too late: at the first one t is 1, and 1 − β⁰ is 0"),
+    ("nn.Adam.step", "beta1 ** self.t", "beta1 * self.t", "β₁ times t in the correction of m; it is β₁ to the power t"),
+    ("nn.Adam.step", "beta2 ** self.t", "beta2 * self.t", "β₂ times t in the correction of v; it is β₂ to the power t"),
     ("distributions.log_softmax", "logits - logits.max(axis=1, keepdims=True)", "logits", "overflows: take each row's largest logit off before exp"),
     ("distributions.log_softmax", "logits.max(axis=1, keepdims=True)", "logits.max()", "takes the batch's largest logit off; a row far below it underflows: each row needs its own"),
     ("distributions.log_softmax", "np.exp(shifted).sum(axis=1", "np.exp(shifted).mean(axis=1", "a mean under the log: the probabilities of a row must sum to 1"),
     ("distributions.log_softmax", "np.exp(shifted).sum(axis=1", "np.exp(shifted).sum(axis=0", SOFTMAX_AXIS),
     ("distributions.log_softmax", "shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))", "np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)", "these are probabilities; their logs are asked for"),
     ("distributions.log_softmax", "shifted - np.log(", "shifted + np.log(", "adds the log of the sum; a division is a difference of logs"),
+    ("distributions.log_softmax", "return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))", "return np.log(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))", "overflows: take each row's largest logit off before exp"),
+    ("distributions.log_softmax", "return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))", "return np.log(np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True))", "underflows: the log of a probability that has become 0; the log of a quotient is a difference"),
+    ("distributions.log_softmax", "return shifted - ", "return logits - ", "takes the log of the shifted sum off the logits themselves; the shift belongs on both"),
+    ("distributions.log_softmax", "np.exp(shifted).sum(axis=1, keepdims=True)", "np.exp(shifted).sum()", "one sum for the whole batch; each row has a softmax of its own (axis 1)"),
+    ("distributions.log_softmax", "logits.max(axis=1, keepdims=True)", "logits.max(axis=0)", "takes the largest logit of each column off; a softmax is over a row (axis 1)"),
     ("distributions.log_softmax_backward", "np.exp(log_probs) * ", "", "the sum of U is to be shared out by the probabilities P"),
     ("distributions.log_softmax_backward", "dlog_probs - ", "dlog_probs + ", "the second term's sign: Z̄ = U − P ⊙ (U 1)"),
     ("distributions.log_softmax_backward", "np.exp(log_probs) * ", "log_probs * ", "shares out by log P; it is P: take exp"),
     ("distributions.log_softmax_backward", "dlog_probs.sum(axis=1", "dlog_probs.sum(axis=0", "sums U over the rows of the batch; each row is a softmax of its own (axis 1)"),
     ("distributions.log_softmax_backward", "dlog_probs - np.exp(log_probs) * dlog_probs.sum(axis=1, keepdims=True)", "dlog_probs * (1 - np.exp(log_probs))", "only the diagonal of the Jacobian: a logit moves every log-probability of its row"),
     ("distributions.log_softmax_backward", "dlog_probs - np.exp(log_probs) * dlog_probs.sum(axis=1, keepdims=True)", "np.exp(log_probs) * (dlog_probs - (np.exp(log_probs) * dlog_probs).sum(axis=1, keepdims=True))", "this is the gradient with respect to logits if U were dLoss/dprobs; U is dLoss/dlog-probs"),
+    ("distributions.log_softmax_backward", "np.exp(log_probs) * dlog_probs.sum(axis=1", "np.exp(log_probs) * (np.exp(log_probs) * dlog_probs).sum(axis=1", "weighs U with P before it sums; it is the plain sum of the row's U that P shares out"),
+    ("distributions.log_softmax_backward", "dlog_probs.sum(axis=1, keepdims=True)", "dlog_probs.sum()", "sums U over the whole batch; each row is a softmax of its own (axis 1)"),
     ("distributions.categorical_log_prob_backward", "probs.shape[1])", "probs.shape[1]) + 1", "the one-hot row is off by one action"),
     ("distributions.categorical_log_prob_backward", "(onehot - probs)", "(probs - onehot)", "the sign: ∂log π/∂z is e_a − π, and what is handed in carries the loss's minus"),
     ("distributions.categorical_log_prob_backward", "onehot - probs", "onehot", "moves the taken action's logit alone; −π lowers the others"),
@@ -81,23 +107,33 @@ MISTAKES = [
     ("distributions.categorical_log_prob_backward", "onehot - probs", "onehot * (1 - probs)", "right for the taken action, zero for all others; theirs is −π"),
     ("distributions.categorical_log_prob_backward", "(onehot - probs)", "(onehot - probs) / len(actions)", "divides by N once more; what is handed in carries the 1/N already"),
     ("distributions.categorical_log_prob_backward", "dlog_probs[:, None] * ", "", "the score alone: each row is weighed with its dlog_prob"),
+    ("distributions.categorical_log_prob_backward", "dlog_probs[:, None] * (onehot - probs)", "onehot - dlog_probs[:, None] * probs", "weighs π alone; the one-hot row needs dlog_prob, too"),
+    ("distributions.categorical_log_prob_backward", "onehot - probs", "onehot / probs", "this is ∂log π/∂π; it still has to go through the softmax"),
     ("distributions.categorical_entropy", "-(np.exp", "(np.exp", "the sign: entropy is minus the mean log-probability"),
     ("distributions.categorical_entropy", ".sum(axis=1)", ".sum(axis=0)", "sums over the rows of the batch; each row has an entropy of its own (axis 1)"),
     ("distributions.categorical_entropy", ".sum(axis=1)", ".mean(axis=1)", "a mean over the actions; the probabilities are the weights, so sum"),
     ("distributions.categorical_entropy", "-(np.exp(log_probs) * log_probs)", "-log_probs", "not weighed with π: H = −Σ π log π"),
     ("distributions.categorical_entropy", "* log_probs)", "* log_probs / np.log(2))", "in bits; nats are asked for"),
+    ("distributions.categorical_entropy", "-(np.exp(log_probs) * log_probs).sum(axis=1)", "-log_probs.mean(axis=1)", "weighs all actions alike; the mean is π's: H = −Σ π log π"),
     ("distributions.categorical_entropy_backward", "entropies[:, None])", "1)", "the +1 of −log π − 1 cancels on the way through the softmax; H takes its place"),
     ("distributions.categorical_entropy_backward", "-dentropies", "dentropies", "the sign: ∂H/∂zⱼ = −πⱼ (log πⱼ + H)"),
     ("distributions.categorical_entropy_backward", " + entropies[:, None]", "", "H itself is missing: rows of ∂H/∂z must sum to 0"),
     ("distributions.categorical_entropy_backward", "log_probs + entropies", "log_probs - entropies", "the sign of H inside the bracket"),
     ("distributions.categorical_entropy_backward", "-dentropies[:, None] * np.exp(log_probs) * (log_probs + entropies[:, None])", "-dentropies[:, None] * (log_probs + 1)", "this is ∂H/∂π, the chosen row's own slope; it still has to go through the softmax"),
+    ("distributions.categorical_entropy_backward", "np.exp(log_probs) * (log_probs + entropies[:, None])", "(np.exp(log_probs) * log_probs + entropies[:, None])", "π multiplies the whole bracket, H too"),
+    ("distributions.categorical_entropy_backward", "np.exp(log_probs) * ", "", "the factor π before the bracket is missing: ∂H/∂zⱼ = −πⱼ (log πⱼ + H)"),
+    ("distributions.categorical_entropy_backward", "(log_probs + entropies[:, None])", "(log_probs + 1) * (1 - np.exp(log_probs))", "only the diagonal of the Jacobian: a logit moves every probability of its row"),
     ("distributions.categorical_kl", "np.exp(old_log_probs) * (old_log_probs - log_probs)", "np.exp(log_probs) * (log_probs - old_log_probs)", "KL(new‖old); the old policy acted, so KL(old‖new) is asked for"),
     ("distributions.categorical_kl", "(old_log_probs - log_probs)", "(log_probs - old_log_probs)", "the sign: log old − log new"),
     ("distributions.categorical_kl", "np.exp(old_log_probs) * (", "np.exp(log_probs) * (", "weighs with the new policy's probabilities; the mean is over the old one's"),
     ("distributions.categorical_kl", ".sum(axis=1)", ".mean(axis=1)", "a mean over the actions; the probabilities are the weights, so sum"),
+    ("distributions.categorical_kl", "(old_log_probs - log_probs)", "np.log(old_log_probs / log_probs)", "the log of a quotient of logs; these are logs already: subtract"),
     ("distributions.categorical_kl_backward", "np.exp(log_probs) - np.exp(old_log_probs)", "np.exp(old_log_probs) - np.exp(log_probs)", "the sign: ∂KL/∂z = π − π_old, towards the old policy when descended"),
     ("distributions.categorical_kl_backward", "np.exp(log_probs) - np.exp(old_log_probs)", "log_probs - old_log_probs", "a difference of logs; the slope is one of probabilities"),
     ("distributions.categorical_kl_backward", "np.exp(log_probs) - np.exp(old_log_probs)", "-np.exp(old_log_probs)", "only half the way: −π_old is the slope by log π; the softmax adds π"),
+    ("distributions.categorical_kl_backward", "np.exp(log_probs) - np.exp(old_log_probs)", "np.exp(log_probs) * (log_probs - old_log_probs)", "weighs a difference of logs with π; ∂KL(old‖new)/∂z is π − π_old"),
+    ("distributions.categorical_kl_backward", "np.exp(log_probs) - np.exp(old_log_probs)", "np.exp(log_probs) * (log_probs - old_log_probs - (np.exp(log_probs) * (log_probs - old_log_probs)).sum(axis=1, keepdims=True))", "this is the slope of KL(new‖old); KL(old‖new) is asked for"),
+    ("distributions.categorical_kl_backward", "dkls[:, None] * ", "", "each row is weighed with its dkl"),
     ("distributions.gaussian_log_prob", "0.5 * math.log", "math.log", "½ log 2π: the ½ is missing"),
     ("distributions.gaussian_log_prob", " - 0.5 * math.log(2 * math.pi)", "", "the constant −½ log 2π is missing: the density does not integrate to 1"),
     ("distributions.gaussian_log_prob", " - log_stds", "", "−log σ is missing: a narrow bell is a high one"),
@@ -106,6 +142,9 @@ MISTAKES = [
     ("distributions.gaussian_log_prob", "-0.5 * scaled * scaled", "-0.5 * scaled * scaled * np.exp(log_stds)", "divides by σ, not by σ²"),
     ("distributions.gaussian_log_prob", "np.exp(-log_stds)", "1 / log_stds", "divides by log σ; σ is its exp"),
     ("distributions.gaussian_log_prob", ".sum(axis=1)", ".mean(axis=1)", "a mean over the dimensions; independent ones multiply, so their logs add"),
+    ("distributions.gaussian_log_prob", " - log_stds", " - np.log(log_stds)", "takes the log of ℓ; ℓ is log σ already"),
+    ("distributions.gaussian_log_prob", " - log_stds", " - 2 * log_stds", "−log σ² stands where −log σ belongs"),
+    ("distributions.gaussian_log_prob", " - 0.5 * math.log(2 * math.pi)).sum(axis=1)", ").sum(axis=1) - 0.5 * math.log(2 * math.pi)", "−½ log 2π belongs to every dimension, inside the sum"),
     ("distributions.gaussian_log_prob_backward", "scaled * np.exp(-log_stds)", "scaled", "∂/∂μ: divides by σ; it is σ²"),
     ("distributions.gaussian_log_prob_backward", "scaled * scaled - 1", "scaled * scaled", "∂/∂ℓ: the −1, from −log σ, is missing"),
     ("distributions.gaussian_log_prob_backward", "(actions - means)", "(means - actions)", "∂/∂μ: the sign; the mean is drawn towards the action"),
@@ -113,14 +152,20 @@ MISTAKES = [
     ("distributions.gaussian_log_prob_backward", "dlog_probs @ (scaled * scaled - 1)", "dlog_probs[:, None] * (scaled * scaled - 1)", "∂/∂ℓ: one row an example; the log-deviations are shared by all rows: sum"),
     ("distributions.gaussian_log_prob_backward", "dlog_probs @ (scaled * scaled - 1)", "dlog_probs @ (scaled * scaled - 1) / len(dlog_probs)", "∂/∂ℓ: divides by N once more; dlog_probs carries the 1/N already"),
     ("distributions.gaussian_log_prob_backward", "dlog_probs @ (scaled * scaled - 1)", "dlog_probs @ ((scaled * scaled - 1) * np.exp(-log_stds))", "∂/∂σ; the parameter is ℓ = log σ, so one factor σ more"),
+    ("distributions.gaussian_log_prob_backward", "dlog_probs[:, None] * ", "", "∂/∂μ: each row is weighed with its dlog_prob"),
+    ("distributions.gaussian_log_prob_backward", "dlog_probs @ (scaled * scaled - 1)", "(scaled * scaled - 1).sum(axis=0)", "∂/∂ℓ: each row is weighed with its dlog_prob"),
     ("distributions.gaussian_entropy", "2 * math.pi * math.e", "2 * math.pi", "the e under the log is missing"),
     ("distributions.gaussian_entropy", "0.5 * len(log_stds)", "0.5", "the constant belongs to every dimension"),
     ("distributions.gaussian_entropy", "0.5 * len(log_stds)", "len(log_stds)", "½ log 2πe: the ½ is missing"),
     ("distributions.gaussian_entropy", "log_stds.sum() + ", "", "does not depend on σ: a wide bell is undecided, Σ ℓ is missing"),
+    ("distributions.gaussian_entropy", "log_stds.sum() + 0.5 * len(log_stds) * math", "log_stds.mean() + 0.5 * math", "a mean over the dimensions; independent ones add their entropies"),
+    ("distributions.gaussian_entropy", "log_stds.sum()", "np.log(np.abs(log_stds)).sum()", "takes the log of ℓ; ℓ is log σ already"),
     ("distributions.gaussian_kl_backward", "(means - old_means) *", "(old_means - means) *", "∂/∂μ: the sign; descending it draws μ back to the old one"),
     ("distributions.gaussian_kl_backward", "1 - squares", "-squares", "∂/∂ℓ: the 1 is missing"),
     ("distributions.gaussian_kl_backward", "np.exp(2 * old_log_stds) + ", "", "∂/∂ℓ: the old variance is missing in the bracket"),
     ("distributions.gaussian_kl_backward", "1 - squares", "squares - 1", "∂/∂ℓ: the sign"),
+    ("distributions.gaussian_kl_backward", "(means - old_means) * np.exp(-2 * log_stds)", "(means - old_means) * np.exp(-2 * old_log_stds)", "∂/∂μ: divides by the old variance; it is the new one's"),
+    ("distributions.gaussian_kl_backward", "1 - squares * np.exp(-2 * log_stds)", "1 - squares * np.exp(-2 * old_log_stds)", "∂/∂ℓ: divides by the old variance; it is the new one's"),
     ("advantages.returns_to_go", " * ~terminated", "", THROUGH_FALL),
     ("advantages.returns_to_go", " * ~terminated", " * ~ended", LIMIT_IS_FALL),
     ("advantages.returns_to_go", "np.where(ended[t]", "np.where(terminated[t]", "goes on through a truncation: the row after it belongs to another episode"),
@@ -142,6 +187,12 @@ MISTAKES = [
     ("advantages.gae", "(range(len(rewards) - 1))", "(range(len(rewards) - 2))", "starts one row late: the last but one is left out"),
     ("advantages.gae", "gae_lambda * advantages", "gae_lambda**2 * advantages", "λ is squared: one factor a step"),
     ("advantages.gae", "reversed(range(len(rewards) - 1))", "range(len(rewards) - 1)", "walks forwards: Âₜ needs Âₜ₊₁ finished, so go backwards"),
+    ("advantages.gae", "in reversed(range(len(rewards) - 1)):\n        advantages[t] += gamma * gae_lambda * advantages[t + 1]", "in range(1, len(rewards)):\n    advantages[t] += gamma * gae_lambda * advantages[t - 1]", "walks forwards and adds up the past; Âₜ is δₜ and what comes after"),
+    ("advantages.gae", "return advantages", "advantages[-1] = 0\nreturn advantages", "leaves the last row out: it has δ alone"),
+    ("advantages.gae", "return advantages", "return advantages + values", "this is the value target Â + V; the advantage alone is asked for"),
+    ("advantages.gae", "rewards + gamma * next_values * ~terminated - values", "(rewards + gamma * next_values - values) * ~terminated", "a termination takes the whole δ away; it takes V(s') alone"),
+    ("advantages.gae", "gamma * next_values * ~terminated", "gamma * np.concatenate([values[1:], next_values[-1:]]) * ~terminated", "takes the next row's V for V(s'); after an end that row is another episode's"),
+    ("advantages.gae", "return advantages", "return advantages * ~ended", "(1 − u) takes the ending row's own δ away; it belongs to the next row's advantage alone"),
     ("advantages.normalize", ".std()", ".std(ddof=1)", "divides by N − 1 in the deviation; N is meant"),
     ("advantages.normalize", ".std()", ".var()", "divides by the variance; it is the deviation"),
     ("advantages.normalize", "(advantages - advantages.mean())", "advantages", "does not subtract the mean"),
@@ -150,6 +201,8 @@ MISTAKES = [
     ("advantages.normalize", "advantages.std() + eps", "np.sqrt(advantages.var() + eps)", "ε stands under the root; it belongs beside it"),
     ("advantages.normalize", "(advantages.std() + eps)", "advantages.std()", "ε is missing: a flat batch divides by zero"),
     ("advantages.normalize", "< 2", "< 1", "a single row has no spread; it comes back unchanged"),
+    ("advantages.normalize", "if len(advantages) < 2:", "if False:", "a single row has no spread; it comes back unchanged"),
+    ("advantages.normalize", "(advantages.std() + eps)", "advantages.std() + eps", "ε is added to the quotient; it belongs to the deviation, in brackets"),
     ("advantages.group_advantages", "centred * size / (size - 1)", "centred", "takes off a mean that has seen the response; leave-one-out takes off the mean of the others: G/(G − 1) times as much"),
     ("advantages.group_advantages", "rewards.mean(axis=1, keepdims=True)", "rewards.mean()", "takes the mean of all prompts off; each group has a mean of its own (axis 1)"),
     ("advantages.group_advantages", "rewards.mean(axis=1, keepdims=True)", "rewards.mean(axis=0)", "compares responses to different prompts; a group is a row (axis 1)"),
@@ -164,11 +217,16 @@ MISTAKES = [
     ("vpg.policy_loss", "-np.mean", "np.mean", "the loss's sign: minimised, it must be −mean"),
     ("vpg.policy_loss", "-advantages / len(advantages)", "advantages / len(advantages)", LOSS_SIGN),
     ("vpg.policy_loss", "-advantages / len(advantages)", "-advantages * log_probs / len(advantages)", "the slope of Â·log π by log π is Â"),
+    ("vpg.policy_loss", "advantages * log_probs", "advantages * np.exp(log_probs)", "the loss weighs probabilities; it is their logs"),
+    ("vpg.policy_loss", "-advantages / len(advantages)", "-advantages / len(advantages) * np.exp(log_probs)", "the slope by log π has no factor π"),
     ("vpg.value_loss", "errors / len(errors)", "-0.5 * errors / len(errors)", "dvalues is −½ times the right one: the half cancels the square's 2"),
     ("vpg.value_loss", "errors / len(errors)", "errors", NO_MEAN),
     ("vpg.value_loss", "errors / len(errors)", "2 * errors / len(errors)", "dvalues is 2 times the right one: the loss's ½ cancels the square's 2"),
     ("vpg.value_loss", "0.5 * np.mean", "np.mean", "the loss's ½ is missing"),
     ("vpg.value_loss", "errors / len(errors)", "-errors / len(errors)", "the sign of dvalues: v above its target should fall"),
+    ("vpg.value_loss", "0.5 * np.mean", "0.5 * np.sum", "the loss is a mean, not a sum"),
+    ("vpg.value_loss", "errors / len(errors)", "(values[:, None] - targets).mean(axis=1)", "(N,1) beside (N,) broadcasts to (N,N): every value meets every target"),
+    ("vpg.value_loss", "0.5 * np.mean(errors * errors)", "0.5 * np.mean((values[:, None] - targets) ** 2)", "(N,1) beside (N,) broadcasts to (N,N): every value meets every target"),
     ("ppo.clipped_surrogate", "np.exp(log_probs - old_log_probs)", "np.exp(old_log_probs - log_probs)", "the ratio stands on its head: new over old"),
     ("ppo.clipped_surrogate", "np.exp(log_probs - old_log_probs)", "log_probs - old_log_probs", "this is the ratio's log; ρ is its exp"),
     ("ppo.clipped_surrogate", "alive * -plain", "alive * -advantages", "the factor ρ is missing in the slope: ∂ρ/∂log π = ρ"),
@@ -183,6 +241,10 @@ MISTAKES = [
     ("ppo.clipped_surrogate", "-plain / len(plain)", "-plain", NO_MEAN),
     ("ppo.clipped_surrogate", "alive * -plain", "alive * plain", LOSS_SIGN),
     ("ppo.clipped_surrogate", "plain <= clipped", "(ratios <= 1 + clip_range)", "the upper edge kills the slope whatever the advantage's sign; with Â < 0 a likelier bad action must come back"),
+    ("ppo.clipped_surrogate", "alive * -plain / len(plain)", "-clipped / len(plain)", "the slope is the clipped branch itself; where that branch counts it is constant, so 0"),
+    ("ppo.clipped_surrogate", "alive * -plain / len(plain)", "-np.minimum(plain, clipped) / len(plain)", "the slope is the smaller branch itself; where that is the clipped one it is constant, so 0"),
+    ("ppo.clipped_surrogate", "np.minimum(plain, clipped)", "np.minimum(ratios, 1 + clip_range) * advantages", "the min is of ratios; it is of the products with Â, whose sign turns it round"),
+    ("ppo.clipped_surrogate", "np.mean(", "np.sum(", "the loss is a mean, not a sum"),
     ("ppo.clipped_value_loss", "old_values - clip_range, old_values + clip_range", "-clip_range, clip_range", "clips the value itself; what is clipped is its distance from the old one"),
     ("ppo.clipped_value_loss", "np.maximum", "np.minimum", "the loss takes the smaller error; the larger one counts"),
     ("ppo.clipped_value_loss", "squares >= clipped_squares", "squares > clipped_squares", "`>` for `>=`: inside the band the errors tie, and every slope would be zero"),
@@ -191,22 +253,37 @@ MISTAKES = [
     ("ppo.clipped_value_loss", "np.clip(values, old_values - clip_range, old_values + clip_range)", "old_values + np.clip(values - old_values, -clip_range, clip_range)", "inside the band vᶜ must be v to the last bit: subtracting and adding v_old rounds, and rows whose errors should tie lose their slope; clip v between v_old − ε and v_old + ε"),
     ("ppo.clipped_value_loss", "/ len(values)", "", NO_MEAN),
     ("ppo.clipped_value_loss", "0.5 * np.mean", "np.mean", "the loss's ½ is missing"),
+    ("ppo.clipped_value_loss", "np.maximum(squares, clipped_squares)", "clipped_squares", "the loss has only the clipped error; the larger one of both counts"),
+    ("ppo.clipped_value_loss", "alive * (values - targets)", "(np.where(alive, values, clipped) - targets)", "where the clipped error counts the prediction is constant, so its slope is 0"),
+    ("ppo.clipped_value_loss", "alive * (values - targets)", "(clipped - targets)", "where the clipped error counts the prediction is constant, so its slope is 0, not vᶜ − y"),
+    ("ppo.clipped_value_loss", "old_values - clip_range, old_values + clip_range", "old_values * (1 - clip_range), old_values * (1 + clip_range)", "the band is ± ε, not ± ε times the old value"),
+    ("ppo.clipped_value_loss", "np.mean(", "np.sum(", "the loss is a mean, not a sum"),
     ("training.clip_statistics", "np.mean(dead)", "np.mean(above | below)", "dead_fraction counts every row outside the band; half of them still have a gradient"),
     ("training.clip_statistics", "below & (advantages < 0)", "below & (advantages > 0)", "dead below the band are rows with Â < 0: they have already gone the way they should"),
     ("training.clip_statistics", "above & (advantages > 0)", "above & (advantages < 0)", "dead above the band are rows with Â > 0: they have already gone the way they should"),
     ("training.clip_statistics", "np.mean(above | below), np.mean(dead)", "np.mean(above), np.mean(dead)", "clip_fraction counts one side of the band only"),
     ("training.clip_statistics", "np.mean(above | below), np.mean(dead)", "np.sum(above | below), np.sum(dead)", "these are counts; fractions of the rows are asked for"),
     ("training.clip_statistics", "np.mean(above | below), np.mean(dead)", "np.mean(dead), np.mean(above | below)", "the two have changed places: clip_fraction first"),
+    ("training.clip_statistics", "np.mean(dead)", "np.mean(dead) / np.mean(above | below)", "dead_fraction is the share of the clipped rows; of all rows is asked for"),
+    ("training.clip_statistics", "ratios > 1 + clip_range, ratios < 1 - clip_range", "np.log(ratios) > clip_range, np.log(ratios) < -clip_range", "holds log ρ against ± ε; it is ρ against 1 ± ε"),
     ("ppo_penalty.penalized_surrogate", "-plain / len(plain)", "-advantages / len(plain)", "the factor ρ is missing in the slope: ∂ρ/∂log π = ρ"),
     ("ppo_penalty.penalized_surrogate", "plain - kl_coefficient", "plain + kl_coefficient", "the loss rewards a large KL: inside the bracket the penalty is subtracted"),
     ("ppo_penalty.penalized_surrogate", "kl_coefficient / len(kls)", "kl_coefficient", "dkls lacks the loss's 1/N"),
     ("ppo_penalty.penalized_surrogate", "kl_coefficient / len(kls)", "-kl_coefficient / len(kls)", "dkls has the wrong sign: a larger KL makes the loss larger"),
     ("ppo_penalty.penalized_surrogate", "-plain / len(plain)", "plain / len(plain)", LOSS_SIGN),
     ("ppo_penalty.penalized_surrogate", "-plain / len(plain)", "-plain", "dlog_probs lacks the loss's 1/N"),
-    ("ppo_penalty.adapt_kl_coefficient", "kl_coefficient / 2", "kl_coefficient * 2", "a small KL means the leash is too short: halve β"),
+    ("ppo_penalty.penalized_surrogate", "kl_coefficient / len(kls)", "kl_coefficient * kls / len(kls)", "the slope of β KL by KL is β, without KL"),
+    ("ppo_penalty.penalized_surrogate", "np.mean(", "np.sum(", "the loss is a mean, not a sum"),
+    ("ppo_penalty.penalized_surrogate", "-np.mean(plain - kl_coefficient * kls)", "-np.mean(plain) + kl_coefficient * np.sum(kls)", "the penalty is a mean over the rows, too"),
+    ("ppo_penalty.adapt_kl_coefficient", "kl_coefficient / 2", "2 * kl_coefficient", "a small KL means the leash is too short: halve β"),
     ("ppo_penalty.adapt_kl_coefficient", "kl_target / 1.5", "kl_target", "below the target itself nothing happens yet: the edge is target/1.5"),
     ("ppo_penalty.adapt_kl_coefficient", "kl_target * 1.5", "kl_target", "above the target itself nothing happens yet: the edge is 1.5 times the target"),
     ("ppo_penalty.adapt_kl_coefficient", "kl > kl_target * 1.5", "kl < kl_target * 1.5", "doubles below the upper edge; it should above"),
+    ("ppo_penalty.adapt_kl_coefficient", "kl_coefficient * 2", "0.5 * kl_coefficient", "a large KL means the leash is too long: double β"),
+    ("ppo_penalty.adapt_kl_coefficient", "kl_coefficient / 2", "kl_coefficient / 1.5", "1.5 belongs to the edges; β itself is halved"),
+    ("ppo_penalty.adapt_kl_coefficient", "kl_coefficient * 2", "kl_coefficient * 1.5", "1.5 belongs to the edges; β itself is doubled"),
+    ("ppo_penalty.adapt_kl_coefficient", "kl_target / 1.5", "kl_target / 2", "the lower edge is target/1.5; 2 is β's factor"),
+    ("ppo_penalty.adapt_kl_coefficient", "kl_target * 1.5", "kl_target * 2", "the upper edge is 1.5 times the target; 2 is β's factor"),
     ("one_page.Network.backward", " * (1 - h * h)", "", "skips the activation on the way back"),
     ("one_page.Network.backward", "h * h", "h", "tanh' is 1 − h², with the output squared"),
     ("one_page.Network.backward", "h * h", "np.tanh(h) ** 2", "squashes twice: h is already tanh(z)"),
@@ -245,6 +322,7 @@ MISTAKES = [
 ]  # fmt: skip
 
 
+@cache
 def bare_source(function):
     """A function's source without comments and docstring, each statement on one line."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
@@ -253,28 +331,26 @@ def bare_source(function):
     return ast.unparse(tree)
 
 
-def edited(function, old, new):
-    """A copy of a function with one piece of its source exchanged.
+def edited(function, *exchanges):
+    """A copy of a function with pieces of its source exchanged: old, new, old, new, …
 
-    Raises ValueError unless the piece stands there exactly once.
+    Raises ValueError unless each old piece stands there exactly once.
     """
     source = bare_source(function)
-    if source.count(old) != 1:
-        raise ValueError(
-            f"{function.__qualname__} has {source.count(old)} times {old!r}:\n{source}"
-        )
+    for old, new in zip(exchanges[::2], exchanges[1::2], strict=True):
+        if source.count(old) != 1:
+            raise ValueError(
+                f"{function.__qualname__} has {source.count(old)} times {old!r}:\n{source}"
+            )
+        new = new.replace("\n", "\n    ")
+        source = source.replace(old, new)
     made = {}
-    exec(source.replace(old, new), function.__globals__, made)
+    exec(source, function.__globals__, made)
     return made[function.__name__]
 
 
-def by_numbers(name, sizes, theirs, right):
-    """What sets one output apart from the right one, in words, or None.
-
-    name   of the output
-    sizes  rows of each case
-    theirs, right  arrays, one a case, in pairs
-    """
+def by_shape(name, theirs, right):
+    """What is wrong with one output's shape, in words, or None; arguments as of by_numbers."""
     if all(t.shape == r.T.shape and r.ndim == 2 and close(t, r.T) for t, r in pairs(theirs, right)):
         return f"{name} is transposed"
     for t, r in pairs(theirs, right):
@@ -282,23 +358,38 @@ def by_numbers(name, sizes, theirs, right):
             square = r.ndim == 1 and t.shape == (len(r), len(r))
             hint = ": (N,1) beside (N,) broadcasts to (N,N)" if square else ""
             return f"{name} has the shape {t.shape}, not {r.shape}{hint}"
+    return None
+
+
+def by_numbers(name, sizes, theirs, right):
+    """What sets one output apart from the right one, in words, or None.
+
+    name   of the output; N is spoken of for a loss and for gradients alone
+    sizes  rows of each case
+    theirs, right  arrays, one a case, in pairs
+    """
     factors = [factor(t, r) for t, r in pairs(theirs, right)]
     if any(f is None for f in factors):
         return None
     for wanted, words in (
         ([-1.0] * len(sizes), "−1 times the right one: a sign"),
-        ([float(n) for n in sizes], "N times too large: the 1/N is missing"),
-        ([1.0 / n for n in sizes], "N times too small: the 1/N enters once, in the loss"),
-        ([-float(n) for n in sizes], "−N times the right one: a sign, and the 1/N is missing"),
         ([2.0] * len(sizes), "2 times the right one"),
         ([0.5] * len(sizes), "half the right one"),
         ([0.0] * len(sizes), "zero everywhere"),
+        *(by_rows(sizes) if name == "loss" or re.match("d(?!ead)", name) else ()),
     ):
         if np.allclose(factors, wanted, rtol=1e-6, atol=1e-12):
             return f"{name} is {words}"
     if np.allclose(factors, factors[0], rtol=1e-6):
         return f"{name} is {factors[0]:.4g} times the right one"
     return None
+
+
+def by_rows(sizes):
+    """Factors that grow with the number of rows, and what they say."""
+    yield [float(n) for n in sizes], "N times too large: the 1/N is missing"
+    yield [1.0 / n for n in sizes], "N times too small: the 1/N enters once, in the loss"
+    yield [-float(n) for n in sizes], "−N times the right one: a sign, and the 1/N is missing"
 
 
 def pairs(theirs, right):
