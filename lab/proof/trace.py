@@ -10,7 +10,9 @@ actions) and has round numbers for weights: what is printed is what is computed.
 Shapes: B = 3 rows, D = 4 observations, H = 2 hidden units, K = 2 actions, P = 16 parameters.
 """
 
+import io
 import os
+import pydoc
 import sys
 import textwrap
 from itertools import zip_longest
@@ -51,6 +53,7 @@ PARAMETERS += [-0.11, 0.54, -0.63, 0.29, -0.56, -0.94, 0.55, 0.36]
 ROWS, UNITS, MOVES = ("row 0", "row 1", "row 2"), ("unit 0", "unit 1"), ("left 0", "right 1")
 OBS_NAMES = ("position", "velocity", "angle", "turning")
 INPUTS = [f"{name} {i}" for i, name in enumerate(OBS_NAMES)]
+THREAD = {"row 1", "unit 0", "right 1", "turning 3", "turning", "W1[3,0]", ""}  # what is worked out
 
 
 # --------------------------------------------------------------------- the way
@@ -192,13 +195,23 @@ def block(name, equation, array, columns=(), decimals=5, scientific=False):
     return Block(name, shape, equation, columns, [[text(x) for x in row] for row in cells])
 
 
+class Screen(io.StringIO):
+    """Holds what a terminal is to show later."""
+
+    encoding = property(lambda self: sys.stdout.encoding)
+
+    def isatty(self):
+        return True
+
+
 class Page:
     """Writes headings, words, arrays and worked numbers, 80 columns wide."""
 
     def __init__(self, stream):
         self.stream = stream
-        on = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        self.bold, self.normal = ("\033[1m", "\033[0m") if on else ("", "")
+        self.plain = (
+            not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        )
         self.rule = "─"
         try:
             self.rule.encode(stream.encoding or "utf-8")
@@ -209,29 +222,40 @@ class Page:
     def write(self, text=""):
         print(text, file=self.stream)
 
+    def strong(self, text):
+        return text if self.plain else f"\033[1m{text}\033[0m"
+
     def heading(self, text):
         self.section += 1
         text = f"{self.section:2}  {text} "
-        rule = self.rule * (WIDTH - len(text))
-        self.write(f"\n{self.bold}{text}{self.normal}{rule}\n")
+        self.write(f"\n{self.strong(text)}{self.rule * (WIDTH - len(text))}\n")
 
     def arrays(self, *blocks, labels=ROWS):
         """Blocks side by side: name, shape, equation, names of columns, numbers.
 
         labels name the rows of all blocks; a block may have fewer rows.
         """
-        label_width = max(map(len, labels))
+        label_width = total = max(map(len, labels))
         lines = [[" " * label_width] for _ in range(4)]
         lines += [[label.ljust(label_width)] for label in labels]
         for b in blocks:
             table = [b.columns or [""] * len(b.rows[0]), *b.rows]
             widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-            cells = ["  ".join(map(str.rjust, row, widths)) for row in table]
-            cells = [b.name, b.shape, b.equation, *cells]
-            width = max(map(len, cells))
-            for line, cell in zip_longest(lines, cells, fillvalue=""):
-                line.append(cell.rjust(width))
-        gap = "   " if sum(map(len, lines[0])) + 3 * len(blocks) + 3 <= WIDTH else "  "
+            wide = max(
+                len(b.name), len(b.shape), len(b.equation), sum(widths) + 2 * len(widths) - 2
+            )
+            total += wide
+            cells = [text.rjust(wide) for text in (b.name, b.shape, b.equation)]
+            for label, row in zip_longest(("", *labels), table):
+                texts = [text.rjust(width) for text, width in zip(row or (), widths, strict=False)]
+                if label in THREAD - {""}:
+                    texts = [self.strong(text) if column in THREAD else text
+                             for text, column in zip(texts, table[0], strict=False)]  # fmt: skip
+                cells.append(" " * (wide - sum(widths) - 2 * len(widths) + 2) + "  ".join(texts)
+                             if row else " " * wide)  # fmt: skip
+            for line, cell in zip(lines, cells, strict=True):
+                line.append(cell)
+        gap = "   " if total + 3 * len(blocks) + 3 <= WIDTH else "  "
         for line in lines:
             text = "   " + gap.join(line).rstrip()
             if text.strip():
@@ -255,6 +279,8 @@ class Page:
             lines[-1] += f" = {result}"
         else:
             lines.append(f"{indent[:-2]}= {result}")
+        lines[0] = lines[0].replace(name, self.strong(name), 1)
+        lines[-1] = self.strong(result).join(lines[-1].rsplit(result, 1))
         for line in lines:
             self.write(line)
 
@@ -265,14 +291,20 @@ class Page:
 def trace(algorithm="ppo", stream=None):
     """Print one minibatch by hand: `algorithm` "ppo" or "vpg", to `stream` (sys.stdout).
 
-    At most 80 columns; headings are bold on a terminal unless NO_COLOR is set.
-    Raises ValueError for another algorithm.
+    At most 80 columns. On a terminal it is paged, and headings and the thread that is worked
+    out are bold unless NO_COLOR is set. Raises ValueError for another algorithm.
     """
+    if stream is None and sys.stdout.isatty():
+        screen = Screen()
+        trace(algorithm, screen)
+        os.environ.setdefault("LESS", "-FRX")  # as git does: bold text passes, the end stays
+        pydoc.pager(screen.getvalue())
+        return
     w = walk(algorithm)
     page = Page(sys.stdout if stream is None else stream)
     command = "python run.py trace" + (" vpg" if algorithm == "vpg" else "")
     title = f"{algorithm.upper()} by hand: three rows, forward and back"
-    page.write(f"{page.bold}{title}{page.normal}{command.rjust(WIDTH - len(title))}")
+    page.write(f"{page.strong(title)}{command.rjust(WIDTH - len(title))}")
     page.write("""
 Every number here comes from the project's own functions. Each array has its
 name from the code, its shape, and the number of its equation in README.md.
