@@ -179,6 +179,22 @@ def test_it_fits_80_columns_and_has_no_colour_on_a_pipe(page):
     assert "nan" not in page.text.split()
 
 
+def test_a_terminal_gets_it_in_a_pager(monkeypatch):
+    class Terminal(io.StringIO):
+        encoding = "cp1252"
+
+        def isatty(self):
+            return True
+
+    paged = []
+    monkeypatch.setattr("pydoc.pager", paged.append)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stdout", Terminal())
+    trace("vpg")
+    monkeypatch.undo()
+    assert paged == [page_of("vpg").replace("─", "-")]  # cp1252 has no rule
+
+
 def test_bold_headings_on_a_terminal_and_no_color(page, monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):
@@ -190,6 +206,14 @@ def test_bold_headings_on_a_terminal_and_no_color(page, monkeypatch):
     trace(page.algorithm, bold)
     assert "\033[1m" in bold.getvalue()
     assert re.sub(r"\033\[\d+m", "", bold.getvalue()) == page.text
+    # the thread: each number that is worked out is bold, in its array and in its sum
+    strong = re.findall(r"\033\[1m *(-?\d\.\d+)\033", bold.getvalue())
+    w = page.walk
+    for number in (w.z1[1, 0], w.h[1, 0], w.logits[1, 1], w.dlogits[1, 1], w.dh[1, 0], w.dz1[1, 0],
+                   w.dW2[0, 1], w.dW1[3, 0], w.new_W1[3, 0]):  # fmt: skip
+        assert strong.count(f"{number:.5f}") >= 2, number
+    for number in (w.z1[0, 0], w.dW1[0, 1], w.logits[2, 0]):
+        assert f"{number:.5f}" not in strong
     monkeypatch.setenv("NO_COLOR", "1")
     quiet = Terminal()
     trace(page.algorithm, quiet)
