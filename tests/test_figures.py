@@ -31,6 +31,7 @@ from lab.pictures import (
     runs,
 )
 from lab.proof import mdp, tokens
+from lab.study import tables
 from lab.study.workers import PROJECT
 from policies import CategoricalPolicy
 from training import Trainer
@@ -98,15 +99,15 @@ def test_every_figure_is_kept_and_has_a_caption(name):
     for ending in ("", "-dark"):
         kept = PROJECT / "figures" / f"{name}{ending}.{kind}"
         assert kept.stat().st_size < most * KILOBYTE
-    found = re.search(
+    shown = re.findall(
         rf'<picture>\n  <source media="\(prefers-color-scheme: dark\)" '
-        rf'srcset="figures/{name}-dark.{kind}">\n  <img alt="([^"]+)" '
-        rf'src="figures/{name}.{kind}">\n'
+        rf'srcset="(?:\.\./)?figures/{name}-dark.{kind}">\n  <img alt="([^"]+)" '
+        rf'src="(?:\.\./)?figures/{name}.{kind}">\n'
         rf"</picture>\n\n\*(?!\*)([^\n]+)\*",
-        (PROJECT / "README.md").read_text("utf-8"),
+        "\n".join(path.read_text("utf-8") for path in tables.texts()),
     )
-    assert found, f"no picture and caption of {name}"
-    alternative, caption = found.groups()
+    assert len(shown) == 1, f"{len(shown)} pictures with a caption of {name}"
+    ((alternative, caption),) = shown
     assert len(alternative) > 20 and 40 < len(caption) < 700
 
 

@@ -1,4 +1,4 @@
-"""The README, the code and the checks say the same: numbers, links, options, formulas.
+"""The README, docs/*.md, the code and the checks say the same: numbers, links, options, formulas.
 
 How equations are cited, everywhere: `Eq. 39`, a list `Eq. 15, 16` or `Eq. 24 and 27`,
 a range `Eq. 2-12` (hyphen or en dash). An equation of another work has that work's
@@ -14,14 +14,18 @@ from itertools import takewhile
 from pathlib import Path
 from types import SimpleNamespace
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
 import ppo
+import ppo_penalty
+import vpg
 from advantages import gae
 from distributions import categorical_log_prob_backward, log_softmax, log_softmax_backward
-from lab.commands import COMMANDS, Parser
+from lab.commands import COMMANDS, Parser, main
 from lab.proof import checks, mdp
+from training import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSON = sorted(ROOT.glob("*.py"))
@@ -41,7 +45,11 @@ NUMBERS = r"\d+(?:(?:\s?[-–]\s?|,\s+|\s+and\s+|\s+or\s+)\d+)*"
 CITATION = re.compile(rf"(\(\d{{4}}\),\s+)?\bEq\.\s+({NUMBERS})")
 
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
+README, GUIDE = PAGES["README.md"], PAGES["docs/guide.md"]
 TAGS = [int(number) for number in TAG.findall(README)]
 
 
@@ -93,10 +101,16 @@ def test_every_numbered_equation_has_its_anchor_before_it():
     assert all(TAG.findall(body) == [number] for number, body in found)
 
 
-def test_links_to_an_equation_name_it():
-    links = re.findall(r"\[Eq\.\s(\d+)\]\(#eq-(\d+)\)", README)
+def test_the_front_is_short():
+    assert len(README.split("## The derivations")[0].encode()) <= 10_000
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_to_an_equation_name_it(name):
+    place = "" if name == "README.md" else r"\.\./README\.md"
+    links = re.findall(rf"\[Eq\.\s(\d+)\]\({place}#eq-(\d+)\)", PAGES[name])
     assert links and all(shown == target for shown, target in links)
-    assert len(links) == len(re.findall(r"\(#eq-", README))
+    assert len(links) == len(re.findall(r"#eq-", PAGES[name]))
 
 
 def test_every_equation_has_a_check_and_every_check_an_equation():
@@ -115,8 +129,9 @@ def test_code_cites_no_equation_that_the_readme_lacks(path):
     assert not cited(path.read_text(encoding="utf-8")) - set(TAGS)
 
 
-def test_the_readme_cites_no_equation_that_it_lacks():
-    assert not cited(README) - set(TAGS)
+@pytest.mark.parametrize("name", PAGES)
+def test_the_text_cites_no_equation_that_the_readme_lacks(name):
+    assert not cited(PAGES[name]) - set(TAGS)
 
 
 def test_every_equation_is_followed_by_a_link_to_code_that_carries_its_number():
@@ -148,25 +163,34 @@ def test_links_to_functions_lead_to_their_files():
         assert source(name, path), (name, path)
 
 
-def test_relative_links_lead_somewhere():
-    anchors = heading_anchors(README) | {f"eq-{number}" for number in TAGS}
-    targets = re.findall(r"\]\(([^)\s]+)\)", INLINE.sub("", without_fences(README)))
+@pytest.mark.parametrize("name", PAGES)
+def test_relative_links_lead_somewhere(name):
+    folder = (ROOT / name).parent
+    text = INLINE.sub("", without_fences(PAGES[name]))
+    targets = re.findall(r"""\]\(([^)\s]+)\)|(?:src|srcset)="([^"]+)\"""", text)
     assert targets
-    for target in targets:
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif not re.match(r"https?://", target):
-            assert (ROOT / target.partition("#")[0]).exists(), target
+    for target in map("".join, targets):
+        if re.match(r"https?://", target):
+            continue
+        path, _, anchor = target.partition("#")
+        path = (folder / path).resolve() if path else ROOT / name
+        assert path.exists(), target
+        if anchor:
+            page = PAGES[path.relative_to(ROOT).as_posix()]
+            assert anchor in heading_anchors(page) | set(re.findall(r'<a id="(.*?)">', page)), (
+                target
+            )
 
 
-def test_fences_and_inline_formulas_are_balanced():
-    assert len(re.findall(r"^ *```", README, re.MULTILINE)) == 2 * len(FENCE.findall(README))
-    for match in FENCE.finditer(README):
-        assert README[: match.start()].endswith("\n\n"), match[0]
-        assert README[match.end() :].startswith("\n\n"), match[0]
-    formulas = [body for kind, body in FENCE.findall(README) if kind == "math"]
+@pytest.mark.parametrize("text", PAGES.values(), ids=PAGES)
+def test_fences_and_inline_formulas_are_balanced(text):
+    assert len(re.findall(r"^ *```", text, re.MULTILINE)) == 2 * len(FENCE.findall(text))
+    for match in FENCE.finditer(text):
+        assert text[: match.start()].endswith("\n\n"), match[0]
+        assert text[match.end() :].startswith("\n\n"), match[0]
+    formulas = [body for kind, body in FENCE.findall(text) if kind == "math"]
     assert all(len(TAG.findall(formula)) <= 1 for formula in formulas)
-    for line in without_fences(README).splitlines():
+    for line in without_fences(text).splitlines():
         assert line.count("$`") == line.count("`$") == len(INLINE.findall(line)), line
         for formula in INLINE.findall(line):
             # GitHub ends a table's cell at |, in a formula too.
@@ -179,19 +203,85 @@ def test_fences_and_inline_formulas_are_balanced():
         assert not re.search(r"\\(require|newcommand|def|operatorname\*)\b", plain), formula
 
 
-def test_every_command_and_option_that_the_readme_names_exists():
+def options_of(words):
+    """The option strings that the parser of a call of run.py knows."""
+    name = words[0] if words and not words[0].startswith("-") else "train"
+    module = "train" if name == "train" else COMMANDS[name][0]
+    parser = Parser("run.py")
+    getattr(importlib.import_module(f"lab.commands.{module}"), f"{name}_options")(parser, words)
+    return set(parser._option_string_actions)
+
+
+def named(text):
+    return set(re.findall(r"--[a-z][\w-]*", text))
+
+
+def test_every_command_and_option_that_the_text_names_exists():
     """Each one is parsed as the program would, but for the files that it names."""
-    calls = re.findall(r"python run\.py\b([^`\n#]*)", README)
-    assert len(calls) > 10
+    calls = [
+        words
+        for page in PAGES.values()
+        for words in re.findall(r"python run\.py\b([^`\n#]*)", page)
+    ]
+    calls += re.findall(r"`([^`]+)`", " ".join(row[0] for row in table_after("## The commands")))
+    assert len(calls) > 40
     for call in calls:
         words = call.split("  ")[0].replace("…", "").split()
-        name = words[0] if words and not words[0].startswith("-") else "train"
-        module = "train" if name == "train" else COMMANDS[name][0]
-        parser = Parser("run.py")
-        options = getattr(importlib.import_module(f"lab.commands.{module}"), f"{name}_options")
-        options(parser, words)
-        named = {word for word in words if word.startswith("--")}
-        assert named <= set(parser._option_string_actions), call
+        assert named(" ".join(words)) <= options_of(words), call
+
+
+def test_the_table_of_commands_has_them_all():
+    cells = " ".join(row[0] for row in table_after("## The commands"))
+    assert set(re.findall(r"`([a-z]+)", cells)) == set(COMMANDS)
+
+
+def test_the_guide_s_options_exist_and_no_setting_is_left_out():
+    def positive(options):
+        return {option.replace("--no-", "--") for option in options}
+
+    listed = named(GUIDE.split("## Options")[1].split("\n## ")[0])
+    known = [options_of(["--algo", algo]) for algo in ("vpg", "ppo", "ppo-penalty")]
+    assert listed <= set.union(*known)
+    assert positive(set.union(*known)) - positive(listed) == {"-h", "--help", "--NAME"}
+
+
+def test_the_guide_explains_every_column():
+    table = table_after("## What the numbers mean", GUIDE)
+    explained = [name.strip("`") for row in table for name in row[0].split(", ")]
+    small = {"num_envs": 2, "num_steps": 8, "total_steps": 16}
+    columns = {}
+    for module in (vpg, ppo, ppo_penalty):
+        trainer = Trainer(module, "CartPole-v1", module.Config(**small), seed=0)
+        columns |= next(iter(trainer))
+    assert sorted(explained) == sorted([*columns, "greedy_return"])
+
+
+def test_the_guide_s_own_loop_plays_the_saved_policy(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options = ["--algo", "ppo", "--total-steps", "6000", "--eval-episodes", "5", "--no-media"]
+    assert main(options) == 0
+    capsys.readouterr()
+    (example,) = [body for kind, body in FENCE.findall(GUIDE) if "load_policy" in body]
+    exec(compile(example, "guide.md", "exec"), {})
+    # The same episode, with the saved weights alone.
+    with np.load(tmp_path / "runs" / "CartPole-v1-ppo-seed0" / "best.npz") as file:
+        W1, b1, W2, b2 = np.split(file["policy"], np.cumsum([4 * 64, 64, 64 * 2]))
+    env, steps, over = gym.make("CartPole-v1"), 0, False
+    obs, _ = env.reset(seed=1)
+    while not over:
+        logits = np.tanh(obs @ W1.reshape(4, 64) + b1) @ W2.reshape(64, 2) + b2
+        obs, _, terminated, truncated, _ = env.step(int(logits.argmax()))
+        steps, over = steps + 1, terminated or truncated
+    assert capsys.readouterr().out == f"{steps}\n" and steps > 20
+
+
+def test_the_guide_s_training_prints_its_way(capsys):
+    (example,) = [body for kind, body in FENCE.findall(GUIDE) if "for statistics in" in body]
+    short = example.replace("ppo.Config()", "ppo.Config(total_steps=2048)").replace("=100", "=3")
+    exec(compile(short, "guide.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    steps = [int(line.split()[0]) for line in lines[:-1]]
+    assert steps == sorted(steps) and steps[-1] >= 2048 and float(lines[-1]) > 8
 
 
 def test_the_example_of_chapter_g_prints_what_it_says():
@@ -255,9 +345,9 @@ def test_the_line_where_backprop_begins_is_the_code_s():
     np.testing.assert_array_equal(names["dlogits"], expected)
 
 
-def table_after(words):
-    """The first table after some words of the README -> its rows' cells, without the heading."""
-    lines = README.split(words)[1].splitlines()
+def table_after(words, page=README):
+    """The first table after some words of a page -> its rows' cells, without the heading."""
+    lines = page.split(words)[1].splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("|")) + 2
     rows = takewhile(lambda line: line.startswith("|"), lines[start:])
     return [[cell.strip() for cell in row.strip("|").split(" |")] for row in rows]

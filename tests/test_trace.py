@@ -543,12 +543,10 @@ def test_every_array_has_its_equation(page):
     assert (cited & {37, 38, 39, 40} != set()) == (page.algorithm == "ppo")
 
 
-def test_the_readme_quotes_what_is_printed():
-    readme = Path(__file__).parents[1] / "README.md"
-    quotes = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    quotes = re.findall(r"```\w*\n\$ python run\.py trace( vpg)?\n(.*?)```", quotes, re.S)
-    if not quotes:
-        pytest.skip("README.md does not quote the trace")
+def test_the_guide_quotes_what_is_printed():
+    guide = (Path(__file__).parents[1] / "docs" / "guide.md").read_text(encoding="utf-8")
+    quotes = re.findall(r"```\w*\n\$ python run\.py trace( vpg)?\n(.*?)```", guide, re.S)
+    assert quotes
     for variant, quote in quotes:
         printed = page_of(variant.strip() or "ppo").splitlines()
         for line in quote.splitlines():

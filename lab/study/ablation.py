@@ -295,7 +295,7 @@ def table(summary):
 
 
 def markdown(summary):
-    """The rows as the README's table."""
+    """The rows as the text's table."""
     heads = (
         "PPO with …",
         "area under the curve",
