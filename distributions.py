@@ -62,7 +62,8 @@ def categorical_log_prob_backward(dlog_probs, actions, probs):
 
 
 def categorical_entropy(log_probs):
-    """log_probs (B,K) -> entropies (B,) in nats: H = −Σₖ πₖ log πₖ."""
+    """log_probs (B,K) -> entropies (B,) in nats; Eq. 23 is their gradient."""
+    # H = −Σₖ πₖ log πₖ
     return -(np.exp(log_probs) * log_probs).sum(axis=1)
 
 

@@ -34,8 +34,8 @@ def linear_backward(dy, x, W):
 
     dy (B,O), x (B,I), W (I,O)  ->  dx (B,I), dW (I,O), db (O,)
 
-    The rows of dy already carry the loss's 1/B, so the sums over rows that
-    hide in `x.T @ dy` and `sum(axis=0)` are means. Nothing is divided here.
+    The rows of dy already carry the loss's 1/B, so that sums over rows are
+    means. Nothing is divided here.
     """
     # Eq. 28: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
     # (np.dot is `@`, but ten times faster where O is 1, as in a value network's last layer.)

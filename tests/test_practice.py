@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import io
 import json
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from test_checks import FAULTS
 
 import vpg
+from lab.commands import main
 from lab.practice import BLANKS, MISTAKES, edited, grade, grade_table, hint, write_workbook
 from lab.practice.blanks import CHAPTERS, LESSON, MODULES, PAGE, find
 from lab.practice.cases import ask, cases
@@ -69,6 +71,7 @@ def test_a_workbook_is_the_lesson_without_its_gradients(tmp_path, chapters):
         theirs = find(ast.parse(source), blank.name)
         assert ast.dump(ours.args) == ast.dump(theirs.args)
         assert ast.get_docstring(ours) == ast.get_docstring(theirs)
+        assert not any(code in ast.get_docstring(ours) for code in ("@", "Σ", "np.", ".sum("))
         body = "\n".join(source.splitlines()[theirs.body[0].end_lineno : theirs.end_lineno])
         assert (
             body.strip() == f'raise NotImplementedError("Eq. {blank.equation} is yours to write")'
@@ -78,6 +81,16 @@ def test_a_workbook_is_the_lesson_without_its_gradients(tmp_path, chapters):
     assert grade_table(grades).endswith(f"0 of {len(blanks)} right")
 
 
+def test_each_chapter_of_the_readme_ends_with_its_blanks():
+    text = (LESSON / "README.md").read_text("utf-8")
+    for letter in CHAPTERS:
+        start = text.index(f"\n### {letter}. ")
+        chapter = text[start : text.index("\n### ", start + 1)]
+        names = ", ".join(f"`{blank.name}`" for blank in BLANKS if blank.chapter == letter)
+        line = f"**Now write it:** `python run.py practice --chapters {letter}` blanks {names}."
+        assert chapter.count(line) == 1, line
+
+
 def test_other_chapters_stay_filled(tmp_path):
     chosen = write_workbook(tmp_path / "book", ["B"])
     assert {blank.module for blank in chosen} == {"advantages"}
@@ -85,7 +98,7 @@ def test_other_chapters_stay_filled(tmp_path):
         assert (tmp_path / "book" / f"{module}.py").read_bytes() == (
             LESSON / f"{module}.py"
         ).read_bytes()
-    with pytest.raises(ValueError, match="chapter 'X' has no blanks; D, C, B, E, F, H have"):
+    with pytest.raises(ValueError, match="chapter 'X' has no blanks; D, C, B, A, E, F, H have"):
         write_workbook(tmp_path / "other", ["X"])
 
 
@@ -624,11 +637,25 @@ def test_folders_that_are_no_workbook(tmp_path, solved):
 def test_every_blank_has_a_hint_and_no_hint_is_code():
     assert set(HINTS) == {blank.equation for blank in BLANKS}
     for number in HINTS:
-        text = hint(number)
-        assert text.count("\n") == 2 and not any(c in text for c in ("np.", "()", "[", "def "))
-    assert hint(16, 1).startswith("ask yourself: ") and hint(16, 1).count("\n") == 0
+        steps = hint(number)
+        assert [step.split(":")[0] for step in steps] == ["ask yourself", "look at", "in words"]
+        assert not any(c in "".join(steps) for c in ("np.", "()", "[", "def "))
     with pytest.raises(ValueError, match=r"no blank for Eq\. 5"):
         hint(5)
+
+
+def test_in_a_terminal_a_hint_goes_one_step_at_a_time(monkeypatch, capsys):
+    """Each Enter tells the next step; whoever leaves before has not seen it."""
+    terminal = io.StringIO("\n")  # one Enter, then the end
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdin", terminal)
+    assert main(["hint", "30"]) == 0
+    shown = capsys.readouterr().out
+    assert "ask yourself:" in shown and "look at:" in shown and "in words:" not in shown
+    terminal.isatty = lambda: False
+    assert main(["hint", "30"]) == 0
+    shown = capsys.readouterr().out
+    assert "in words:" in shown and max(map(len, shown.splitlines())) < 80
 
 
 def test_cases_are_the_same_every_time_and_nobody_s():
@@ -696,7 +723,7 @@ def test_the_reader_s_files_train(tmp_path):
 
 @pytest.mark.slow
 def test_what_cannot_train_says_so_in_one_line(tmp_path):
-    write_workbook(tmp_path / "book", ["E"])
+    write_workbook(tmp_path / "book", ["A", "E"])
     train = ["--algo", "vpg", *QUICK, "--no-media", "--lesson"]
     assert "vpg.policy_loss (Eq. 13) is blank and 1 more" in refused(tmp_path, *train, "book")
     assert "is no workbook" in refused(tmp_path, *train, "nowhere")

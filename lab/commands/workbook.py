@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -115,18 +116,20 @@ def saved(folder):
 
 def hint_options(parser, argv):
     parser.add_argument("equation", type=whole_number(1), metavar="N", help="an equation's number")
-    parser.add_argument(
-        "--steps",
-        type=int,
-        choices=(1, 2, 3),
-        default=3,
-        help="how much to tell: the question, what to look at, the formula in words [3]",
-    )
 
 
 def hint(parser, args):
+    """All three steps; in a terminal one at a time, the next when it is asked for."""
     try:
-        print(room.hint(args.equation, args.steps))
+        *steps, last = room.hint(args.equation)
     except ValueError as error:
         parser.refuse(str(error))
+    for step in steps:
+        print(textwrap.fill(step, 79))
+        if sys.stdin is not None and sys.stdin.isatty():
+            try:
+                input("(Enter for the next step) ")
+            except EOFError:
+                return 0
+    print(textwrap.fill(last, 79))
     return 0

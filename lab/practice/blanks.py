@@ -9,7 +9,8 @@ CHAPTERS = {
     "D": "Network and optimiser",
     "C": "Distributions",
     "B": "Advantages",
-    "E": "Losses of VPG",
+    "A": "The policy gradient",
+    "E": "The value function",
     "F": "PPO",
     "H": "Groups of responses",
 }
@@ -52,7 +53,7 @@ BLANKS = [
     Blank("B", 14, "advantages", "returns_to_go", ("returns",)),
     Blank("B", 16, "advantages", "gae", ("advantages",)),
     Blank("B", 19, "advantages", "normalize", ("advantages",)),
-    Blank("E", 13, "vpg", "policy_loss", ("loss", "dlog_probs")),
+    Blank("A", 13, "vpg", "policy_loss", ("loss", "dlog_probs")),
     Blank("E", 34, "vpg", "value_loss", ("loss", "dvalues")),
     Blank("F", 39, "ppo", "clipped_surrogate", ("loss", "dlog_probs")),
     Blank("F", 35, "ppo", "clipped_value_loss", ("loss", "dvalues")),

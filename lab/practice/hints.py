@@ -156,11 +156,10 @@ HINTS = {
 }
 
 
-def hint(number, steps=3):
-    """The first steps of a hint, as text. Raises ValueError for an equation without a blank."""
+def hint(number):
+    """The three steps of a hint, lines of text. Raises ValueError for an equation without a blank."""
     if number not in HINTS:
         known = ", ".join(map(str, sorted({blank.equation for blank in BLANKS})))
         raise ValueError(f"no blank for Eq. {number}; there are blanks for {known}")
     labels = "ask yourself", "look at", "in words"
-    lines = zip(labels, HINTS[number], strict=True)
-    return "\n".join(f"{label}: {text}" for label, text in list(lines)[:steps])
+    return [f"{label}: {text}" for label, text in zip(labels, HINTS[number], strict=True)]
