@@ -237,6 +237,13 @@ class Sheet {
   }
 }
 
+/** Size and family of the letters in pictures. */
+function type() {
+  if (type.known) return type.known;
+  const style = getComputedStyle(document.body);
+  return type.known = { em: .8 * parseFloat(style.fontSize), font: style.fontFamily };
+}
+
 /** A <canvas>, emptied, and a pencil whose unit is the CSS pixel. */
 function pencil(canvas) {
   const ratio = Math.min(2, devicePixelRatio || 1);
@@ -246,8 +253,8 @@ function pencil(canvas) {
   const pen = canvas.getContext("2d");
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, width, height);
-  const em = .8 * parseFloat(getComputedStyle(document.documentElement).fontSize);
-  pen.font = `${em}px ${getComputedStyle(canvas).fontFamily}`;
+  const { em, font } = type();
+  pen.font = `${em}px ${font}`;
   const line = (points, colour, thick = 1, dash = []) => {
     pen.strokeStyle = colour;
     pen.lineWidth = thick;
@@ -295,7 +302,7 @@ function drawCart({ pen, width, height, em, line }, [x, , angle], { push = 0, in
 
 /** All widgets draw themselves anew when the page's width or colours change. */
 const redraws = [];
-const redraw = () => redraws.forEach((draw) => draw());
+const redraw = () => { type.known = null; redraws.forEach((draw) => draw()); };
 dark.addEventListener("change", redraw);
 addEventListener("resize", redraw);
 
@@ -419,7 +426,6 @@ widgets.train = (element) => {
         <button class="main" type="button" id="train"></button>
         <button type="button" id="iterate">One iteration</button>
         <button type="button" id="again" title="with another seed">Start again</button>
-        <label>Seed <input type="number" id="seed" min="0" max="999999" step="1" value="0"></label>
       </div>
       <p id="status"></p><p class="hidden" id="news" role="status"></p>
       <figure>
@@ -464,6 +470,8 @@ widgets.train = (element) => {
         <label class="control"><span>Pace</span><select id="pace">
           <option value="0">as fast as it can</option><option value="100">ten iterations a second</option>
           <option value="700">slow motion</option></select></label>
+        <label class="control"><span>Seed</span>
+          <input type="number" id="seed" min="0" max="999999" step="1" value="0"></label>
         ${range("epsilon", "Clip range <i>ε</i>", .05, .5, .01, .2)}
         ${range("lambda", "Trace <i>λ</i>", 0, 1, .01, .95)}
         ${range("gamma", "Discount <i>γ</i>", .8, 1, .005, .99)}
@@ -613,10 +621,10 @@ widgets.train = (element) => {
     line(windows(settled), look[algorithm], 2.5);
     pen.strokeStyle = look.ink;
     pen.fillStyle = look.card;
-    pen.lineWidth = 1.6;
+    pen.lineWidth = 1.5;
     for (const [step, v] of run.greedy) {
       pen.beginPath();
-      pen.arc(x(step), y(v), 3.2, 0, 7);
+      pen.arc(Math.min(x(step), x(total)), y(v), 2.8, 0, 7);
       pen.fill();
       pen.stroke();
     }
@@ -709,7 +717,7 @@ widgets.train = (element) => {
       if (--cart.still === 0) Object.assign(cart, fresh());
       return;
     }
-    const log_probs = L.distribution(policy, cart.state), action = L.sample(log_probs, chance);
+    const log_probs = L.distributions(policy, [cart.state])[0], action = L.sample(log_probs, chance);
     const [next, terminated] = L.cartpole_step(cart.state, action, force);
     cart.rows.push({ obs: cart.state, action });
     Object.assign(cart, { state: next, push: 2 * action - 1, right: Math.exp(log_probs[1]) });
@@ -744,18 +752,21 @@ widgets.train = (element) => {
       const reach = middle + force / 12 * 5 * em;
       line([[middle, top + .1 * em], [reach, top + .1 * em]], look.ink, .3 * em, [2, 3]);
     }
-    const V = value.forward(Float64Array.from(own.state))[0][0];
-    $("cart-value").innerHTML = own.end === "terminated"
-      ? `no future: <s><i>V</i>(<i>s</i>) = ${text(V, 1)}</s> counts as 0`
-      : own.end ? `cut off: <i>V</i>(<i>s</i>) = ${text(V, 1)} still counts`
-      : `expects <i>V</i>(<i>s</i>) = ${text(V, 1)}`;
-    $("cart-now").textContent = own.end === "terminated" ? `fell after ${own.steps} steps`
-      : own.end ? "stood for 500 steps" : `step ${own.steps}`;
+    if (own.end || own.steps % 5 === 0) tellCart(own);
     const side = plane.clientWidth / 2;
     carts.forEach(({ state: [, , angle, spin] }, i) => {
       const u = clamp(angle / DEGREE / MAX_ANGLE, -1, 1), v = clamp(spin / MAX_SPIN, -1, 1);
       dots[i].style.transform = `translate(${u * side}px, ${-v * side}px)`;
     });
+  }
+
+  /** Where an episode ends, Eq. 15: V struck out at a termination, kept at a truncation. */
+  function tellCart({ state, steps, end }) {
+    const V = `<i>V</i>(<i>s</i>) = ${text(value.forward(Float64Array.from(state))[0][0], 1)}`;
+    say($("cart-value"), end === "terminated" ? `no future: <s>${V}</s> counts as 0`
+      : end ? `cut off: ${V} still counts` : `expects ${V}`);
+    say($("cart-now"), end === "terminated" ? `fell after ${steps} steps`
+      : end ? `stood for ${steps} steps` : `step ${steps}`);
   }
 
   const handForce = () => {
@@ -767,10 +778,10 @@ widgets.train = (element) => {
   let seen = true, portraitAt = 0, curveAt = 0;
   new IntersectionObserver((entries) => { seen = entries.at(-1).isIntersecting; }).observe(element);
   function frame(now) {
+    if (!element.isConnected) return worker.terminate();
     requestAnimationFrame(frame);
     const passed = Math.min(now - before, 60);
     before = now;
-    if (!seen) return;
     if (playing || hand || pointer !== null) {
       owed += passed;
       const moved = owed >= 20;
@@ -779,9 +790,10 @@ widgets.train = (element) => {
         slice[0] = carts[0].state[0];
         slice[1] += .1 * (carts[0].state[1] - slice[1]);
       }
-      if (moved) drawCarts();
+      if (moved && seen) drawCarts();
     }
     const drifted = Math.abs(slice[0] - slice.drawn[0]) + Math.abs(slice[1] - slice.drawn[1]) > .05;
+    if (!seen) return;
     if ((stale.portrait || drifted) && now - portraitAt > 70) { portraitAt = now; drawPortrait(); describe(); }
     if (stale.curve && now - curveAt > 120) { curveAt = now; drawCurve(); }
   }
@@ -824,7 +836,7 @@ widgets.train = (element) => {
     describe();
   }
   function describe() {
-    const [, , angle, spin] = carts[0].state, right = Math.exp(L.distribution(policy, carts[0].state)[1]);
+    const [, , angle, spin] = carts[0].state, right = Math.exp(L.distributions(policy, [carts[0].state])[0][1]);
     $("portrait").dataset.right = right;
     $("portrait").setAttribute("aria-valuenow", text(angle / DEGREE, 1).replace("−", "-"));
     $("portrait").setAttribute("aria-valuetext", `angle ${text(angle / DEGREE, 1)} degrees, ` +
@@ -868,13 +880,8 @@ widgets.credit = (element) => {
   element.innerHTML = `
   <div class="two">
     <div class="pin stack">
-      <figure>
-        <svg id="timeline" class="scrub" role="img" aria-label="Value, surprise and credit"></svg>
-        <figcaption class="small soft"><span class="key" style="background:var(--more)"></span>better than
-          expected, <span class="key" style="background:var(--less)"></span>worse. The <i>δ</i> that count
-          for the step under the cursor stand out, each by its weight (<i>γλ</i>)<sup><i>k</i></sup>. Thin
-          line: the credit with the lesson’s <i>λ</i> = 0.95 and <i>γ</i> = 0.99.</figcaption>
-      </figure>
+      <figure><svg id="timeline" class="scrub" role="img"
+        aria-label="Value, surprise and credit"></svg></figure>
     </div>
     <div class="stack">
       <div class="row"><button type="button" id="credit-latest">Latest episode</button>
@@ -894,6 +901,10 @@ widgets.credit = (element) => {
       <p class="small" id="ending-say" role="status"></p>
       <p class="small well" id="credit-say"></p>
       <dl class="numbers" id="credit-numbers"></dl>
+      <p class="small soft"><span class="key" style="background:var(--more)"></span>better than expected,
+        <span class="key" style="background:var(--less)"></span>worse. The <i>δ</i> that count for the step
+        under the cursor stand out, each by its weight (<i>γλ</i>)<sup><i>k</i></sup>. Thin line: the credit
+        with the lesson’s <i>λ</i> = 0.95 and <i>γ</i> = 0.99.</p>
     </div>
   </div>`;
 
@@ -904,7 +915,7 @@ widgets.credit = (element) => {
     ["credit-delta", "surprise <i>δ<sub>t</sub></i>", 3],
     ["credit-advantage", "credit <i>Â<sub>t</sub></i>", 3],
   ]);
-  let episode, T, values, credit, usual, draw, limits, latest, touched = false;
+  let episode, T, values, credit, usual, draw, scales, latest, touched = false;
   const touch = (then) => () => { touched = true; then(); };
   const step = slider("credit-step", 0, touch(() => { playing.stop(); moveCursor(); }));
   const gamma = slider("credit-gamma", 3, touch(() => render()));
@@ -929,18 +940,12 @@ widgets.credit = (element) => {
     T = episode.actions.length;
     const network = new L.Network([4, own.hidden_sizes[0], 1], episode.value);
     values = [...network.forward(Float64Array.from(episode.obs.flat()))[0]];
-    // One scale for all that the knobs can make of it, so that what moves is the credit.
-    const all = [.8, .9, own.gamma, 1].flatMap((g) => [0, .5, own.gae_lambda, 1].flatMap((l) =>
-      [true, false].map((terminated) => credits(g, l, terminated))));
-    const least = (name) => Math.min(-1, ...all.flatMap((one) => one[name]));
-    const most = (name) => Math.max(1, ...all.flatMap((one) => one[name]));
-    limits = Object.fromEntries(["deltas", "advantages"].map((name) => [name, [least(name), most(name)]]));
     usual = credits(own.gamma, own.gae_lambda, episode.end === "terminated").advantages;
     document.getElementsByName("ending").forEach((input) => { input.checked = input.value === episode.end; });
     step.limits(0, T - 1);
     step.set(Math.max(0, T - 12));
-    $("credit-source").textContent = `The cart’s ${T} steps after iteration ${episode.iteration}, as the
-      value network of that moment saw them.`;
+    $("credit-source").textContent = `${T} steps of the policy after iteration ${episode.iteration}, as
+      the value network of that moment saw them.`;
     render();
   }
 
@@ -948,6 +953,14 @@ widgets.credit = (element) => {
     if (!episode) return;
     const terminated = ending() === "terminated";
     credit = credits(gamma.get(), lambda.get(), terminated);
+    // One scale for all λ and both ends, so that what moves is the credit.
+    const all = [0, .5, .9, own.gae_lambda, 1].flatMap((l) => [true, false].flatMap((end) =>
+      [own.gamma, gamma.get()].map((g) => credits(g, l, end))));
+    const limits = (name) => {
+      const series = all.flatMap((one) => one[name]);
+      return [Math.min(-1, ...series), Math.max(1, ...series)];
+    };
+    scales = { deltas: limits("deltas"), advantages: limits("advantages") };
     Object.assign(element.dataset, {
       deltas: JSON.stringify(credit.deltas), advantages: JSON.stringify(credit.advantages),
       values: JSON.stringify(values),
@@ -966,8 +979,8 @@ widgets.credit = (element) => {
     const tall = innerWidth < 600 ? .62 : 1;
     const lanes = [
       ["V", "V", "what the value network expects", values.slice(0, T), 6.5, [Math.min(0, ...values), highest]],
-      ["delta", "δ", "surprise", credit.deltas, 8, limits.deltas],
-      ["A", "Â", "credit", credit.advantages, 9, limits.advantages],
+      ["delta", "δ", "surprise", credit.deltas, 8, scales.deltas],
+      ["A", "Â", "credit", credit.advantages, 9, scales.advantages],
     ];
     const gap = 2;  // em between two lanes, for the title
     const sheet = new Sheet($("timeline"),
@@ -984,7 +997,7 @@ widgets.credit = (element) => {
       sheet.put("tspan", { dx: ".5em" }, title).textContent = words;
       sheet.line(x(0), y(0), x(T), y(0), { class: "zero" });
       for (const v of [least, 0, most]) {
-        if (v && Math.abs(y(v) - y(0)) < 1.1 * em) continue;
+        if (v && (Math.abs(v) < .5 || Math.abs(y(v) - y(0)) < 1.1 * em)) continue;
         sheet.words(x(0) - .5 * em, y(v) + .33 * em, text(v, 0), { "text-anchor": "end" });
       }
       if (id === "V") {
@@ -1059,34 +1072,32 @@ widgets.credit = (element) => {
   });
   // Follows the cart until somebody looks closer; the button follows again.
   live.addEventListener("episode", ({ detail }) => {
+    if (!detail.iteration) return;  // nothing learned yet, nothing to be surprised about
     latest = detail;
     if (!touched || !episode) take(latest);
   });
   $("credit-latest").addEventListener("click", () => { touched = false; playing.stop(); take(latest); });
   redraws.push(render);
 
-  // Until a cart has played: a short training, and an episode of its policy.
-  const trainer = new L.Trainer("ppo", own, 0), chance = L.generator(0, 9);
-  (function warm() {
+  // Until the cart has learned something: a short training, and an episode of its policy.
+  const warm = startWorker(({ iteration, policy, value }) => {
+    if (iteration < 5) return warm.postMessage({ once: true });
+    warm.terminate();
     if (latest) return;
-    if (trainer.iteration < 8) {
-      trainer.iterate();
-      setTimeout(warm);
-      return;
-    }
+    const network = new L.Network([4, own.hidden_sizes[0], 2], policy), chance = L.generator(0, 9);
     let state = L.cartpole_reset(chance), end = "";
     const obs = [state], actions = [];
     while (!end) {
-      const action = L.sample(L.distribution(trainer.policy, state), chance);
+      const action = L.sample(L.distributions(network, [state])[0], chance);
       let terminated;
       [state, terminated] = L.cartpole_step(state, action);
       obs.push(state);
       actions.push(action);
       end = terminated ? "terminated" : actions.length >= L.MOST_STEPS ? "truncated" : "";
     }
-    latest = { obs, actions, end, iteration: trainer.iteration, value: trainer.value.parameters };
-    take(latest);
-  })();
+    take(latest = { obs, actions, end, iteration, value });
+  });
+  warm.postMessage({ begin: { arguments: ["ppo", own, 0] } });
 };
 
 // ===================================================================== logits
@@ -1227,9 +1238,6 @@ widgets.clip = (element) => {
           aria-label="Ratio with left and right arrow keys, advantage with up and down"
           aria-valuemin="0.05" aria-valuemax="2.5" aria-valuenow="1.3"></svg>
         <p class="say small" id="clip-say" role="status"></p>
-        <figcaption class="small soft"><span class="key" style="background:var(--more)"></span>slope up,
-          <span class="key" style="background:var(--less)"></span>slope down, the paler the gentler;
-          hatched: no slope. <span id="clip-rows"></span></figcaption>
       </figure>
     </div>
     <div class="stack">
@@ -1243,6 +1251,9 @@ widgets.clip = (element) => {
         ${range("clip-advantage", "Advantage <i>Â</i>", -3, 3, .01, 1.2)}
         ${range("clip-epsilon", "Clip range <i>ε</i>", .05, .5, .01, .2)}
       </div>
+      <p class="small soft"><span class="key" style="background:var(--more)"></span>slope up,
+        <span class="key" style="background:var(--less)"></span>slope down, the paler the gentler; hatched:
+        no slope. <span id="clip-rows"></span></p>
       <dl class="numbers" id="clip-numbers"></dl>
     </div>
   </div>`;
@@ -1282,7 +1293,7 @@ widgets.clip = (element) => {
   // The plane: where a row pulls its ratio up or down, how strongly, and where not at all.
   function drawPlane(rho, A, low, high, row, name) {
     const sheet = new Sheet($("plane"), shape), { em, svg } = sheet;
-    const x = toRatio = scale(0, MAX_RATIO, 2.6 * em, sheet.width - .6 * em);
+    const x = toRatio = scale(0, MAX_RATIO, 3 * em, sheet.width - .6 * em);
     const y = toAdvantage = scale(-MAX_A, MAX_A, sheet.height - 2.6 * em, .6 * em);
     const defs = sheet.put("defs");
     for (const [id, name, top, bottom] of [["up", "more", .85, .1], ["down", "less", .1, .85]]) {
@@ -1335,7 +1346,7 @@ widgets.clip = (element) => {
   function drawObjective(rho, A, low, high, row) {
     const sheet = new Sheet($("objective"), shape), { em, svg } = sheet;
     const up = A >= 0, reach = 4;  // one scale, whatever the advantage
-    const x = scale(0, MAX_RATIO, 2.6 * em, sheet.width - .6 * em);
+    const x = scale(0, MAX_RATIO, 3 * em, sheet.width - .6 * em);
     const y = scale(-reach, reach, sheet.height - 2.6 * em, .6 * em);
     sheet.box(x(low), y(-reach), x(high), y(reach), { fill: "var(--page)" });
     sheet.words(x(1), up ? y(-reach) - .6 * em : y(reach) + 1.2 * em, "band");

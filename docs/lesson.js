@@ -315,23 +315,27 @@ function makeLesson() {
     return all;
   }
 
-  /** Log-probabilities of left and right in one state (4). */
-  const distribution = (policy, state) => log_softmax([...policy.forward(flat([state]))[0]]);
+  /** Log-probabilities of left and right in each of these states (4): rows of 2. */
+  function distributions(policy, states) {
+    const logits = policy.forward(flat(states))[0];
+    return states.map((_, n) => log_softmax([logits[2 * n], logits[2 * n + 1]]));
+  }
 
   /** Inverse CDF: a uniform number picks an action with its probability. */
   const sample = (log_probs, chance) => (chance.random() >= Math.exp(log_probs[0]) ? 1 : 0);
 
-  /** Greedy returns of `episodes` fresh episodes. */
+  /** Greedy returns of `episodes` fresh episodes, played side by side. */
   function evaluate(policy, episodes, chance) {
-    return Array.from({ length: episodes }, () => {
-      let state = cartpole_reset(chance), terminated = false, steps = 0;
-      while (!terminated && steps < MOST_STEPS) {
-        const [left, right] = policy.forward(flat([state]))[0];
-        [state, terminated] = cartpole_step(state, right > left ? 1 : 0);
-        steps++;
-      }
-      return steps;
-    });
+    const returns = new Array(episodes).fill(0);
+    let running = returns.map((_, n) => [n, cartpole_reset(chance)]);
+    for (let t = 0; t < MOST_STEPS && running.length; t++) {
+      const logits = policy.forward(flat(running.map(([, state]) => state)))[0];
+      running = running.map(([n, state], i) => {
+        returns[n]++;
+        return [n, ...cartpole_step(state, logits[2 * i + 1] > logits[2 * i] ? 1 : 0)];
+      }).filter(([, , terminated]) => !terminated);
+    }
+    return returns;
   }
 
   /** How the update changed the policy: (B) (B) (B) ε -> clip fraction, dead fraction; Eq. 46. */
@@ -372,12 +376,13 @@ function makeLesson() {
       const episodes = [], taken = this.env_steps;
       const rollouts = this.envs.map(() => []);
       for (let t = 0; t < this.config.num_steps; t++) {
+        const all_log_probs = distributions(this.policy, this.envs.map((env) => env.state));
         this.envs.forEach((env, n) => {
           if (env.over) {  // as in Gymnasium, the call after an end only begins anew: no row
             this.envs[n] = this.reset();
             return;
           }
-          const log_probs = distribution(this.policy, env.state);
+          const log_probs = all_log_probs[n];
           const action = sample(log_probs, this.acting);
           const [next, terminated] = cartpole_step(env.state, action);
           env.steps++;
@@ -522,7 +527,7 @@ function makeLesson() {
     generator, permutation, minibatches, linear_forward, linear_backward, tanh_forward, tanh_backward, orthogonal,
     Network, clip_global_norm, Adam, descend, log_softmax, categorical_log_prob_backward,
     categorical_entropy, categorical_entropy_backward, kl_estimates, gae, normalize, policy_loss,
-    value_loss, clipped_surrogate, cartpole_step, cartpole_reset, distribution, sample, evaluate,
+    value_loss, clipped_surrogate, cartpole_step, cartpole_reset, distributions, sample, evaluate,
     clip_statistics, Trainer, returns_when_begun, MOST_STEPS, TRACK, FALLEN, SOLVED,
   };
 }
