@@ -708,6 +708,10 @@ def train(page, steps, seed=0, algorithm="ppo", broken=()):
     wait(page, f"{STATUS}.envSteps >= {steps}", seconds=300)
     if steps < DATA["settings"][algorithm]["total_steps"]:
         page.click("#train")
+        before = None  # what is under way goes to its end
+        while page.evaluate(STATUS) != before:
+            before = page.evaluate(STATUS)
+            page.wait_for_timeout(1_500)
     return page.evaluate(STATUS)
 
 
@@ -770,11 +774,7 @@ def test_every_break_ends_as_python_does(visit):
 @browser_test
 def test_seeds_pause_and_single_iterations(visit):
     page = visit()
-    first = train(page, 6_000, seed=3)
-    # whatever was under way when it paused, single iterations count on from there
-    page.click("#iterate")
-    page.wait_for_timeout(1_000)
-    stopped = page.evaluate(STATUS)
+    stopped = train(page, 6_000, seed=3)
     count = int(stopped["iteration"])
     assert count < 40
     page.click("#iterate")
