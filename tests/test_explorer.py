@@ -791,9 +791,7 @@ def test_seeds_pause_and_single_iterations(visit):
         page.click("#iterate")
         wait(page, f"{STATUS}.iteration == {before + 1}")
     again = page.evaluate(STATUS)
-    assert {**again, "greedyReturn": ""} == {**stopped, "greedyReturn": ""} and first[
-        "solvedAt"
-    ] == ""
+    assert {**again, "greedyReturn": ""} == {**stopped, "greedyReturn": ""}
     page.click("#again")
     assert page.input_value("#seed") == "4"
     wait(page, f"{STATUS}.iteration == 0")
