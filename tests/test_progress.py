@@ -1,9 +1,17 @@
 import io
+import os
+import re
 import sys
 
+import numpy as np
 import pytest
+from test_run import run
 
 from lab.runs import Progress
+from lab.runs.progress import sparkline
+from lab.watch import Session, record
+from nn import MLP
+from policies import CategoricalPolicy
 
 
 def test_elsewhere_than_in_a_terminal_one_line_a_tenth(capsys):
@@ -34,6 +42,46 @@ def test_a_terminal_has_one_line_that_fits(monkeypatch, columns, width):
     assert "3 of 7 seeds" in lines[0] and "7 of 7 seeds" in lines[-1]
     assert max(map(len, lines)) <= width and lines[-1].rstrip("\x1b[A\n").endswith("note")
     progress.close()
+
+
+def test_a_sparkline_goes_as_its_values_do():
+    values = [0.0, 1.0, np.nan, 3.5, 7.99, 8.0]
+    assert sparkline(values, "utf-8") == "▁▂ ▄██"
+    assert sparkline(values, "cp1252") == sparkline(values, "ascii") == "_. ~##"
+    assert sparkline([5.0, 5.0], "utf-8") == "▁▁"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_run_leaves_its_returns_on_the_screen(tmp_path, encoding):
+    done = run(
+        *("--algo", "vpg", "--num-envs", "4", "--num-steps", "50", "--total-steps", "2000"),
+        *("--eval-episodes", "2", "--evaluations", "1", "--runs-dir", str(tmp_path)),
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        encoding=encoding,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = re.findall(r"episodes' returns (.{50}) (\d+) to (\d+)\n", done.stdout)
+    bars = "▁▂▃▄▅▆▇█" if encoding == "utf-8" else "_.-~=+*#"
+    assert set(line[0]) <= set(bars + " ") and bars[0] in line[0] and bars[-1] in line[0]
+    assert int(line[1]) < int(line[2])
+    own = [row for row in done.stdout.splitlines() if str(tmp_path) not in row]
+    assert max(map(len, own)) <= 80
+    assert done.stderr == ""  # no bars where there is no terminal
+    for command in ("run.py play", "run.py trace", "run.py check"):
+        assert command in done.stdout
+
+
+def test_a_recording_has_a_bar_on_a_terminal(monkeypatch, rng, tmp_path):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    policy, value = CategoricalPolicy(4, 2, (8,), rng), MLP((4, 8, 1), rng)
+    record(Session(policy, value, "CartPole-v1", seed=0), tmp_path / "a.gif")
+    assert "recording" in terminal.getvalue() and "/500 [" in terminal.getvalue()
+    assert max(map(len, re.split(r"[\r\n]", terminal.getvalue()))) <= 79
 
 
 def test_without_a_standard_error_it_goes_on(monkeypatch, capsys):

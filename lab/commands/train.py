@@ -162,7 +162,8 @@ def carry_out(trainer, folder, args):
     print(f"saved in {folder.path}:")
     names = ", ".join(sorted(path.name for path in folder.path.glob("[!.]*")))
     print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
-    print(f"watch it: python run.py play {again}")
+    print(f"watch it:          python run.py play {again}")
+    print("one step by hand:  python run.py trace      every equation: python run.py check")
     if args.render:
         from lab.commands.watch import show
         from lab.watch import Session

@@ -1,9 +1,12 @@
-"""How far something is: the one display of it, for runs, studies and figures."""
+"""How far something is: the one display of it, for runs, studies and figures; a sparkline."""
 
 import shutil
 import sys
 
+import numpy as np
 from tqdm import tqdm
+
+BARS, PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-~=+*#"  # in any encoding
 
 
 class Progress:
@@ -43,3 +46,15 @@ class Progress:
     def close(self):
         if self.bar is not None:
             self.bar.close()
+
+
+def sparkline(values, encoding=None):
+    """A row of bars, one a value (n,), from the lowest to the highest; a nan is a gap."""
+    try:
+        BARS.encode(encoding or sys.stdout.encoding or "ascii")
+        bars = BARS
+    except (UnicodeEncodeError, LookupError):
+        bars = PLAIN_BARS
+    low, high = np.nanmin(values), np.nanmax(values)
+    shares = (np.asarray(values) - low) / ((high - low) or 1)
+    return "".join(" " if np.isnan(s) else bars[min(int(8 * s), 7)] for s in shares)

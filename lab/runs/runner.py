@@ -14,8 +14,8 @@ import numpy as np
 from lab.runs.algorithms import lesson
 from lab.runs.files import write_json
 from lab.runs.interrupts import first_interrupt_waits
-from lab.runs.judging import final_judgement, judged
-from lab.runs.progress import Progress
+from lab.runs.judging import final_judgement, judged, returns_when_begun
+from lab.runs.progress import Progress, sparkline
 from lab.runs.records import BEST, CHECKPOINT, CURVE, RECORDING, one_line
 
 CHECKPOINT_SECONDS = 2  # of work that a crash may cost, at most
@@ -94,6 +94,7 @@ def summarize(trainer, folder, eval_episodes):
         f"trained {trainer.env_steps:,} steps, {trainer.episodes:,} episodes "
         f"in {trainer.train_seconds:.3g} s ({speed:,.0f} steps/s)"
     )
+    print_returns(trainer, folder.read("episodes.csv"))
     if lesson():
         print(f"with your gradients, from {lesson()}")
     print(f"{eval_episodes} fresh episodes each, mean (lowest) return:")
@@ -104,14 +105,24 @@ def summarize(trainer, folder, eval_episodes):
         print(f"  {verdict(summary, np.isfinite(looks[1]).sum())}")
 
 
+def print_returns(trainer, episodes):
+    """The course of the training episodes' returns, where they began, in a line."""
+    episodes = [episodes.get(name, np.zeros(0)) for name in ("began", "return", "length")]
+    _, means = returns_when_begun(*episodes, trainer.config.num_envs, trainer.env_steps, 50)
+    if np.isfinite(means).any():
+        low, high = np.nanmin(means), np.nanmax(means)
+        print(f"episodes' returns {sparkline(means)} {low:.0f} to {high:.0f}")
+
+
 def verdict(summary, looks):
     """One line on whether the policy solved its environment, at so many looks in training."""
     first, for_good = summary["solved_at_step"], summary["solved_for_good_at_step"]
-    end = f" ({looks} looks); the threshold is {summary['reward_threshold']:g}"
+    end = f" ({looks} looks)"
+    solved = f"solved ({summary['reward_threshold']:g})"
     if for_good is None:
-        return f"not solved{f', though at step {first:,}' if first is not None else ''}{end}"
+        return f"not {solved}{f', though at step {first:,}' if first is not None else ''}{end}"
     early = f", first at {first:,}" if first < for_good else ""
-    return f"solved for good from step {for_good:,} on{early}{end}"
+    return f"{solved} for good from step {for_good:,} on{early}{end}"
 
 
 def draw(trainer, folder, names):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
+from tqdm import tqdm
 
 from lab.runs import write_whole
 from lab.watch import scene
@@ -137,11 +138,15 @@ def frames(session, canvas, stride, max_steps):
     """Play the session's episode; yields after painting its first, every stride-th, last state."""
     scene.paint(canvas, session)
     yield
-    while not session.ended and session.steps < max_steps:
-        session.step()
-        if session.ended or session.steps == max_steps or session.steps % stride == 0:
-            scene.paint(canvas, session)
-            yield
+    longest = min(max_steps, getattr(session.env.spec, "max_episode_steps", None) or max_steps)
+    # disable=None: no bar unless stderr is a terminal
+    with tqdm(total=longest, desc="recording", ncols=79, leave=False, disable=None) as bar:
+        while not session.ended and session.steps < max_steps:
+            session.step()
+            bar.update()
+            if session.ended or session.steps == max_steps or session.steps % stride == 0:
+                scene.paint(canvas, session)
+                yield
 
 
 def gif(session, max_steps):
