@@ -4,6 +4,7 @@ import ast
 import importlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -89,6 +90,27 @@ def test_each_chapter_of_the_readme_ends_with_its_blanks():
         names = ", ".join(f"`{blank.name}`" for blank in BLANKS if blank.chapter == letter)
         line = f"**Now write it:** `python run.py practice --chapters {letter}` blanks {names}."
         assert chapter.count(line) == 1, line
+
+
+def test_the_guide_walks_through_the_first_two_blanks(tmp_path, monkeypatch, capsys):
+    """Its blanks are the workbook's, and its wrong answer gets the words that it prints."""
+    monkeypatch.chdir(tmp_path)
+    guide = (LESSON / "docs" / "guide.md").read_text("utf-8")
+    section = guide[guide.index("\n## The workbook") : guide.index("\n## The page that trains")]
+    blanks, wrong, table = re.findall(r"```(?:python|text)\n(.*?)```", section, re.S)
+    assert main(["practice"]) == 0
+    file = tmp_path / "practice" / "nn.py"
+    source = file.read_text("utf-8")
+    assert blanks in source and f"{len(LESSON_BLANKS)} functions blank" in section
+    task = '    raise NotImplementedError("Eq. 28 is yours to write")\n'
+    source = source.replace(task, "    return x @ W + b\n", 1).replace(task, wrong, 1)
+    file.write_text(source, encoding="utf-8")
+    capsys.readouterr()
+    assert main(["grade", "28"]) == 1
+    assert "$ python run.py grade 28\n" + capsys.readouterr().out == table
+    file.write_text(source.replace("mean", "sum"), encoding="utf-8")
+    assert main(["grade", "28"]) == 0
+    assert main(["grade"]) == 1
 
 
 def test_other_chapters_stay_filled(tmp_path):

@@ -40,12 +40,14 @@ def practice(parser, args):
         parser.refuse(str(error))
     except OSError as error:
         parser.refuse(f"{args.folder} cannot be written: {error.strerror}")
+    lines = []
     for chapter, title in room.CHAPTERS.items():
         own = [blank for blank in blanks if blank.chapter == chapter]
         if own:
-            print(f"{chapter}. {title}: {len(own)} blanks, from {own[0].path} on")
+            lines.append(f"{chapter}. {title}: {', '.join(blank.name for blank in own)}")
     if args.chapters == room.PAGE:
-        print(f"one_page.py: {', '.join(blank.name for blank in blanks)}")
+        lines = [f"one_page.py: {', '.join(blank.name for blank in blanks)}"]
+    print("\n".join(textwrap.fill(line, 79, subsequent_indent="   ") for line in lines))
     print(f"\nwrite them in {args.folder}, with the README's chapters beside you; then")
     print(f"  python run.py grade {args.folder}")
     print("  python run.py hint N      for the equation N")
