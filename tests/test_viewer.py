@@ -129,7 +129,7 @@ player.session = falling
 while not falling.ended:
     falling.step()
 compare("ended", player, 1.5)
-for name, size in (("wide", (1000, 450)), ("tall", (800, 700)), ("dense", (1600, 900))):
+for name, size in (("wide", (1800, 450)), ("tall", (480, 1200)), ("dense", (1600, 900))):
     compare(name, Player(session, folder, *size), min(size[0] / 800, size[1] / 450))
 """)
     names = sorted(path.name for path in folder.glob("*-window.png"))
