@@ -2,6 +2,7 @@
 # make test          set up, then run every test
 # make test-browser  the explorer's page in a real Chromium (Debian: apt install chromium)
 # make lint          ruff: errors and format
+# make book          docs/index.html, and its print docs/book.pdf (needs a Chromium)
 # make figures       draw the README's pictures anew
 # make ablation      PPO less one thing at a time, 30 seeds each (long)
 # make scaling       many seeds: two processes against one
@@ -16,7 +17,7 @@ VENV ?= .venv
 BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 
-.PHONY: train test test-fast test-browser lint format figures ablation benchmark tables scaling clean
+.PHONY: train test test-fast test-browser lint format book figures ablation benchmark tables scaling clean
 
 train: $(VENV)/requirements.done
 	$(BIN)/python run.py --algo ppo $(ARGS)
@@ -37,6 +38,9 @@ lint: $(VENV)/dev.done
 format: $(VENV)/dev.done
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+book: $(VENV)/book.done
+	$(BIN)/python run.py book --pdf docs/book.pdf $(ARGS)
 
 figures: $(VENV)/requirements.done
 	$(BIN)/python run.py figures $(ARGS)

@@ -33,6 +33,7 @@ COMMANDS = {
     "settings": ("train", "every setting of an algorithm, for --NAME VALUE"),
     "figures": ("pages", "draw the README's pictures"),
     "explorer": ("pages", "write the data of docs/explorer.html"),
+    "book": ("book", "the derivations, their code and numbers, in one page"),
 }
 TAKE_LESSON = ("train", "resume", "play", "record")  # what can be done with a reader's own files
 # How the first edition spelled what is a command now.

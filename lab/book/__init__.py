@@ -1,0 +1,11 @@
+"""The derivations as a book: README, the lines that compute them, and real numbers, in one page.
+
+chapters  the README's text as HTML; formulas become MathML
+panels    beside every equation: its code, its check's verdict, one row of numbers
+drawings  its figures, whose colours follow the look
+page      all of it in one file, docs/index.html, and printed
+"""
+
+from lab import doors
+
+__getattr__ = doors(__name__, page="build print_pdf", panels="", chapters="", drawings="")

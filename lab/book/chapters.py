@@ -1,0 +1,263 @@
+"""The README's derivations as HTML: a chapter for each ### heading, formulas as MathML.
+
+math-core makes MathML Core, which browsers set with the page's own mathematical font: without a
+script, a third of the bytes of KaTeX's HTML, to be selected and read aloud; and it comes as one
+wheel for every Python. (latex2mathml makes non-standard markup; KaTeX and MathJax need an engine.)
+"""
+
+import posixpath
+import re
+from html import escape
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from markdown_it import MarkdownIt
+from math_core import LatexError, LatexToMathML
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from lab.book.drawings import drawing
+from lab.book.panels import CITATION, ROOT, TAG
+
+START, GLOSSARY = "## The derivations", "### Glossary"
+ANCHOR = re.compile(r'^<a id="eq-\d+"></a>\n', re.MULTILINE)
+PICTURE = re.compile(r'srcset="([^"]+)".*?alt="([^"]*)"\s+src="([^"]+)"', re.DOTALL)
+OPENING, CLOSING, LONG = "([{", ")]}", 20  # LONG: characters
+
+
+class Chapter(NamedTuple):
+    id: str
+    title: str
+    html: str
+
+
+def slug(heading):
+    """The anchor that GitHub gives to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def text_of(readme):
+    """What of the README is in the book: its first words, and all from the derivations on."""
+    first = readme[: readme.index("\n## ")]
+    return ANCHOR.sub("", first + "\n" + readme[readme.index(f"\n{START}") :])
+
+
+class Setter:
+    """Sets the README's text.
+
+    panels   {number: HTML}, put after their equations
+    widgets  list of (numbers of equations, HTML); the first one opens the book, the others
+             stand at the end of the section with their last equation
+    """
+
+    def __init__(self, readme, panels, widgets):
+        self.source, self.panels, self.widgets = text_of(readme), panels, list(widgets)
+        self.latex = LatexToMathML()
+        self.symbols = self.glossary(readme)
+        self.seen, self.files = set(), {}
+        self.chapter, self.row, self.figures, self.colours = "", 0, 0, {}
+        self.waiting = [html for _, html in self.widgets[:1]]
+        self.markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
+        self.markdown.core.ruler.push("formulas", formulas)
+        for rule in (self.fence, self.formula, self.text, self.link_open, self.html_block):
+            self.markdown.renderer.rules[rule.__name__] = rule
+        for rule in (self.heading_open, self.table_open, self.table_close, self.tr_open):
+            self.markdown.renderer.rules[rule.__name__] = rule
+
+    def glossary(self, readme):
+        """{MathML of a symbol: the glossary's rows that explain it}."""
+        table, rows = {}, 0
+        for line in readme[readme.index(GLOSSARY) :].split("\n### ")[0].splitlines():
+            if not line.startswith("| $"):
+                continue
+            rows += 1
+            first = line.split("|")[1]
+            for tex in re.findall(r"\$`([^`]*)`\$", first):
+                for one in [tex] if "(" in tex else tex.split(","):
+                    root = ElementTree.fromstring(self.mathml(one, False))
+                    keys = [ElementTree.tostring(root[0], "unicode")]
+                    if root[0].tag in ("msub", "msup", "mover"):  # its letter, if no row has that
+                        keys.append(ElementTree.tostring(root[0][0], "unicode"))
+                    if root[0].tag == "mover" and root[0][1].text == "¯":
+                        keys = [keys[0], "bar"]
+                    table.setdefault(keys[0], []).append(rows)
+                    for key in keys[1:]:
+                        table.setdefault(key, [rows])
+        return table
+
+    def mathml(self, tex, displayed):
+        try:
+            made = self.latex.convert_with_local_state(tex, displaystyle=displayed)
+        except LatexError as error:
+            return f'<span class="math-error" title="{escape(str(error))}">{escape(tex)}</span>'
+        return made.replace("&ApplyFunction;", "\u2061")
+
+    def math(self, tex, displayed=False):
+        """TeX -> MathML in which the glossary's symbols know their rows."""
+        made = self.mathml(tex, displayed)
+        if made.startswith("<span"):
+            return made
+
+        def visit(node):
+            rows = self.symbols.get(ElementTree.tostring(node, "unicode"))
+            if rows is None and node.tag == "mover" and node[1].text == "¯":
+                rows = self.symbols.get("bar")
+            if rows is None:
+                for child in node:
+                    visit(child)
+                return
+            node.set("data-s", " ".join(map(str, rows)))
+            if rows[0] not in self.seen:  # the chapter's first can be reached with the keyboard
+                self.seen.add(rows[0])
+                node.set("tabindex", "0")
+
+        root = ElementTree.fromstring(made)
+        for child in root:
+            visit(child)
+        return ElementTree.tostring(root, "unicode")
+
+    def chapters(self):
+        """The whole text -> list of Chapter."""
+        tokens, found = self.markdown.parse(self.source), []
+        heads = [i for i, token in enumerate(tokens) if token.type == "heading_open"]
+        self.inside = {slug(tokens[i + 1].content) for i in heads}
+        cuts = [i for i in heads if tokens[i].tag in ("h1", "h3")]
+        for start, end in zip(cuts, [*cuts[1:], len(tokens)], strict=True):
+            title = tokens[start + 1].content
+            self.chapter, self.seen = title, set()
+            html = self.markdown.renderer.render(tokens[start:end], self.markdown.options, {})
+            html += self.due()
+            found.append(Chapter(slug(title), title, html))
+        return found
+
+    # ------------------------------------------------------------- a rule for each token
+
+    def fence(self, tokens, i, *_):
+        token = tokens[i]
+        if token.info == "math":
+            number = TAG.search(token.content)
+            made = "".join(self.math(part, True) for part in apart(TAG.sub("", token.content)))
+            if not number:
+                return f'<div class="display">{made}</div>\n'
+            n = int(number[1])
+            self.waiting += [html for numbers, html in self.widgets[1:] if max(numbers) == n]
+            return (
+                f'<div class="equation" id="eq-{n}"><div class="display">{made}</div>'
+                f'<a class="number" href="#eq-{n}">({n})</a></div>\n{self.panels.get(n, "")}\n'
+            )
+        if token.info == "python":
+            code = highlight(token.content, PythonLexer(), HtmlFormatter(nowrap=True))
+            return f'<pre class="code">{code}</pre>\n'
+        return f'<pre class="code">{escape(token.content)}</pre>\n'
+
+    def formula(self, tokens, i, *_):
+        before, after = tokens[i].meta.get("held", ("", ""))
+        pieces = broken(self.math(tokens[i].content))
+        pieces[0], pieces[-1] = before + pieces[0], pieces[-1] + after
+        return "".join(f'<span class="held">{piece}</span>' for piece in pieces)
+
+    def text(self, tokens, i, *_):
+        depth = sum((t.type == "link_open") - (t.type == "link_close") for t in tokens[:i])
+        written = escape(tokens[i].content, quote=False)
+        if depth:
+            return written
+
+        def link(match):
+            if match[1]:
+                return match[0]
+            linked = re.sub(r"\d+", lambda n: f'<a href="#eq-{n[0]}">{n[0]}</a>', match[2])
+            return linked.replace('">', '">Eq. ', 1)
+
+        return CITATION.sub(link, written)
+
+    def link_open(self, tokens, i, *_):
+        href, label = tokens[i].attrs["href"], tokens[i + 1]
+        if href.startswith("#") and not href.startswith("#eq-") and href[1:] not in self.inside:
+            href = f"../README.md{href}"
+        elif not re.match(r"#|\w+:", href):
+            path, _, place = href.partition("#")
+            name = label.content if label.type == "code_inline" else ""
+            module = posixpath.splitext(path)[0].replace("/", ".")
+            if path.endswith(".py") and (ROOT / path).is_file() and not path.startswith("tests"):
+                self.files[path] = None
+                function = name.startswith(f"{module}.") and name != path
+                href = f"#code-{name}" if function else f"#{path}"
+            else:
+                href = posixpath.relpath(path, "docs") + (f"#{place}" if place else "")
+        return f'<a href="{escape(href)}">'
+
+    def heading_open(self, tokens, i, *_):
+        before = self.due() if i else ""
+        return f'{before}<{tokens[i].tag} id="{slug(tokens[i + 1].content)}">'
+
+    def due(self):
+        """The widgets that wait for their section's end."""
+        due, self.waiting = "".join(self.waiting), []
+        return due
+
+    def table_open(self, *_):
+        self.row = -1  # the head
+        return '<div class="scroll" tabindex="0" role="region" aria-label="table"><table>\n'
+
+    def table_close(self, *_):
+        return "</table></div>\n"
+
+    def tr_open(self, tokens, i, *_):
+        self.row += 1
+        row = self.row and self.chapter == GLOSSARY.strip("# ")
+        return f'<tr id="sym-{self.row}">' if row else "<tr>"
+
+    def html_block(self, tokens, i, *_):
+        picture = PICTURE.search(tokens[i].content)
+        if not picture:
+            return tokens[i].content
+        if i + 1 < len(tokens) and tokens[i + 1].type == "paragraph_open":
+            children = tokens[i + 2].children
+            if children and (children[0].type, children[-1].type) == ("em_open", "em_close"):
+                tokens[i + 1].attrSet("class", "caption")
+        dark, alt, light = picture.groups()
+        self.figures += 1
+        drawn = drawing(ROOT / light, ROOT / dark, alt, f"f{self.figures}-", self.colours)
+        return f'<div class="figure">{drawn}</div>\n'
+
+
+def formulas(state):
+    """markdown-it's rule: `$`, code, `$` in a line is a formula; it holds its punctuation."""
+    for block in state.tokens:
+        children = block.children or []
+        for before, code, after in zip(children, children[1:], children[2:], strict=False):
+            left = re.search(r"[(\[“]*\$$", before.content)
+            right = re.match(r"\$[.,:;)\]”?’'-]*", after.content)
+            if code.type == "code_inline" and left and right:
+                before.content = before.content[: -len(left[0])]
+                after.content = after.content[len(right[0]) :]
+                code.type, code.meta = "formula", {"held": (left[0][:-1], right[0][1:])}
+
+
+def broken(math):
+    """A long formula in a line -> formulas between which the line may end: before = and so on."""
+    root = ElementTree.fromstring(math)
+    if root.tag != "math" or len("".join(root.itertext())) < LONG:
+        return [math]
+    pieces, depth = [ElementTree.Element("math")], 0
+    for child in root:
+        base = child[0] if child.tag in ("msup", "msub", "msubsup") else child  # of (x − 1)²: )
+        sign = base.text if base.tag == "mo" else "·"
+        depth += (sign in OPENING) - (sign in CLOSING)
+        if sign in "=≈<>≤≥" and not depth and len(pieces[-1]):
+            pieces.append(ElementTree.Element("math"))
+        pieces[-1].append(child)
+    return [ElementTree.tostring(piece, "unicode") for piece in pieces]
+
+
+def apart(tex):
+    """A displayed formula -> what \\qquad sets apart in it, which may share a line or not."""
+    parts, depth = [""], 0
+    for piece in re.split(r"(\\qquad|\\begin|\\end|\\[{}]|[{}])", tex):
+        depth += {"{": 1, "\\begin": 1, "}": -1, "\\end": -1}.get(piece, 0)
+        if piece == "\\qquad" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return [part for part in parts if part.strip()]

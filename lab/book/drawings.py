@@ -1,0 +1,51 @@
+"""The README's figures in the page: one drawing whose colours follow the look, light or dark."""
+
+import base64
+import re
+
+IMAGE = re.compile(r"<image [^>]*?/>")
+COLOUR, HASH = re.compile(r"#[0-9a-fA-F]{6}\b"), re.compile(r"\b[a-z][0-9a-f]{10}\b")
+UNSEEN = re.compile(
+    r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL
+)
+
+
+def drawing(light, dark, alt, prefix, colours):
+    """A picture's two files -> HTML.
+
+    prefix   makes the drawing's names its own in the page
+    colours  {(light, dark): name of a CSS variable}, to be filled
+    Raises ValueError if one drawing is not the other in other colours.
+    """
+    if light.suffix != ".svg":
+        data = base64.b64encode(light.read_bytes()).decode()
+        return f'<img alt="{alt}" src="data:image/{light.suffix[1:]};base64,{data}">'
+    drawings = [small(path.read_text(encoding="utf-8"), prefix) for path in (light, dark)]
+    images = zip(*(IMAGE.findall(one) for one in drawings), strict=True)
+    drawings = [IMAGE.sub("<image/>", one) for one in drawings]
+    pairs = zip(*(map(str.lower, COLOUR.findall(one)) for one in drawings), strict=True)
+    if COLOUR.sub("#", drawings[0]) != COLOUR.sub("#", drawings[1]):
+        raise ValueError(f"{dark.name} is more than {light.name} in other colours: draw both anew")
+    names = iter([colours.setdefault(pair, f"k{len(colours)}") for pair in pairs])
+    svg = COLOUR.sub(lambda _: f"var(--{next(names)})", drawings[0])
+    svg = re.sub("<image/>", lambda _: either(*next(images)), svg)
+    return svg.replace("<svg", f'<svg aria-label="{alt}"', 1)
+
+
+def either(light, dark):
+    """An image for each look, where they differ."""
+    looks = {"light": light, "dark": dark} if light != dark else {"": light}
+    return "".join(one.replace("<image", f'<image class="{k}"', 1) for k, one in looks.items())
+
+
+def small(svg, prefix):
+    """An SVG drawing without what nobody sees; `prefix` begins its names."""
+    svg = re.sub(r"(\d+\.\d\d)\d+", r"\1", UNSEEN.sub("", svg))
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r"\s+", " ", svg).replace("> <", "><").strip()
+    svg = re.sub(r'style="[^"]*"', lambda m: re.sub("([:;]) ", r"\1", m[0]), svg)
+    names = {}
+    svg = HASH.sub(lambda m: names.setdefault(m[0], f"n{len(names)}"), svg)
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{prefix}", svg)
+    used = set(re.findall(r'(?:url\(|href=")#([\w.-]+)', svg))
+    return re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else "", svg)

@@ -1,0 +1,124 @@
+"""The page: README, code and checks in one file that asks nobody for anything, and its print."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from html import escape
+from pathlib import Path
+
+from lab.book.chapters import Setter
+from lab.book.panels import ROOT, coloured, definitions, panels
+from lab.pictures.looks import DARK, LIGHT
+
+HERE, DOCS = Path(__file__).parent, ROOT / "docs"
+WIDGET_CODE = ("lesson.js", "explorer-data.js", "explorer.js")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PRINT_SECONDS = 180
+
+
+def build(grades=()):
+    """The whole page, a str; the same one each time.
+
+    grades  what `grade --json` wrote, a list of dicts: equations get ticks
+    """
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    setter = Setter(readme, panels(readme), widgets())
+    parts, colours = setter.chapters(), setter.colours
+    files = sorted(setter.files, key=lambda path: (path.count("/"), path))
+    sections = [
+        f'<section class="chapter" id="chapter-{i}" data-title="{escape(one.title)}">'
+        f"<article>{one.html}</article></section>"
+        for i, one in enumerate(parts)
+    ]
+    sections += [code_view(path) for path in files]
+    contents = [f'<li><a href="#{one.id}">{escape(one.title)}</a></li>' for one in parts]
+    listed = "".join(f'<li><a href="#{path}"><code>{path}</code></a></li>' for path in files)
+    contents.append(f"<li><details><summary>The code</summary><ol>{listed}</ol></details></li>")
+    grades = {str(one["equation"]): one["status"] for one in grades if one["status"] != "blank"}
+    code = "".join((DOCS / name).read_text(encoding="utf-8") for name in WIDGET_CODE)
+    page = (HERE / "template.html").read_text(encoding="utf-8")
+    for name, value in {
+        "title": escape(parts[0].title),
+        "fonts": fonts(),
+        "light": variables(LIGHT, colours, 0),
+        "dark": variables(DARK, colours, 1),
+        "contents": "".join(contents),
+        "sections": "\n".join(sections),
+        "widget-style": (DOCS / "explorer.css").read_text(encoding="utf-8"),
+        "widget-code": code.replace("../README.md#", "#").replace(' data-eq="${n}"', ""),
+        "grades": json.dumps(grades, sort_keys=True),
+    }.items():
+        page = page.replace(f"<<{name}>>", value)
+    return page
+
+
+def widgets():
+    """The widgets of docs/explorer.html: list of (the equations that it names, HTML)."""
+    page, found = (DOCS / "explorer.html").read_text(encoding="utf-8"), []
+    for section in re.findall(r"<section\b.*?</section>", page, re.DOTALL):
+        numbers = [int(n) for n in re.findall(r'data-eq="(\d+)"', section)]
+        name = re.search(r'data-lesson="([\w-]+)"', section)[1]
+        words = re.search(
+            r'<div class="intro">\s*<h2[^>]*>(.*?)</h2>(.*?)</div>', section, re.DOTALL
+        )
+        intro = f"<h4>{words[1]}</h4>{words[2].strip()}" if words else ""
+        found.append(
+            (numbers, f'<div class="widget" data-widget="{name}">{intro}<div></div></div>\n')
+        )
+    return found
+
+
+def code_view(path):
+    """A file of the lesson, whole; every function is a place to go to."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    ids = {one.start: f"code-{one.name}" for one in definitions(path).values()}
+    return (
+        f'<section class="chapter code" id="{path}" data-title="{path}"><article><h2>{path}</h2>'
+        f'<pre class="file">{coloured(text, 1, (), ids)}</pre></article></section>'
+    )
+
+
+def variables(theme, colours, which):
+    """CSS variables of a look, and of the figures' colours in it."""
+    own = {k.replace("_", "-"): v for k, v in theme._asdict().items() if isinstance(v, str)}
+    own |= {name: pair[which] for pair, name in colours.items()}
+    return ";".join(f"--{name}:{value}" for name, value in own.items())
+
+
+def fonts():
+    """@font-face rules with the fonts in them. fonts/README says what they are."""
+    faces = []
+    for line in (HERE / "fonts" / "faces.txt").read_text(encoding="utf-8").splitlines():
+        name, family, rest = line.split(" | ")
+        data = base64.b64encode((HERE / "fonts" / name).read_bytes()).decode()
+        faces.append(
+            f'@font-face{{font-family:"{family}";{rest};'
+            f"src:url(data:font/woff2;base64,{data}) format('woff2')}}"
+        )
+    return "".join(faces)
+
+
+def comparable(page):
+    """A page without what depends on the machine's rounding: the largest errors of the checks."""
+    return re.sub(r'<span class="measured">[^<]*</span>', "", page)
+
+
+def print_pdf(page, pdf):
+    """Print the page, an HTML file, to a PDF file with Chromium.
+
+    Raises OSError if no Chromium is on the PATH (or named by CHROMIUM), or if it fails.
+    """
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        raise OSError("no chromium on the PATH; CHROMIUM=FILE names one")
+    with tempfile.TemporaryDirectory() as profile:
+        command = [found, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+        command += [f"--user-data-dir={profile}", f"--print-to-pdf={Path(pdf).resolve()}"]
+        command += ["--virtual-time-budget=10000", Path(page).resolve().as_uri()]
+        done = subprocess.run(command, capture_output=True, timeout=PRINT_SECONDS, check=False)
+    if done.returncode or not Path(pdf).exists():
+        raise OSError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])

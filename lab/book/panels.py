@@ -1,0 +1,281 @@
+"""What stands beside an equation: its lines of code, its check's verdict, one row of numbers.
+
+Nothing is told to this file by number. The README links the code after each equation, the code
+carries the equation's number above its lines, and the checks know who says that it is right. The
+numbers are those of a real call: of the trace's where it makes one, otherwise of the check's.
+"""
+
+import ast
+import importlib
+import inspect
+import re
+import sys
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from lab.proof import checks, trace
+from lab.proof.evidence import CHECKS, Z_BOUND
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TAG = re.compile(r"\s*\\qquad\s*\\text\{\((\d+)\)\}")
+FUNCTION = re.compile(r"\[`([\w.]+)(?<!\.py)`\]\(([\w./]+\.py)\)")  # [`nn.MLP.backward`](nn.py)
+# Eq. 39 · Eq. 15, 16 · Eq. 24 and 27 · Eq. 2-12; another work's has its year right before it.
+CITATION = re.compile(
+    r"(\(\d{4}\),\s+)?\bEq\.\s+(\d+(?:(?:\s?[-–]\s?|,\s+|\s+and\s+|\s+or\s+)\d+)*)"
+)
+MOST_FUNCTIONS, MOST_ENTRIES, LONG = 3, 6, 34
+
+
+class Source(NamedTuple):
+    """A function (or method, or class) as it stands in its file."""
+
+    name: str  # nn.MLP.backward
+    path: str  # nn.py
+    start: int  # number of its first line
+    text: str
+
+
+def cited(text):
+    """The numbers of our equations that a text cites."""
+    numbers = set()
+    for other_work, cluster in CITATION.findall(text):
+        if not other_work:
+            for first, last in re.findall(r"(\d+)(?:\s?[-–]\s?(\d+))?", cluster):
+                numbers.update(range(int(first), int(last or first) + 1))
+    return numbers
+
+
+def definitions(path):
+    """Every function and class of a file: {"MLP.backward": Source}."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    lines, found = text.splitlines(keepends=True), {}
+    module = Path(path).with_suffix("").as_posix().replace("/", ".")
+
+    def visit(node, prefix):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
+                start = min([child.lineno, *(one.lineno for one in child.decorator_list)])
+                body = "".join(lines[start - 1 : child.end_lineno])
+                found[prefix + child.name] = Source(
+                    f"{module}.{prefix}{child.name}", path, start, body
+                )
+                visit(child, f"{prefix}{child.name}.")
+
+    visit(ast.parse(text), "")
+    return found
+
+
+def sources(number, following):
+    """What computes an equation: Sources, by the links in the text that follows it."""
+    found = []
+    for name, path in dict.fromkeys(FUNCTION.findall(following)):
+        module = Path(path).with_suffix("").as_posix().replace("/", ".")
+        place, all_ = name.removeprefix(module + "."), definitions(path)
+        own = [one for key, one in all_.items() if key.startswith(place + ".")]
+        if place not in all_ or number not in cited(all_[place].text):
+            continue
+        # Of a class, the methods that carry the number; all of it if they are none.
+        found += [one for one in own if number in cited(comments(one.text))] or [all_[place]]
+    found = list(dict.fromkeys(found))
+    named = [one for one in found if number in cited(comments(one.text))]
+    return (named or found)[:MOST_FUNCTIONS]
+
+
+def comments(text):
+    return "\n".join(line.partition("#")[2] for line in text.splitlines())
+
+
+def marked(number, text):
+    """The lines of a function that compute equation `number`: indices into its lines."""
+    lines, chosen = text.splitlines(), set()
+    for i, line in enumerate(lines):
+        before, _, comment = line.partition("#")
+        if number not in cited(comment):
+            continue
+        chosen.add(i)
+        if before.strip():  # the comment stands behind its line
+            continue
+        depth = len(before)
+        for j in range(i + 1, len(lines)):
+            after = lines[j].strip()
+            is_comment = after.startswith("#")
+            if not after or len(lines[j]) - len(lines[j].lstrip()) < depth:
+                break
+            if is_comment and any(not lines[k].strip().startswith("#") for k in range(i, j)):
+                break
+            chosen.add(j)
+    if chosen:
+        return chosen
+    method = text[0] == " "  # which Python reads only inside something
+    tree = ast.parse("if 1:\n" + text if method else text)
+    body, shift = (tree.body[0].body[0], 2) if method else (tree.body[0], 1)
+    rest = body.body[1:] if ast.get_docstring(body) else body.body
+    if not rest or rest[-1].end_lineno - rest[0].lineno > 8:
+        return {0}
+    return set(range(rest[0].lineno - shift, rest[-1].end_lineno - shift + 1))
+
+
+def coloured(text, start=1, marks=(), ids=None):
+    """Python as HTML, a <span> a line; without its tags it is the text, character for character."""
+    lines = highlight(text, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).split("\n")
+    parts = []
+    for i, line in enumerate(lines[: len(text.splitlines())]):
+        name = f' id="{ids[start + i]}"' if ids and start + i in ids else ""
+        parts.append(f'<span class="l{" m" if i in marks else ""}"{name}>{line}\n</span>')
+    return "".join(parts).replace(' class="w"> </span>', "> </span>").replace("<span> </span>", " ")
+
+
+# ------------------------------------------------------------------ one row of numbers
+
+
+class Call:
+    """The first call of each of some functions with real numbers in it, while `run` runs."""
+
+    def __init__(self, codes, run):
+        self.found, self.entered, self.codes = {}, {}, codes
+        before = sys.getprofile()
+        sys.setprofile(self.look)
+        try:
+            self.result = run()
+        finally:
+            sys.setprofile(before)
+
+    def look(self, frame, event, result):
+        name = self.codes.get(frame.f_code)
+        if name is None or name in self.found:
+            return
+        if event == "call":
+            self.entered[frame] = {k: numbers(v) for k, v in frame.f_locals.items()}
+        elif event == "return" and frame in self.entered:
+            arguments = self.entered.pop(frame)
+            after = {k: numbers(v) for k, v in frame.f_locals.items()}
+            results = [numbers(one) for one in (result if isinstance(result, tuple) else (result,))]
+            changed = {
+                f"{k}, after": after[k]
+                for k, v in arguments.items()
+                if v is not None and not np.array_equal(v, after.get(k))
+            }
+            local = {k: v for k, v in after.items() if v is None or v.dtype.kind != "i" or v.ndim}
+            values = arguments | {k: v for k, v in local.items() if k not in arguments} | changed
+            told = changed or any(one is not None for one in results)
+            if told and any(np.ndim(v) for v in values.values() if v is not None):
+                self.found[name] = values, results
+
+
+def numbers(value):
+    """A value as an array of its own; None if it is no real number of double precision."""
+    if isinstance(value, (bool, int, float, np.generic, np.ndarray)):
+        array = np.array(value)
+        if array.dtype.kind in "bif" and array.dtype != np.float32 and array.size:
+            return array
+    return None
+
+
+def row(source, values, results):
+    """One row that goes through a function: list of (name, its numbers as text)."""
+    tree = ast.parse(source.text if source.text[0] != " " else "if 1:\n" + source.text)
+    returns = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value]
+    names = []
+    if returns:
+        last = returns[-1]
+        names = [ast.unparse(one) for one in (last.elts if isinstance(last, ast.Tuple) else [last])]
+    if len(names) != len(results):
+        names = ["returns"] * len(results)
+    shown = {k: v for k, v in values.items() if v is not None and not k.startswith("_")}
+    for name, value in zip(names, results, strict=True):
+        if value is not None and name not in shown and len(results) <= MOST_ENTRIES:
+            shown[name if len(name) <= LONG else "returns"] = value
+    rows = next((len(v) for v in shown.values() if v.ndim), 0)
+    lines = []
+    for name, value in shown.items():
+        if value.ndim and (len(value) == rows or value.size > MOST_ENTRIES):
+            i = min(1, len(value) - 1)  # the trace's row 1 is the one that it works out
+            name, value = f"{name if name.isidentifier() else f'({name})'}[{i}]", value[i]
+        entries = [figure(x) for x in np.ravel(value)[:MOST_ENTRIES]]
+        more = ", …" if np.size(value) > MOST_ENTRIES else ""
+        lines.append((name, ", ".join(entries) + more))
+    return lines
+
+
+def figure(x):
+    """A number as text, the same on every machine: what rounding has left of 0 is 0."""
+    if isinstance(x, np.bool_):
+        return "True" if x else "False"
+    return f"{0.0 if abs(x) < 1e-12 else float(x):.5g}".replace("-", "−")
+
+
+# ------------------------------------------------------------------------------ panels
+
+
+def code_of(source):
+    module = source.path.removesuffix(".py").replace("/", ".")
+    thing = importlib.import_module(module)
+    for part in source.name.removeprefix(module + ".").split("."):
+        thing = getattr(thing, part)
+    return getattr(inspect.unwrap(thing) if callable(thing) else thing, "__code__", None)
+
+
+def panels(readme):
+    """Every equation's panel: {number: HTML}. Runs the trace and every check."""
+    pieces = TAG.split(readme)[1:]
+    places = {
+        int(n): sources(int(n), re.split(r"^## ", after, flags=re.MULTILINE)[0])
+        for n, after in zip(pieces[::2], pieces[1::2], strict=True)
+    }
+    everything = {one for found in places.values() for one in found}
+    codes = {code: one.name for one in everything if (code := code_of(one)) is not None}
+    traced = {}
+    for algorithm in trace.TRACED:
+        traced = Call(codes, lambda name=algorithm: trace.walk(name)).found | traced
+    return {n: panel(n, places[n], codes, traced) for n in sorted(CHECKS) if n in places}
+
+
+def panel(number, found, codes, traced):
+    own = {code: name for code, name in codes.items() if name in {s.name for s in found}}
+    call = Call(own, lambda: checks.run_check(number))
+    result, calls = (
+        call.result,
+        {**call.found, **{k: v for k, v in traced.items() if k in own.values()}},
+    )
+    parts = []
+    for one in found:
+        end = one.start + len(one.text.splitlines()) - 1
+        marks = marked(number, one.text)
+        parts.append(
+            f'<p class="where"><a href="#code-{one.name}"><code>{one.path}</code></a> '
+            f'lines {one.start}–{end}</p><pre data-eq="{number}" style="--first:{one.start - 1}">'
+            f"{coloured(one.text, one.start, marks)}</pre>"
+        )
+        if one.name in calls:
+            where = "the trace" if one.name in traced else "its check"
+            parts.append(table(f"One row of it, from {where}", row(one, *calls[one.name])))
+    if not any(one.name in calls for one in found):
+        shown = [(k, v) for k, v in result.numbers if numbers(v) is not None][:4]
+        if shown:
+            rows = [(k, ", ".join(map(figure, np.ravel(v)[:MOST_ENTRIES]))) for k, v in shown]
+            parts.append(table("Numbers from its check", rows))
+    title = " ".join((CHECKS[number].function.__doc__ or "").split())
+    largest = f"|z| = {result.error:.1f}" if result.bound == Z_BOUND else f"{result.error:.0e}"
+    verdict = (
+        f'<p class="verdict" data-check="{number}"><b class="{"ok" if result.passed else "fail"}">'
+        f"{'✓ holds' if result.passed else '✗ FAILS'}</b> Oracle: {escape(result.oracle)}. Largest "
+        f'error <span class="measured">{largest}</span>, bound {result.bound:g}. '
+        f"<small>{escape(title)} <code>run.py check {number}</code></small></p>"
+    )
+    names = ", ".join(f"<code>{one.name.removeprefix('lab.proof.')}</code>" for one in found[:1])
+    return (
+        f'<details class="panel" id="panel-{number}"><summary><b>Eq. {number}</b> {names}'
+        f'<span class="ok">{"✓" if result.passed else "✗"} {escape(result.oracle)}</span></summary>'
+        f'<div class="inside">{"".join(parts)}{verdict}</div></details>'
+    )
+
+
+def table(title, rows):
+    cells = "".join(f"<tr><th>{escape(k)}</th><td>{v}</td></tr>" for k, v in rows)
+    return f'<table class="through"><caption>{title}</caption>{cells}</table>'

@@ -1,0 +1,435 @@
+"""docs/index.html, the book: it is fresh, complete, and works in a real browser."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "index.html"
+
+for module in ("markdown_it", "math_core", "pygments"):
+    if importlib.util.find_spec(module) is None:
+        reason = f"{module} is not installed (pip install -r requirements/book.txt)"
+        if os.environ.get("REQUIRE_BOOK") == "1":
+            raise ModuleNotFoundError(reason)
+        pytest.skip(reason, allow_module_level=True)
+
+from lab.book import chapters, drawings, panels  # noqa: E402
+from lab.book.page import build, comparable, print_pdf  # noqa: E402
+from lab.commands import dispatch  # noqa: E402
+from lab.proof.evidence import CHECKS  # noqa: E402
+
+VOID = {"meta", "link", "img", "input", "br", "hr", "source", "image"}
+
+
+class Elements(HTMLParser):
+    """The elements of a page: list of [tag, attributes, text inside]."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.all, self.open = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.all.append([tag, dict(attributes), ""])
+        if tag not in VOID:
+            self.open.append(self.all[-1])
+
+    def handle_startendtag(self, tag, attributes):
+        self.all.append([tag, dict(attributes), ""])
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data):
+        for element in self.open:
+            element[2] += data
+
+    def having(self, attribute):
+        return [(one[1][attribute], one[2], one[1]) for one in self.all if attribute in one[1]]
+
+
+@pytest.fixture(scope="module")
+def page():
+    return build()
+
+
+@pytest.fixture(scope="module")
+def elements(page):
+    return Elements(page)
+
+
+# ------------------------------------------------------------------ what is in it
+
+
+def test_the_committed_page_is_fresh(page):
+    committed = PAGE.read_text(encoding="utf-8")
+    same = comparable(committed) == comparable(page)  # not in the assert: pytest would diff 2.7 MB
+    assert same, "README or code have changed: python run.py book"
+
+
+def test_every_process_makes_the_same_page(page, tmp_path):
+    file = tmp_path / "book.html"
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    command = [sys.executable, str(ROOT / "run.py"), "book", str(file)]
+    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=environment, check=False)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    same = file.read_bytes() == page.encode()
+    assert same
+
+
+def test_every_equation_has_its_code_and_its_verdict(elements):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    numbers = {int(n) for n in re.findall(r"\\qquad\\text\{\((\d+)\)\}", readme)}
+    assert numbers == set(CHECKS)
+    ids = Counter(name for name, *_ in elements.having("id"))
+    assert [name for name, count in ids.items() if count > 1] == []
+    assert numbers == {int(name[3:]) for name in ids if re.fullmatch(r"eq-\d+", name)}
+    verdicts = {int(n): text for n, text, _ in elements.having("data-check")}
+    assert set(verdicts) == numbers
+    assert all(text.startswith("✓ holds") for text in verdicts.values())
+    assert all(CHECKS[n].oracle in text for n, text in verdicts.items())
+    files = {path: (ROOT / path).read_text(encoding="utf-8") for path in LESSON}
+    shown = {}
+    for number, text, _ in elements.having("data-eq"):
+        shown[int(number)] = shown.get(int(number), "") + text
+        assert any(text in file for file in files.values()), f"Eq. {number}'s code is in no file"
+    assert set(shown) == numbers
+    assert all(number in panels.cited(text) for number, text in shown.items())
+
+
+LESSON = [*(path.name for path in ROOT.glob("*.py")), "lab/proof/mdp.py", "lab/proof/tokens.py"]
+
+
+def test_every_panel_has_numbers(page):
+    found = re.findall(r'<details class="panel" id="panel-(\d+)".*?</details>', page, re.DOTALL)
+    bare = [n for n, html in zip(found, page.split('<details class="panel"')[1:], strict=True)
+            if '<table class="through">' not in html.split("</details>")[0]]  # fmt: skip
+    assert len(found) == len(CHECKS) and bare == []
+
+
+def test_links_lead_somewhere_and_nothing_is_fetched(elements, page):
+    ids = {name for name, *_ in elements.having("id")}
+    for href, text, _ in elements.having("href"):
+        if href.startswith("#"):
+            assert href[1:] in ids, f"{text}: {href}"
+        elif not re.match(r"\w+:", href):
+            assert (PAGE.parent / href.partition("#")[0]).exists(), f"{text}: {href}"
+    sources = [*elements.having("src"), *elements.having("srcset"), *elements.having("xlink:href")]
+    assert all(source.startswith(("data:", "#")) for source, *_ in sources)
+    assert not re.findall(r"url\((?!['\"]?(?:data:|#))[^)]*\)|@import", page)
+    assert "connect-src" not in page and "default-src 'none'" in page
+
+
+def test_formulas_are_set_and_the_page_is_small(page):
+    assert "math-error" not in page
+    assert page.count("<math") > 1000
+    assert len(page.encode()) <= 3_000_000
+
+
+# ------------------------------------------------------------------ how it is made
+
+
+@pytest.fixture
+def setter():
+    return chapters.Setter("# A\n\n## The derivations\n\n### Glossary\n\n" + TABLE, {}, [])
+
+
+TABLE = "| symbol | code | shape | meaning |\n|-|-|-|-|\n| $`\\rho_i`$ | `r` | | a ratio |\n"
+
+
+def test_a_formula_that_is_none_is_told(setter):
+    assert "math-error" in setter.math(r"\frac{a}{")
+    assert "math-error" in setter.math(r"\unheardof{a}")
+    assert "math-error" not in setter.math(r"\frac{a}{b}")
+
+
+def test_symbols_know_their_rows(setter):
+    assert 'data-s="1"' in setter.math(r"x\rho_i")
+    assert 'data-s="1"' in setter.math(r"\rho")
+    assert "data-s" not in setter.math("x")
+
+
+def test_citations_become_links(setter):
+    html = setter.markdown.render("See Eq. 15, 16 and 18, not Williams (1992), Eq. 4; `Eq. 5`.")
+    assert re.findall(r'href="#eq-(\d+)">([^<]*)<', html) == [
+        ("15", "Eq. 15"), ("16", "16"), ("18", "18")
+    ]  # fmt: skip
+
+
+def test_the_lines_of_an_equation_are_marked():
+    code = """def f(x):
+    # Eq. 7: y = 2x
+    # and a word
+    y = 2 * x
+    z = y  # Eq. 8: z = y
+    # Eq. 9: w
+    w = z
+
+    return w
+"""
+    assert panels.marked(7, code) == {1, 2, 3, 4}
+    assert panels.marked(8, code) == {4}
+    assert panels.marked(9, code) == {5, 6}
+    assert panels.marked(3, 'def f(x):\n    """Eq. 3."""\n    return x\n') == {2}
+    assert panels.marked(3, '    def f(self):\n        """Eq. 3."""\n        return 1\n') == {2}
+
+
+def test_a_row_of_numbers_is_that_of_a_real_call(elements):
+    # The trace's row 1 has advantage −1.35, and 1/N is 1/3: the slope of −Â log π / N is 0.45.
+    tables = [text for tag, given, text in elements.all if given.get("class") == "through"]
+    assert any("advantages[1]−1.35" in t and "[1]0.45" in t for t in tables)
+
+
+def test_figures_differ_in_colours_alone_or_are_refused(tmp_path):
+    light, dark, colours = tmp_path / "a.svg", tmp_path / "a-dark.svg", {}
+    svg = '<svg width="9pt" height="9pt" viewBox="0 0 9 9"><path style="fill: #ffffff"/></svg>'
+    light.write_text(svg, encoding="utf-8")
+    dark.write_text(svg.replace("#ffffff", "#000000"), encoding="utf-8")
+    drawn = drawings.drawing(light, dark, "words", "f-", colours)
+    assert 'aria-label="words"' in drawn and "fill:var(--k0)" in drawn
+    assert colours == {("#ffffff", "#000000"): "k0"}
+    dark.write_text("<svg></svg>", encoding="utf-8")
+    with pytest.raises(ValueError, match="draw both anew"):
+        drawings.drawing(light, dark, "words", "f-", colours)
+
+
+def test_grades_become_ticks_and_bad_files_one_line(tmp_path, capsys, monkeypatch):
+    grades = tmp_path / "grades.json"
+    number = min(CHECKS)
+    states = {number: "right", number + 1: "blank"}
+    rows = [{"equation": n, "function": "f", "status": s} for n, s in states.items()]
+    grades.write_text(json.dumps(rows), encoding="utf-8")
+    monkeypatch.setattr("lab.book.page.panels", lambda readme: {})
+    assert dispatch(["book", str(tmp_path / "b.html"), "--grade", str(grades)]) == 0
+    assert f'grades = {{"{number}": "right"}}' in (tmp_path / "b.html").read_text(encoding="utf-8")
+    for text, words in (("[1]", "not written by"), ("{", "not written by"), (None, "be read")):
+        grades.write_text(text, encoding="utf-8") if text else grades.unlink()
+        with pytest.raises(SystemExit) as stopped:
+            dispatch(["book", str(tmp_path / "c.html"), "--grade", str(grades)])
+        assert stopped.value.code == 2
+        message = capsys.readouterr().err
+        assert words in message and message.count("\n") == 1
+
+
+# ------------------------------------------------------------------ in a browser
+
+
+@pytest.fixture
+def visit(chromium, page, tmp_path):
+    """visit(place, width, scheme) -> a page at this place; it may neither complain nor ask."""
+    file = tmp_path / "index.html"
+    file.write_text(page, encoding="utf-8")
+    opened, complaints = [], []
+
+    def go(place="", width=1440, scheme="light", touch=False):
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=touch
+        )
+        tab = context.new_page()
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("request", lambda one: complaints.append(one.url) if "http" in one.url else None)
+        tab.goto(file.as_uri() + place)
+        tab.wait_for_function("document.fonts.status === 'loaded'")
+        opened.append(context)
+        return tab
+
+    yield go
+    for context in opened:
+        context.close()
+    assert complaints == []
+
+
+def numbers_of(page):
+    return sorted(int(n) for n in re.findall(r'<div class="equation" id="eq-(\d+)"', page))
+
+
+@pytest.mark.browser
+def test_panel_follows_the_scroll(visit, page):
+    tab = visit("#eq-1")
+    assert tab.locator(".panel:visible").count() == 1
+    seen = []
+    for _ in range(60):
+        tab.mouse.wheel(0, 350)
+        tab.wait_for_timeout(60)
+        seen.append(tab.locator(".panel:visible").get_attribute("id"))
+    order = list(dict.fromkeys(seen))
+    own = tab.evaluate("[...document.querySelectorAll('.chapter.here .equation')].map((e) => e.id)")
+    assert order == [f"panel-{name[3:]}" for name in own][-len(order) :]
+    assert len(order) >= len(own) - 1
+
+
+@pytest.mark.browser
+def test_equations_show_on_hover_and_focus_and_back_returns(visit):
+    tab = visit("#exercises")
+    link = tab.locator("article a[href^='#eq-']:visible").first
+    target = link.get_attribute("href")
+    link.hover()
+    pop = tab.locator("#pop")
+    pop.wait_for(state="visible")
+    assert pop.locator("math").count()
+    tab.keyboard.press("Escape")
+    assert not pop.is_visible()
+    tab.mouse.move(1, 1)
+    link.focus()
+    pop.wait_for(state="visible")
+    before = tab.evaluate("scrollY")
+    link.click()
+    tab.wait_for_function("(hash) => location.hash === hash", arg=target)
+    assert tab.locator(target).is_visible() and not tab.locator("#exercises").is_visible()
+    assert tab.locator(".equation.here").get_attribute("id") == target[1:]
+    tab.locator("#back").click()
+    tab.locator("#exercises").wait_for(state="visible")
+    assert tab.evaluate("scrollY") == before
+    assert tab.locator("#back").is_disabled()
+
+
+@pytest.mark.browser
+def test_a_tap_shows_and_a_second_goes(visit):
+    tab = visit("#exercises", 390, touch=True)
+    link = tab.locator("article a[href^='#eq-']:visible").first
+    target = link.get_attribute("href")
+    link.tap()
+    tab.locator("#pop").wait_for(state="visible")
+    assert tab.locator("#exercises").is_visible()
+    tab.locator("#pop .goes").tap()
+    tab.wait_for_function("(hash) => location.hash === hash", arg=target)
+
+
+@pytest.mark.browser
+def test_symbols_explain_themselves(visit):
+    tab = visit("#f-ppo")
+    tab.locator("article math [data-s][tabindex]:visible").first.focus()
+    pop = tab.locator("#pop")
+    pop.wait_for(state="visible")
+    assert pop.locator("td").count() >= 2
+    tab.keyboard.press("Enter")
+    tab.wait_for_function("location.hash.startsWith('#sym-')")
+    assert tab.locator("#glossary").is_visible()
+
+
+@pytest.mark.browser
+def test_search_finds_text_symbols_and_functions(visit):
+    tab = visit()
+    places = {
+        "log_softmax_backward": "code-distributions.log_softmax_backward",
+        "new probability over old": "sym-",
+        "how the weights begin": "how-the-weights",
+    }
+    for words, place in places.items():
+        tab.keyboard.press("/")
+        tab.locator("#search").fill(words)
+        tab.locator("#found a").first.wait_for()
+        tab.keyboard.press("Enter")
+        tab.wait_for_function("(start) => location.hash.startsWith('#' + start)", arg=place)
+        tab.keyboard.press("Escape")
+
+
+@pytest.mark.browser
+def test_the_place_is_kept(visit):
+    tab = visit("#eq-1")
+    tab.mouse.wheel(0, 2000)
+    tab.wait_for_timeout(600)
+    y, chapter = tab.evaluate("[scrollY, document.querySelector('.chapter.here').id]")
+    again = tab.context.new_page()
+    again.goto(tab.url.partition("#")[0])
+    again.wait_for_function("(y) => Math.abs(scrollY - y) < 3", arg=y)
+    assert again.evaluate("document.querySelector('.chapter.here').id") == chapter
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [360, 899, 900, 1440, 3840])
+def test_no_chapter_is_wider_than_the_window(visit, width):
+    tab = visit("", width)
+    too_wide = tab.evaluate(
+        """async () => {
+            const found = [];
+            for (const chapter of document.querySelectorAll(".chapter")) {
+                location.hash = "#" + (chapter.querySelector("h1, h2, h3").id || chapter.id);
+                await new Promise((done) => setTimeout(done, 120));
+                if (document.documentElement.scrollWidth > innerWidth) found.push(chapter.id);
+            }
+            return found;
+        }"""
+    )
+    assert too_wide == []
+    panel = tab.evaluate("getComputedStyle(document.querySelector('.panel')).position")
+    assert panel == ("fixed" if width >= 900 else "static")
+
+
+@pytest.mark.browser
+def test_panels_fold_under_their_equations_on_small_screens(visit, page):
+    number = numbers_of(page)[0]
+    tab = visit(f"#eq-{number}", 700)
+    panel = tab.locator(f"#panel-{number}")
+    assert not panel.locator("pre").first.is_visible()
+    panel.locator("summary").click()
+    assert panel.locator("pre").first.is_visible()
+
+
+@pytest.mark.browser
+def test_each_widget_is_filled_when_it_is_seen(visit):
+    tab = visit()
+    for name in tab.evaluate(
+        "[...document.querySelectorAll('.widget')].map((e) => e.dataset.widget)"
+    ):
+        place = tab.evaluate(
+            """(name) => { const one = document.querySelector(`[data-widget=${name}]`);
+                location.hash = "#" + one.closest(".chapter").querySelector("h1, h2, h3").id;
+                return one.closest(".chapter").id; }""",
+            name,
+        )
+        tab.locator(f"#{place} [data-widget={name}] .lesson > *").first.wait_for()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_from_their_ground(visit, scheme):
+    tab = visit("#f-ppo", 1440, scheme)
+    poor = tab.evaluate(
+        """() => {
+            const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+            const read = (colour, under = [0, 0, 0]) => {
+                canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = `rgb(${under})`;
+                canvas.fillRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+                return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3); };
+            const light = (rgb) => rgb.map((x) => x / 255)
+                .map((x) => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+                .reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
+            const found = new Set();
+            for (const one of document.querySelectorAll(".chapter.here *, .topbar *")) {
+                if (!one.checkVisibility() || one.closest("svg, .widget, :disabled")) continue;
+                if (![...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
+                const grounds = [];
+                for (let up = one; up; up = up.parentElement)
+                    grounds.unshift(getComputedStyle(up).backgroundColor);
+                const ground = grounds.reduce((under, it) => read(it, under), [255, 255, 255]);
+                const [a, b] = [light(read(getComputedStyle(one).color, ground)), light(ground)];
+                const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+                if (contrast < 4.5) found.add(`${one.localName}.${one.className}: ${contrast}`);
+            }
+            return [...found];
+        }"""
+    )
+    assert poor == []
+
+
+@pytest.mark.browser
+def test_it_prints_with_page_numbers(page, chromium, tmp_path):
+    html, pdf = tmp_path / "index.html", tmp_path / "book.pdf"
+    html.write_text(page, encoding="utf-8")
+    print_pdf(html, pdf)
+    data = pdf.read_bytes()
+    assert data.startswith(b"%PDF") and len(data) > 500_000
+    counts = [int(n) for n in re.findall(rb"/Count (\d+)", data)]
+    assert max(counts) >= 40
