@@ -25,7 +25,8 @@ from advantages import gae
 from distributions import categorical_log_prob_backward, log_softmax, log_softmax_backward
 from lab.commands import COMMANDS, Parser, main
 from lab.proof import checks, mdp
-from training import Trainer
+from lab.study import ablation, preset
+from training import Trainer, evaluate
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSON = sorted(ROOT.glob("*.py"))
@@ -254,6 +255,108 @@ def test_the_guide_explains_every_column():
         trainer = Trainer(module, "CartPole-v1", module.Config(**small), seed=0)
         columns |= next(iter(trainer))
     assert sorted(explained) == sorted([*columns, "greedy_return"])
+
+
+def last(rows):
+    return rows[-1]
+
+
+# What came of each trial of "It does not learn", as the guide says it.
+SICK = {
+    "--learning-rate 0.3": lambda rows: (
+        rows[0]["entropy"] < 0.01 and rows[0]["approx_kl"] > 1 and last(rows)["mean_return"] < 20
+    ),
+    "uphill": lambda rows: rows[0]["approx_kl"] > 1 and last(rows)["mean_return"] < 15,
+    "--learning-rate 0.00001": lambda rows: (
+        max(row["approx_kl"] for row in rows) < 1e-4
+        and last(rows)["entropy"] > 0.69
+        and last(rows)["policy_grad_norm"] > 0.05
+        and last(rows)["mean_return"] < 30
+    ),
+    "ties are clipped": lambda rows: (
+        max(row["policy_grad_norm"] for row in rows) == 0 and last(rows)["mean_return"] < 30
+    ),
+    "--entropy-coefficient 3": lambda rows: (
+        last(rows)["entropy"] > 0.68
+        and last(rows)["mean_return"] < 60
+        and last(rows)["greedy_return"] > 3 * last(rows)["mean_return"]
+    ),
+    "rows mixed up": lambda rows: (
+        rows[3]["mean_return"] > 15 > last(rows)["mean_return"]
+        and last(rows)["explained_variance"] > 0.8
+    ),
+    "bootstrap through the fall": lambda rows: (
+        last(rows)["mean_return"] < 150 and last(rows)["explained_variance"] > 0.6
+    ),
+    "--clip-range 1000000": lambda rows: sum(row["approx_kl"] > 0.1 for row in rows) > 5,
+    "--gae-lambda 0": lambda rows: (
+        rows[0]["dead_fraction"] > 0.9 and min(row["mean_return"] for row in rows) < 13
+    ),
+    "--gamma 0.5": lambda rows: (
+        last(rows)["value_loss"] < 0.05
+        and last(rows)["explained_variance"] < 0.5
+        and last(rows)["mean_return"] < 150
+    ),
+    "--value-learning-rate 0.00001": lambda rows: (
+        max(abs(row["explained_variance"]) for row in rows) < 0.1
+        and last(rows)["mean_return"] > 150
+    ),
+    "--env Pendulum-v1 --reward-scale 1": lambda rows: (
+        rows[0]["value_grad_norm"] > 50 and last(rows)["mean_return"] < -500
+    ),
+    "--env MountainCar-v0 --no-normalize-observations --total-steps 60000": lambda rows: (
+        {row["mean_return"] for row in rows[2:]} == {-200.0}
+        and last(rows)["value_loss"] < 0.01 < 0.1 < rows[0]["value_loss"]
+        and abs(last(rows)["explained_variance"]) < 0.5
+    ),
+}
+
+
+def trial(words):
+    """One training of a cell of the guide's table: all its rows of statistics."""
+    settings, env_id = {"total_steps": 30_000}, "CartPole-v1"
+    for option, value in re.findall(r"--([\w-]+)(?: ([\w.-]+))?(?= |$)", words):
+        if option == "env":
+            env_id = value
+        elif option.startswith("no-"):
+            settings[option[3:].replace("-", "_")] = False
+        else:
+            settings[option.replace("-", "_")] = float(value) if "." in value else int(value)
+    config = ppo.Config(**{**preset("ppo", env_id), **settings})
+    trainer = Trainer(ppo, env_id, config, seed=0)
+    if not words.startswith("--"):
+        ablation.CHANGES[words.replace(" ", "_")](trainer)
+    rows = list(trainer)
+    rows[-1]["greedy_return"] = evaluate(trainer.policy, env_id, 20, seed=1).mean()
+    return rows
+
+
+def tried():
+    cells = [row[-1] for row in table_after("## It does not learn", GUIDE)]
+    return [re.match(r"`([^`]+)`|\*([^*]+)\*", cell).expand(r"\1\2") for cell in cells]
+
+
+@pytest.mark.slow
+def test_every_row_of_what_to_look_at_has_been_tried():
+    assert tried() == list(SICK)
+    for words, as_said in SICK.items():
+        assert as_said(trial(words)), words
+    healthy = trial("--total-steps 30000")
+    assert last(healthy)["mean_return"] > 150 and last(healthy)["entropy"] < 0.65
+    assert not any(as_said(healthy) for as_said in SICK.values())
+
+
+@pytest.mark.parametrize("words", SICK)
+def test_what_to_look_at_names_columns_options_and_equations(words):
+    row = table_after("## It does not learn", GUIDE)[list(SICK).index(words)]
+    explained = {
+        name.strip("`")
+        for columns in table_after("## What the numbers mean", GUIDE)
+        for name in columns[0].split(", ")
+    }
+    assert set(re.findall(r"`([a-z]+_[a-z_]+|entropy)`", " ".join(row[:2]))) <= explained
+    assert named(" ".join(row[2:])) <= options_of(["--algo", "ppo"]) | {"--value-steps"}
+    assert "eq-" in row[3]
 
 
 def test_the_guide_s_own_loop_plays_the_saved_policy(tmp_path, monkeypatch, capsys):
