@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from learners import LEARNERS
 from test_checks import FAULTS
 
 import vpg
@@ -152,7 +153,10 @@ def test_mistakes_are_told_apart(path):
 
 
 def test_every_fault_of_the_checks_in_a_blank_is_diagnosed(tmp_path):
-    """Every fault that the equations' checks find is graded wrong, nine of ten with a reason."""
+    """Every fault that the equations' checks find is graded wrong, nine of ten with a reason.
+
+    The table: pytest -s -k every_fault
+    """
     known, unknown = 0, []
     for _, path, old, new in FAULTS:
         if path not in BY_PATH:
@@ -160,10 +164,29 @@ def test_every_fault_of_the_checks_in_a_blank_is_diagnosed(tmp_path):
         wrong = edited(shipped(BY_PATH[path]), old, new)
         status, diagnosis = verdict(BY_PATH[path], wrong, tmp_path)
         assert status == "wrong", (path, old, new)
+        print(f"{path}: {old!r} -> {new!r}: {diagnosis}")
         if "expected" in diagnosis:
             unknown.append((path, old, new, diagnosis))
         known += "expected" not in diagnosis
+    print(f"{known + len(unknown)} faults, all wrong; {known} told by name")
     assert known > 80 and len(unknown) <= known / 9, unknown
+
+
+def test_learners_errors_are_wrong_and_told_truly(tmp_path):
+    """None passes, each is told what it is, or shown a case when no word for it is known."""
+    assert len(LEARNERS) >= 40
+    for path, body, words in LEARNERS:
+        names = dict(vars(importlib.import_module(BY_PATH[path].module)))
+        exec(written(path, body), names)
+        status, diagnosis = verdict(
+            BY_PATH[path], names[BY_PATH[path].name.split(".")[-1]], tmp_path
+        )
+        print(f"{path}: {diagnosis}")
+        assert status in ("wrong", "error"), (path, body)
+        if words:
+            assert words in diagnosis and "expected" not in diagnosis, (path, body, diagnosis)
+        else:
+            assert ": yours " in diagnosis and ", expected " in diagnosis, (path, body, diagnosis)
 
 
 def test_by_the_numbers_alone(solved):
