@@ -535,7 +535,7 @@ widgets.train = (element) => {
     paint();
   }
   function go(on) {
-    if (on && run.over) begin();
+    if (on && (run.over || !run.iteration)) begin();
     going = on;
     worker.postMessage({ going, pause: Number($("pace").value) });
     paint();
@@ -568,7 +568,7 @@ widgets.train = (element) => {
     label($("train"), going ? "Pause" : run.iteration && !run.over ? "Go on" : "Train");
     const newest = run.greedy.at(-1);
     $("status").textContent = `${text(run.steps, 0)} steps` +
-      (newest ? ` · greedy policy ${text(newest[1], 0)} of 500` : "") +
+      (newest ? ` · greedy ${text(newest[1], 0)} of 500` : "") +
       (run.solved_at ? ` · solved at ${text(run.solved_at, 0)}` : "");
     const news = run.over ? "The training has ended." : run.solved_at ? "Solved."
       : going ? "Training." : run.iteration ? "Paused." : "Ready.";
