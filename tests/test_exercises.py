@@ -1,4 +1,4 @@
-"""The answers to the README's exercises E1 to E23, computed by the shipped functions.
+"""The answers to the README's exercises E1 to E24, computed by the shipped functions.
 
 The numbers on the right-hand sides are those that the README prints. What is
 not a shipped function here is an exercise's own wrong or new code.
@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from oracles import complex_step
 
 import advantages
 import distributions
@@ -309,3 +310,18 @@ def test_e23_where_two_responses_part(rng):
         expected = np.zeros((7, 3))
         expected[tokens.PREFIXES.index("ab")] = 0, 0.05, -0.05
         close(np.tensordot(slopes[0], tokens.scores(logits)[pair], axes=1), expected, 1e-14)
+
+
+def test_e24_a_layer_that_couples_its_row(rng):
+    def layer(x):
+        return x / np.sqrt((x**2).mean(axis=1, keepdims=True))
+
+    def answer(dy, x):
+        y, r = layer(x), np.sqrt((x**2).mean(axis=1, keepdims=True))
+        return (dy - (dy * y).mean(axis=1, keepdims=True) * y) / r
+
+    close(layer(row(1, 7)), row(0.2, 1.4), 1e-15)
+    close(answer(row(1, 0), row(1, 7)), row(0.196, -0.028), 1e-15)
+    x, dy = rng.normal(size=(2, 3, 5))
+    close(answer(dy, x), complex_step(lambda x: (dy * layer(x)).sum(), x), 1e-14)
+    close((answer(dy, x) * x).sum(axis=1), np.zeros(3), 1e-14)

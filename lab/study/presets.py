@@ -1,7 +1,7 @@
 """Settings that were found to work, one environment at a time.
 
-`run.py --env ID` takes them from here; an option on the command line goes
-first. What an entry does not name keeps the algorithm's default, and the
+`run.py --env ID` takes them from here; an option on the command line takes
+precedence. What an entry does not name keeps the algorithm's default, and the
 defaults are made for CartPole-v1. All were tuned on seeds below 100; what is
 reported was measured on seeds from 20000 on.
 """
