@@ -300,11 +300,17 @@ function drawCart({ pen, width, height, em, line }, [x, , angle], { push = 0, in
   return { across, middle, top, floor };
 }
 
-/** All widgets draw themselves anew when the page's width or colours change. */
-const redraws = [];
-const redraw = () => { type.known = null; redraws.forEach((draw) => draw()); };
-dark.addEventListener("change", redraw);
-addEventListener("resize", redraw);
+/** A widget draws itself anew when its width or the page's colours change. */
+function redrawn(element, draw) {
+  let width = element.clientWidth;
+  dark.addEventListener("change", draw);
+  new ResizeObserver(() => {
+    if (element.clientWidth === width) return;
+    width = element.clientWidth;
+    type.known = null;
+    if (width) draw();
+  }).observe(element);
+}
 
 // ============================================================== live training
 
@@ -870,8 +876,8 @@ widgets.train = (element) => {
   paintPlay();
   drawPortrait();
   drawCarts();
-  redraws.push(() => { stale.portrait = stale.curve = true; drawCarts(); });
   requestAnimationFrame(frame);
+  return () => { stale.portrait = stale.curve = true; drawCarts(); };
 };
 
 // ===================================================================== credit
@@ -1074,10 +1080,9 @@ widgets.credit = (element) => {
   live.addEventListener("episode", ({ detail }) => {
     if (!detail.iteration) return;  // nothing learned yet, nothing to be surprised about
     latest = detail;
-    if (!touched || !episode) take(latest);
+    if ((!touched || !episode) && element.clientWidth) take(latest);
   });
   $("credit-latest").addEventListener("click", () => { touched = false; playing.stop(); take(latest); });
-  redraws.push(render);
 
   // Until the cart has learned something: a short training, and an episode of its policy.
   const warm = startWorker(({ iteration, policy, value }) => {
@@ -1098,6 +1103,7 @@ widgets.credit = (element) => {
     take(latest = { obs, actions, end, iteration, value });
   });
   warm.postMessage({ begin: { arguments: ["ppo", own, 0] } });
+  return render;
 };
 
 // ===================================================================== logits
@@ -1204,6 +1210,7 @@ widgets.logits = (element) => {
   $("take-step").addEventListener("click", () => put(next));
   $("logits-reset").addEventListener("click", () => put(begun));
   render();
+  return render;
 };
 
 // ======================================================================= clip
@@ -1383,7 +1390,6 @@ widgets.clip = (element) => {
     const step = small ? .01 : .1;
     move(ratio.get() + dx * step, advantage.get() + dy * step);
   });
-  redraws.push(render);
 
   let seen = false, drawn = 0, news;
   new IntersectionObserver((entries) => {
@@ -1405,6 +1411,7 @@ widgets.clip = (element) => {
     if (seen && performance.now() - drawn > 250) follow();
   });
   render();
+  return render;
 };
 
 // =================================================================== mounting
@@ -1421,7 +1428,7 @@ function home(element) {
 
 L.mount = (name, element) => {
   element.classList.add("lesson");
-  widgets[name](element);
+  redrawn(element, widgets[name](element));
   home(element);
 };
 

@@ -940,6 +940,23 @@ def test_text_stands_out(visit, scheme):
 
 
 @browser_test
+def test_pictures_follow_the_width(visit):
+    """Also of a widget that was out of sight for a while."""
+    page = visit(reduced_motion="reduce")
+    played(page)
+    script = "(id) => document.getElementById(id).getAttribute('viewBox')"
+    before = [page.evaluate(script, chart) for chart in ("plane", "timeline")]
+    page.evaluate("document.querySelector('main').hidden = true")
+    page.wait_for_timeout(100)
+    page.set_viewport_size({"width": 500, "height": 800})
+    page.evaluate("document.querySelector('main').hidden = false")
+    page.wait_for_timeout(200)
+    after = [page.evaluate(script, chart) for chart in ("plane", "timeline")]
+    for old, new in zip(before, after, strict=True):
+        assert 300 < float(new.split()[2]) < float(old.split()[2])
+
+
+@browser_test
 def test_colours_change_while_the_page_is_open(visit):
     page = visit(color_scheme="light")
     script = """() => [...document.getElementById('portrait').getContext('2d')
