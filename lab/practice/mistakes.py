@@ -84,7 +84,7 @@ MISTAKES = [
     ("nn.Adam.step", "beta1 ** self.t", "beta1 * self.t", "β₁ times t in the correction of m; it is β₁ to the power t"),
     ("nn.Adam.step", "beta2 ** self.t", "beta2 * self.t", "β₂ times t in the correction of v; it is β₂ to the power t"),
     ("nn.Adam.step", " + self.eps)", ")", "ε is missing beside the root"),
-    ("nn.Adam.step", "beta1, beta2 = self.betas", "beta1, beta2 = (0.9, 0.999)", "uses β of its own; they are `self.betas`"),
+    ("nn.Adam.step", " = self.betas", " = (0.9, 0.999)", "uses β of its own; they are `self.betas`"),
     ("nn.Adam.step", "m_hat / (np.sqrt(v_hat) + self.eps)", "gradient", "plain descent: the step is m̂ over (the root of v̂, plus ε)"),
     ("distributions.log_softmax", "logits - logits.max(axis=1, keepdims=True)", "logits", "overflows: take each row's largest logit off before exp"),
     ("distributions.log_softmax", "logits.max(axis=1, keepdims=True)", "logits.max()", "takes the batch's largest logit off; a row far below it underflows: each row needs its own"),
