@@ -88,8 +88,8 @@ def gradient_check(figure, rng, look):
     low, high = numeric.min() / 3, numeric.max() * 3
     for column, (name, title) in enumerate(
         (
-            ("analytic", "450 weights, the shipped backward pass"),
-            ("broken", "The same, but W₁ forgets its 1/N"),
+            ("analytic", "450 weights, all on the diagonal"),
+            ("broken", "One missing 1/N moves one layer"),
         )
     ):
         top, bottom = axes[:, column]
@@ -122,7 +122,7 @@ def gradient_check(figure, rng, look):
         "numeric: complex step", (0.03, 0.3), color=look.ink, xycoords="axes fraction", fontsize=9
     )
     axes[0, 1].annotate(
-        f"off by the factor N = {ROWS}", (0.05, 0.86), xycoords="axes fraction", color=look.more
+        f"off by the factor N = {ROWS}", (0.05, 0.86), xycoords="axes fraction", fontweight="bold"
     )
 
 

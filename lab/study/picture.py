@@ -40,8 +40,11 @@ def draw_study(settings, results, summary, path):
         *solving, learning = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
         for row, one in enumerate(zip(owns, variants, colours, strict=True)):
             draw_learning(learning, *one)
+            own, variant, colour = one
             for axes in solving:
-                draw_solving(axes, *one, row)
+                values = stats.values_of(own, SOLVED if SOLVED in own[0] else "solved_at_step")
+                total = variant["config"]["total_steps"]
+                draw_solving(axes, values, total, variant["label"], colour, row)
         learning.set(title="Returns: the seeds' IQM", ylabel="episodes, where they began")
         learning.set_xlim(0, max(variant["config"]["total_steps"] for variant in variants))
         if threshold is not None:
@@ -84,20 +87,23 @@ def draw_learning(axes, results, variant, colour):
         axes.fill_between(steps, *band, color=colour, alpha=0.25, lw=0)
 
 
-def draw_solving(axes, results, variant, colour, row):
-    """How many seeds were solved for good after so many steps, and the median with its interval."""
-    values = stats.values_of(results, SOLVED)
-    at, total = np.sort(values[values < stats.NEVER]), variant["config"]["total_steps"]
-    share = 100 * np.arange(len(at) + 1) / len(results)
+def draw_solving(axes, values, total, label, colour, row, look=LIGHT):
+    """How many seeds were solved after so many steps, and the median with its interval.
+
+    values  (n,) steps until it was solved, NEVER where it was not, of trainings of `total` steps
+    row     of the median's mark: variants lie below one another
+    """
+    at = np.sort(values[values < stats.NEVER])
+    share = 100 * np.arange(len(at) + 1) / len(values)
     # once all seeds are solved, nothing happens any more
-    end = 1.25 * at[-1] if len(at) == len(results) else max([total, *at])
+    end = 1.25 * at[-1] if len(at) == len(values) else max([total, *at])
     median, bounds = np.median(values), stats.interval(np.median, values)
-    label = f"{variant['label']}: " + ("half of the seeds never" if median > 2 * total else
-                                       f"half of the seeds by {median:,.0f} steps")  # fmt: skip
+    label += ": " + ("half of the seeds never" if median > 2 * total else
+                     f"half of the seeds by {median:,.0f} steps")  # fmt: skip
     axes.step([0, *at, end], [*share, share[-1]], where="post", color=colour, lw=2.2, label=label)
     if median <= 2 * total:
-        place = 50 - 3 * row  # below one another
-        axes.plot(median, place, "o", color=colour, ms=7, mec=LIGHT.card, mew=1.5, zorder=3)
+        place = 50 - 3 * row
+        axes.plot(median, place, "o", color=colour, ms=7, mec=look.card, mew=1.5, zorder=3)
         if bounds is not None:
             ends = np.minimum(bounds, end)
             axes.plot(ends, [place] * 2, color=colour, lw=5, alpha=0.4, solid_capstyle="butt")
