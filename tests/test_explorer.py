@@ -228,12 +228,18 @@ def network(rng, outputs):
 @browser_test
 def test_layers_are_their_twins(visit, rng):
     page = visit()
-    x, W, b = rng.standard_normal((7, 4)), rng.standard_normal((4, 3)), rng.standard_normal(3)
-    dy = rng.standard_normal((7, 3))
-    forward = call(page, "L.linear_forward(a, b, c)", x.ravel(), W.ravel(), b)
-    assert_twins([forward], [nn.linear_forward(x, W, b)])
-    backward = call(page, "L.linear_backward(a, b, c, 7)", dy.ravel(), x.ravel(), W.ravel())
-    assert_twins(backward, nn.linear_backward(dy, x, W))
+    for B, inputs, outputs in ((7, 4, 3), (3, 7, 2), (1, 2, 1), (9, 64, 2)):
+        x, W = rng.standard_normal((B, inputs)), rng.standard_normal((inputs, outputs))
+        b, dy = rng.standard_normal(outputs), rng.standard_normal((B, outputs))
+        forward = call(page, "L.linear_forward(a, b, c)", x.ravel(), W.ravel(), b)
+        assert_twins([forward], [nn.linear_forward(x, W, b)])
+        arguments = dy.ravel(), x.ravel(), W.ravel(), B
+        expected = nn.linear_backward(dy, x, W)
+        assert_twins(call(page, "L.linear_backward(a, b, c, d)", *arguments), expected)
+        first = call(page, "L.linear_backward(a, b, c, d, true)", *arguments)
+        assert first[0] == []
+        assert_twins(first[1:], expected[1:])
+    x = rng.standard_normal((7, 4))
     z = np.concatenate([rng.standard_normal(20) * 3, [0, 1e-5, -1e-5, 40, -800, 800]])
     h = np.tanh(z)
     assert_twins([call(page, "L.tanh_forward(a)", z)], [nn.tanh_forward(z)])
@@ -749,7 +755,7 @@ def test_broken_it_fails_as_python_does(visit, broken, greedy):
 @browser_test
 @pytest.mark.slow
 def test_every_break_ends_as_python_does(visit):
-    """Five whole trainings of each: the share ever solved, within chance of Python's ten."""
+    """Two whole trainings of each: both are solved, or neither, only where Python's may be so."""
     page = visit()
     script = """(() => {
         const trainer = new L.Trainer(a, window.lesson.data.settings[a], b, { [c]: true });
@@ -766,9 +772,8 @@ def test_every_break_ends_as_python_does(visit):
     })()"""
     for algorithm, variants in DATA["python"].items():
         for broken, found in variants.items():
-            solved = sum(call(page, script, algorithm, seed, broken) for seed in range(5))
-            # a share p of ten and one of five, 99.9%: no further apart than 0.85
-            assert abs(solved / 5 - found["solved"] / DATA["seeds"]) < 0.85, (algorithm, broken)
+            solved = sum(call(page, script, algorithm, seed, broken) for seed in range(2))
+            assert abs(solved / 2 - found["solved"] / DATA["seeds"]) < 0.85, (algorithm, broken)
 
 
 @browser_test
