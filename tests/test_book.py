@@ -25,7 +25,7 @@ for module in ("markdown_it", "math_core", "pygments"):
 from lab.book import chapters, drawings, panels  # noqa: E402
 from lab.book.page import build, print_pdf  # noqa: E402
 from lab.commands import dispatch  # noqa: E402
-from lab.proof.evidence import CHECKS  # noqa: E402
+from lab.proof import CHECKS  # noqa: E402
 
 VOID = {"meta", "link", "img", "input", "br", "hr", "source", "image"}
 

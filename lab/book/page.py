@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.book.chapters import Setter
 from lab.book.panels import ROOT, coloured, definitions, panels
-from lab.pictures.looks import DARK, LIGHT
+from lab.pictures import DARK, LIGHT
 
 HERE, DOCS = Path(__file__).parent, ROOT / "docs"
 WIDGET_CODE = ("lesson.js", "explorer-data.js", "explorer.js")

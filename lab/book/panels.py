@@ -19,8 +19,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from lab.proof import checks, trace
-from lab.proof.evidence import CHECKS, Z_BOUND
+from lab.proof import CHECKS, Z_BOUND, run_check, trace
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TAG = re.compile(r"\s*\\qquad\s*\\text\{\((\d+)\)\}")
@@ -238,7 +237,7 @@ def panels(readme):
 
 def panel(number, found, codes, traced):
     own = {code: name for code, name in codes.items() if name in {s.name for s in found}}
-    call = Call(own, lambda: checks.run_check(number))
+    call = Call(own, lambda: run_check(number))
     result, calls = (
         call.result,
         {**call.found, **{k: v for k, v in traced.items() if k in own.values()}},

@@ -13,4 +13,5 @@ __getattr__ = doors(
     looks="DARK LIGHT Theme drawing falls_to_rises hues png steps_axis",
     figures="FIGURES draw_all",
     explorer="write",
+    ablations="draw_file",
 )

@@ -3,9 +3,8 @@
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 
+from lab.study import PROJECT
 from lab.study import ablation as study
-from lab.study.picture import SOLVED
-from lab.study.workers import PROJECT
 
 FOLDER = PROJECT / "figures"  # where the kept results are
 COLUMNS = 3
@@ -52,7 +51,7 @@ def draw_grid(figure, summary, look):
         axes.fill_between(steps, entry["low"], entry["high"], color=colour, alpha=0.25, lw=0)
         axes.plot(steps, entry["curve"], color=colour, lw=2.2)
         axes.set_title(label, fontsize=9.5)
-        solved = sum(step is not None for step in entry[SOLVED])
+        solved = sum(step is not None for step in entry[study.SOLVED])
         area = f"{100 * size:+.0f}".replace("-", "−").replace("+0", "±0").replace("−0", "±0")
         axes.annotate(
             f"area {area}%\nsolved {solved} of {len(entry['greedy'])}\n"

@@ -17,8 +17,7 @@ import ppo
 import vpg
 from lab.pictures.looks import DARK, LIGHT
 from lab.runs import write_whole
-from lab.study import Cores, run_jobs, train_one
-from lab.study.statistics import NEVER
+from lab.study import Cores, run_jobs, statistics, train_one
 
 ENV_ID, SEEDS, EPISODES, EVALUATIONS = "CartPole-v1", range(10), 100, 50
 ALGORITHMS = {"ppo": ppo, "vpg": vpg}
@@ -84,7 +83,7 @@ def summarize(results):
     greedy  the median of the greedy policy's mean returns at the end
     curve   the median learning curve: returns of episodes where they began
     """
-    at = np.median([NEVER if r["solved_at_step"] is None else r["solved_at_step"] for r in results])
+    at = np.median(statistics.values_of(results, "solved_at_step"))
     curves = np.array([r["curve"] for r in results], float)  # (seeds, windows); None: nan
     known = np.isfinite(curves).sum(axis=0) > len(curves) / 2
     curve = [
@@ -92,7 +91,7 @@ def summarize(results):
     ]
     return {
         "solved": sum(r["solved_at_step"] is not None for r in results),
-        "at": None if at >= NEVER else round(float(at)),
+        "at": None if at >= statistics.NEVER else round(float(at)),
         "greedy": round(float(np.median([r["greedy_return_mean"] for r in results])), 1),
         "curve": curve,
     }

@@ -14,9 +14,9 @@ from lab import doors
 __getattr__ = doors(
     __name__,
     autograd="compare_with_torch",
-    checks="report",
+    checks="CHECKS report run_check",
     trace="",
-    evidence="complex_step",
+    evidence="Z_BOUND complex_step",
     mdp="",
     tokens="",
     groups="learn_tokens",

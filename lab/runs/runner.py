@@ -145,7 +145,6 @@ def draw_curve(trainer, folder):
 
 
 def draw_episode(trainer, folder):
-    from lab.watch.recorder import record
-    from lab.watch.session import Session
+    from lab.watch import Session, record
 
     record(Session.of(trainer, trainer.seed), folder / RECORDING)

@@ -337,7 +337,7 @@ def conclude(folder, results, failures, figures_dir):
     data = json.dumps(summary, ensure_ascii=False, separators=(",", ":"))
     write_whole(figures_dir / FILE, (data.replace('"variants"', '\n"variants"') + "\n").encode())
     print(f"\n{table(summary)}\n")
-    from lab.pictures.ablations import draw_file
+    from lab.pictures import draw_file
 
     print(f"saved: {figures_dir / FILE}, {draw_file(figures_dir)}")
 
