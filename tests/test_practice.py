@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
@@ -580,6 +581,68 @@ def test_bad_code_ends_its_own_turn_only(solved, body, line, words):
         bad.diagnosis
     )
     assert [g.status for g in grades if g is not bad] == ["right", "right"]
+
+
+def test_a_method_may_call_another_of_its_class(solved):
+    put(
+        solved, "nn.MLP.backward",
+        """
+        def walk(self, dy, cache):
+            for layer in range(len(self.layers) - 1, -1, -1):
+                yield layer, dy
+                dy = ACTIVATIONS[self.activation][1](dy @ self.layers[layer][0].T, cache[layer])
+
+        def backward(self, dy, cache):
+            parts = [[(cache[k].T @ dy).ravel(), dy.sum(0)] for k, dy in self.walk(dy, cache)]
+            return np.concatenate([part for pair in parts[::-1] for part in pair])
+        """,
+    )  # fmt: skip
+    # the activations that `walk` looks up are the reader's own
+    assert one(solved, "nn.MLP.backward") == ("right", "")
+
+
+def test_answers_that_are_no_numbers_and_threads_that_never_end(solved):
+    put(
+        solved, "vpg.value_loss",
+        """
+        import threading, time
+        threading.Thread(target=lambda: time.sleep(1000)).start()
+        def value_loss(values, targets):
+            return None, values
+        """,
+    )  # fmt: skip
+    status, diagnosis = one(solved, "vpg.value_loss")
+    assert status == "error" and diagnosis.endswith("returns as loss is no number: object")
+    put(solved, "nn.clip_global_norm", "def clip_global_norm(gradient, max_norm):\n    x = 1")
+    assert one(solved, "nn.clip_global_norm")[1].endswith("it returns nothing")
+    put(solved, "vpg.policy_loss", "def policy_loss(log_probs, advantages):\n    yield 1")
+    assert one(solved, "vpg.policy_loss")[0] == "error"
+
+
+def test_grades_as_json_and_at_every_save(solved, tmp_path_factory, monkeypatch, capsys):
+    """The exit status is 0 only if all that was asked for is right."""
+    file = tmp_path_factory.mktemp("grades") / "grades.json"
+    put(solved, "nn.relu_backward", "def relu_backward(dh, h):\n    return dh * (dh > 0)")
+    saves = iter(["def relu_backward(dh, h):\n    return dh * (h > 0)"])
+
+    def sleep(seconds):  # a reader, at work between two looks
+        code = next(saves, None)
+        if code is None:
+            raise KeyboardInterrupt
+        put(solved, "nn.relu_backward", code)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert main(["grade", str(solved), "29", "--json", str(file), "--watch"]) == 130
+    out = capsys.readouterr().out
+    assert out.index("1 of 2 right") < out.index("2 of 2 right")
+    assert json.loads(file.read_text("utf-8")) == [
+        {"equation": 29, "function": f"nn.{name}_backward", "status": "right", "diagnosis": ""}
+        for name in ("tanh", "relu")
+    ]
+    assert main(["grade", str(solved), "29"]) == 0
+    (solved / "nn.py").unlink()
+    assert main(["grade", str(solved), "29"]) == 1
+    assert "nn.py is missing" in capsys.readouterr().out
 
 
 def test_a_cache_that_is_used_up_is_told(solved):

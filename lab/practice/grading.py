@@ -128,6 +128,8 @@ def transplanted(blank, module):
         thing.__code__, names, thing.__name__, thing.__defaults__, thing.__closure__
     )
     moved.__kwdefaults__ = thing.__kwdefaults__
+    if "." in blank.name:  # for methods of their own that it calls
+        moved.owner = getattr(module, blank.name.split(".")[0])
     return moved
 
 
@@ -306,7 +308,7 @@ def run_worker(directory, paths, found):
                 if status is not None:
                     found[name] = status, diagnosis
         except (EOFError, ConnectionResetError):
-            worker.join()
+            worker.join(SECONDS)  # a thread of the reader's may never end
         finally:
             worker.kill()
             worker.join()
