@@ -153,6 +153,13 @@ def test_symbols_know_their_rows(setter):
     assert "data-s" not in setter.math("x")
 
 
+def test_a_formula_keeps_its_punctuation_and_a_long_one_may_break(setter):
+    html = setter.markdown.render("One ($`x`$), then $`a+b+c+d+e=f+g+h+i+j=(k=l)`$.")
+    assert re.sub("<.*?>", "", html) == "One (x), then a+b+c+d+e=f+g+h+i+j=(k=l).\n"
+    assert html.count("<math>") == 4
+    assert chapters.apart(r"a\qquad\text{b \qquad c}") == ["a", r"\text{b \qquad c}"]
+
+
 def test_citations_become_links(setter):
     html = setter.markdown.render("See Eq. 15, 16 and 18, not Williams (1992), Eq. 4; `Eq. 5`.")
     assert re.findall(r'href="#eq-(\d+)">([^<]*)<', html) == [
@@ -317,7 +324,7 @@ def test_search_finds_text_symbols_and_functions(visit):
     tab = visit()
     places = {
         "log_softmax_backward": "code-distributions.log_softmax_backward",
-        "new probability over old": "sym-",
+        "rho new probability over old": "sym-",
         "how the weights begin": "how-the-weights",
     }
     for words, place in places.items():

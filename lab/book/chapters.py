@@ -154,7 +154,8 @@ class Setter:
     def formula(self, tokens, i, *_):
         before, after = tokens[i].meta.get("held", ("", ""))
         pieces = broken(self.math(tokens[i].content))
-        pieces[0], pieces[-1] = before + pieces[0], pieces[-1] + after
+        pieces[0] = before + pieces[0]
+        pieces[-1] += after
         return "".join(f'<span class="held">{piece}</span>' for piece in pieces)
 
     def text(self, tokens, i, *_):

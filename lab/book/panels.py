@@ -150,15 +150,17 @@ class Call:
         if name is None or name in self.found:
             return
         if event == "call":
-            self.entered[frame] = {k: numbers(v) for k, v in frame.f_locals.items()}
+            given = dict(frame.f_locals)
+            self.entered[frame] = given, {k: numbers(v) for k, v in given.items()}
         elif event == "return" and frame in self.entered:
-            arguments = self.entered.pop(frame)
+            given, arguments = self.entered.pop(frame)
             after = {k: numbers(v) for k, v in frame.f_locals.items()}
             results = [numbers(one) for one in (result if isinstance(result, tuple) else (result,))]
             changed = {
                 f"{k}, after": after[k]
                 for k, v in arguments.items()
-                if v is not None and not np.array_equal(v, after.get(k))
+                if v is not None and frame.f_locals.get(k) is given[k]  # changed in place
+                if not np.array_equal(v, after[k])
             }
             local = {k: v for k, v in after.items() if v is None or v.dtype.kind != "i" or v.ndim}
             values = arguments | {k: v for k, v in local.items() if k not in arguments} | changed
