@@ -16,6 +16,7 @@ __getattr__ = doors(
     workers="Cluster Cores PROJECT WorkersLost run_jobs",
     presets="PRESETS preset",
     ablation="",
+    picture="",
     statistics="",
     tables="",
 )
