@@ -1,6 +1,6 @@
 # make train         set up, then train PPO on CartPole
 # make test          set up, then run every test
-# make test-browser  the explorer's page in a real Chromium (Debian: apt install chromium)
+# make test-browser  the explorer's page and the book in a real Chromium (Debian: apt install chromium)
 # make lint          ruff: errors and format
 # make book          docs/index.html, and its print docs/book.pdf (needs a Chromium)
 # make figures       draw the README's pictures anew
