@@ -6,7 +6,8 @@
 
   Widgets: train, credit, logits, clip. Each works alone (in the book, say); side by side they are one
   story: the clip shows rows of the training's latest rollout, the credit an episode that its cart has
-  just played. A page with a Content-Security-Policy needs `worker-src blob:` for the training.
+  just played. A page with a Content-Security-Policy needs `worker-src blob:` for the training; one with a
+  fixed header says its height in the CSS variable --pin-top, so that pictures stop below it.
 
   Every number that a widget shows stands in it at full precision too, as data-value. After each
   iteration #status has data-iteration, data-env-steps, data-greedy-return and data-solved-at.
@@ -240,7 +241,7 @@ class Sheet {
 /** Size and family of the letters in pictures. */
 function type() {
   if (type.known) return type.known;
-  const style = getComputedStyle(document.body);
+  const style = getComputedStyle(document.querySelector(".lesson"));
   return type.known = { em: .8 * parseFloat(style.fontSize), font: style.fontFamily };
 }
 
