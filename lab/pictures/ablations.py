@@ -60,6 +60,7 @@ def draw_grid(figure, summary, look):
             xycoords="axes fraction",
             ha="right",
             fontsize=8.5,
+            bbox={"facecolor": look.card, "edgecolor": "none", "alpha": 0.75, "pad": 1},
         )
         axes.set(xlim=(0, steps[-1]), ylim=(0, 510))
     for axes in panels[-1]:

@@ -4,7 +4,7 @@
         study.json           what is studied: settings, versions, the code (a digest)
         seeds/ppo-7.json     one seed: its curve and how it ended; written whole when it is done
         results.json         the statistics of lab/study/statistics.py
-        study.png
+        study.svg, study-dark.svg
 
 A study that was interrupted goes on where it stopped: a seed whose file is there, and
 is of this very training, is not trained again. Another study, one of changed code, or
@@ -300,7 +300,7 @@ def conclude(folder, results, failures, picture=True):
     write_json(folder / "results.json", summary)
     print(f"\n{statistics.table(summary)}\n")
     if picture and results:
-        draw_study(folder.settings, results, summary, folder / "study.png")
+        draw_study(folder.settings, results, summary, folder.path)
     print(f"saved: {folder.path}")
 
 

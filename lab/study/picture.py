@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from lab.pictures import LIGHT, drawing, hues, png, steps_axis
-from lab.runs import write_whole
+from lab.pictures import hues, steps_axis
 from lab.study import statistics as stats
 
 CURVE_RESAMPLES = 1_000
@@ -26,42 +25,52 @@ def learning_curves(results, total_steps):
     return steps, np.array(curves)
 
 
-def draw_study(settings, results, summary, path):
-    """Draw the picture into the PNG file `path`.
+def draw_study(settings, results, summary, folder):
+    """Draw study.svg, and study-dark.svg for a dark page, into `folder`.
 
     settings, results, summary  as for, and from, stats.summarize
     """
+    from lab.pictures import figures  # all of matplotlib
+
+    def draw(figure, rng, look):
+        """When the seeds of a study solved their environment.
+
+        Left, over environment steps, how many of the seeds had been solved for good (solid) and for
+        the first time (dotted), with the medians and their intervals; right, their returns.
+        """
+        draw_panels(figure, look, settings, results, summary)
+
+    figures.save(folder, "study", draw, 3.9 + 0.25 * len(settings["variants"]))
+
+
+def draw_panels(figure, look, settings, results, summary):
+    """Both panels, or the returns alone where no threshold says what is solved."""
     variants = [v for v in settings["variants"] if summary["variants"][v["label"]]["seeds"]]
-    colours = hues([variant["algorithm"] for variant in variants])
+    colours = hues([variant["algorithm"] for variant in variants], look)
     owns = [stats.of_label(results, variant["label"]) for variant in variants]
     threshold = owns[0][0]["reward_threshold"]
     ratios = [1] if threshold is None else [3, 2]
-    with drawing(8.6, 3.9 + 0.25 * len(variants)) as figure:
-        *solving, learning = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
-        for row, one in enumerate(zip(owns, variants, colours, strict=True)):
-            draw_learning(learning, *one)
-            own, variant, colour = one
-            for axes in solving:
-                values = stats.values_of(own, SOLVED if SOLVED in own[0] else "solved_at_step")
-                total = variant["config"]["total_steps"]
-                draw_solving(axes, values, total, variant["label"], colour, row)
-        learning.set(title="Returns: the seeds' IQM", ylabel="episodes, where they began")
-        learning.set_xlim(0, max(variant["config"]["total_steps"] for variant in variants))
-        if threshold is not None:
-            learning.axhline(threshold, color=LIGHT.ink, ls=(0, (4, 3)), lw=1, zorder=0)
-        counts = "–".join(map(str, sorted({len(own) for own in owns})))
+    *solving, learning = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
+    for row, one in enumerate(zip(owns, variants, colours, strict=True)):
+        draw_learning(learning, *one)
         for axes in solving:
-            axes.axhline(50, color=LIGHT.faint, lw=1, zorder=0)
-            axes.set(xlim=(0, None), ylim=(0, 103))
-            axes.set_ylabel(f"% of {counts} seed{'' if counts == '1' else 's'}")
-            axes.set_title(f"{settings['env_id']}: solved, a greedy return of {threshold:g}")
-        for axes in figure.axes:
-            axes.set_xlabel("environment steps")
-            steps_axis(axes)
-        figure.axes[0].legend(loc="lower right")
-        sentences = [sentence(v["label"], summary["variants"][v["label"]]) for v in variants]
-        figure.supxlabel("\n".join(sentences), fontsize=9, x=0.02, ha="left")
-        write_whole(path, png(figure))
+            draw_solving(axes, *one, row, look)
+    learning.set(title="Returns: the seeds' IQM", ylabel="episodes, where they began")
+    learning.set_xlim(0, max(variant["config"]["total_steps"] for variant in variants))
+    if threshold is not None:
+        learning.axhline(threshold, color=look.ink, ls=(0, (4, 3)), lw=1, zorder=0)
+    counts = "–".join(map(str, sorted({len(own) for own in owns})))
+    for axes in solving:
+        axes.axhline(50, color=look.faint, lw=1, zorder=0)
+        axes.set(xlim=(0, None), ylim=(0, 103))
+        axes.set_ylabel(f"% of {counts} seed{'' if counts == '1' else 's'}")
+        axes.set_title(f"{settings['env_id']}: {threshold:g} for good (dotted: first)")
+    for axes in figure.axes:
+        axes.set_xlabel("environment steps")
+        steps_axis(axes)
+    figure.axes[0].legend(loc="lower right")
+    sentences = [sentence(v["label"], summary["variants"][v["label"]]) for v in variants]
+    figure.supxlabel("\n".join(sentences), fontsize=10, x=0.02, ha="left")
 
 
 def sentence(label, entry):
@@ -87,22 +96,24 @@ def draw_learning(axes, results, variant, colour):
         axes.fill_between(steps, *band, color=colour, alpha=0.25, lw=0)
 
 
-def draw_solving(axes, values, total, label, colour, row, look=LIGHT):
-    """How many seeds were solved after so many steps, and the median with its interval.
-
-    values  (n,) steps until it was solved, NEVER where it was not, of trainings of `total` steps
-    row     of the median's mark: variants lie below one another
-    """
-    at = np.sort(values[values < stats.NEVER])
-    share = 100 * np.arange(len(at) + 1) / len(values)
-    # once all seeds are solved, nothing happens any more
-    end = 1.25 * at[-1] if len(at) == len(values) else max([total, *at])
+def draw_solving(axes, results, variant, colour, row, look):
+    """How many seeds were solved after so many steps, and the median with its interval."""
+    total = variant["config"]["total_steps"]
+    values = stats.values_of(results, SOLVED)
     median, bounds = np.median(values), stats.interval(np.median, values)
-    label += ": " + ("half of the seeds never" if median > 2 * total else
-                     f"half of the seeds by {median:,.0f} steps")  # fmt: skip
-    axes.step([0, *at, end], [*share, share[-1]], where="post", color=colour, lw=2.2, label=label)
+    label = f"{variant['label']}: " + ("half of the seeds never" if median > 2 * total else
+                                       f"half of the seeds by {median:,.0f} steps")  # fmt: skip
+    # once all seeds are solved, nothing happens any more
+    end = 1.25 * values.max() if values.max() < stats.NEVER else 1.1 * total
+    for steps, style in (
+        (values, {"lw": 2.2, "label": label}),
+        (stats.values_of(results, "solved_at_step"), {"lw": 1.3, "ls": (0, (1, 1))}),
+    ):
+        at = np.sort(steps[steps < stats.NEVER])
+        share = 100 * np.arange(len(at) + 1) / len(results)
+        axes.step([0, *at, end], [*share, share[-1]], where="post", color=colour, **style)
     if median <= 2 * total:
-        place = 50 - 3 * row
+        place = 50 - 3 * row  # below one another
         axes.plot(median, place, "o", color=colour, ms=7, mec=look.card, mew=1.5, zorder=3)
         if bounds is not None:
             ends = np.minimum(bounds, end)
