@@ -298,7 +298,7 @@ function drawCart({ pen, width, height, em, line }, [x, , angle], { push = 0, in
     line([[tip - push * .6 * em, y - .6 * em], [tip, y], [tip - push * .6 * em, y + .6 * em]], colour,
       .22 * em);
   }
-  return { across, middle, top, floor };
+  return { across, middle, floor, metre };
 }
 
 /** A widget draws itself anew when its width or the page's colours change. */
@@ -321,10 +321,10 @@ const announce = (name, detail) => live.dispatchEvent(Object.assign(new Event(na
 
 /** Runs in a worker: trains while it is told to, and reports after each iteration. */
 function work(L) {
-  let trainer, judge, pause, evaluations, going = false;
+  let trainer, id, pause, evaluations, going = false, chain = 0;
   const next = new MessageChannel();  // a timeout of 0 would wait for 4 ms
-  next.port1.onmessage = () => turn();
-  const again = () => (pause ? setTimeout(turn, pause) : next.port2.postMessage(0));
+  next.port1.onmessage = ({ data }) => turn(data);
+  const again = (own) => (pause ? setTimeout(turn, pause, own) : next.port2.postMessage(own));
 
   /** Greedy returns when due, every 2,000 steps and at the end: a glance at 20 episodes, and if that
       looks solved, or at the end, all the 100 that "solved" asks for. */
@@ -343,7 +343,7 @@ function work(L) {
 
   const over = () => trainer.env_steps >= trainer.config.total_steps;
   const report = (statistics) => postMessage({
-    ...statistics, over: over(), solved_at: evaluations.solved_at, judge,
+    ...statistics, over: over(), solved_at: evaluations.solved_at, id,
     policy: trainer.policy.parameters, value: trainer.value.parameters,
   });
 
@@ -353,17 +353,17 @@ function work(L) {
     report({ ...statistics, ...evaluation(over()) });
   }
 
-  function turn() {
-    if (!going) return;
+  function turn(own) {
+    if (!going || own !== chain) return;  // paused, or paused and started anew
     iterate();
     if (over()) going = false;
-    else again();
+    else again(own);
   }
 
   self.onmessage = ({ data: { begin, config, going: go, pause: wait, once } }) => {
     if (begin) {
       trainer = new L.Trainer(...begin.arguments);
-      judge = begin.judge;
+      id = begin.id;
       evaluations = { due: 0, solved_at: null };
       report({ iteration: 0, env_steps: 0 });
     }
@@ -373,7 +373,7 @@ function work(L) {
     if (go !== undefined) {
       const start = go && !going;
       going = go;
-      if (start) again();
+      if (start) again(++chain);
     }
   };
 }
@@ -525,9 +525,9 @@ widgets.train = (element) => {
     for (const id of ["epsilon", "epochs", "break-clip", "break-unclipped"]) $(id).disabled = clipless;
   }
 
-  let going = false, judge = 0, run, former = null;
+  let going = false, id = 0, run, former = null;
   function begin() {
-    if (run?.line) former = run;
+    if (run?.iteration && run.line) former = run;
     const total = settings[algorithm()].total_steps;
     const names = BREAKS.map(([name]) => name).filter((name) => broken()[name]);
     run = { total, algorithm: algorithm(), broken: names, began: [], lengths: [], greedy: [], norms: [],
@@ -536,7 +536,7 @@ widgets.train = (element) => {
     say($("verdict"), names.map((name) => BREAKS.find((b) => b[0] === name))
       .map(([, , line, predict]) => `<p><b>${line}.</b> ${predict}</p>`).join(""));
     worker.postMessage({
-      begin: { arguments: [algorithm(), config(), Number($("seed").value) || 0, broken()], judge: ++judge },
+      begin: { arguments: [algorithm(), config(), Number($("seed").value) || 0, broken()], id: ++id },
     });
     if (going) worker.postMessage({ going });
     paint();
@@ -545,12 +545,13 @@ widgets.train = (element) => {
     if (on && (run.over || !run.iteration)) begin();
     going = on;
     worker.postMessage({ going, pause: Number($("pace").value) });
+    if (!on && run.broken.length && run.greedy.length) conclude();
     paint();
   }
 
   /** What the worker has to say after an iteration. */
   function report(news) {
-    if (news.judge !== judge) return;  // of a training that was begun before
+    if (news.id !== id) return;  // of a training that was begun before
     policy.parameters.set(news.policy);
     value.parameters.set(news.value);
     stale.portrait = stale.curve = true;
@@ -584,12 +585,14 @@ widgets.train = (element) => {
 
   /** What happened, what Python's seeds did, and which equation it was. */
   function conclude() {
-    const came = (solved, at, greedy) => `${solved}${at ? `, at ${text(at, 0)} steps` : ""};
-      greedy at the end ${text(greedy, 0)}`;
-    const here = came(run.solved_at ? "solved" : "never solved", run.solved_at, run.greedy.at(-1)[1]);
+    const came = (solved, at, end, greedy) => `${solved}${at ? `, at ${text(at, 0)} steps` : ""};
+      greedy ${end} ${text(greedy, 0)}`;
+    const solved = run.solved_at ? "solved" : run.over ? "never solved" : "not solved";
+    const now = run.over ? "at the end" : `after ${text(run.steps, 0)} steps`;
+    const here = came(solved, run.solved_at, now, run.greedy.at(-1)[1]);
     const twin = run.broken.length < 2 && python[run.algorithm][run.broken[0] ?? "whole"];
     const there = !twin ? "" : `<p>The same in Python, ${seeds} seeds: ${
-      came(`${twin.solved} of ${seeds} solved`, twin.at, twin.greedy)} (medians).</p>`;
+      came(`${twin.solved} of ${seeds} solved`, twin.at, "at the end", twin.greedy)} (medians).</p>`;
     const what = run.broken.map((name) => BREAKS.find((b) => b[0] === name))
       .map(([, n, line, , was]) => `<p><b>${line}: ${equation(n)}.</b> ${was}</p>`).join("");
     say($("verdict"), `${what}<p>Here: ${here}.</p>${there}`);
@@ -750,14 +753,19 @@ widgets.train = (element) => {
     }
     for (const cart of carts.slice(1)) drawCart(sheet, cart.state, { ink: look.faint, pole: look.faint });
     const own = carts[0];
-    const { middle, top } = drawCart(sheet, own.state, {
+    const { middle, metre } = drawCart(sheet, own.state, {
       push: own.still ? 0 : own.push, ink: look.ink, pole: own.end === "terminated" ? look.less : look.ink,
     });
     $("carts").dataset.x = own.state[0];
     const force = handForce();
-    if (force) {  // the hand
-      const reach = middle + force / 12 * 5 * em;
-      line([[middle, top + .1 * em], [reach, top + .1 * em]], look.ink, .3 * em, [2, 3]);
+    if (force) {  // the hand: a rope from the cart's side
+      const y = floor - .11 * metre, side = middle + Math.sign(force) * .25 * metre;
+      const end = side + force / 12 * 6 * em;
+      line([[side, y], [end, y]], look.ink, .2 * em);
+      sheet.pen.beginPath();
+      sheet.pen.arc(end, y, .45 * em, 0, 7);
+      sheet.pen.fillStyle = look.ink;
+      sheet.pen.fill();
     }
     if (own.end || own.steps % 5 === 0) tellCart(own);
     const side = plane.clientWidth / 2;

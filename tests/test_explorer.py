@@ -803,6 +803,21 @@ def test_seeds_pause_and_single_iterations(visit):
 
 
 @browser_test
+def test_slow_motion_is_slow(visit):
+    """However often it is paused and started: one iteration after the other, 0.7 s apart."""
+    page = visit()
+    page.select_option("#pace", "700")
+    for _ in range(6):
+        page.click("#train")
+    page.click("#train")
+    wait(page, f"{STATUS}.iteration >= 1")
+    begun, first = time.monotonic(), int(page.evaluate(STATUS)["iteration"])
+    page.wait_for_timeout(3_000)
+    count = int(page.evaluate(STATUS)["iteration"]) - first
+    assert 1 <= count <= (time.monotonic() - begun) / 0.7 + 1
+
+
+@browser_test
 def test_knobs_reach_the_training(visit):
     """One iteration with a knob turned is that of a Trainer with this setting."""
     page = visit()
@@ -846,6 +861,9 @@ def test_a_break_is_predicted_and_explained(visit):
     assert off == [f"break-{name}" for name in ("clip", "unclipped")]
     assert set(explorer.CLIP_ONLY) == {"clip", "unclipped"}
     page.locator("input[value=ppo]").check()
+    train(page, 4_000, broken=["clip"])
+    said = page.inner_text("#verdict")
+    assert "Eq. 39" in said and "not solved; greedy after" in said
     train(page, 100_000, broken=["sign"])
     said = page.inner_text("#verdict")
     assert "Eq. 13" in said and "never solved" in said
