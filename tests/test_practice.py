@@ -478,6 +478,10 @@ STYLES = {
     ],
     "vpg.policy_loss": [
         "N = len(log_probs)\nreturn -(advantages @ log_probs) / N, advantages * (-1 / N)",
+        """
+        A, lp = advantages.astype(np.float32), log_probs.astype(np.float32)
+        return float(-(A * lp).mean()), (-A / len(A)).tolist()
+        """,
         "w = -advantages / advantages.size\nreturn float(w.dot(log_probs)), list(w)",
     ],
     "vpg.value_loss": [

@@ -430,12 +430,12 @@ def factor(theirs, right):
     return found if close(theirs, found * right) else None
 
 
-def close(theirs, right):
-    """Are two arrays the same but for rounding, in theirs' precision?"""
+def close(theirs, right, single=False):
+    """Are two arrays the same but for rounding, in theirs' precision or in single precision?"""
     theirs, right = np.asarray(theirs), np.asarray(right)
     if theirs.shape != right.shape:
         return False
-    single = theirs.dtype in (np.float32, np.float16)
+    single = single or theirs.dtype in (np.float32, np.float16)
     finite = np.abs(right[np.isfinite(right)])
     scale = max(1.0, float(finite.max())) if finite.size else 1.0
     return np.allclose(
