@@ -87,6 +87,28 @@ def whole_number(low, high=None):
     return parse
 
 
+def option(parser, name, metavar, help, default=None, **more):
+    """An argument whose help ends in its default, if it has one."""
+    shown = help if default is None else f"{help} [{default}]"
+    parser.add_argument(name, metavar=metavar, help=shown, default=default, **more)
+
+
+@contextlib.contextmanager
+def refused(parser, path=None, told=str):
+    """What turns out to be bad input, a ValueError, or a `path` that cannot be written: one line.
+
+    told  from the ValueError to what is said
+    """
+    try:
+        yield
+    except ValueError as error:
+        parser.refuse(told(error))
+    except OSError as error:
+        if path is None:
+            raise
+        parser.refuse(f"{path} cannot be written: {error.strerror}")
+
+
 def fail(message):
     print(f"run.py: {message}", file=sys.stderr)
     return FAILED
@@ -133,12 +155,7 @@ def lesson_in(argv):
 
 
 def lesson_option(parser, **more):
-    parser.add_argument(
-        "--lesson",
-        metavar="DIR",
-        help="a workbook, whose files stand for the lesson's",
-        **more,
-    )
+    option(parser, "--lesson", "DIR", "a workbook, whose files stand for the lesson's", **more)
 
 
 def main(argv=None):

@@ -1,17 +1,12 @@
 """`run.py check`, `trace`, `tokens`: the equations against the code, a minibatch, a language."""
 
 from lab import proof
-from lab.commands import FAILED, fail, whole_number
+from lab.commands import FAILED, fail, option, refused, whole_number
 
 
 def check_options(parser, argv):
-    parser.add_argument(
-        "equations",
-        type=whole_number(1),
-        nargs="*",
-        metavar="N",
-        help="one for its numbers, several for a table [all of them]",
-    )
+    help = "one for its numbers, several for a table [all of them]"
+    option(parser, "equations", "N", help, type=whole_number(1), nargs="*")
     parser.add_argument(
         "--torch", action="store_true", help="whole gradients, beside those of torch.autograd"
     )
@@ -25,21 +20,13 @@ def check(parser, args):
             return 0 if proof.compare_with_torch() else FAILED
         except ImportError as error:
             return fail(f"no PyTorch ({error}): pip install -r requirements/torch.txt")
-    try:
-        passed = proof.report(args.equations or None)
-    except ValueError as error:
-        parser.refuse(str(error))
-    return 0 if passed else FAILED
+    with refused(parser):
+        return 0 if proof.report(args.equations or None) else FAILED
 
 
 def trace_options(parser, argv):
-    parser.add_argument(
-        "algorithm",
-        choices=proof.trace.TRACED,
-        nargs="?",
-        default="ppo",
-        help="whose objective [ppo]",
-    )
+    known = {"choices": proof.trace.TRACED, "nargs": "?"}
+    option(parser, "algorithm", None, "whose objective", "ppo", **known)
 
 
 def trace(parser, args):
@@ -48,13 +35,8 @@ def trace(parser, args):
 
 
 def tokens_options(parser, argv):
-    parser.add_argument(
-        "--seeds",
-        type=whole_number(2),
-        default=50,
-        metavar="N",
-        help="trainings in each way, of which the means are shown [50]",
-    )
+    help = "trainings in each way, of which the means are shown"
+    option(parser, "--seeds", "N", help, 50, type=whole_number(2))
 
 
 def tokens(parser, args):

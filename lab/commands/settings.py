@@ -5,7 +5,7 @@ import textwrap
 import typing
 from dataclasses import fields
 
-from lab.commands import whole_number
+from lab.commands import refused, whole_number
 from lab.runs import ALGORITHMS
 from lab.study import preset
 
@@ -66,6 +66,8 @@ def setting_type(field):
 
 def add_settings(parser, algorithms):
     """Give every setting of these algorithms its option; `run.py settings` lists them."""
+    help = "a setting: `run.py settings ppo` lists them"
+    parser.add_argument("--NAME", dest="_", metavar="VALUE", help=help)
     for field in known_settings(algorithms).values():
         # absent unless given: the Config knows its defaults
         options = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
@@ -129,10 +131,8 @@ def make_config(parser, args, algorithm):
     Config = ALGORITHMS[algorithm].Config
     own = Config.__dataclass_fields__
     given = {name: value for name, value in given_settings(args).items() if name in own}
-    try:
+    with refused(parser, told=with_flag):
         return Config(**{**(preset(algorithm, args.env) or {}), **given})
-    except ValueError as error:
-        parser.refuse(with_flag(error))
 
 
 def print_preset(args, algorithm):

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from functools import partial
 
 from lab import study as room
-from lab.commands import FAILED, MOST_EPISODES, fail, whole_number
+from lab.commands import FAILED, fail, option, refused, whole_number
 from lab.commands.settings import (
     add_settings,
     algorithm_names,
@@ -14,7 +14,7 @@ from lab.commands.settings import (
     print_preset,
     with_flag,
 )
-from lab.commands.train import environment_options, named
+from lab.commands.train import environment_options, evaluation_options, named
 
 
 def seed_list(text):
@@ -28,48 +28,20 @@ def seed_list(text):
 def worker_options(parser):
     """Who does the work."""
     who = parser.add_mutually_exclusive_group()
-    who.add_argument(
-        "--jobs",
-        type=whole_number(1),
-        metavar="N",
-        help="processes that train at a time [all cores]",
-    )
-    who.add_argument(
-        "--dask", metavar="ADDRESS", help="train on the Dask cluster with this scheduler"
-    )
+    help = "processes that train at a time [all cores]"
+    option(who, "--jobs", "N", help, type=whole_number(1))
+    option(who, "--dask", "ADDRESS", "train on the Dask cluster with this scheduler")
 
 
 def study_options(parser, argv):
-    parser.add_argument(
-        "--algo",
-        type=algorithm_names,
-        required=True,
-        metavar="NAME,…",
-        help="one algorithm, or several with commas between: vpg,ppo",
-    )
-    parser.add_argument(
-        "--seeds", type=seed_list, required=True, metavar="A-B", help="such as 0-19 or 0-4,7,9"
-    )
+    help = "one algorithm, or several with commas between: vpg,ppo"
+    option(parser, "--algo", "NAME,…", help, type=algorithm_names, required=True)
+    help = "such as 0-19 or 0-4,7,9"
+    option(parser, "--seeds", "A-B", help, type=seed_list, required=True)
     environment_options(parser)
-    parser.add_argument(
-        "--evaluations",
-        type=whole_number(1),
-        default=50,
-        metavar="N",
-        help="greedy evaluations spread over each training [50]",
-    )
-    parser.add_argument(
-        "--eval-episodes",
-        type=whole_number(1, MOST_EPISODES),
-        default=100,
-        metavar="N",
-        help="fresh episodes of each [100]",
-    )
+    evaluation_options(parser, 50)
     parser.add_argument("--no-media", action="store_true", help="draw no picture")
     worker_options(parser)
-    parser.add_argument(
-        "--NAME", dest="_", metavar="VALUE", help="a setting: `run.py settings ppo` lists them"
-    )
     add_settings(parser, algorithms_in(argv))
 
 
@@ -100,12 +72,8 @@ def conduct(parser, args, claim, conclude):
         workers = room.Cluster(args.dask) if args.dask else room.Cores(args.jobs)
     except (ConnectionError, ImportError) as error:
         parser.refuse(f"--dask {args.dask}: {error}")
-    try:
+    with refused(parser, f"--runs-dir {args.runs_dir}", with_flag):
         folder = claim()
-    except ValueError as error:
-        parser.refuse(with_flag(error))
-    except OSError as error:
-        parser.refuse(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
     try:
         return 0 if room.conduct(folder, workers, conclude) else FAILED
     except room.WorkersLost as error:
@@ -113,13 +81,10 @@ def conduct(parser, args, claim, conclude):
 
 
 def ablation_options(parser, argv):
-    parser.add_argument("--seeds", type=seed_list, metavar="A-B", help="which seeds [0-29]")
-    parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="where seeds go [runs]")
-    parser.add_argument(
-        "--figures-dir",
-        metavar="DIR",
-        help="where table and picture go [figures; with other seeds, the study's folder]",
-    )
+    option(parser, "--seeds", "A-B", "which seeds [0-29]", type=seed_list)
+    option(parser, "--runs-dir", "DIR", "where seeds go", "runs")
+    help = "where table and picture go [figures; with other seeds, the study's folder]"
+    option(parser, "--figures-dir", "DIR", help)
     worker_options(parser)
 
 

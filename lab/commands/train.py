@@ -3,7 +3,16 @@
 import textwrap
 
 from lab import runs
-from lab.commands import COMMANDS, INTERRUPTED, MOST_EPISODES, fail, lesson_option, whole_number
+from lab.commands import (
+    COMMANDS,
+    INTERRUPTED,
+    MOST_EPISODES,
+    fail,
+    lesson_option,
+    option,
+    refused,
+    whole_number,
+)
 from lab.commands.settings import (
     add_settings,
     algorithm_names,
@@ -26,69 +35,42 @@ HELP = {
 
 def environment_options(parser):
     """Which environment, and how a policy is judged in it: of trainings and studies."""
-    parser.add_argument(
-        "--env",
-        default="CartPole-v1",
-        metavar="ID",
-        help="an environment that shows a flat Box of numbers, also your own: module:Id-v0 "
-        "[CartPole-v1]",
-    )
+    help = "an environment that shows a flat Box of numbers, also your own: module:Id-v0"
+    option(parser, "--env", "ID", help, "CartPole-v1")
     parser.add_argument(
         "--env-api",
         choices=("gymnasium", "gym"),
         default="gymnasium",
         help="whose environment; gym is OpenAI's original, 0.26 [gymnasium]",
     )
-    parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="where results go [runs]")
+    option(parser, "--runs-dir", "DIR", "where results go", "runs")
+
+
+def evaluation_options(parser, evaluations):
+    """How often a training is judged, and by how much."""
+    help = "greedy evaluations spread over a training"
+    option(parser, "--evaluations", "N", help, evaluations, type=whole_number(1))
+    episodes = whole_number(1, MOST_EPISODES)
+    option(parser, "--eval-episodes", "N", "fresh episodes of each", 100, type=episodes)
 
 
 def judging_options(parser):
     """How a single training is judged, ends and is shown."""
-    parser.add_argument(
-        "--evaluations",
-        type=whole_number(1),
-        default=10,
-        metavar="N",
-        help="greedy evaluations spread over the training [10]",
-    )
-    parser.add_argument(
-        "--eval-episodes",
-        type=whole_number(1, MOST_EPISODES),
-        default=100,
-        metavar="N",
-        help="fresh episodes of one evaluation [100]",
-    )
-    parser.add_argument(
-        "--max-episodes",
-        type=whole_number(1),
-        metavar="N",
-        help="stop after the rollout in which this many are done [no limit]",
-    )
+    evaluation_options(parser, 10)
+    help = "stop after the rollout in which this many are done [no limit]"
+    option(parser, "--max-episodes", "N", help, type=whole_number(1))
     parser.add_argument("--no-media", action="store_true", help="draw no curve, record no GIF")
     parser.add_argument("--render", action="store_true", help="open the window after training")
 
 
 def train_options(parser, argv):
-    parser.add_argument(
-        "--algo",
-        type=algorithm_names,
-        required=True,
-        metavar="NAME",
-        help="vpg, ppo or ppo-penalty",
-    )
-    parser.add_argument(
-        "--seed",
-        type=whole_number(0),
-        default=0,
-        metavar="N",
-        help="seed of everything random; same machine, same seed, same bits [0]",
-    )
+    own = {"type": algorithm_names, "required": True}
+    option(parser, "--algo", "NAME", "vpg, ppo or ppo-penalty", **own)
+    help = "seed of everything random; same machine, same seed, same bits"
+    option(parser, "--seed", "N", help, 0, type=whole_number(0))
     environment_options(parser)
     judging_options(parser)
     lesson_option(parser)
-    parser.add_argument(
-        "--NAME", dest="_", metavar="VALUE", help="a setting: `run.py settings ppo` lists them"
-    )
     add_settings(parser, algorithms_in(argv))
 
 
@@ -98,15 +80,11 @@ def train(parser, args):
     (algorithm,) = args.algo
     env_id = args.env = named(args)
     config = make_config(parser, args, algorithm)
-    try:
+    with refused(parser, told=with_flag):
         trainer = Trainer(ALGORITHMS[algorithm], env_id, config, args.seed)
-    except ValueError as error:
-        parser.refuse(with_flag(error))
-    try:
+    with refused(parser, f"--runs-dir {args.runs_dir}"):
         folder = runs.RunFolder.create(args.runs_dir, trainer)
         folder.lock()
-    except OSError as error:
-        parser.refuse(f"--runs-dir {args.runs_dir} cannot be written: {error.strerror}")
     print(f"{algorithm} on {env_id}, seed {args.seed}: {folder.path}")
     print_preset(args, algorithm)
     return carry_out(trainer, folder, args)
@@ -118,13 +96,9 @@ def named(args):
 
 
 def resume_options(parser, argv):
-    parser.add_argument("run", metavar="RUN", help="a run's folder")
-    parser.add_argument(
-        "--total-steps",
-        type=whole_number(1),
-        metavar="N",
-        help="train until this step [as it was begun]",
-    )
+    option(parser, "run", "RUN", "a run's folder")
+    help = "train until this step [as it was begun]"
+    option(parser, "--total-steps", "N", help, type=whole_number(1))
     lesson_option(parser)
     judging_options(parser)
 
@@ -132,12 +106,8 @@ def resume_options(parser, argv):
 def resume(parser, args):
     folder = runs.RunFolder(args.run)
     changes = {} if args.total_steps is None else {"total_steps": args.total_steps}
-    try:
+    with refused(parser, folder.path):
         trainer = folder.resume(not args.no_media, **changes)
-    except ValueError as error:
-        parser.refuse(str(error))
-    except OSError as error:
-        parser.refuse(f"{folder.path} cannot be written: {error.strerror}")
     print(f"{folder.path} goes on from step {trainer.env_steps:,}")
     return carry_out(trainer, folder, args)
 

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 
+from lab import runs, watch
 from lab.runs.algorithms import lesson
 from lab.runs.files import write_json
 from lab.runs.interrupts import first_interrupt_waits
@@ -130,21 +131,11 @@ def draw(trainer, folder, names):
 
     One that cannot be drawn is reported in a line; a resumed run tries it again.
     """
-    for name, paint in ((CURVE, draw_curve), (RECORDING, draw_episode)):
-        if name in names:
-            try:
-                paint(trainer, folder)
-            except Exception as error:  # an environment's own renderer may raise anything
-                print(f"no {name}: {one_line(error)}")
-
-
-def draw_curve(trainer, folder):
-    from lab.runs.curves import learning_curve  # matplotlib: only when there is to draw
-
-    learning_curve(folder, CURVE)
-
-
-def draw_episode(trainer, folder):
-    from lab.watch import Session, record
-
-    record(Session.of(trainer, trainer.seed), folder / RECORDING)
+    for name in names:
+        try:
+            if name == CURVE:
+                runs.learning_curve(folder, CURVE)
+            elif name == RECORDING:
+                watch.record(watch.Session.of(trainer, trainer.seed), folder / RECORDING)
+        except Exception as error:  # an environment's own renderer may raise anything
+            print(f"no {name}: {one_line(error)}")

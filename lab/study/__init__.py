@@ -18,5 +18,6 @@ __getattr__ = doors(
     ablation="",
     picture="",
     statistics="",
+    picture="",
     tables="",
 )
