@@ -18,6 +18,5 @@ __getattr__ = doors(
     ablation="",
     picture="",
     statistics="",
-    picture="",
     tables="",
 )
