@@ -30,7 +30,7 @@ def draw_study(settings, results, summary, folder):
 
     settings, results, summary  as for, and from, stats.summarize
     """
-    from lab.pictures import figures  # all of matplotlib
+    from lab.pictures import save  # all of matplotlib
 
     def draw(figure, rng, look):
         """When the seeds of a study solved their environment.
@@ -40,7 +40,7 @@ def draw_study(settings, results, summary, folder):
         """
         draw_panels(figure, look, settings, results, summary)
 
-    figures.save(folder, "study", draw, 3.9 + 0.25 * len(settings["variants"]))
+    save(folder, "study", draw, 3.9 + 0.25 * len(settings["variants"]))
 
 
 def draw_panels(figure, look, settings, results, summary):
