@@ -24,6 +24,7 @@ from lab.pictures import (
     clipping,
     credit,
     diagrams,
+    drawing,
     figures,
     gradients,
     language,
@@ -415,11 +416,18 @@ def test_the_kept_update_lifts_half_of_the_bad_rows():
     assert len(shares) == 4 and all(48 <= share <= 52 for share in shares)
     good = [int(text.split("%")[0]) for text in written if text.endswith(" of the good")]
     assert len(good) == 4 and sum(good) == 200 and max(good) <= 66
-    # and the shares are those of the rows
+
+
+def test_the_shares_are_those_of_the_rows():
     found = clipping.before_and_after(runs.default_run("ppo").at(clipping.EARLY_STEPS))
-    bad = found["advantages"] < 0
-    for name in ("vpg", "ppo"):
-        assert 0.3 < np.mean(found[name][bad] > found["before"][bad]) < 0.7
+    with drawing(8, 4) as figure:
+        clipping.one_update(figure, None, LIGHT)
+        written = [{text.get_text() for text in axes.texts} for axes in figure.axes]
+    for name, own in zip(("vpg", "ppo"), written, strict=True):
+        for kind, rows in (("good", found["advantages"] > 0), ("bad", found["advantages"] <= 0)):
+            likelier = np.mean(found[name][rows] > found["before"][rows])
+            assert f"{likelier:.0%} of the {kind}\nlikelier" in own
+            assert f"{1 - likelier:.0%} of the {kind}\nrarer" in own
 
 
 def test_shown_rows_lie_at_their_levels(rng):
