@@ -227,7 +227,7 @@ def speed(result=None):
         return column[name]["seconds"]
 
     def ratio(slow, fast):
-        return np.median(seconds(slow) / seconds(fast))
+        return times(slow, fast, result)
 
     head = [
         *("", f"CPU seconds for {steps:,} steps", "gradient steps", "rows a second"),
@@ -262,6 +262,13 @@ medians of the seeds' ratios; CPU seconds of one thread, evaluations not counted
 step of an environment, seen in one gradient step. {where(result)}.)"""
 
 
+def times(slow, fast, result=None):
+    """How many times longer one contender takes than another: the median of the seeds' ratios."""
+    runs = (result or read_json(SPEED))["runs"]
+    slow, fast = (statistics.values_of(runs[name], "seconds") for name in (slow, fast))
+    return np.median(slow / fast)
+
+
 def spread(values, decimals):
     form = f"{{:,.{decimals}f}}"
     low, middle, high = (number(np.quantile(values, q), form) for q in (0, 0.5, 1))
@@ -275,6 +282,10 @@ def of_cartpole(algorithm, column):
 
 TABLES = {
     "speed": speed,
+    "times-own-settings": lambda: f"{times('sb3', 'ppo'):.1f}",
+    "times-same-settings": lambda: f"{times('sb3', 'ppo_zoo'):.1f}",
+    "times-less-work": lambda: f"{times('ppo_zoo', 'ppo'):.1f}",
+    "times-bare": lambda: f"{times('ppo', 'bare'):.1f}",
     "seeds": seeds,
     "environments": environments,
     "ppo-first-solved": of_cartpole("ppo", "solved_at_step"),
