@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all, on every system, also beside other writers."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -18,9 +19,16 @@ ABANDONED_SECONDS = 3600  # a folder takes milliseconds to make; this one's make
 class CannotWrite(OSError):
     """A file of ours cannot be written: `filename` is its path, `strerror` the reason."""
 
-    @classmethod
-    def because(cls, error, path):
-        return cls(error.errno, error.strerror or str(error), str(path))
+
+@contextlib.contextmanager
+def writing(path):
+    """Whatever the system objects to in here, it is that `path` CannotWrite."""
+    try:
+        yield
+    except CannotWrite:
+        raise
+    except OSError as error:
+        raise CannotWrite(error.errno, error.strerror or str(error), str(path)) from None
 
 
 def safe_name(text):
@@ -36,7 +44,7 @@ def write_whole(path, data):
     """
     path = Path(path)
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
-    try:
+    with writing(path):
         try:
             with open(beside, "xb") as file:
                 file.write(data)
@@ -46,8 +54,6 @@ def write_whole(path, data):
             beside.unlink(missing_ok=True)  # on a full disk, leave no half file in the way
             raise
         flush_folder(path.parent)
-    except OSError as error:
-        raise CannotWrite.because(error, path) from None
 
 
 def flush(file):
@@ -102,7 +108,7 @@ def new_folder(parent, name, fill):
     What earlier ones left behind when they were killed is cleaned up. Raises CannotWrite.
     """
     parent = Path(parent)
-    try:
+    with writing(parent):
         parent.mkdir(parents=True, exist_ok=True)
         for left in parent.glob(".new-*"):
             with contextlib.suppress(FileNotFoundError):  # it has just been finished
@@ -117,10 +123,6 @@ def new_folder(parent, name, fill):
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
         flush_folder(parent)
-    except CannotWrite:
-        raise
-    except OSError as error:
-        raise CannotWrite.because(error, parent) from None
     return path
 
 
@@ -130,20 +132,18 @@ def hold(folder):
     Raises ValueError if another process holds it, CannotWrite if it cannot be written.
     """
     lock = filelock.FileLock(Path(folder) / ".lock", blocking=False)
-    try:
-        lock.acquire()
+    with writing(folder):
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise ValueError(f"{folder} is in use by another process") from None
         for left in Path(folder).rglob(".*.new"):  # by one that was killed
             left.unlink()
-    except filelock.Timeout:
-        raise ValueError(f"{folder} is in use by another process") from None
-    except OSError as error:
-        raise CannotWrite.because(error, folder) from None
     return lock
 
 
 def _claim(unfinished, parent, name):
-    number = 1
-    while True:
+    for number in itertools.count(1):
         path = parent / (name if number == 1 else f"{name}-{number}")
         try:
             if not path.exists():
@@ -151,4 +151,3 @@ def _claim(unfinished, parent, name):
         except OSError:
             if not path.exists():
                 raise
-        number += 1

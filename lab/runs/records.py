@@ -31,7 +31,7 @@ from gymnasium.spaces import Discrete
 
 from environments import ORIGINAL_GYM
 from lab.runs.algorithms import ALGORITHMS, lesson
-from lab.runs.files import CannotWrite, flush, hold, new_folder, read_json, write_json, write_whole
+from lab.runs.files import flush, hold, new_folder, read_json, write_json, write_whole, writing
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
 from training import Trainer
@@ -233,13 +233,10 @@ class RunFolder:
 
     def save(self, name, trainer, **more):
         """Write the trainer's state to `name` (CHECKPOINT or BEST); more: numbers to note in it."""
-        try:
-            for log in LOGS:
-                if (self / log).exists():
-                    with open(self / log, "ab") as file:
-                        flush(file)
-        except OSError as error:
-            raise CannotWrite.because(error, self / log) from None
+        for log in LOGS:
+            if (self / log).exists():
+                with writing(self / log), open(self / log, "ab") as file:
+                    flush(file)
         write_whole(self / name, pack(trainer, **more))
 
     def shown(self):
@@ -332,13 +329,11 @@ class RunFolder:
     def append(self, name, rows):
         """Add rows (dicts of numbers with the same keys) to a CSV file."""
         lines = [",".join(map(number_text, row.values())) + "\n" for row in rows]
-        try:
-            with open(self / name, "a", encoding="utf-8", newline="") as file:
-                if lines and file.tell() == 0:
-                    file.write(",".join(rows[0]) + "\n")
-                file.writelines(lines)
-        except OSError as error:
-            raise CannotWrite.because(error, self / name) from None
+        path = self / name
+        with writing(path), open(path, "a", encoding="utf-8", newline="") as file:
+            if lines and file.tell() == 0:
+                file.write(",".join(rows[0]) + "\n")
+            file.writelines(lines)
 
     def rows(self, name):
         """A CSV file -> its column names, its lines, and their numbers: three lists.

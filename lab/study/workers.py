@@ -240,12 +240,14 @@ class Cluster:
 
 
 def pack_project():
-    """This project's modules as the bytes of a zip, from which Python can import."""
-    buffer = io.BytesIO()
+    """This project's modules: their names, and the bytes of a zip from which Python can import."""
+    buffer, paths = io.BytesIO(), [*PROJECT.glob("*.py"), *PROJECT.glob("lab/**/*.py")]
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted([*PROJECT.glob("*.py"), *PROJECT.glob("lab/**/*.py")]):
+        for path in sorted(paths):
             archive.write(path, path.relative_to(PROJECT).as_posix())
-    return buffer.getvalue()
+    return {
+        path.relative_to(PROJECT).parts[0].removesuffix(".py") for path in paths
+    }, buffer.getvalue()
 
 
 def send_project(client):
@@ -260,8 +262,8 @@ def send_project(client):
     class Project(WorkerPlugin):
         # A class within a function travels by value: a worker cannot import it before this.
 
-        def __init__(self, name, data):
-            self.name, self.data = name, data
+        def __init__(self, name, modules, data):
+            self.name, self.modules, self.data = name, modules, data
 
         def setup(self, worker):
             self.path = os.path.join(worker.local_directory, f"{self.name}.zip")
@@ -277,17 +279,10 @@ def send_project(client):
 
         def forget_modules(self):
             # what a worker has already imported by these names may be another version
-            names = {name.removesuffix(".py").split("/")[0] for name in self.contents()}
             for name in list(sys.modules):
-                if name.split(".")[0] in names:
+                if name.split(".")[0] in self.modules:
                     del sys.modules[name]
 
-        def contents(self):
-            import zipfile
-
-            with zipfile.ZipFile(self.path) as archive:
-                return archive.namelist()
-
     name = f"policygradients-{uuid.uuid4().hex}"
-    client.register_plugin(Project(name, pack_project()))
+    client.register_plugin(Project(name, *pack_project()))
     return name
