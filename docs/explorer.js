@@ -647,8 +647,11 @@ widgets.train = (element) => {
       const count = Math.ceil(total / (32 * settings[algorithm].num_steps));
       const x = scale(0, count, 2.4 * em, width - 2), y = scale(0, 1, height - 3, 4);
       line([[x(0), y(0)], [x(count), y(0)]], look.soft);
-      const ticks = id === "lengths" ? [[1, "100"], [.6, "1"], [.2, ".01"]] : [[1, "1"], [.5, "½"], [0, "0"]];
-      for (const [at, name] of ticks) words(name, x(0) - .4 * em, clamp(y(at) + .35 * em, .8 * em, height), "right");
+      const ticks = id === "lengths" ? [[1, "100"], [.6, "1"], [.2, ".01"]]
+        : [[1, "1"], [.5, "½"], [0, "0"]];
+      for (const [at, name] of ticks) {
+        words(name, x(0) - .4 * em, clamp(y(at) + .35 * em, .8 * em, height), "right");
+      }
       if (mark) line([[x(0), y(share(mark))], [x(count), y(share(mark))]], look.ink, 1, [3, 4]);
       const along = (series, colour, dash) =>
         line(series.map((v, i) => [x(i + 1), y(clamp(share(v), 0, 1))]), colour, 2, dash);
@@ -662,9 +665,9 @@ widgets.train = (element) => {
     show($("gradient-norm"), run.norms.at(-1) ?? NaN, 3);
     show($("clip-fraction"), last[0], 3);
     show($("dead-fraction"), last[1], 3);
-    const line_ = `<span class="key line" style="background:var(--${algorithm})"></span>`;
+    const hue = `<span class="key line" style="background:var(--${algorithm})"></span>`;
     say($("curve-key"), `<span class="key dot" style="background:var(--soft)"></span>an episode, where it
-      began · ${line_}mean of those begun together · <span class="key ring"></span>greedy policy ·
+      began · ${hue}mean of those begun together · <span class="key ring"></span>greedy policy ·
       dashed: Python’s ${seeds} seeds${former?.total === total ? " · pale: the training before" : ""}`);
   }
 
@@ -674,7 +677,8 @@ widgets.train = (element) => {
   function drawPortrait() {
     stale.portrait = false;
     slice.drawn = [...slice];
-    const canvas = $("portrait"), pen = canvas.getContext("2d", { willReadFrequently: true });  // numbers in, no GPU
+    const canvas = $("portrait");
+    const pen = canvas.getContext("2d", { willReadFrequently: true });  // numbers in, no GPU
     if (canvas.width !== PIXELS) canvas.width = canvas.height = PIXELS;
     const states = new Float64Array(4 * (CELLS + 1) ** 2);
     for (let i = 0, at = 0; i <= CELLS; i++) {
@@ -809,8 +813,15 @@ widgets.train = (element) => {
     }
     const drifted = Math.abs(slice[0] - slice.drawn[0]) + Math.abs(slice[1] - slice.drawn[1]) > .05;
     if (!seen) return;
-    if ((stale.portrait || drifted) && now - portraitAt > 70) { portraitAt = now; drawPortrait(); describe(); }
-    if (stale.curve && now - curveAt > 120) { curveAt = now; drawCurve(); }
+    if ((stale.portrait || drifted) && now - portraitAt > 70) {
+      portraitAt = now;
+      drawPortrait();
+      describe();
+    }
+    if (stale.curve && now - curveAt > 120) {
+      curveAt = now;
+      drawCurve();
+    }
   }
 
   // ---------------------------------------------------------------------- hands
@@ -942,11 +953,9 @@ widgets.credit = (element) => {
   /** Surprises and credit of the episode. */
   function credits(g, l, terminated) {
     const ends = values.slice(1).map((_, t) => t === T - 1);
-    const deltas = L.gae(ends.map(() => 1), values.slice(0, T), values.slice(1),
-      ends.map((end) => end && terminated), ends, g, 0);
-    const advantages = L.gae(ends.map(() => 1), values.slice(0, T), values.slice(1),
-      ends.map((end) => end && terminated), ends, g, l);
-    return { deltas, advantages };
+    const rewards = ends.map(() => 1), dead = ends.map((end) => end && terminated);
+    const estimate = (l) => L.gae(rewards, values.slice(0, T), values.slice(1), dead, ends, g, l);
+    return { deltas: estimate(0), advantages: estimate(l) };  // λ = 0 is δ itself
   }
 
   /** Show an episode: { obs (T+1 states), actions, end, iteration, value (parameters) }. */
