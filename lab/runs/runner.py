@@ -112,7 +112,7 @@ def print_returns(trainer, episodes):
     _, means = returns_when_begun(*episodes, trainer.config.num_envs, trainer.env_steps, 50)
     if np.isfinite(means).any():
         low, high = np.nanmin(means), np.nanmax(means)
-        print(f"episodes' returns {sparkline(means)} {low:.0f} to {high:.0f}")
+        print(f"returns {sparkline(means)} {low:.0f} to {high:.0f}")
 
 
 def verdict(summary, looks):
