@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+import vpg
 from lab.runs import read_json
 from lab.study import statistics
 from lab.study.workers import PROJECT
@@ -37,8 +38,8 @@ COLUMNS = {  # of a result file: decimals, None for whole numbers
     "env_steps": None,
     "train_seconds": 2,
 }
-# https://github.com/DLR-RM/rl-baselines3-zoo/blob/master/benchmark.md: PPO's mean return and steps
-ZOO = {
+ZOO_URL = "https://github.com/DLR-RM/rl-baselines3-zoo/blob/master/benchmark.md"
+ZOO = {  # its PPO's mean return, and steps
     "CartPole-v1": (500.0, 100_000),
     "Acrobot-v1": (-73.5, 1_000_000),
     "Pendulum-v1": (-172.2, 100_000),
@@ -52,24 +53,21 @@ ZOO = {
 
 
 def keep(folder):
-    """Write a study's result files, one a variant. Raises ValueError if seeds are missing."""
+    """Write the result files of a study, one a variant, with the seeds that are finished."""
     about = read_json(Path(folder) / "study.json")
     settings = about["settings"]
     results = [read_json(path) for path in sorted((Path(folder) / "seeds").glob("*.json"))]
-    env_id, seeds = settings["env_id"], settings["seeds"]
     for variant in settings["variants"]:
         own = statistics.of_label(results, variant["label"])
-        if [result["seed"] for result in own] != seeds:
-            raise ValueError(f"{folder}: {len(own)} of {len(seeds)} seeds are there")
-        span = f"{seeds[0]}-{seeds[-1]}"
+        seeds = ranges([result["seed"] for result in own])
+        algorithm, env_id = variant["algorithm"], settings["env_id"]
         data = {
-            "command": f"python run.py study --algo {variant['algorithm']} --env {env_id} "
-            f"--seeds {span} --evaluations {settings['evaluations']}",
+            "command": f"python run.py study --algo {algorithm} --env {env_id} --seeds {seeds}",
             "date": about["started"][:10],
             "processor": own[0]["processor"],
             "versions": own[0]["versions"],
             "env_id": env_id,
-            "algorithm": variant["algorithm"],
+            "algorithm": algorithm,
             "config": variant["config"],
             "eval_episodes": settings["eval_episodes"],
             "evaluations": settings["evaluations"],
@@ -77,7 +75,14 @@ def keep(folder):
             "columns": list(COLUMNS),
         }
         rows = [[rounded(result[name], COLUMNS[name]) for name in COLUMNS] for result in own]
-        write(RESULTS / f"{env_id}-{variant['algorithm']}.json", data, rows)
+        write(RESULTS / f"{env_id}-{algorithm}.json", data, rows)
+
+
+def ranges(seeds):
+    """[0, 1, 2, 7] -> "0-2,7"."""
+    starts = [n for n, seed in enumerate(seeds) if n == 0 or seed != seeds[n - 1] + 1]
+    spans = [seeds[a:b] for a, b in zip(starts, [*starts[1:], len(seeds)], strict=True)]
+    return ",".join(f"{span[0]}-{span[-1]}" if len(span) > 1 else str(span[0]) for span in spans)
 
 
 def rounded(number, decimals):
@@ -182,11 +187,13 @@ def seeds():
 
 
 def environments():
-    """Every environment that PPO has a preset for, beside RL-Zoo's PPO."""
-    files = [study_of(env_id, "ppo") for env_id in ZOO]
+    """The environments that PPO was measured on, beside RL-Zoo's PPO."""
+    known = [env_id for env_id in ZOO if (RESULTS / f"{env_id}-ppo.json").exists()]
+    files = [study_of(env_id, "ppo") for env_id in known]
     head = [
         *("environment", "seeds", "steps", "greedy return", "its worst seed", "sampled return"),
-        *("its worst seed", "solved for good, steps", "RL-Zoo's PPO", "its steps", "seconds"),
+        *("its worst seed", "solved for good, steps", f"[RL-Zoo]({ZOO_URL})'s PPO", "its steps"),
+        "seconds",
     ]
     rows = [
         [
@@ -215,58 +222,81 @@ SPEED_ROWS = {
 }
 
 
+class Speed:
+    """What against_sb3.py measured: result is its dict, by default the kept one."""
+
+    def __init__(self, result=None):
+        self.about = result or read_json(SPEED)
+        self.columns = {
+            name: {key: statistics.values_of(own, key) for key in own[0]}
+            for name, own in self.about["runs"].items()
+        }
+
+    def median(self, name, key, form="{:,.0f}"):
+        return form.format(np.median(self.columns[name][key]))
+
+    def ratio(self, slow, fast):
+        """Median of the seeds' ratios of seconds, as text."""
+        return f"{np.median(self.columns[slow]['seconds'] / self.columns[fast]['seconds']):.1f}"
+
+
 def speed(result=None):
-    """The two comparisons of against_sb3.py; result is its dict, by default the kept one."""
-    result = result or read_json(SPEED)
-    steps, runs = result["steps"], result["runs"]
-    column = {
-        name: {key: statistics.values_of(own, key) for key in own[0]} for name, own in runs.items()
-    }
-
-    def seconds(name):
-        return column[name]["seconds"]
-
-    def ratio(slow, fast):
-        return times(slow, fast, result)
-
+    """The two comparisons of against_sb3.py."""
+    found = Speed(result)
+    about = found.about
     head = [
-        *("", f"CPU seconds for {steps:,} steps", "gradient steps", "rows a second"),
+        *("", f"CPU seconds for {about['steps']:,} steps", "gradient steps", "rows a second"),
         *("parameters", "CPU seconds to a greedy 475", "steps to a greedy 475"),
     ]
-    rows = [
-        [
-            title,
-            spread(seconds(name), 2),
-            f"{np.median(column[name]['gradient_steps']):,.0f}",
-            f"{np.median(column[name]['rows'] / seconds(name)):,.0f}",
-            f"{np.median(column[name]['parameters']):,.0f}",
-            spread(column[name]["seconds_to_solve"], 2),
-            spread(column[name]["steps_to_solve"], 0),
-        ]
-        for name, title in SPEED_ROWS.items()
-    ]
+    rows = []
+    for name, title in SPEED_ROWS.items():
+        column = found.columns[name]
+        rows.append(
+            [
+                title,
+                spread(column["seconds"], 2),
+                found.median(name, "gradient_steps"),
+                f"{np.median(column['rows'] / column['seconds']):,.0f}",
+                found.median(name, "parameters"),
+                spread(column["seconds_to_solve"], 2),
+                spread(column["steps_to_solve"], 0),
+            ]
+        )
     return f"""{table(head, rows)}
 
-Each with its own settings, PPO here takes {ratio("sb3", "ppo"):.1f} times less time than \
-Stable-Baselines3 (VPG {ratio("sb3", "vpg"):.1f} times). With the same settings it takes \
-{ratio("sb3", "ppo_zoo"):.1f} times less: that much is less overhead. The other factor of \
-{ratio("ppo_zoo", "ppo"):.1f} is less work asked for: our defaults make \
-{np.median(column["ppo"]["gradient_steps"]):,.0f} gradient steps where RL-Zoo's make \
-{np.median(column["ppo_zoo"]["gradient_steps"]):,.0f}, on a network of \
-{np.median(column["ppo"]["parameters"]):,.0f} parameters where theirs has \
-{np.median(column["ppo_zoo"]["parameters"]):,.0f}. All of PPO takes {ratio("ppo", "bare"):.1f} \
-times as long as its environments alone ({np.median(seconds("bare")):.3f} s).
+- *Each with its own settings*, PPO here is {found.ratio("sb3", "ppo")} times as fast as \
+Stable-Baselines3, VPG {found.ratio("sb3", "vpg")} times.
+- *With the same settings*, RL-Zoo's, PPO here is {found.ratio("sb3", "ppo_zoo")} times as fast: \
+that is less overhead.
+- The other factor, {found.ratio("ppo_zoo", "ppo")}, is less work asked for: {work(found)}.
+- All of PPO takes {found.ratio("ppo", "bare")} times as long as its \
+environments alone ({found.median("bare", "seconds", "{:.3f}")} s); with RL-Zoo's settings, whose \
+environments come in eights, {found.ratio("ppo_zoo", "bare_zoo")} times.
 
-(`{result["command"]}`; medians of {result["seeds"]} seeds, lowest to highest in brackets, and \
-medians of the seeds' ratios; CPU seconds of one thread, evaluations not counted; a row is one \
-step of an environment, seen in one gradient step. {where(result)}.)"""
+(`{about["command"]}`: medians of {about["seeds"]} seeds, the lowest to the highest in brackets, \
+and medians of the seeds' ratios. CPU seconds of one thread, evaluations not counted. Each \
+gradient step moves the policy and the value function, VPG's the value function \
+{vpg.Config().value_steps} times. A row is one environment step in one gradient step. \
+{where(about)}.)"""
 
 
-def times(slow, fast, result=None):
-    """How many times longer one contender takes than another: the median of the seeds' ratios."""
-    runs = (result or read_json(SPEED))["runs"]
-    slow, fast = (statistics.values_of(runs[name], "seconds") for name in (slow, fast))
-    return np.median(slow / fast)
+def work(found):
+    return (
+        f"{found.median('ppo', 'gradient_steps')} gradient steps on "
+        f"{found.median('ppo', 'parameters')} parameters instead of "
+        f"{found.median('ppo_zoo', 'gradient_steps')} on {found.median('ppo_zoo', 'parameters')}"
+    )
+
+
+def speed_in_brief():
+    found = Speed()
+    return f"""\
+- With each library's own CartPole settings, PPO here is {found.ratio("sb3", "ppo")} times as fast \
+as Stable-Baselines3's, VPG {found.ratio("sb3", "vpg")} times.
+- With the same settings it is {found.ratio("sb3", "ppo_zoo")} times as fast: so much is overhead \
+that is not there. The rest is less work: {work(found)}.
+- All of PPO takes {found.ratio("ppo", "bare")} times as long as its bare environments. \
+[The comparison](docs/guide.md#how-fast-in-numbers)."""
 
 
 def spread(values, decimals):
@@ -280,19 +310,29 @@ def of_cartpole(algorithm, column):
     return lambda: number(np.median(getattr(study_of("CartPole-v1", algorithm), column)), "{:,.0f}")
 
 
+def perfect():
+    """On how many seeds each algorithm ends at 500 points, greedy and sampled, in words."""
+    counts = {}
+    for file in (study_of("CartPole-v1", name) for name in ("ppo", "vpg")):
+        lowest = np.minimum(file.greedy_return_mean, file.sampled_return_mean)
+        counts[file.name] = f"{np.sum(lowest == 500):,} of {len(file):,}"
+    return " and ".join(f"{name} on {count}" for name, count in counts.items())
+
+
 TABLES = {
     "speed": speed,
-    "times-own-settings": lambda: f"{times('sb3', 'ppo'):.1f}",
-    "times-same-settings": lambda: f"{times('sb3', 'ppo_zoo'):.1f}",
-    "times-less-work": lambda: f"{times('ppo_zoo', 'ppo'):.1f}",
-    "times-bare": lambda: f"{times('ppo', 'bare'):.1f}",
+    "speed-in-brief": speed_in_brief,
+    "times-own-settings": lambda: Speed().ratio("sb3", "ppo"),
+    "times-same-settings": lambda: Speed().ratio("sb3", "ppo_zoo"),
+    "times-less-work": lambda: Speed().ratio("ppo_zoo", "ppo"),
+    "times-bare": lambda: Speed().ratio("ppo", "bare"),
     "seeds": seeds,
     "environments": environments,
     "ppo-first-solved": of_cartpole("ppo", "solved_at_step"),
     "ppo-solved-for-good": of_cartpole("ppo", "solved_for_good_at_step"),
     "vpg-first-solved": of_cartpole("vpg", "solved_at_step"),
     "vpg-solved-for-good": of_cartpole("vpg", "solved_for_good_at_step"),
-    "cartpole-seeds": lambda: f"{len(study_of('CartPole-v1', 'ppo')):,}",
+    "perfect": perfect,
 }
 
 
