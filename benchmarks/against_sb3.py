@@ -185,7 +185,7 @@ def main():
             print(f"seed {seed}  {name:9s} {runs[name][-1]['seconds']:7.2f} s", file=sys.stderr)
     named = ("stable-baselines3", "torch")
     result = {
-        "command": 'make benchmark ARGS="--keep"',
+        "command": f'make benchmark ARGS="--seeds {args.seeds} --keep"',
         "date": str(date.today()),
         "processor": processor(),
         "versions": versions(ENV_ID) | {name: importlib.metadata.version(name) for name in named},

@@ -25,6 +25,11 @@ def test_every_marker_is_closed():
     assert TEXT.count("<!-- table: ") == len(tables.MARKED.findall(TEXT))
 
 
+@pytest.mark.parametrize("name", ["speed", "speed-in-brief", "seeds", "environments", "perfect"])
+def test_the_tables_are_shown(name):
+    assert TEXT.count(f"<!-- table: {name} -->") == 1
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_result_file_is_of_these_settings_and_seeds_that_nobody_tuned_on(path):
     assert path.stat().st_size < 200_000
