@@ -322,10 +322,6 @@ def perfect():
 TABLES = {
     "speed": speed,
     "speed-in-brief": speed_in_brief,
-    "times-own-settings": lambda: Speed().ratio("sb3", "ppo"),
-    "times-same-settings": lambda: Speed().ratio("sb3", "ppo_zoo"),
-    "times-less-work": lambda: Speed().ratio("ppo_zoo", "ppo"),
-    "times-bare": lambda: Speed().ratio("ppo", "bare"),
     "seeds": seeds,
     "environments": environments,
     "ppo-first-solved": of_cartpole("ppo", "solved_at_step"),
