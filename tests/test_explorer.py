@@ -1210,6 +1210,20 @@ def test_on_a_phone_cause_and_effect_share_the_screen(visit):
 
 
 @browser_test
+@pytest.mark.parametrize("size", [(844, 390), (320, 256), (390, 844), (1280, 700)])
+def test_nothing_lies_over_the_knobs(visit, size):
+    """On a phone held sideways and at four times the size, too."""
+    page = visit(*size, reduced_motion="reduce")
+    played(page)
+    for knob in ("epochs", "break-rows", "credit-gamma", "alpha", "clip-epsilon", "push-left"):
+        script = """(id) => { const knob = document.getElementById(id);
+            knob.scrollIntoView({ block: 'end' });
+            const { x, y, width, height } = knob.getBoundingClientRect();
+            return document.elementFromPoint(x + width / 2, y + height / 2).id; }"""
+        assert page.evaluate(script, knob) == knob
+
+
+@browser_test
 @pytest.mark.parametrize("name", ["train", "credit", "logits", "clip"])
 def test_a_widget_alone(visit, tmp_path, name):
     """Another page can have one widget: what the head of docs/explorer.js says."""
