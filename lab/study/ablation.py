@@ -210,6 +210,7 @@ def summarize(settings, results):
         "eval_episodes": settings["eval_episodes"],
         "evaluations": settings["evaluations"],
         "versions": settings["versions"],
+        "processors": stats.distinct([result["processor"] for result in results]),
         "variants": {},
     }
     for variant in settings["variants"]:
