@@ -1,6 +1,7 @@
 """The tables and numbers in README.md and docs/*.md are those of the committed result files."""
 
 import json
+import re
 from dataclasses import asdict
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import ppo
 import vpg
 from lab.runs import as_settings
-from lab.study import parse_seeds, preset, tables
+from lab.study import parse_seeds, preset, statistics, tables
 
 STUDIES = sorted(path for path in tables.RESULTS.glob("*.json") if path != tables.SPEED)
 TEXT = "\n".join(path.read_text("utf-8") for path in tables.texts())
@@ -41,6 +42,22 @@ def test_a_result_file_is_of_these_settings_and_seeds_that_nobody_tuned_on(path)
     assert f"--env {about['env_id']} " in about["command"]
     asked = parse_seeds(about["command"].split("--seeds ")[1].split()[0])
     assert file.seed.tolist() == asked and asked[0] >= 20_000
+
+
+def test_the_study_that_the_text_prints_is_of_the_first_seeds_in_the_files():
+    text = (tables.PROJECT / "docs" / "studies.md").read_text("utf-8")
+    relapses = {}
+    for name in ("vpg", "ppo"):
+        file = tables.study_of("CartPole-v1", name)
+        own = file.seed < 20_020
+        columns = file.solved_for_good_at_step[own], file.solved_at_step[own]
+        steps = []
+        for column in columns:
+            steps += [np.median(column), *statistics.interval(np.median, column)]
+        printed = re.search(rf"^{name} +20/20 +([\d, to]+)$", text, re.MULTILINE)
+        assert re.findall(r"[\d,]+", printed[1]) == [f"{step:,.0f}" for step in steps]
+        relapses[name] = np.sum(columns[0] > columns[1])
+    assert "{vpg} of its 20 seeds, and {ppo} of PPO's".format(**relapses) in text
 
 
 def made_up(path, env_id, greedy):
