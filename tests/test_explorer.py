@@ -93,6 +93,15 @@ def test_command_writes_the_data(tmp_path, monkeypatch, capsys):
     written = (tmp_path / "docs" / "explorer-data.js").read_text(encoding="utf-8")
     assert written == TEXT["explorer-data.js"]
     assert "docs/explorer-data.js: " in capsys.readouterr().out
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(explorer, "collect", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        explorer.write("docs/explorer-data.js")
+    assert (tmp_path / "docs" / "explorer-data.js").read_text(encoding="utf-8") == written
+    monkeypatch.setattr(explorer, "collect", lambda: DATA)
     (tmp_path / "file").touch()
     for path in ("file/data.js", str(tmp_path)):
         with pytest.raises(SystemExit) as ending:

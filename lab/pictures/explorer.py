@@ -112,7 +112,7 @@ def write(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, b"")  # better to know now than in ten minutes
+    path.open("ab").close()  # better to know now than in ten minutes
     data = render(collect()).encode()
     write_whole(path, data)
     return len(data)
