@@ -38,7 +38,11 @@ def build(grades=()):
     contents = [f'<li><a href="#{one.id}">{escape(one.title)}</a></li>' for one in parts]
     listed = "".join(f'<li><a href="#{path}"><code>{path}</code></a></li>' for path in files)
     contents.append(f"<li><details><summary>The code</summary><ol>{listed}</ol></details></li>")
-    grades = {str(one["equation"]): one["status"] for one in grades if one["status"] != "blank"}
+    states = {}
+    for one in grades:
+        states.setdefault(one["equation"], set()).add(one["status"])
+    wrong = {n: "wrong" for n, own in states.items() if own & {"wrong", "error"}}
+    right = {n: "right" for n, own in states.items() if own == {"right"}}  # every function of it
     code = "".join((DOCS / name).read_text(encoding="utf-8") for name in WIDGET_CODE)
     page = (HERE / "template.html").read_text(encoding="utf-8")
     for name, value in {
@@ -50,7 +54,7 @@ def build(grades=()):
         "sections": "\n".join(sections),
         "widget-style": (DOCS / "explorer.css").read_text(encoding="utf-8"),
         "widget-code": code.replace("../README.md#", "#").replace(' data-eq="${n}"', ""),
-        "grades": json.dumps(grades, sort_keys=True),
+        "grades": json.dumps(right | wrong, sort_keys=True),
     }.items():
         page = page.replace(f"<<{name}>>", value)
     return page
