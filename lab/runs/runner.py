@@ -109,7 +109,7 @@ def summarize(trainer, folder, eval_episodes):
 def print_returns(trainer, episodes):
     """The course of the training episodes' returns, where they began, in a line."""
     episodes = [episodes.get(name, np.zeros(0)) for name in ("began", "return", "length")]
-    _, means = returns_when_begun(*episodes, trainer.config.num_envs, trainer.env_steps, 50)
+    _, means = returns_when_begun(*episodes, trainer.config.num_envs, trainer.env_steps, 40)
     if np.isfinite(means).any():
         low, high = np.nanmin(means), np.nanmax(means)
         print(f"returns {sparkline(means)} {low:.0f} to {high:.0f}")
