@@ -229,6 +229,19 @@ def test_grades_become_ticks_and_bad_files_one_line(tmp_path, capsys, monkeypatc
         assert words in message and message.count("\n") == 1
 
 
+def test_a_print_that_fails_is_told_in_a_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("lab.book.page.panels", lambda readme: {})
+    words = ["book", str(tmp_path / "b.html"), "--pdf", str(tmp_path / "b.pdf")]
+    for browser, reason in ((sys.executable, ""), (None, "no chromium on the PATH")):
+        monkeypatch.delenv("CHROMIUM", raising=False)
+        if browser:  # no browser: it objects to the options
+            monkeypatch.setenv("CHROMIUM", browser)
+        monkeypatch.setenv("PATH", "")
+        assert dispatch(words) == 1
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1 and f"b.pdf is not printed: {reason}" in message
+
+
 # ------------------------------------------------------------------ in a browser
 
 

@@ -123,6 +123,10 @@ def print_pdf(page, pdf):
         command = [found, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
         command += [f"--user-data-dir={profile}", f"--print-to-pdf={Path(pdf).resolve()}"]
         command += ["--virtual-time-budget=10000", Path(page).resolve().as_uri()]
-        done = subprocess.run(command, capture_output=True, timeout=PRINT_SECONDS, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=PRINT_SECONDS, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise OSError(f"{found} took longer than {PRINT_SECONDS} seconds") from error
     if done.returncode or not Path(pdf).exists():
-        raise OSError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise OSError(said or f"{found} ended with status {done.returncode}")
