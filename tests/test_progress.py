@@ -60,7 +60,7 @@ def test_a_run_leaves_its_returns_on_the_screen(tmp_path, encoding):
         encoding=encoding,
     )
     assert done.returncode == 0, done.stderr
-    (line,) = re.findall(r"returns (.{50}) (\d+) to (\d+)\n", done.stdout)
+    (line,) = re.findall(r"returns (.{40}) (\d+) to (\d+)\n", done.stdout)
     bars = "▁▂▃▄▅▆▇█" if encoding == "utf-8" else "_.-~=+*#"
     assert set(line[0]) <= set(bars + " ") and bars[0] in line[0] and bars[-1] in line[0]
     assert int(line[1]) < int(line[2])
