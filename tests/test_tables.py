@@ -110,6 +110,7 @@ def test_a_study_becomes_a_file_and_a_table(tmp_path, monkeypatch):
     assert tables.number(file.solved_for_good_at_step.max()) == "never"
     text = "at <!-- table: ppo-first-solved -->1<!-- end --> steps"
     assert tables.filled(text) == "at <!-- table: ppo-first-solved -->8,704<!-- end --> steps"
+    assert tables.mean_cell(np.array([-77.0])) == "**−77.0** (one seed)"
     (folder / "seeds" / "ppo-8.json").unlink()
     tables.keep(folder)
     file = tables.study_of("CartPole-v1", "ppo")

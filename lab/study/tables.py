@@ -127,17 +127,21 @@ def number(value, form="{:,.1f}"):
 
 def mean_cell(values):
     """Mean, and its 95% interval over the seeds."""
-    low, high = statistics.interval(np.mean, values)
-    return f"**{number(values.mean())}** ({number(low)} to {number(high)})"
+    return f"**{number(values.mean())}** {bounds(np.mean, values, '{:,.1f}')}"
 
 
 def steps_cell(values):
     """Median, and its 95% interval over the seeds."""
     if (values >= statistics.NEVER).all():
         return "–"
-    low, high = statistics.interval(np.median, values)
-    form = "{:,.0f}"
-    return f"{number(np.median(values), form)} ({number(low, form)} to {number(high, form)})"
+    return f"{number(np.median(values), '{:,.0f}')} {bounds(np.median, values, '{:,.0f}')}"
+
+
+def bounds(statistic, values, form):
+    found = statistics.interval(statistic, values)
+    if found is None:
+        return "(one seed)"
+    return f"({' to '.join(number(bound, form) for bound in found)})"
 
 
 def table(head, rows):
