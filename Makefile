@@ -4,6 +4,7 @@
 # make lint          ruff: errors and format
 # make book          docs/index.html, and its print docs/book.pdf (needs a Chromium)
 # make figures       draw the README's pictures anew
+# make renumber      number the equations in the order in which README.md has them
 # make ablation      PPO less one thing at a time, 30 seeds each (long)
 # make scaling       many seeds: two processes against one
 # make benchmark     side by side with Stable-Baselines3 (installs PyTorch)
@@ -17,7 +18,7 @@ VENV ?= .venv
 BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 
-.PHONY: train test test-fast test-browser lint format book figures ablation benchmark tables scaling clean
+.PHONY: train test test-fast test-browser lint format book figures ablation benchmark tables renumber scaling clean
 
 train: $(VENV)/requirements.done
 	$(BIN)/python run.py --algo ppo $(ARGS)
@@ -50,6 +51,9 @@ ablation: $(VENV)/requirements.done
 
 benchmark: $(VENV)/bench.done
 	$(BIN)/python benchmarks/against_sb3.py $(ARGS)
+
+renumber: $(VENV)/requirements.done
+	$(BIN)/python -m lab.proof.renumber
 
 tables: $(VENV)/requirements.done
 	$(BIN)/python -m lab.study.tables $(ARGS)

@@ -81,7 +81,7 @@ class CommonConfig:
     value_learning_rate: float = setting(1e-2, "Adam's step size for the value network", POSITIVE)
     anneal_learning_rate: bool = setting(True, "lower both step sizes linearly to 0")
     entropy_coefficient: float = setting(0.0, "weight c_H of the entropy bonus", NOT_NEGATIVE)
-    max_grad_norm: float = setting(0.5, "longest gradient of either network (Eq. 33)", POSITIVE)
+    max_grad_norm: float = setting(0.5, "longest gradient of either network (Eq. 35)", POSITIVE)
 
     def __post_init__(self):
         for f in fields(self):

@@ -6,13 +6,13 @@ this file carries gradients from log π(a|s), entropy and KL back to them.
 
 In the order of the file:
     Eq. 20, 21  log-softmax
-    Eq. 47, 22  log π(a|s) of a softmax policy
-    Eq. 48, 23  its entropy
-    Eq. 41      its KL divergence
-    Eq. 24–26   log π(a|s) of a Gaussian policy
-    Eq. 27      its entropy
+    Eq. 22, 23  log π(a|s) of a softmax policy
+    Eq. 24, 25  its entropy
     Eq. 43      its KL divergence
-    Eq. 46      KL estimated from sampled actions
+    Eq. 26–28   log π(a|s) of a Gaussian policy
+    Eq. 29      its entropy
+    Eq. 45      its KL divergence
+    Eq. 48      KL estimated from sampled actions
 
 Shapes: B rows of a batch, K actions of a softmax policy, A action dimensions of
 a Gaussian one.
@@ -49,7 +49,7 @@ def categorical_log_prob(log_probs, actions):
 
 
 def categorical_log_prob_backward(dlog_probs, actions, probs):
-    """dlog_probs (B,), actions (B,) int, probs (B,K)  ->  dlogits (B,K), Eq. 47.
+    """dlog_probs (B,), actions (B,) int, probs (B,K)  ->  dlogits (B,K), Eq. 22.
 
     This is the line where reinforcement learning meets backprop. Above it, a
     loss says how much it wants each taken action to become more likely; below
@@ -57,31 +57,31 @@ def categorical_log_prob_backward(dlog_probs, actions, probs):
     raises the taken action's logit and lowers the others, each by how likely it was.
     """
     onehot = actions[:, None] == np.arange(probs.shape[1])
-    # Eq. 47: Z̄ᵢ = (∂L/∂log πᵢ) (e_aᵢ − πᵢ); for Eq. 13's loss this is Eq. 22
+    # Eq. 22: Z̄ᵢ = (∂L/∂log πᵢ) (e_aᵢ − πᵢ); for Eq. 10's loss this is Eq. 23
     return dlog_probs[:, None] * (onehot - probs)
 
 
 def categorical_entropy(log_probs):
-    """log_probs (B,K) -> entropies (B,) in nats; Eq. 23 is their gradient."""
+    """log_probs (B,K) -> entropies (B,) in nats; Eq. 25 is their gradient."""
     # H = −Σₖ πₖ log πₖ
     return -(np.exp(log_probs) * log_probs).sum(axis=1)
 
 
 def categorical_entropy_backward(dentropies, entropies, log_probs):
-    """dentropies (B,), entropies (B,), log_probs (B,K)  ->  dlogits (B,K), Eq. 23."""
-    # Eq. 48, 23: ∂H/∂zⱼ = −πⱼ (log πⱼ + H), where log πⱼ + H is −log πⱼ − 1 less its mean
+    """dentropies (B,), entropies (B,), log_probs (B,K)  ->  dlogits (B,K), Eq. 25."""
+    # Eq. 24, 25: ∂H/∂zⱼ = −πⱼ (log πⱼ + H), where log πⱼ + H is −log πⱼ − 1 less its mean
     return -dentropies[:, None] * np.exp(log_probs) * (log_probs + entropies[:, None])
 
 
 def categorical_kl(old_log_probs, log_probs):
-    """KL(old‖new) of each row, Eq. 41: two (B,K) arrays of log-probabilities -> (B,) in nats."""
-    # Eq. 41: KLᵢ = Σₖ πᵒˡᵈ (log πᵒˡᵈ − log π)
+    """KL(old‖new) of each row, Eq. 43: two (B,K) arrays of log-probabilities -> (B,) in nats."""
+    # Eq. 43: KLᵢ = Σₖ πᵒˡᵈ (log πᵒˡᵈ − log π)
     return (np.exp(old_log_probs) * (old_log_probs - log_probs)).sum(axis=1)
 
 
 def categorical_kl_backward(dkls, old_log_probs, log_probs):
-    """dkls (B,), two (B,K) arrays of log-probabilities  ->  dlogits (B,K), Eq. 41."""
-    # Eq. 41: ∂KLᵢ/∂zᵢ = πᵢ − πᵢᵒˡᵈ
+    """dkls (B,), two (B,K) arrays of log-probabilities  ->  dlogits (B,K), Eq. 43."""
+    # Eq. 43: ∂KLᵢ/∂zᵢ = πᵢ − πᵢᵒˡᵈ
     return dkls[:, None] * (np.exp(log_probs) - np.exp(old_log_probs))
 
 
@@ -89,8 +89,8 @@ def categorical_kl_backward(dkls, old_log_probs, log_probs):
 
 
 def gaussian_log_prob(actions, means, log_stds):
-    """actions (B,A), means (B,A), log_stds (A,)  ->  log-density of each row (B,), Eq. 24."""
-    # Eq. 24: log π(a|s) = Σⱼ [−(aⱼ − μⱼ)² / 2σⱼ² − ℓⱼ − ½ log 2π]
+    """actions (B,A), means (B,A), log_stds (A,)  ->  log-density of each row (B,), Eq. 26."""
+    # Eq. 26: log π(a|s) = Σⱼ [−(aⱼ − μⱼ)² / 2σⱼ² − ℓⱼ − ½ log 2π]
     scaled = (actions - means) * np.exp(-log_stds)
     return (-0.5 * scaled * scaled - log_stds - 0.5 * math.log(2 * math.pi)).sum(axis=1)
 
@@ -98,33 +98,33 @@ def gaussian_log_prob(actions, means, log_stds):
 def gaussian_log_prob_backward(dlog_probs, actions, means, log_stds):
     """dlog_probs (B,), actions and means (B,A), log_stds (A,)  ->  dmeans (B,A), dlog_stds (A,).
 
-    Eq. 25 gives each row's slopes; Eq. 26 weighs them. The log-deviations are
+    Eq. 27 gives each row's slopes; Eq. 28 weighs them. The log-deviations are
     shared by all rows, so their gradient is a sum over rows.
     """
     scaled = (actions - means) * np.exp(-log_stds)
-    # Eq. 25, 26: ∂log π/∂μⱼ = (aⱼ − μⱼ)/σⱼ²    ∂log π/∂ℓⱼ = (aⱼ − μⱼ)²/σⱼ² − 1
+    # Eq. 27, 28: ∂log π/∂μⱼ = (aⱼ − μⱼ)/σⱼ²    ∂log π/∂ℓⱼ = (aⱼ − μⱼ)²/σⱼ² − 1
     dmeans = dlog_probs[:, None] * scaled * np.exp(-log_stds)
     dlog_stds = dlog_probs @ (scaled * scaled - 1)
     return dmeans, dlog_stds
 
 
 def gaussian_entropy(log_stds):
-    """log_stds (A,) -> entropy in nats, a float; the same for every row, Eq. 27."""
-    # Eq. 27: H = Σⱼ ℓⱼ + (A/2) log 2πe, so ∂H/∂ℓⱼ = 1 and ∂H/∂μⱼ = 0
+    """log_stds (A,) -> entropy in nats, a float; the same for every row, Eq. 29."""
+    # Eq. 29: H = Σⱼ ℓⱼ + (A/2) log 2πe, so ∂H/∂ℓⱼ = 1 and ∂H/∂μⱼ = 0
     return log_stds.sum() + 0.5 * len(log_stds) * math.log(2 * math.pi * math.e)
 
 
 def gaussian_kl(old_means, old_log_stds, means, log_stds):
-    """KL(old‖new) of each row, Eq. 43: means (B,A), log_stds (A,) or (B,A)  ->  (B,) in nats."""
-    # Eq. 43: Σⱼ [ℓⱼ − ℓⱼᵒ + (σᵒⱼ² + (μⱼᵒ − μⱼ)²) / 2σⱼ² − ½]
+    """KL(old‖new) of each row, Eq. 45: means (B,A), log_stds (A,) or (B,A)  ->  (B,) in nats."""
+    # Eq. 45: Σⱼ [ℓⱼ − ℓⱼᵒ + (σᵒⱼ² + (μⱼᵒ − μⱼ)²) / 2σⱼ² − ½]
     squares = np.exp(2 * old_log_stds) + (old_means - means) ** 2
     return (log_stds - old_log_stds + 0.5 * squares * np.exp(-2 * log_stds) - 0.5).sum(axis=1)
 
 
 def gaussian_kl_backward(dkls, old_means, old_log_stds, means, log_stds):
-    """dkls (B,), then as gaussian_kl  ->  dmeans (B,A), dlog_stds (A,), Eq. 43."""
+    """dkls (B,), then as gaussian_kl  ->  dmeans (B,A), dlog_stds (A,), Eq. 45."""
     squares = np.exp(2 * old_log_stds) + (old_means - means) ** 2
-    # Eq. 43: ∂μⱼ = (μⱼ − μⱼᵒ)/σⱼ²    ∂ℓⱼ = 1 − (σᵒⱼ² + (μⱼᵒ − μⱼ)²)/σⱼ²
+    # Eq. 45: ∂μⱼ = (μⱼ − μⱼᵒ)/σⱼ²    ∂ℓⱼ = 1 − (σᵒⱼ² + (μⱼᵒ − μⱼ)²)/σⱼ²
     dmeans = dkls[:, None] * (means - old_means) * np.exp(-2 * log_stds)
     dlog_stds = dkls @ (1 - squares * np.exp(-2 * log_stds))
     return dmeans, dlog_stds
@@ -134,11 +134,11 @@ def gaussian_kl_backward(dkls, old_means, old_log_stds, means, log_stds):
 
 
 def kl_estimates(log_ratios):
-    """Two unbiased estimates of KL(old‖new) from actions that *old* sampled, Eq. 46.
+    """Two unbiased estimates of KL(old‖new) from actions that *old* sampled, Eq. 48.
 
     log_ratios (B,) = log π(a|s) − log πᵒˡᵈ(a|s)  ->  k1 (B,), k3 (B,) in nats.
     k1 may be negative in a sample; k3 never is, and has less variance when the
     policies are close. Source: Schulman (2020), http://joschu.net/blog/kl-approx.html.
     """
-    # Eq. 46: k₁ = −log ρ    k₃ = ρ − 1 − log ρ; expm1 keeps the digits of ρ − 1 near ρ = 1
+    # Eq. 48: k₁ = −log ρ    k₃ = ρ − 1 − log ρ; expm1 keeps the digits of ρ − 1 near ρ = 1
     return -log_ratios, np.expm1(log_ratios) - log_ratios

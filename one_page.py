@@ -24,7 +24,7 @@ class Network:
     """Linear, tanh, linear; its parameters in one vector; Adam's moments beside them."""
 
     def __init__(self, inputs, outputs, gain, rng):
-        def orthogonal(shape, gain):  # Eq. 31
+        def orthogonal(shape, gain):  # Eq. 33
             q, r = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
             q = q * np.sign(np.diag(r))
             return gain * (q if shape[0] >= shape[1] else q.T)
@@ -37,21 +37,21 @@ class Network:
         self.m, self.v, self.t = np.zeros_like(self.parameters), np.zeros_like(self.parameters), 0
 
     def forward(self, x):
-        h = np.tanh(x @ self.W1 + self.b1)  # Eq. 28, 29
+        h = np.tanh(x @ self.W1 + self.b1)  # Eq. 30, 31
         return h @ self.W2 + self.b2, h
 
     def backward(self, dy, x, h):
-        """Back through the layers: dy, x and h, a row an example -> gradient (P,), Eq. 28-30."""
-        dz = np.dot(dy, self.W2.T) * (1 - h * h)  # Eq. 28: X̄ = Ȳ Wᵀ, Eq. 29: tanh' = 1 − h²
-        parts = (x.T @ dz).ravel(), dz.sum(axis=0), (h.T @ dy).ravel(), dy.sum(axis=0)  # Eq. 28
-        return np.concatenate(parts)  # Eq. 30
+        """Back through the layers: dy, x and h, a row an example -> gradient (P,), Eq. 30–32."""
+        dz = np.dot(dy, self.W2.T) * (1 - h * h)  # Eq. 30: X̄ = Ȳ Wᵀ, Eq. 31: tanh' = 1 − h²
+        parts = (x.T @ dz).ravel(), dz.sum(axis=0), (h.T @ dy).ravel(), dy.sum(axis=0)  # Eq. 30
+        return np.concatenate(parts)  # Eq. 32
 
     def step(self, g, step_size):
-        """Shorten g (P,) to MAX_NORM, Eq. 33; Adam's step, Eq. 32, β 0.9 and 0.999, ε 1e-8."""
+        """Shorten g (P,) to MAX_NORM, Eq. 35; Adam's step, Eq. 34, β 0.9 and 0.999, ε 1e-8."""
         norm = float(np.sqrt(g @ g))
-        g = g * min(1, MAX_NORM / (norm + 1e-6))  # Eq. 33
+        g = g * min(1, MAX_NORM / (norm + 1e-6))  # Eq. 35
         self.t += 1
-        self.m += (1 - 0.9) * (g - self.m)  # Eq. 32
+        self.m += (1 - 0.9) * (g - self.m)  # Eq. 34
         self.v += (1 - 0.999) * (g * g - self.v)
         m_hat, v_hat = self.m / (1 - 0.9**self.t), self.v / (1 - 0.999**self.t)
         self.parameters -= step_size * m_hat / (np.sqrt(v_hat) + 1e-8)
@@ -72,14 +72,14 @@ def credit(reward, v, terminated, truncated):
 
 
 def policy_slope(logits, action, old_log_prob, advantage, clip_range):
-    """dlogits (B,2) of PPO's clipped loss, Eq. 38; logits (B,2), the others (B,)."""
+    """dlogits (B,2) of PPO's clipped loss, Eq. 39; logits (B,2), the others (B,)."""
     log_probs, onehot = log_softmax(logits), action[:, None] == np.arange(2)
-    ratio = np.exp(log_probs[onehot] - old_log_prob)  # Eq. 37
+    ratio = np.exp(log_probs[onehot] - old_log_prob)  # Eq. 38
     plain = ratio * advantage
     clipped = np.clip(ratio, 1 - clip_range, 1 + clip_range) * advantage
-    alive = plain <= clipped  # Eq. 39: of Eq. 38's min the plain branch, or a tie
-    dlog_prob = alive * -plain / len(plain)  # Eq. 40
-    return dlog_prob[:, None] * (onehot - np.exp(log_probs))  # Eq. 22
+    alive = plain <= clipped  # Eq. 40: of Eq. 39's min the plain branch, or a tie
+    dlog_prob = alive * -plain / len(plain)  # Eq. 41
+    return dlog_prob[:, None] * (onehot - np.exp(log_probs))  # Eq. 23
 
 
 def train(seed):
@@ -123,7 +123,7 @@ def train(seed):
                 dy = policy_slope(logits, a[i], old[i], advantage[i], CLIP_RANGE * left)
                 policy.step(policy.backward(dy, x[i], h), STEP_SIZE * left)
                 y, h = value.forward(x[i])
-                dy = (y - target[i][:, None]) / len(i)  # Eq. 34
+                dy = (y - target[i][:, None]) / len(i)  # Eq. 36
                 value.step(value.backward(dy, x[i], h), STEP_SIZE * left)
         env_steps += len(x)
         if returns and env_steps * 10 // TOTAL_STEPS > (env_steps - len(x)) * 10 // TOTAL_STEPS:

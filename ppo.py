@@ -3,8 +3,8 @@
 Nothing here knows about environments, files or printing.
 
 In the order of the file:
-    Eq. 37–40  the clipped surrogate
-    Eq. 35     the clipped value loss
+    Eq. 38–41  the clipped surrogate
+    Eq. 42     the clipped value loss
     the update: epochs of minibatches, each a step for policy and value function
 
 Shapes: B rows of a batch, D observation size.
@@ -26,10 +26,10 @@ class Config(CommonConfig):
 
     epochs: int = setting(6, "passes over each rollout", AT_LEAST_ONE)
     minibatch_size: int = setting(256, "rows of one gradient step, at most", AT_LEAST_ONE)
-    clip_range: float = setting(0.2, "how far the ratio may leave 1, ε of Eq. 38", POSITIVE)
+    clip_range: float = setting(0.2, "how far the ratio may leave 1, ε of Eq. 39", POSITIVE)
     anneal_clip_range: bool = setting(True, "lower the clip range linearly to 0")
     value_clip_range: float | None = setting(
-        None, "clip the value loss too, ε_v of Eq. 35", POSITIVE
+        None, "clip the value loss too, ε_v of Eq. 42", POSITIVE
     )
     max_kl: float | None = setting(
         None, "end the epochs early once approx_kl exceeds this", POSITIVE
@@ -37,36 +37,36 @@ class Config(CommonConfig):
 
 
 def clipped_surrogate(log_probs, old_log_probs, advantages, clip_range):
-    """PPO's clipped loss, Eq. 37–39: three (B,), a float  ->  loss, dlog_probs (B,).
+    """PPO's clipped loss, Eq. 38–40: three (B,), a float  ->  loss, dlog_probs (B,).
 
     The clip takes a row's gradient away only where the ratio has already moved
     the way the advantage asks for, beyond 1 ± clip_range.
     """
-    # Eq. 37: ρᵢ = exp(log π(aᵢ|sᵢ) − log πᵒˡᵈ(aᵢ|sᵢ))
+    # Eq. 38: ρᵢ = exp(log π(aᵢ|sᵢ) − log πᵒˡᵈ(aᵢ|sᵢ))
     ratios = np.exp(log_probs - old_log_probs)
     plain = ratios * advantages
     clipped = np.clip(ratios, 1 - clip_range, 1 + clip_range) * advantages
-    # Eq. 38: L = −(1/N) Σ min(ρᵢ Âᵢ, clip(ρᵢ, 1 − ε, 1 + ε) Âᵢ)
+    # Eq. 39: L = −(1/N) Σ min(ρᵢ Âᵢ, clip(ρᵢ, 1 − ε, 1 + ε) Âᵢ)
     loss = -np.mean(np.minimum(plain, clipped))
-    # Eq. 39: cᵢ = 1 wherever the plain branch is the smaller one *or they tie*, as they do
+    # Eq. 40: cᵢ = 1 wherever the plain branch is the smaller one *or they tie*, as they do
     # all through the band. With `<` every gradient at ρ = 1 would be zero, forever.
     alive = plain <= clipped
-    # Eq. 37, 39, 40: ∂ρ/∂log π = ρ, so ∂L/∂log πᵢ = −cᵢ ρᵢ Âᵢ / N
+    # Eq. 38, 40, 41: ∂ρ/∂log π = ρ, so ∂L/∂log πᵢ = −cᵢ ρᵢ Âᵢ / N
     return loss, alive * -plain / len(plain)
 
 
 def clipped_value_loss(values, old_values, targets, clip_range):
-    """PPO's clipped value loss, Eq. 35: three (B,), a float  ->  loss, dvalues (B,).
+    """PPO's clipped value loss, Eq. 42: three (B,), a float  ->  loss, dvalues (B,).
 
     Of the plain and the clipped squared error, the larger one counts.
     """
-    # Eq. 35: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε), written so that vᶜ *is* v inside the band.
+    # Eq. 42: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε), written so that vᶜ *is* v inside the band.
     # Subtracting and adding vᵒˡᵈ rounds, and a vᶜ off by one bit can cost a row its slope.
     clipped = np.clip(values, old_values - clip_range, old_values + clip_range)
     squares, clipped_squares = (values - targets) ** 2, (clipped - targets) ** 2
-    # Eq. 35: L = (1/2N) Σ max((vᵢ − yᵢ)², (vᵢᶜ − yᵢ)²)
+    # Eq. 42: L = (1/2N) Σ max((vᵢ − yᵢ)², (vᵢᶜ − yᵢ)²)
     loss = 0.5 * np.mean(np.maximum(squares, clipped_squares))
-    # Eq. 35: beyond the band vᶜ is constant, so where its error is the larger the slope is 0
+    # Eq. 42: beyond the band vᶜ is constant, so where its error is the larger the slope is 0
     alive = squares >= clipped_squares
     return loss, alive * (values - targets) / len(values)
 
@@ -103,7 +103,7 @@ def update(learner, batch, config, progress, rng):
             # step 1
             surrogate = clipped_surrogate, minibatch.log_probs, minibatch.advantages, clip_range
             statistics = policy_step(learner, minibatch, config, *surrogate)
-            # step 2, with a loss and an Adam of its own: no weight is shared, so Eq. 45 splits
+            # step 2, with a loss and an Adam of its own: no weight is shared, so Eq. 47 splits
             if value_range is None:
                 fit = value_loss, minibatch.targets
             else:

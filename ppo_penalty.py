@@ -3,8 +3,8 @@
 Nothing here knows about environments, files or printing.
 
 In the order of the file:
-    Eq. 42  the surrogate with a KL penalty
-    Eq. 44  the penalty's weight β, adapted after each rollout
+    Eq. 44  the surrogate with a KL penalty
+    Eq. 46  the penalty's weight β, adapted after each rollout
     the update: as in ppo.py
 
 Shapes: B rows of a batch.
@@ -30,24 +30,24 @@ class Config(CommonConfig):
 
     epochs: int = setting(6, "passes over each rollout", AT_LEAST_ONE)
     minibatch_size: int = setting(256, "rows of one gradient step, at most", AT_LEAST_ONE)
-    kl_coefficient: float = setting(1.0, "first weight β of the KL penalty (Eq. 42)", POSITIVE)
-    kl_target: float = setting(0.01, "KL that an adapting β aims at (Eq. 44)", POSITIVE)
+    kl_coefficient: float = setting(1.0, "first weight β of the KL penalty (Eq. 44)", POSITIVE)
+    kl_target: float = setting(0.01, "KL that an adapting β aims at (Eq. 46)", POSITIVE)
 
 
 def penalized_surrogate(log_probs, old_log_probs, advantages, kls, kl_coefficient):
-    """PPO's loss with a KL penalty, Eq. 42: four (B,), a float  ->  loss, dlog_probs, dkls.
+    """PPO's loss with a KL penalty, Eq. 44: four (B,), a float  ->  loss, dlog_probs, dkls.
 
     dlog_probs and dkls are (B,).
     """
-    # Eq. 42: L = −(1/N) Σ (ρᵢ Âᵢ − β KLᵢ)
+    # Eq. 44: L = −(1/N) Σ (ρᵢ Âᵢ − β KLᵢ)
     plain = np.exp(log_probs - old_log_probs) * advantages
     loss = -np.mean(plain - kl_coefficient * kls)
     return loss, -plain / len(plain), np.full_like(kls, kl_coefficient / len(kls))
 
 
 def adapt_kl_coefficient(kl_coefficient, kl, kl_target):
-    """The next penalty weight β, given the mean KL that the last one led to, Eq. 44."""
-    # Eq. 44: KL < target/1.5: β ← β/2    KL > 1.5 target: β ← 2β
+    """The next penalty weight β, given the mean KL that the last one led to, Eq. 46."""
+    # Eq. 46: KL < target/1.5: β ← β/2    KL > 1.5 target: β ← 2β
     if kl < kl_target / 1.5:
         return max(kl_coefficient / 2, SMALLEST)
     if kl > kl_target * 1.5:

@@ -6,9 +6,9 @@ Nothing here knows which algorithm it runs; nothing prints or writes a file.
 
 In the order of the file:
     the batch, and who learns from it
-    Eq. 45  one step for the policy, one for the value function
+    Eq. 47  one step for the policy, one for the value function
     Eq. 18  credit: a rollout becomes a batch
-    Eq. 46  what the update did: KL, clip fraction, dead fraction
+    Eq. 48  what the update did: KL, clip fraction, dead fraction
     the loop
     evaluation
 
@@ -97,15 +97,15 @@ def policy_step(learner, batch, config, loss_function, *arguments):
 
 
 def entropy_bonus(entropies, config):
-    """dLoss/dentropies of the bonus in Eq. 45: (B,) -> (B,)."""
-    # Eq. 45: L = … − c_H (1/N) Σ Hᵢ, so each row's slope is −c_H/N; Eq. 23 takes it to the logits
+    """dLoss/dentropies of the bonus in Eq. 47: (B,) -> (B,)."""
+    # Eq. 47: L = … − c_H (1/N) Σ Hᵢ, so each row's slope is −c_H/N; Eq. 25 takes it to the logits
     return np.full_like(entropies, -config.entropy_coefficient / len(entropies))
 
 
 def value_step(learner, batch, config, loss_function, *arguments):
     """One step for the value function, as policy_step; its loss takes values (B,).
 
-    Eq. 45, the sum of the losses, is no line of code: the two networks share no
+    Eq. 47, the sum of the losses, is no line of code: the two networks share no
     weight, so each gets its own part's gradient and its own step.
     """
     value = learner.value
@@ -158,10 +158,10 @@ def make_batch(rollout, value, config):
 
 
 def clip_statistics(log_probs, old_log_probs, advantages, clip_range):
-    """(B,) (B,) (B,), a float  ->  clip_fraction, dead_fraction, both in [0, 1]; Eq. 46.
+    """(B,) (B,) (B,), a float  ->  clip_fraction, dead_fraction, both in [0, 1]; Eq. 48.
 
     clip_fraction counts rows whose ratio left the band, dead_fraction those
-    among them whose gradient the clip took away (c = 0 in Eq. 39). About half
+    among them whose gradient the clip took away (c = 0 in Eq. 40). About half
     of the rows outside the band still pull the policy back.
     """
     ratios = np.exp(log_probs - old_log_probs)

@@ -3,8 +3,8 @@
 Nothing here knows about environments, files or printing.
 
 In the order of the file:
-    Eq. 13  the policy's loss; Eq. 22 carries its gradient to the logits
-    Eq. 34  the value function's loss
+    Eq. 10  the policy's loss; Eq. 23 carries its gradient to the logits
+    Eq. 36  the value function's loss
     the update: one step for the policy, several for the value function
 
 Shapes: B rows of a batch, D observation size.
@@ -31,18 +31,18 @@ class Config(CommonConfig):
 
 
 def policy_loss(log_probs, advantages):
-    """The policy gradient's "loss", Eq. 13: (B,) (B,)  ->  loss, dlog_probs (B,).
+    """The policy gradient's "loss", Eq. 10: (B,) (B,)  ->  loss, dlog_probs (B,).
 
     Its gradient estimates that of −J. Its value means nothing: it does not fall
     as the policy gets better.
     """
-    # Eq. 13: L = −(1/N) Σ Âᵢ log π(aᵢ|sᵢ), so ∂L/∂log πᵢ = −Âᵢ/N
+    # Eq. 10: L = −(1/N) Σ Âᵢ log π(aᵢ|sᵢ), so ∂L/∂log πᵢ = −Âᵢ/N
     return -np.mean(advantages * log_probs), -advantages / len(advantages)
 
 
 def value_loss(values, targets):
-    """Half the mean squared error, Eq. 34: (B,) (B,)  ->  loss, dvalues (B,)."""
-    # Eq. 34: L = (1/2N) Σ (vᵢ − yᵢ)², so ∂L/∂vᵢ = (vᵢ − yᵢ)/N
+    """Half the mean squared error, Eq. 36: (B,) (B,)  ->  loss, dvalues (B,)."""
+    # Eq. 36: L = (1/2N) Σ (vᵢ − yᵢ)², so ∂L/∂vᵢ = (vᵢ − yᵢ)/N
     errors = values - targets
     return 0.5 * np.mean(errors * errors), errors / len(errors)
 

@@ -336,9 +336,9 @@ def test_the_road_has_the_networks_shapes():
     (W1, _), (W2, _) = policy.network.layers
     inputs, hidden = W1.shape
     written = texts_of("gradient_road")
-    assert f"{policy.parameters.size} numbers · Eq. 32, 33" in written
-    for start in (f"N × {inputs}", f"N × {hidden} · Eq. 28, 29", f"N × {W2.shape[1]} · Eq. 22",
-                  f"{inputs} × {hidden} · Eq. 30"):  # fmt: skip
+    assert f"{policy.parameters.size} numbers · Eq. 34, 35" in written
+    for start in (f"N × {inputs}", f"N × {hidden} · Eq. 30, 31", f"N × {W2.shape[1]} · Eq. 23",
+                  f"{inputs} × {hidden} · Eq. 32"):  # fmt: skip
         assert start in written
 
 

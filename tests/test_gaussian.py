@@ -105,7 +105,7 @@ def test_samples_have_the_density_that_their_log_probs_claim():
     z = (actions.mean(axis=0) - policy.greedy(obs[:1])[0]) / (deviations / np.sqrt(len(obs)))
     assert np.all(np.abs(z) < 4)
     np.testing.assert_allclose(actions.std(axis=0), deviations, rtol=0.01)
-    # The entropy is the mean of −log π (Eq. 27), whose terms here have variance A/2 = 1.
+    # The entropy is the mean of −log π (Eq. 29), whose terms here have variance A/2 = 1.
     assert abs(-log_probs.mean() - gaussian_entropy(policy.log_stds)) < 4 / np.sqrt(len(obs))
 
 

@@ -63,7 +63,7 @@ def test_orthogonal(rng, shape):
 
 
 def test_orthogonal_signs_are_uniform(rng):
-    """Without Eq. 31's sign fix, LAPACK makes the first entry negative almost always."""
+    """Without Eq. 33's sign fix, LAPACK makes the first entry negative almost always."""
     positive = [orthogonal((4, 4), 1.0, rng)[0, 0] > 0 for _ in range(400)]
     assert 140 < sum(positive) < 260  # six standard deviations
 

@@ -52,7 +52,7 @@ def test_log_softmax_backward(rng):
 
 
 def test_categorical_backwards(rng):
-    """Eq. 22, 23, 41 through the logits."""
+    """Eq. 23, 25, 43 through the logits."""
     logits, old_logits = rng.standard_normal((2, 5, 3))
     actions, weights = rng.integers(0, 3, 5), rng.standard_normal(5)
     log_probs, old = log_softmax(logits), log_softmax(old_logits)
@@ -134,7 +134,7 @@ def test_gaussian_kl_by_quadrature():
 
 
 def test_gaussian_backwards(rng):
-    """Eq. 25–27, 43 through means and log-deviations."""
+    """Eq. 27–29, 45 through means and log-deviations."""
     means, old_means, actions = rng.standard_normal((3, 5, 2))
     log_stds, old_log_stds = rng.standard_normal((2, 2))
     weights = rng.standard_normal(5)
@@ -260,7 +260,7 @@ def test_float32_stays_float32(rng):
 
 
 def test_kl_estimates(rng):
-    """Eq. 46: averaged over the old policy's actions, both are the KL, exactly; k3 ≥ 0."""
+    """Eq. 48: averaged over the old policy's actions, both are the KL, exactly; k3 ≥ 0."""
     old, new = log_softmax(rng.standard_normal((2, 4)))[:, None, :]
     k1, k3 = kl_estimates((new - old)[0])
     kl = distributions.categorical_kl(old, new)[0]

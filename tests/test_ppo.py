@@ -51,7 +51,7 @@ def test_the_cases_of_the_clip(ratio, advantage, objective, slope):
 
 
 def test_the_kinks_take_the_inner_slope():
-    """At ρ = 1 ± ε exactly, Eq. 39 chooses Â: the row is still alive."""
+    """At ρ = 1 ± ε exactly, Eq. 40 chooses Â: the row is still alive."""
     ratios = np.array([1.25, 0.75])  # exact in binary, like ε = 0.25
     advantages = np.array([1.0, -1.0])
     log_probs = np.log(ratios)
@@ -61,7 +61,7 @@ def test_the_kinks_take_the_inner_slope():
 
 
 def test_at_ratio_one_it_is_the_policy_gradient(rng):
-    """The first minibatch's gradient is VPG's (Eq. 40 and 22). A mask with `<` would give 0."""
+    """The first minibatch's gradient is VPG's (Eq. 41 and 23). A mask with `<` would give 0."""
     policy = CategoricalPolicy(4, 2, (8,), rng, dtype=np.float64)
     batch = make_batch(rng, policy)
     log_probs, entropies, cache = policy.forward(batch.obs, batch.actions)

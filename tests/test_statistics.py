@@ -53,7 +53,7 @@ def log_softmax(parameters, obs):
 
 
 class Descent:
-    """A network's parameters on their way down, in float64: Eq. 32 and 33."""
+    """A network's parameters on their way down, in float64: Eq. 34 and 35."""
 
     def __init__(self, parameters, adam, learning_rate, max_norm):
         self.x, self.m, self.v = (a.astype(float) for a in (parameters, adam.m, adam.v))

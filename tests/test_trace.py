@@ -133,7 +133,7 @@ def second_way(given, algorithm):
         pairs = list(zip(ratios, advantages, strict=True))
         plain = [r * a for r, a in pairs]
         clipped = [min(max(r, 0.8), 1.2) * a for r, a in pairs]
-        # Eq. 39 as the README states it: by the sign of the advantage, not by comparing branches
+        # Eq. 40 as the README states it: by the sign of the advantage, not by comparing branches
         dead = [(a > 0 and r > 1.2) or (a < 0 and r < 0.8) for r, a in pairs]
         minimum = [min(pair) for pair in zip(plain, clipped, strict=True)]
         slopes = [0.0 if dead[i] else -ratios[i] * advantages[i] / B for i in range(B)]
@@ -337,7 +337,7 @@ def test_the_printed_gradient_is_that_of_finite_differences(page):
     numeric = numeric_gradient(page)
     np.testing.assert_allclose(page.walk.gradient, numeric, rtol=0, atol=1e-9)
     gradient, equation = page.first["gradient"][1], page.first["gradient"][0]
-    assert equation == 30
+    assert equation == 32
     np.testing.assert_allclose(gradient, numeric, rtol=0, atol=5.1e-6)
     parts = [page.first[name][1].ravel() for name in ("dW1", "db1", "dW2", "db2")]
     np.testing.assert_array_equal(np.concatenate(parts), gradient)
@@ -386,7 +386,7 @@ def test_the_step_is_the_one_that_training_takes(page):
     np.testing.assert_allclose(policy.parameters, w.new_parameters, rtol=0, atol=1e-12)
     assert statistics["policy_grad_norm"] == pytest.approx(w.norm, abs=1e-14)
     assert statistics["policy_loss"] == pytest.approx(w.loss, abs=1e-14)
-    printed = [array for _, name, eq, array in page.arrays if (name, eq) == ("parameters", 32)]
+    printed = [array for _, name, eq, array in page.arrays if (name, eq) == ("parameters", 34)]
     np.testing.assert_allclose(printed[0], policy.parameters, rtol=0, atol=5.1e-6)
 
 
@@ -396,11 +396,11 @@ def test_the_norm_clip_and_adam_from_the_printed_gradient(page):
     assert w.norm == pytest.approx(norm, abs=1e-8)
     clipped = [g * min(1, 0.5 / (norm + 1e-6)) for g in gradient]
     printed = {(name, eq): array for _, name, eq, array in page.arrays if array.shape == (16,)}
-    np.testing.assert_allclose(printed["gradient", 33], clipped, rtol=0, atol=5.1e-6)
-    np.testing.assert_allclose(printed["m", 32], np.multiply(0.1, clipped), rtol=0, atol=5.1e-7)
-    np.testing.assert_allclose(printed["v", 32], 0.001 * np.square(clipped), rtol=6e-4)
+    np.testing.assert_allclose(printed["gradient", 35], clipped, rtol=0, atol=5.1e-6)
+    np.testing.assert_allclose(printed["m", 34], np.multiply(0.1, clipped), rtol=0, atol=5.1e-7)
+    np.testing.assert_allclose(printed["v", 34], 0.001 * np.square(clipped), rtol=6e-4)
     after = printed["parameters", None] - 0.01 * np.sign(clipped)
-    np.testing.assert_allclose(printed["parameters", 32], after, rtol=0, atol=5.1e-6)
+    np.testing.assert_allclose(printed["parameters", 34], after, rtol=0, atol=5.1e-6)
     # One of the two traces shows a gradient that is clipped, the other one that is not.
     assert (norm > 0.5) == (page.algorithm == "ppo")
     assert ("Longer than 0.5" in page.text) == (page.algorithm == "ppo")
@@ -467,52 +467,53 @@ def test_what_has_changed(page):
 
 # -------------------------------------------------------------------- equations
 
-# Array: equation, and the shipped code that names the same number. Eq. 40 is
-# Eq. 22's line with Eq. 39's slopes; the file ppo.py names it.
+# Array: equation, and the shipped code that names the same number. Eq. 41 is
+# Eq. 23's line with Eq. 40's slopes; the file ppo.py names it.
 COMMON = {
-    "z1": (28, nn.linear_forward),
-    "h": (29, nn.tanh_forward),
-    "logits": (28, nn.linear_forward),
+    "z1": (30, nn.linear_forward),
+    "h": (31, nn.tanh_forward),
+    "logits": (30, nn.linear_forward),
     "all_log_probs": (20, distributions.log_softmax),
     "probs": (20, distributions.log_softmax),
     "log_probs": (20, distributions.log_softmax),
     "before": (20, distributions.log_softmax),
     "after": (20, distributions.log_softmax),
-    "entropies": (23, distributions.categorical_entropy_backward),
-    "dW2": (28, nn.linear_backward),
-    "db2": (28, nn.linear_backward),
-    "dh": (28, nn.linear_backward),
-    "dz1": (29, nn.tanh_backward),
-    "dW1": (28, nn.linear_backward),
-    "db1": (28, nn.linear_backward),
-    "m": (32, nn.Adam.step),
-    "v": (32, nn.Adam.step),
+    "entropies": (25, distributions.categorical_entropy_backward),
+    "dW2": (30, nn.linear_backward),
+    "db2": (30, nn.linear_backward),
+    "dh": (30, nn.linear_backward),
+    "dz1": (31, nn.tanh_backward),
+    "dW1": (30, nn.linear_backward),
+    "db1": (30, nn.linear_backward),
+    "m": (34, nn.Adam.step),
+    "v": (34, nn.Adam.step),
 }
 EQUATIONS = {
     "ppo": COMMON
     | {
-        "ratios": (37, ppo.clipped_surrogate),
-        "plain": (37, ppo.clipped_surrogate),
-        "clipped": (38, ppo.clipped_surrogate),
-        "minimum": (38, ppo.clipped_surrogate),
-        "alive": (39, ppo.clipped_surrogate),
-        "dlog_probs": (39, ppo.clipped_surrogate),
-        "dlogits": (40, ppo),
+        "ratios": (38, ppo.clipped_surrogate),
+        "plain": (38, ppo.clipped_surrogate),
+        "clipped": (39, ppo.clipped_surrogate),
+        "minimum": (39, ppo.clipped_surrogate),
+        "alive": (40, ppo.clipped_surrogate),
+        "dlog_probs": (40, ppo.clipped_surrogate),
+        "dlogits": (41, ppo),
     },
     "vpg": COMMON
     | {
-        "dlog_probs": (13, vpg.policy_loss),
-        "dlogits": (22, distributions.categorical_log_prob_backward),
+        "dlog_probs": (10, vpg.policy_loss),
+        "dlogits": (23, distributions.categorical_log_prob_backward),
     },
 }
+DEAD = (48, training.clip_statistics)
 TWICE = {
-    "gradient": {(30, nn.MLP.backward), (33, nn.clip_global_norm)},
-    "parameters": {(None, None), (32, nn.Adam.step)},
+    "gradient": {(32, nn.MLP.backward), (35, nn.clip_global_norm)},
+    "parameters": {(None, None), (34, nn.Adam.step)},
 }
 
 
 def numbers_in(source):
-    """Equation numbers that a piece of source names: "Eq. 37–39", "Eq. 20, 21"."""
+    """Equation numbers that a piece of source names: "Eq. 38–40", "Eq. 20, 21"."""
     found = set()
     for m in re.finditer(r"Eq\. (\d+(?:(?:, | and |[–-])\d+)*)", source):
         for part in re.split(r", | and ", m.group(1)):
@@ -536,11 +537,11 @@ def test_every_array_has_its_equation(page):
     pairs = list(expected.values()) + [pair for pairs in TWICE.values() for pair in pairs]
     for number, code in pairs:
         assert code is None or number in numbers_in(inspect.getsource(code)), (number, code)
-    pairs += [(46, training.clip_statistics)] if page.algorithm == "ppo" else []
-    assert 46 in numbers_in(inspect.getsource(training.clip_statistics))
+    pairs += [DEAD] if page.algorithm == "ppo" else []
+    assert DEAD[0] in numbers_in(inspect.getsource(DEAD[1]))
     cited = {int(n) for n in re.findall(r"Eq\. (\d+)", page.text)}
     assert cited == {number for number, _ in pairs if number}
-    assert (cited & {37, 38, 39, 40} != set()) == (page.algorithm == "ppo")
+    assert (cited & {38, 39, 40, 41} != set()) == (page.algorithm == "ppo")
 
 
 def test_the_guide_quotes_what_is_printed():

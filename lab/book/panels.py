@@ -24,7 +24,7 @@ from lab.proof import CHECKS, Z_BOUND, run_check, trace
 ROOT = Path(__file__).resolve().parent.parent.parent
 TAG = re.compile(r"\s*\\qquad\s*\\text\{\((\d+)\)\}")
 FUNCTION = re.compile(r"\[`([\w.]+)(?<!\.py)`\]\(([\w./]+\.py)\)")  # [`nn.MLP.backward`](nn.py)
-# Eq. 39 · Eq. 15, 16 · Eq. 24 and 27 · Eq. 2-12; another work's has its year right before it.
+# Eq. 40 · Eq. 15, 16 · Eq. 26 and 29 · Eq. 2–9, 11–13; another work's has its year right before it.
 CITATION = re.compile(
     r"(\(\d{4}\),\s+)?\bEq\.\s+(\d+(?:(?:\s?[-–]\s?|,\s+|\s+and\s+|\s+or\s+)\d+)*)"
 )

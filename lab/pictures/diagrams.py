@@ -36,8 +36,8 @@ def rounded(axes, x, y, width, height, **style):
 
 THERE = (  # what it is, its shape for N rows and CartPole's 64 units, its equation
     ("s", "observations", "N × 4", ""),
-    ("H₁ = tanh(s W₁ + b₁)", "hidden units", "N × 64", "Eq. 28, 29"),
-    ("Z = H₁ W₂ + b₂", "logits", "N × 2", "Eq. 28"),
+    ("H₁ = tanh(s W₁ + b₁)", "hidden units", "N × 64", "Eq. 30, 31"),
+    ("Z = H₁ W₂ + b₂", "logits", "N × 2", "Eq. 30"),
     ("π = softmax Z", "probabilities", "N × 2", "Eq. 20"),
 )
 CREDIT = (
@@ -47,10 +47,10 @@ CREDIT = (
     ("Â", "advantage", "N", "Eq. 16"),
 )
 BACK = (
-    ("W₁, W₂ …", "Adam, clipped norm", "450 numbers", "Eq. 32, 33"),
-    ("W̄₁ = sᵀ Ȳ₁", "and b̄₁, the sum of rows", "4 × 64", "Eq. 30"),
-    ("Ȳ₁ = Z̄ W₂ᵀ ⊙ (1 − H₁²)", "and W̄₂ = H₁ᵀ Z̄", "N × 64", "Eq. 29, 30"),
-    ("Z̄ = Â (π − eₐ) / N", "PPO: times c ρ, Eq. 40", "N × 2", "Eq. 22"),
+    ("W₁, W₂ …", "Adam, clipped norm", "450 numbers", "Eq. 34, 35"),
+    ("W̄₁ = sᵀ Ȳ₁", "and b̄₁, the sum of rows", "4 × 64", "Eq. 32"),
+    ("Ȳ₁ = Z̄ W₂ᵀ ⊙ (1 − H₁²)", "and W̄₂ = H₁ᵀ Z̄", "N × 64", "Eq. 31, 32"),
+    ("Z̄ = Â (π − eₐ) / N", "PPO: times c ρ, Eq. 41", "N × 2", "Eq. 23"),
 )
 
 
@@ -202,14 +202,14 @@ def layer_blocks(figure, rng, look):
     w = trace.walk("ppo")
     axes = canvas(figure, 100, 68)
     products = (
-        (62, "Forward: one product (Eq. 28)",
+        (62, "Forward: one product (Eq. 30)",
          ((w.obs, "H₀", 2, False, ()), (w.W1, "W₁", 2, False, ()), (w.z1, "Y₁", 4, False, ())),
          "+ b₁"),
-        (38.8, "Back to the weights: the same H₀, turned (Eq. 28)",
+        (38.8, "Back to the weights: the same H₀, turned (Eq. 30)",
          ((w.obs.T, "H₀ᵀ", 2, False, [(3, i) for i in range(3)]),
           (w.dz1, "Ȳ₁", 4, False, [(i, 0) for i in range(3)]),
           (w.dW1, "W̄₁", 4, True, [(3, 0)])), ""),
-        (15.3, "Back to the inputs: the same W₂, turned (Eq. 28)",
+        (15.3, "Back to the inputs: the same W₂, turned (Eq. 30)",
          ((w.dlogits, "Z̄", 4, False, ()), (w.W2.T, "W₂ᵀ", 2, False, ()),
           (w.dh, "H̄₁", 4, False, ())), ""),
     )  # fmt: skip

@@ -4,34 +4,34 @@ from lab.practice.blanks import BLANKS
 
 # Equation -> (the question to ask oneself, what to look at before, the formula in words)
 HINTS = {
-    28: (
+    30: (
         "A weight is used in every row of the batch. From how many places does its gradient come?",
         "The chain rule alone: x̄ collects, over all outputs it feeds, their message times the slope.",
         "The input's message: the output's, times the weights transposed. The weights' gradient: "
         "inputs transposed times messages, which sums over the rows. The bias: the sum of the rows.",
     ),
-    29: (
+    31: (
         "How much does the output move when the input moves a little, said with the output alone?",
-        "Eq. 28 has just handed back a message for the activation's output.",
+        "Eq. 30 has just handed back a message for the activation's output.",
         "tanh: the message times one minus the output squared. ReLU: the message where the output "
         "is positive, nothing elsewhere.",
     ),
-    30: (
+    32: (
         "In which order do messages arrive, and what does each layer need that the forward pass saw?",
-        "Eq. 28 for one layer, Eq. 29 for one activation. The cache holds each layer's input.",
+        "Eq. 30 for one layer, Eq. 31 for one activation. The cache holds each layer's input.",
         "From the last layer to the first: take the layer's own gradients, hand its input's message "
         "on, and send that through the activation below, which the first layer does not have. Lay "
         "the parts out as the parameters are: weights, bias, next layer.",
     ),
-    32: (
+    34: (
         "Two running means began at zero. How far do they reach after t steps of a constant gradient?",
-        "Eq. 33 has shortened the gradient.",
+        "Eq. 35 has shortened the gradient.",
         "Move m towards the gradient and v towards its square, each by one minus its own β; divide "
         "each by one minus β to the power t; step against m̂ over (the root of v̂, plus ε).",
     ),
-    33: (
+    35: (
         "What may change about a gradient that is too long, and what must not?",
-        "Eq. 30 gives the gradient as one vector.",
+        "Eq. 32 gives the gradient as one vector.",
         "Its length is the root of the sum of squares. If that exceeds the limit, scale the whole "
         "vector, in place, by limit over (length + 10⁻⁶). Give back the length from before.",
     ),
@@ -47,41 +47,41 @@ HINTS = {
         "Each logit gets its own message, less its probability's share of the sum of all messages "
         "of the row.",
     ),
-    22: (
+    23: (
         "Only one log-probability of each row has a message. What is left of Eq. 21?",
         "Eq. 21 with U zero everywhere but in the taken action's column.",
         "The row's message, times (one-hot of the taken action, less the probabilities).",
     ),
-    23: (
+    25: (
         "Entropy feeds on every probability. What does the softmax do to a constant in their slopes?",
         "H = −Σ π log π by πₖ is −log πₖ − 1; then Eq. 21's softmax.",
         "Each logit gets minus its probability times (its log-probability plus the entropy), times "
         "the row's message. The entropy itself: minus the sum of probability times log-probability.",
     ),
-    24: (
+    26: (
         "Independent dimensions multiply their densities. What do their logs do?",
         "The bell of one dimension: exp(−(a−μ)²/2σ²) over σ√(2π), and σ = exp ℓ.",
         "Summed over dimensions: minus half the squared distance in deviations, less ℓ, less half "
         "the log of 2π.",
     ),
-    25: (
+    27: (
         "Which parameters are the row's own, and which do all rows share?",
-        "Eq. 24, by μ and by ℓ; remember that σ = exp ℓ.",
+        "Eq. 26, by μ and by ℓ; remember that σ = exp ℓ.",
         "Mean: the row's message times the distance over the variance. Log-deviation: the sum over "
         "rows of message times (squared distance in deviations, less one).",
     ),
-    27: (
+    29: (
         "Does a bell become more undecided when it moves, or when it widens?",
-        "Eq. 24: the entropy is minus its mean, and the mean of the squared distance is σ².",
+        "Eq. 26: the entropy is minus its mean, and the mean of the squared distance is σ².",
         "The sum of the log-deviations, plus half the number of dimensions times log 2πe.",
     ),
-    41: (
+    43: (
         "Who acted: the old policy or the new one? Over whose probabilities does the mean run?",
         "KL(old‖new) by log π is −π_old; then Eq. 21's softmax.",
         "KL: the old probabilities' mean of (old log minus new log). Its slope in the logits: new "
         "probabilities minus old ones, times the row's message.",
     ),
-    43: (
+    45: (
         "At which μ and σ is the divergence smallest, and do your slopes vanish there?",
         "The two bells' KL: ℓ − ℓ_old + (σ_old² + (μ_old − μ)²)/2σ² − ½ in each dimension.",
         "Mean: (new minus old) over the new variance. Log-deviation: one minus (old variance plus "
@@ -111,45 +111,45 @@ HINTS = {
         "Take each group's own mean off. Without the scale, times G over (G − 1): that is the reward "
         "less the mean of the others. With it, over (the group's deviation plus ε), G in both.",
     ),
-    13: (
+    10: (
         "The gradient should point where J falls. Which sign has the loss, and where does 1/N enter?",
         "Eq. 5 and 8: the gradient of J is a mean of advantage times score.",
         "Minus the mean of advantage times log-probability; each row's slope is minus its advantage "
         "over N.",
     ),
-    34: (
+    36: (
         "Why is there a half?",
         "The error is value minus target; the target is a constant.",
         "Half the mean of the squared errors; each row's slope is its error over N.",
     ),
-    39: (
+    40: (
         "Inside the band, which of the two branches is the smaller one?",
-        "Eq. 37: the ratio, and ∂ρ/∂log π = ρ. Eq. 38: the mean of the smaller branch.",
+        "Eq. 38: the ratio, and ∂ρ/∂log π = ρ. Eq. 39: the mean of the smaller branch.",
         "The loss: minus the mean of the smaller of ratio times advantage and clipped ratio times "
         "advantage. A row's slope is minus ratio times advantage over N wherever the plain branch "
         "is the smaller one or they tie, and zero elsewhere.",
     ),
-    35: (
+    42: (
         "When the prediction has left the band, does its clipped twin still move?",
-        "Eq. 34, once for the value and once for the value held within ε of the old one.",
+        "Eq. 36, once for the value and once for the value held within ε of the old one.",
         "Half the mean of the larger of the two squared errors. A row's slope is its plain error "
         "over N where the plain square is the larger one or they tie, and zero elsewhere.",
     ),
-    46: (
+    48: (
         "Does a row that has left the band always lose its gradient?",
-        "Eq. 39: a row is dead if its ratio has passed the edge that its advantage points to.",
+        "Eq. 40: a row is dead if its ratio has passed the edge that its advantage points to.",
         "Clip fraction: the share of rows above 1 + ε or below 1 − ε. Dead fraction: of all rows, "
         "those above with a positive advantage or below with a negative one.",
     ),
-    42: (
+    44: (
         "A sum of two losses: what are its slopes?",
-        "Eq. 37's surrogate and Eq. 41's divergence.",
+        "Eq. 38's surrogate and Eq. 43's divergence.",
         "Minus the mean of (ratio times advantage less β times KL). By log-probability: minus ratio "
         "times advantage over N. By KL: β over N.",
     ),
-    44: (
+    46: (
         "If the policy hardly moved, is the leash too short or too long?",
-        "Eq. 42: β pulls towards the old policy.",
+        "Eq. 44: β pulls towards the old policy.",
         "KL below the target over 1.5: half of β. Above 1.5 times the target: twice β. Otherwise β. "
         "Never below 10⁻⁶ nor above 10⁶.",
     ),

@@ -1,8 +1,8 @@
 """Every numbered equation held against the shipped code.
 
     report()         all of them, as a table
-    report(39)       one, with its numbers
-    run_check(39)    one, as a Result
+    report(40)       one, with its numbers
+    run_check(40)    one, as a Result
     CHECKS           number -> Check
 
 The checks themselves are in lab/proof/equations/, a file for each chapter of the

@@ -77,7 +77,7 @@ def token_scores(logits):
     probs = np.exp(distributions.log_softmax(logits))
     found = np.zeros((*WRITTEN.shape, *logits.shape), logits.dtype)
     y, t = np.nonzero(WITHIN)
-    # Eq. 49: e − π at the logits of the prefix that the token follows; Eq. 47 with slope 1
+    # Eq. 49: e − π at the logits of the prefix that the token follows; Eq. 22 with slope 1
     found[y, t, AFTER[y, t]] = distributions.categorical_log_prob_backward(
         np.ones(len(y)), WRITTEN[y, t], probs[AFTER[y, t]]
     )

@@ -354,7 +354,7 @@ def _inputs(page, w, algorithm):
 def _forward(page, w):
     page.heading("The hidden layer")
     page.write("nn.linear_forward: z1 = obs @ W1 + b1.  nn.tanh_forward: h = tanh(z1).\n")
-    page.arrays(block("z1", "Eq. 28", w.z1, UNITS), block("h", "Eq. 29", w.h, UNITS))
+    page.arrays(block("z1", "Eq. 30", w.z1, UNITS), block("h", "Eq. 31", w.h, UNITS))
     z = add([dot(w.obs[1], w.W1[:, 0], 2, 2), fixed(w.b1[0], 2)])
     page.worked("z1[1,0]", z, fixed(w.z1[1, 0]))
     page.worked("h[1,0]", f"tanh({fixed(w.z1[1, 0])})", fixed(w.h[1, 0]))
@@ -363,7 +363,7 @@ def _forward(page, w):
     page.write("nn.linear_forward: logits = h @ W2 + b2.")
     page.write("log_softmax takes each row's largest logit M off, so exp is safe.\n")
     page.arrays(
-        block("logits", "Eq. 28", w.logits, MOVES),
+        block("logits", "Eq. 30", w.logits, MOVES),
         block("all_log_probs", "Eq. 20", w.all_log_probs, MOVES),
         block("probs", "Eq. 20", w.probs, MOVES),
     )
@@ -386,7 +386,7 @@ def _forward(page, w):
     page.write("The entropy's weight is 0 here: it is watched, and pushes nothing.\n")
     page.arrays(
         block("log_probs", "Eq. 20", w.log_probs),
-        block("entropies", "Eq. 23", w.entropies),
+        block("entropies", "Eq. 25", w.entropies),
     )
     page.worked("log_probs[1]", "all_log_probs[1,1]", fixed(w.log_probs[1]))
     terms = dot(w.probs[1], w.all_log_probs[1])
@@ -401,7 +401,7 @@ def _ppo_objective(page, w):
     page.arrays(
         block("log_probs", "Eq. 20", w.log_probs),
         block("old_log_probs", "", w.old_log_probs, (), 2),
-        block("ratios", "Eq. 37", w.ratios),
+        block("ratios", "Eq. 38", w.ratios),
     )
     difference = add([fixed(w.log_probs[1]), fixed(-w.old_log_probs[1], 2)])
     page.worked("ratios[1]", f"exp({difference})", fixed(w.ratios[1]))
@@ -409,12 +409,12 @@ def _ppo_objective(page, w):
     page.heading("The clipped objective")
     page.write("ppo.clipped_surrogate: plain = ratios * advantages,")
     page.write(f"clipped = clip(ratios, {low}, {high}) * advantages; loss = -mean(the smaller).")
-    page.write("alive is the c of Eq. 39: 1 where plain <= clipped, 0 where it has gone flat.\n")
+    page.write("alive is the c of Eq. 40: 1 where plain <= clipped, 0 where it has gone flat.\n")
     page.arrays(
-        block("plain", "Eq. 37", w.plain),
-        block("clipped", "Eq. 38", w.clipped),
-        block("minimum", "Eq. 38", w.minimum),
-        block("alive", "Eq. 39", w.alive, (), 0),
+        block("plain", "Eq. 38", w.plain),
+        block("clipped", "Eq. 39", w.clipped),
+        block("minimum", "Eq. 39", w.minimum),
+        block("alive", "Eq. 40", w.alive, (), 0),
         Block("case", "", "", (), [[_case(*row)] for row in zip(w.ratios, w.alive, strict=True)]),
     )
     advantage = factor(w.advantages[1], 2)
@@ -431,12 +431,12 @@ and pulls it back, however far out it is. Row 2 is in the band, where the two
 tie: <= lets its gradient through, < would not. No row shows the mirror image:
 at ratios below {low} a bad action's gradient is dead, a good one's pulls it back.
 Out of the band: {w.clip_fraction:.2f} of the rows (clip_fraction).
-Dead: {w.dead_fraction:.2f} of them all (dead_fraction, Eq. 46).""")
+Dead: {w.dead_fraction:.2f} of them all (dead_fraction, Eq. 48).""")
 
     page.heading("The gradient's first number")
     page.write("d ratio / d log_prob = ratio, so dlog_probs = -alive * ratios * advantages / 3.")
     page.write("Divided by the 3 rows here, once; nowhere below.\n")
-    page.arrays(block("dlog_probs", "Eq. 39", w.dlog_probs))
+    page.arrays(block("dlog_probs", "Eq. 40", w.dlog_probs))
     for row in (0, 1):
         terms = [fixed(w.alive[row], 0), fixed(w.ratios[row]), factor(w.advantages[row], 2)]
         page.worked(f"dlog_probs[{row}]", f"-({' * '.join(terms)}) / 3", fixed(w.dlog_probs[row]))
@@ -453,13 +453,13 @@ def _case(ratio, alive):
 
 def _vpg_objective(page, w):
     page.heading("The objective")
-    page.write("vpg.policy_loss: loss = -mean(advantages * log_probs), Eq. 13. No ratio and no")
+    page.write("vpg.policy_loss: loss = -mean(advantages * log_probs), Eq. 10. No ratio and no")
     page.write("clip: every row speaks, as loudly as its advantage. The loss's value means")
     page.write("nothing, its slope is all. Divided by the 3 rows here, once; nowhere below.\n")
     page.arrays(
         block("log_probs", "Eq. 20", w.log_probs),
         block("advantages", "", w.advantages, (), 2),
-        block("dlog_probs", "Eq. 13", w.dlog_probs),
+        block("dlog_probs", "Eq. 10", w.dlog_probs),
     )
     page.worked("loss", f"-({dot(w.advantages, w.log_probs, 2)}) / 3", fixed(w.loss))
     page.worked("dlog_probs[1]", f"-({fixed(w.advantages[1], 2)}) / 3", fixed(w.dlog_probs[1]))
@@ -471,9 +471,9 @@ def _backward(page, w, algorithm):
     page.write("where onehot is 1 for the taken action. Descent goes against these signs: a")
     page.write("negative dlog_prob raises the taken logit and lowers the other.\n")
     page.arrays(
-        block("dlog_probs", "Eq. 39" if algorithm == "ppo" else "Eq. 13", w.dlog_probs),
+        block("dlog_probs", "Eq. 40" if algorithm == "ppo" else "Eq. 10", w.dlog_probs),
         block("probs", "Eq. 20", w.probs, MOVES),
-        block("dlogits", "Eq. 40" if algorithm == "ppo" else "Eq. 22", w.dlogits, MOVES),
+        block("dlogits", "Eq. 41" if algorithm == "ppo" else "Eq. 23", w.dlogits, MOVES),
     )
     for k in range(2):
         page.worked(
@@ -487,9 +487,9 @@ def _backward(page, w, algorithm):
     page.write("nn.linear_backward: dW2 = h.T @ dlogits, db2 = dlogits summed over the rows,")
     page.write("dh = dlogits @ W2.T. A weight serves all rows, so its gradient is their sum.\n")
     page.arrays(
-        block("dW2", "Eq. 28", w.dW2, MOVES), block("db2", "Eq. 28", w.db2, MOVES), labels=UNITS
+        block("dW2", "Eq. 30", w.dW2, MOVES), block("db2", "Eq. 30", w.db2, MOVES), labels=UNITS
     )
-    page.arrays(block("dh", "Eq. 28", w.dh, UNITS))
+    page.arrays(block("dh", "Eq. 30", w.dh, UNITS))
     page.worked("dW2[0,1]", dot(w.h[:, 0], w.dlogits[:, 1]), fixed(w.dW2[0, 1]))
     page.worked("db2[1]", add([fixed(x) for x in w.dlogits[:, 1]]), fixed(w.db2[1]))
     page.worked("dh[1,0]", dot(w.dlogits[1], w.W2[0], 5, 2), fixed(w.dh[1, 0]))
@@ -497,10 +497,10 @@ def _backward(page, w, algorithm):
     page.heading("Back through tanh and the hidden layer")
     page.write("nn.tanh_backward: dz1 = dh * (1 - h * h). A unit near +1 or -1 hardly listens.")
     page.write("nn.linear_backward: dW1 = obs.T @ dz1, db1 = dz1 summed over the rows.\n")
-    page.arrays(block("dz1", "Eq. 29", w.dz1, UNITS))
+    page.arrays(block("dz1", "Eq. 31", w.dz1, UNITS))
     page.arrays(
-        block("dW1", "Eq. 28", w.dW1, UNITS),
-        block("db1", "Eq. 28", w.db1, UNITS),
+        block("dW1", "Eq. 30", w.dW1, UNITS),
+        block("db1", "Eq. 30", w.db1, UNITS),
         labels=INPUTS,
     )
     h = factor(w.h[1, 0])
@@ -520,14 +520,14 @@ def _step(page, w):
     if w.norm > MAX_GRAD_NORM:
         page.worked("scale", f"{MAX_GRAD_NORM} / ({fixed(w.norm)} + 0.000001)", fixed(w.scale))
         page.write(
-            f"\nLonger than {MAX_GRAD_NORM}: all 16 are multiplied by the same scale, Eq. 33. The"
+            f"\nLonger than {MAX_GRAD_NORM}: all 16 are multiplied by the same scale, Eq. 35. The"
         )
         page.write("direction stays.")
     else:
-        page.write(f"\nNot longer than {MAX_GRAD_NORM}: it stays as it is, Eq. 33.")
+        page.write(f"\nNot longer than {MAX_GRAD_NORM}: it stays as it is, Eq. 35.")
 
     page.heading("Adam's step")
-    page.write("MLP.backward lays the four gradients end to end, Eq. 30. nn.Adam.step keeps a")
+    page.write("MLP.backward lays the four gradients end to end, Eq. 32. nn.Adam.step keeps a")
     page.write(
         f"running mean m of each (beta {BETAS[0]}) and v of its square (beta {BETAS[1]}). Here"
     )
@@ -535,12 +535,12 @@ def _step(page, w):
     names = [f"W1[{i},{j}]" for i in range(4) for j in range(2)] + ["b1[0]", "b1[1]"]
     names += [f"W2[{i},{j}]" for i in range(2) for j in range(2)] + ["b2[0]", "b2[1]"]
     page.arrays(
-        block("gradient", "Eq. 30", w.gradient),
-        block("gradient", "Eq. 33", w.clipped_gradient),
-        block("m", "Eq. 32", w.m, (), 6),
-        block("v", "Eq. 32", w.v, scientific=True),
+        block("gradient", "Eq. 32", w.gradient),
+        block("gradient", "Eq. 35", w.clipped_gradient),
+        block("m", "Eq. 34", w.m, (), 6),
+        block("v", "Eq. 34", w.v, scientific=True),
         block("parameters", "", w.parameters, (), 2),
-        block("parameters", "Eq. 32", w.new_parameters),
+        block("parameters", "Eq. 34", w.new_parameters),
         labels=names,
     )
     i = names.index("W1[3,0]")
@@ -563,8 +563,8 @@ def _outcome(page, w, algorithm):
     page.heading("What has changed")
     page.write("The same three rows, seen with the new parameters.\n")
     page.arrays(
-        block("h", "Eq. 29", w.new_h, UNITS),
-        block("logits", "Eq. 28", w.new_logits, MOVES),
+        block("h", "Eq. 31", w.new_h, UNITS),
+        block("logits", "Eq. 30", w.new_logits, MOVES),
         block("probs", "Eq. 20", w.new_probs, MOVES),
     )
     z = add([dot(w.obs[1], w.new_W1[:, 0], 2, 2), fixed(w.new_b1[0], 2)])
@@ -584,7 +584,7 @@ def _outcome(page, w, algorithm):
         block("change", "", after - before),
     ]
     if algorithm == "ppo":
-        outcome.append(block("ratios", "Eq. 37", np.exp(w.new_log_probs - w.old_log_probs)))
+        outcome.append(block("ratios", "Eq. 38", np.exp(w.new_log_probs - w.old_log_probs)))
     page.arrays(*outcome)
     rose = "rose" if after[0] > before[0] else "fell"
     if algorithm == "ppo":

@@ -119,7 +119,7 @@ def scale_slopes(trainer, factor):
 
 
 def sum_instead_of_mean(trainer):
-    """The policy's loss without its 1/N (Eq. 13, 38)."""
+    """The policy's loss without its 1/N (Eq. 10, 39)."""
     scale_slopes(trainer, len)
 
 
@@ -134,7 +134,7 @@ def rows_mixed_up(trainer):
 
 
 def ties_are_clipped(trainer):
-    """Eq. 39 with `<` for `<=`: the trap of the README's Chapter F. PPO only."""
+    """Eq. 40 with `<` for `<=`: the trap of the README's Chapter F. PPO only."""
     names = {**vars(ppo), "clipped_surrogate": strictly_clipped_surrogate}
     trainer.algorithm = SimpleNamespace(update=FunctionType(ppo.update.__code__, names))
 

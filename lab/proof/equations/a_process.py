@@ -254,7 +254,7 @@ def action_values(evidence, rng):
     evidence.show("V", V)
 
 
-@check(10, "visitation form", "mdp.gradient", "complex step")
+@check(11, "visitation form", "mdp.gradient", "complex step")
 def visitation_form(evidence, rng):
     """eta counts discounted visits; weighing each state's sum of Q grad pi by it gives the
     gradient of J. Unrolled once: grad V(s) is that sum plus gamma times the next grad V."""
@@ -279,7 +279,7 @@ def visitation_form(evidence, rng):
         evidence.show(f"grad J, {name}", oracle)
 
 
-@check(11, "V, eta, grad J: solves", "mdp.softmax_gradient", "complex step")
+@check(12, "V, eta, grad J: solves", "mdp.softmax_gradient", "complex step")
 def linear_solves(evidence, rng):
     """V and eta solve linear equations, and the tabular softmax collapses the gradient to
     eta(s) pi(b|s) A(s,b)."""
@@ -301,7 +301,7 @@ def linear_solves(evidence, rng):
         evidence.show(f"grad J, {name}", oracle)
 
 
-@check(12, "the best baseline", "mdp.best_baseline", "scan over b")
+@check(13, "the best baseline", "mdp.best_baseline", "scan over b")
 def best_baseline(evidence, rng):
     """b* weighs returns by the squared scores; no other b gives one decision's estimate less
     variance. The variance is a parabola in b: three points fix its vertex."""
@@ -329,7 +329,7 @@ def best_baseline(evidence, rng):
         evidence.show(f"{name}: tr Var with either", np.array(variances))
 
 
-@check(13, "VPG's loss", "vpg.policy_loss", "enumeration")
+@check(10, "VPG's loss", "vpg.policy_loss", "enumeration")
 def vpg_loss(evidence, rng):
     """Its gradient over all trajectories is, exactly, the mean that dropping gamma^t leads to
     (last reward 2.18: with the wrong sign); and 1/steps is 1/episodes, randomly rescaled."""

@@ -58,7 +58,7 @@ def softmax_jacobian(evidence, rng):
     evidence.show("Jacobian, row j, column k", jacobian)
 
 
-@check(48, "wish less mean wish", "distributions.categorical_entropy_backward", "complex step")
+@check(24, "wish less mean wish", "distributions.categorical_entropy_backward", "complex step")
 def wishes(evidence, rng):
     """A loss of the probabilities has P (W - mean W) at the logits, where W = dLoss/dP: for any
     W, and for the entropy's, whose W is -log pi - 1."""
@@ -84,7 +84,7 @@ def wishes(evidence, rng):
     evidence.show("the entropy's wishes, less their mean", (W - np.transpose([means]))[0])
 
 
-@check(47, "a row's rule", "distributions.categorical_log_prob_backward", "complex step")
+@check(22, "a row's rule", "distributions.categorical_log_prob_backward", "complex step")
 def row_rule(evidence, rng):
     """Whatever a loss does with the chosen log-probabilities, its gradient at the logits is its
     slope in each, times e_a - pi; here for three losses, two of which are in no paper."""
@@ -112,7 +112,7 @@ def row_rule(evidence, rng):
     evidence.show("dlogits by hand", by_hand)
 
 
-@check(22, "VPG at the logits", "distributions.categorical_log_prob_backward", "complex step")
+@check(23, "VPG at the logits", "distributions.categorical_log_prob_backward", "complex step")
 def vpg_logits(evidence, rng):
     """VPG's loss has the gradient A (pi - e_a)/N at the logits: its rows sum to 0."""
     logits, actions, A = rng.normal(size=(6, 3)), rng.integers(3, size=6), rng.normal(size=6)
@@ -135,7 +135,7 @@ def vpg_logits(evidence, rng):
     evidence.show("dlogits by hand", by_hand)
 
 
-@check(23, "entropy at the logits", "distributions.categorical_entropy_backward", "complex step")
+@check(25, "entropy at the logits", "distributions.categorical_entropy_backward", "complex step")
 def entropy_logits(evidence, rng):
     """The entropy has the gradient -pi (log pi + H) at the logits, 0 where pi is uniform."""
     logits, weights = rng.normal(size=(6, 3)), rng.normal(size=6)
@@ -164,7 +164,7 @@ def entropy_logits(evidence, rng):
     )
 
 
-@check(24, "Gaussian density", "distributions.gaussian_log_prob", "quadrature")
+@check(26, "Gaussian density", "distributions.gaussian_log_prob", "quadrature")
 def gaussian_density(evidence, rng):
     """It integrates to 1 and equals the product of its dimensions' densities; what the policy
     samples has its mean and deviation."""
@@ -191,7 +191,7 @@ def gaussian_density(evidence, rng):
     evidence.close("stored log_probs", stored, policy.forward(obs, actions)[0])
 
 
-@check(25, "Gaussian scores", "distributions.gaussian_log_prob_backward", "complex step")
+@check(27, "Gaussian scores", "distributions.gaussian_log_prob_backward", "complex step")
 def gaussian_scores(evidence, rng):
     """The slopes are (a - mu)/sigma^2 and (a - mu)^2/sigma^2 - 1; over the policy's actions
     both have mean 0, and second moments 1/sigma^2 and 2."""
@@ -224,7 +224,7 @@ def gaussian_scores(evidence, rng):
     evidence.normal("square by log sigma", (dlog_stds**2).mean(), 2, np.sqrt(56) / root)
 
 
-@check(26, "Gaussian gradients", "policies.GaussianPolicy.backward", "complex step")
+@check(28, "Gaussian gradients", "policies.GaussianPolicy.backward", "complex step")
 def gaussian_gradients(evidence, rng):
     """Through the network and into the shared log-deviations, with VPG's weights and with
     PPO's: every parameter."""
@@ -242,7 +242,7 @@ def gaussian_gradients(evidence, rng):
         evidence.show(f"{name}: log-deviations' gradient", actual[-2:].real)
 
 
-@check(27, "Gaussian entropy", "distributions.gaussian_entropy", "quadrature")
+@check(29, "Gaussian entropy", "distributions.gaussian_entropy", "quadrature")
 def gaussian_entropy(evidence, rng):
     """It is the integral of -p log p; its slope is 1 for each log-deviation, 0 for the means."""
     log_stds = np.array([-0.5, 0.4])
