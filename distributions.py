@@ -49,7 +49,7 @@ def categorical_log_prob(log_probs, actions):
 
 
 def categorical_log_prob_backward(dlog_probs, actions, probs):
-    """dlog_probs (B,), actions (B,) int, probs (B,K)  ->  dlogits (B,K), Eq. 22.
+    """dlog_probs (B,), actions (B,) int, probs (B,K)  ->  dlogits (B,K), Eq. 22, 23.
 
     This is the line where reinforcement learning meets backprop. Above it, a
     loss says how much it wants each taken action to become more likely; below

@@ -29,7 +29,7 @@ def find_spec(env_id):
         if name.startswith(ORIGINAL_GYM):
             register_original_gym()
         return gym.spec(name)
-    except (gym.error.Error, ImportError) as error:
+    except (gym.error.Error, ImportError, SyntaxError) as error:
         nearest = nearest_ids(name) if isinstance(error, gym.error.Error) else []
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else str(error).splitlines()[0]
         raise ValueError(f"no environment {env_id!r}; {hint}") from None
@@ -62,7 +62,7 @@ def make_envs(env_id, num_envs):
     spec = find_spec(env_id)
     try:
         envs = gym.make_vec(spec, num_envs=num_envs)
-    except (gym.error.Error, ImportError) as error:
+    except (gym.error.Error, ImportError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         if "ox2d" in str(error):
             reason = "it needs a package: pip install -r requirements/box2d.txt"

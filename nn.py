@@ -59,7 +59,7 @@ def relu_forward(z):
 
 
 def relu_backward(dh, h):
-    """dz given dh and the *output* h = max(z, 0), Eq. 31, any shape."""
+    """dz given dh and the *output* h = max(z, 0), Eq. 31, any shape; at h = 0 nothing passes."""
     # Eq. 31: Ȳ = H̄ ⊙ 1[Y > 0], and h > 0 exactly where z > 0
     return dh * (h > 0)
 

@@ -46,7 +46,10 @@ def penalized_surrogate(log_probs, old_log_probs, advantages, kls, kl_coefficien
 
 
 def adapt_kl_coefficient(kl_coefficient, kl, kl_target):
-    """The next penalty weight β, given the mean KL that the last one led to, Eq. 46."""
+    """The next penalty weight β, given the mean KL that the last one led to, Eq. 46.
+
+    Between the two edges it stays; it never leaves SMALLEST to LARGEST.
+    """
     # Eq. 46: KL < target/1.5: β ← β/2    KL > 1.5 target: β ← 2β
     if kl < kl_target / 1.5:
         return max(kl_coefficient / 2, SMALLEST)

@@ -168,6 +168,22 @@ def test_the_folder_is_locked_before_it_is_read(run, monkeypatch):
         RunFolder(run.path).resume()
 
 
+def test_steps_that_are_done_are_no_goal(run):
+    steps = run.load_trainer().env_steps
+    before = (run / "config.json").read_bytes()
+    for total_steps in (1, steps):
+        with pytest.raises(ValueError, match=f"is at step {steps} already; --total-steps N must"):
+            run.resume(total_steps=total_steps)
+    assert (run / "config.json").read_bytes() == before
+    assert run.resume(total_steps=steps + 1).env_steps == steps
+
+
+def test_a_damaged_best_checkpoint_is_told_before_the_training(run):
+    (run / BEST).write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"best\.npz"):
+        run.resume(total_steps=10_000)
+
+
 def test_every_session_is_kept(run):
     begun = run.load_trainer().env_steps
     ended = [finish(run, total_steps=steps).env_steps for steps in (100, 200)]

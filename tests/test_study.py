@@ -28,6 +28,7 @@ from lab.study.workers import Cores, run_jobs
 from training import Trainer, evaluate
 
 ROOT = Path(__file__).parent.parent
+NAN = float("nan")
 TINY = {"total_steps": 1_500, "num_steps": 16, "num_envs": 8, "minibatch_size": 64}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -303,13 +304,15 @@ def test_studies_that_start_together_have_folders_of_their_own(tmp_path):
 def test_a_seed_is_taken_only_if_it_is_this_very_training(tmp_path):
     folder = open_study(tmp_path)
     job = folder.jobs()[0]
-    folder.save(job, {"greedy_return_mean": 3.0})
+    folder.save(job, dict.fromkeys(study.NUMBERS, 3.0))
     assert folder.load(job)["greedy_return_mean"] == 3
     path = folder.seed_file(job)
     kept = read_json(path)
     others = {"seed": 1, "env_id": "Acrobot-v1", "change": "uniform_weights", "label": "x",
               "algorithm": "vpg", "eval_episodes": 3, "evaluations": 5, "code_sha256": "",
-              "format": 1, "config": {**kept["config"], "gamma": 0.5}}  # fmt: skip
+              "format": 1, "config": {**kept["config"], "gamma": 0.5},
+              "greedy_return_mean": "abc", "sampled_return_mean": NAN,
+              "train_seconds": None}  # fmt: skip
     for name, other in others.items():
         path.write_text(json.dumps({**kept, name: other}), encoding="utf-8")
         assert folder.load(job) is None, name
@@ -333,6 +336,9 @@ def test_a_study_of_changed_code_is_another(tmp_path, monkeypatch):
         return left(open_study(tmp_path))
 
     assert then("ppo.py", "\n# a comment\n") == first
+    assert then("mine.py", "not Python") == first
+    shutil.rmtree(first / "seeds")
+    assert left(open_study(tmp_path)) == first and (first / "seeds").is_dir()
     assert then("lab/study/presets.py", "\nPRESETS = {}\n") == first  # settings are in study.json
     second = then("ppo.py", "\nclipped_surrogate = None\n")
     assert second != first

@@ -68,10 +68,12 @@ def conduct(parser, args, claim, conclude):
     conclude  as of lab.study.conduct
     Returns the exit status.
     """
-    try:
-        workers = room.Cluster(args.dask) if args.dask else room.Cores(args.jobs)
-    except (ConnectionError, ImportError) as error:
-        parser.refuse(f"--dask {args.dask}: {error}")
+    workers = room.Cores(args.jobs)
+    if args.dask is not None:
+        try:
+            workers = room.Cluster(args.dask)
+        except (ConnectionError, ImportError) as error:
+            parser.refuse(f"--dask {args.dask}: {error}")
     with refused(parser, f"--runs-dir {args.runs_dir}", with_flag):
         folder = claim()
     try:

@@ -109,7 +109,7 @@ HINTS = {
         "Which baseline has not seen the response that it is taken off from?",
         "Eq. 8 for the mean of the others; Eq. 19 for the scale, here group by group.",
         "Take each group's own mean off. Without the scale, times G over (G − 1): that is the reward "
-        "less the mean of the others. With it, over (the group's deviation plus ε), G in both.",
+        "less the mean of the others. With it, over (the group's deviation plus ε), both of them means over G.",
     ),
     10: (
         "The gradient should point where J falls. Which sign has the loss, and where does 1/N enter?",

@@ -42,7 +42,7 @@ MISTAKES = [
     ("nn.tanh_backward", "1 - h * h", "h * (1 - h)", "h(1 − h) is the logistic function's derivative; tanh' is 1 − h²"),
     ("nn.tanh_backward", "1 - h * h", "1 - np.tanh(h)", "tanh' is 1 − tanh², and h is tanh(z) already"),
     ("nn.relu_backward", "h > 0", "dh > 0", "the gate opens where the *input* was positive, not where the message is"),
-    ("nn.relu_backward", "h > 0", "h >= 0", "lets everything through: h is never negative, and at h = 0 nothing passes: `>`, not `>=`"),
+    ("nn.relu_backward", "h > 0", "h >= 0", "lets everything through: h is never negative, so only where h > 0 may dh pass"),
     ("nn.relu_backward", "dh * (h > 0)", "(h > 0) * 1.0", "the derivative alone: the chain rule multiplies it with dh"),
     ("nn.relu_backward", "(h > 0)", "h", "multiplies with the output; the slope is 1 where it is positive, and 0 elsewhere"),
     ("nn.MLP.backward", "if layer > 0:", "if layer > 1:", "skips the derivative of the first hidden layer's activation"),

@@ -296,6 +296,12 @@ class RunFolder:
         """
         self.lock()  # first: what is read after this, nobody else changes
         trainer = self.load_trainer(**changes)
+        self.best_return()  # damage is told now, not in mid-training
+        if changes.get("total_steps", math.inf) <= trainer.env_steps:
+            raise ValueError(
+                f"{self.path} is at step {trainer.env_steps:,} already; "
+                "--total-steps N must be more, or be left out to finish it as it was begun"
+            )
         if trainer.env_steps >= trainer.config.total_steps and not self.missing(trainer, media):
             raise ValueError(
                 f"{self.path} is at step {trainer.env_steps:,} of {trainer.config.total_steps:,} "

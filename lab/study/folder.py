@@ -45,6 +45,14 @@ from training import Trainer
 
 FORMAT = 3  # of study.json and the seeds' files
 MOST_SEEDS = 100_000
+# The code that decides a seed's results.
+DECIDING = (
+    "nn distributions policies advantages rollout vpg ppo ppo_penalty training "
+    "config environments normalization lab/runs/judging lab/study/ablation"
+)
+
+
+NUMBERS = "greedy_return_mean", "sampled_return_mean", "train_seconds"  # of every seed
 
 
 class Variant(NamedTuple):
@@ -129,9 +137,8 @@ def digest(trainer):
 
 def code_digest():
     """A fingerprint of what decides a seed's results; comments don't count."""
-    files = {path for path in PROJECT.glob("*.py") if path.name not in ("run.py", "one_page.py")}
-    files |= {PROJECT / "lab" / name for name in ("runs/judging.py", "study/ablation.py")}
-    trees = [ast.dump(ast.parse(path.read_text("utf-8"))) for path in sorted(files)]
+    paths = [PROJECT / f"{name}.py" for name in DECIDING.split()]
+    trees = [ast.dump(ast.parse(path.read_text("utf-8"))) for path in paths]
     return hashlib.sha256("\n".join(trees).encode()).hexdigest()
 
 
@@ -183,6 +190,7 @@ class StudyFolder:
             for path in sorted(Path(runs_dir).glob(f"{name}*"), key=lambda path: len(path.name)):
                 with contextlib.suppress(ValueError):  # no study, another one, or one at work
                     if read_json(path / "study.json").get("settings") == settings:
+                        (path / "seeds").mkdir(exist_ok=True)
                         return cls(path, settings, hold(path))
             with contextlib.suppress(ValueError):  # whoever starts this study now was faster
                 path = new_folder(runs_dir, name, fill)
@@ -222,7 +230,9 @@ class StudyFolder:
         """A finished seed's result, or None; one of another training counts as not there."""
         with contextlib.suppress(ValueError):
             kept = read_json(self.seed_file(job))
-            if all(kept.get(name) == value for name, value in self.origin(job).items()):
+            numbers = [kept.get(name) for name in NUMBERS]
+            whole = all(isinstance(number, float) and math.isfinite(number) for number in numbers)
+            if whole and all(kept.get(name) == value for name, value in self.origin(job).items()):
                 return kept
         return None
 
