@@ -3,6 +3,10 @@
 import os
 import shutil
 
+# As run.py does, and before numpy is read: the bits depend on the number of BLAS threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
