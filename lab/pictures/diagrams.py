@@ -92,12 +92,13 @@ def gradient_road(figure, rng, look):
     axes.plot([side + 0.9, side - 4], [20, 20], color=forward, lw=1.6)
     arrow(axes, (side - 4, 20.2), (side - 4, 15.8), forward)
     arrow(axes, (places[3] - 2, 22.2), (places[3] - 2, 15.8), forward)
-    for place in places[1:3]:
-        arrow(axes, (place + 8, 22.2), (place + 8, 15.8), look.soft, ls=(0, (3, 2)), lw=1)
+    for left, right in pairwise(places[:3]):  # s for W̄₁, H₁ for Ȳ₁ and W̄₂
+        arrow(axes, (left + 8, 22.2), (right - 8, 15.8), look.soft, ls=(0, (3, 2)), lw=1)
     axes.text(places[2] + 7, 19, "kept from the way there", fontsize=9, color=look.soft,
               ha="right", va="center")  # fmt: skip
     arrow(axes, (places[0] - 8, 15.8), (places[0] - 8, 22.2), backward)
-    axes.text(places[0] - 6.8, 19, "new weights", fontsize=9, va="center", color=backward)
+    axes.text(places[0] - 6.8, 19, "new weights,\nnew rollout", fontsize=9, va="center",
+              color=backward)  # fmt: skip
 
 
 # ------------------------------------------------------------------ two_states
