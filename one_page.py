@@ -78,8 +78,8 @@ def policy_slope(logits, action, old_log_prob, advantage, clip_range):
     plain = ratio * advantage
     clipped = np.clip(ratio, 1 - clip_range, 1 + clip_range) * advantage
     alive = plain <= clipped  # Eq. 40: of Eq. 39's min the plain branch, or a tie
-    dlog_prob = alive * -plain / len(plain)  # Eq. 41
-    return dlog_prob[:, None] * (onehot - np.exp(log_probs))  # Eq. 23
+    dlog_prob = alive * -plain / len(plain)  # Eq. 38, 40
+    return dlog_prob[:, None] * (onehot - np.exp(log_probs))  # Eq. 22, 41
 
 
 def train(seed):

@@ -21,6 +21,7 @@ def test_places_give_numbers():
     [
         ("a.md", "Eq. 1, 3 and 39, Eq. 39: x", "Eq. 2, 1 and 41, Eq. 41: x"),
         ("a.md", "Eq. 1–3 and Eq. 2–3, 7", "Eq. 1–3 and Eq. 1, 3, 7"),
+        ("a.md", "Eq. 1 to 3", "Eq. 1–3"),
         ("a.md", "Eq. 37–40, 39 and 2", "Eq. 37, 38, 40, 41, 41 and 3"),
         ("a.md", "Baird (1993), Eq. 1; 39 times", "Baird (1993), Eq. 1; 39 times"),
         ("a.md", '<a id="eq-39"></a> [Eq. 39](#eq-39)', '<a id="eq-41"></a> [Eq. 41](#eq-41)'),

@@ -66,7 +66,7 @@ def grade_options(parser, argv):
 
 
 def grade(parser, args):
-    if args.folder.isdecimal() and not Path(args.folder).exists():  # grade 22
+    if args.folder.isdecimal() and not Path(args.folder).exists():  # grade N
         args.equations, args.folder = [int(args.folder), *args.equations], "practice"
     while True:
         seen = saved(args.folder)

@@ -41,7 +41,7 @@ BLANKS = [
     Blank("D", 34, "nn", "Adam.step", ("parameters", "m", "v")),
     Blank("C", 20, "distributions", "log_softmax", ("log-probabilities",)),
     Blank("C", 21, "distributions", "log_softmax_backward", ("dlogits",)),
-    Blank("C", 23, "distributions", "categorical_log_prob_backward", ("dlogits",)),
+    Blank("C", 22, "distributions", "categorical_log_prob_backward", ("dlogits",)),
     Blank("C", 25, "distributions", "categorical_entropy", ("entropies",)),
     Blank("C", 25, "distributions", "categorical_entropy_backward", ("dlogits",)),
     Blank("C", 43, "distributions", "categorical_kl", ("KL",)),

@@ -47,7 +47,7 @@ HINTS = {
         "Each logit gets its own message, less its probability's share of the sum of all messages "
         "of the row.",
     ),
-    23: (
+    22: (
         "Only one log-probability of each row has a message. What is left of Eq. 21?",
         "Eq. 21 with U zero everywhere but in the taken action's column.",
         "The row's message, times (one-hot of the taken action, less the probabilities).",

@@ -10,7 +10,7 @@ So an estimator's mean and variance are numbers here, not simulations.
 
 In the order of the file:
     the process and its softmax policies
-    Eq. 9, 11, 12    in closed form: V, Q, A, visitation, J and its gradient
+    Eq. 9, 11, 12  in closed form: V, Q, A, visitation, J and its gradient
     Eq. 1–4     every trajectory: probability, returns, score
     Eq. 5–8     estimators of the gradient: exact mean and variance
     Eq. 10      what it changes to average over steps instead of episodes

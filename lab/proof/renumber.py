@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TAG = re.compile(r"\\qquad\\text\{\((\d+)\)\}")
-LIST = r"\d+(?:(?:\s?[-–]\s?|,\s+|\s+and\s+|\s+or\s+)\d+\b(?!\.\d))*"
+LIST = r"\d+(?:(?:\s?[-–]\s?|,\s+|\s+to\s+|\s+and\s+|\s+or\s+)\d+\b(?!\.\d))*"
 # A mention in words; another work's has the work's year before it and stays.
 MENTION = re.compile(rf"(\(\d{{4}}\),\s+)?(\bEq\.\s+)({LIST})")
 # Where else numbers of equations stand, and in which files.
@@ -20,7 +20,7 @@ ELSEWHERE = [
     ("", r"(\\qquad\\text\{\()(\d+)"),
     ("", r"((?:run\.py |`)(?:check|hint|grade) )(\d+(?: \d+)*)"),
     (".js", r"(?m)(^  \[\"\w+\", )(\d+)"),
-    (".py", r"(@check\()(\d+)"),
+    ("", r"(@check\()(\d+)"),
     (".py", r"(Blank\((?:\"\w\"|PAGE), )(\d+)"),
     (".py", r"((?:report|run_check)\(\[?|grade\(\w+, \[|\bequation(?:\": | == ))(\d+(?:, \d+)*)"),
     (".py", r"(\"(?:grade|hint|check)\", (?:str\(\w+\), )?\")(\d+)"),
@@ -50,7 +50,11 @@ def renumbered(text, numbers, name=""):
 
     def in_words(match):
         year, word, numbered = match.groups()
-        return match[0] if year else word + re.sub(r"(\d+)\s?[-–]\s?(\d+)|\d+", one, numbered)
+        return (
+            match[0]
+            if year
+            else word + re.sub(r"(\d+)(?:\s?[-–]\s?|\s+to\s+)(\d+)|\d+", one, numbered)
+        )
 
     def one(match):
         return span(int(match[1]), int(match[2])) if match[2] else mapped(match)

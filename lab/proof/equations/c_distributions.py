@@ -1,4 +1,4 @@
-"""C. Softmax and Gaussian: densities, entropies, gradients: Eq. 20 to 27, 47 and 48."""
+"""C. Softmax and Gaussian: densities, entropies, gradients: Eq. 20–29."""
 
 import math
 from decimal import Decimal, localcontext

@@ -1,4 +1,4 @@
-"""D. The network and its optimiser: Eq. 30 to 33."""
+"""D. The network and its optimiser: Eq. 30–35."""
 
 import math
 

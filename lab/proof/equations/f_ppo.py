@@ -1,4 +1,4 @@
-"""F. PPO: Eq. 37 to 46."""
+"""F. PPO: Eq. 37–41, 43–48."""
 
 import math
 from statistics import fmean

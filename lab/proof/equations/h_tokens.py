@@ -1,4 +1,4 @@
-"""H. The same gradient in a language model: Eq. 49 to 57."""
+"""H. The same gradient in a language model: Eq. 49–57."""
 
 import math
 from statistics import fmean, pstdev
