@@ -39,7 +39,8 @@ def linear_backward(dy, x, W):
     """
     # Eq. 30: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
     # (np.dot is `@`, but ten times faster where O is 1, as in a value network's last layer.)
-    return np.dot(dy, W.T), x.T @ dy, dy.sum(axis=0)
+    ones = np.ones(len(dy), dy.dtype)
+    return np.dot(dy, W.T), x.T @ dy, ones @ dy
 
 
 def tanh_forward(z):

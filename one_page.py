@@ -43,8 +43,8 @@ class Network:
     def backward(self, dy, x, h):
         """Back through the layers: dy, x and h, a row an example -> gradient (P,), Eq. 30–32."""
         dz = np.dot(dy, self.W2.T) * (1 - h * h)  # Eq. 30: X̄ = Ȳ Wᵀ, Eq. 31: tanh' = 1 − h²
-        parts = (x.T @ dz).ravel(), dz.sum(axis=0), (h.T @ dy).ravel(), dy.sum(axis=0)  # Eq. 30
-        return np.concatenate(parts)  # Eq. 32
+        ones = np.ones(len(x), x.dtype)  # Eq. 30: b̄ = 1ᵀ Ȳ, W̄ = Xᵀ Ȳ; Eq. 32: layer by layer
+        return np.concatenate([(x.T @ dz).ravel(), ones @ dz, (h.T @ dy).ravel(), ones @ dy])
 
     def step(self, g, step_size):
         """Shorten g (P,) to MAX_NORM, Eq. 35; Adam's step, Eq. 34, β 0.9 and 0.999, ε 1e-8."""
@@ -59,7 +59,7 @@ class Network:
 
 def log_softmax(z):
     """Logits z (B,K) -> log-probabilities (B,K), Eq. 20."""
-    z = z - z.max(axis=1, keepdims=True)
+    z = np.asfortranarray(z - z.max(axis=1, keepdims=True))  # by columns: faster
     return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
 
 
@@ -73,7 +73,7 @@ def credit(reward, v, terminated, truncated):
 
 def policy_slope(logits, action, old_log_prob, advantage, clip_range):
     """dlogits (B,2) of PPO's clipped loss, Eq. 39; logits (B,2), the others (B,)."""
-    log_probs, onehot = log_softmax(logits), action[:, None] == np.arange(2)
+    log_probs, onehot = log_softmax(logits), (np.arange(2)[:, None] == action).T
     ratio = np.exp(log_probs[onehot] - old_log_prob)  # Eq. 38
     plain = ratio * advantage
     clipped = np.clip(ratio, 1 - clip_range, 1 + clip_range) * advantage

@@ -47,7 +47,7 @@ def clipped_surrogate(log_probs, old_log_probs, advantages, clip_range):
     plain = ratios * advantages
     clipped = np.clip(ratios, 1 - clip_range, 1 + clip_range) * advantages
     # Eq. 39: L = −(1/N) Σ min(ρᵢ Âᵢ, clip(ρᵢ, 1 − ε, 1 + ε) Âᵢ)
-    loss = -np.mean(np.minimum(plain, clipped))
+    loss = -np.minimum(plain, clipped).sum() / len(plain)
     # Eq. 40: cᵢ = 1 wherever the plain branch is the smaller one *or they tie*, as they do
     # all through the band. With `<` every gradient at ρ = 1 would be zero, forever.
     alive = plain <= clipped

@@ -122,13 +122,13 @@ class Sampler:
 
     def _count(self, rewards, ended):
         """Add one call's rewards to the running episodes -> those that ended with it, a list."""
-        self.steps += len(ended) - int(self.ended.sum())
+        self.steps += len(ended) - np.count_nonzero(self.ended)
         self.totals += rewards  # 0 on a reset call
         self.lengths += ~self.ended
-        episodes = [
-            Episode(int(self.began[i]), self.steps, float(self.totals[i]), int(self.lengths[i]))
-            for i in np.flatnonzero(ended)
-        ]
-        self.began[ended], self.totals[ended], self.lengths[ended] = self.steps, 0, 0
+        episodes = []
+        for i in np.flatnonzero(ended):
+            total, length = float(self.totals[i]), int(self.lengths[i])
+            episodes.append(Episode(int(self.began[i]), self.steps, total, length))
+            self.began[i], self.totals[i], self.lengths[i] = self.steps, 0, 0
         self.ended = ended
         return episodes

@@ -44,7 +44,7 @@ def value_loss(values, targets):
     """Half the mean squared error, Eq. 36: (B,) (B,)  ->  loss, dvalues (B,)."""
     # Eq. 36: L = (1/2N) Σ (vᵢ − yᵢ)², so ∂L/∂vᵢ = (vᵢ − yᵢ)/N
     errors = values - targets
-    return 0.5 * np.mean(errors * errors), errors / len(errors)
+    return 0.5 * (errors @ errors) / len(errors), errors / len(errors)
 
 
 def update(learner, batch, config, progress, rng):
