@@ -90,7 +90,7 @@ def credit(figure, rng, look):
     for axes in right:
         axes.set_ylim(ends.min() * 1.25, ends.max() * 1.2)
     right[1].set_xlabel("step")
-    right[1].legend(loc="center left", handlelength=2.6, bbox_to_anchor=(0, 0.4))
+    right[0].legend(loc="upper right", handlelength=2.6)
     for axes in figure.axes:
         axes.axhline(0, color=look.soft, lw=0.8, zorder=0)
         axes.set_xmargin(0.01)
