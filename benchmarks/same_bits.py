@@ -1,15 +1,15 @@
 """Did a change leave every bit of a training as it was?
 
-    python benchmarks/same_bits.py before.json     before the change: writes the digests
-    python benchmarks/same_bits.py before.json     after it: compares
+    python benchmarks/same_bits.py            after a change: compares with the kept file
+    python benchmarks/same_bits.py --keep     writes it anew, results/same_bits.json
 
-Trains both algorithms on two environments with three seeds, a few thousand steps
-each, and takes a SHA-256 of all parameters. Digests hold on one machine with one
-numpy (another CPU's BLAS rounds otherwise), so the file is not part of the project.
+Trains both algorithms on two environments with three seeds, a few thousand steps each. Of
+each the file has a SHA-256 of all parameters, and what the first iteration reported. The
+digests hold on one processor with one numpy; another's BLAS rounds otherwise. The first
+iteration's numbers hold everywhere, within a tolerance: a test compares them.
 """
 
 import hashlib
-import json
 import os
 import sys
 from pathlib import Path
@@ -19,34 +19,51 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import ppo
 import vpg
+from lab.runs import processor, read_json, versions, write_json
 from training import Trainer
 
+KEPT = Path(__file__).parent / "results" / "same_bits.json"
 STEPS = 8_000
 
 
-def digests():
-    """Digest of the parameters after STEPS steps: dict "algorithm environment seed" -> hex."""
-    found = {}
+def trainings():
+    """The twelve: "algorithm environment seed", a fresh Trainer."""
     for module in (vpg, ppo):
         for env_id in ("CartPole-v1", "Pendulum-v1"):
             for seed in range(3):
-                trainer = Trainer(module, env_id, module.Config(total_steps=STEPS), seed)
-                for _ in trainer:
-                    pass
-                data = trainer.policy.parameters.tobytes() + trainer.value.parameters.tobytes()
-                key = f"{module.__name__} {env_id} {seed}"
-                found[key] = hashlib.sha256(data).hexdigest()
-    return found
+                config = module.Config(total_steps=STEPS)
+                name = f"{module.__name__} {env_id} {seed}"
+                yield name, Trainer(module, env_id, config, seed)
+
+
+def first_iteration(trainer):
+    """What a fresh Trainer's first iteration reports, but for the clock and nan: dict of numbers."""
+    statistics = trainer.iterate()
+    del statistics["steps_per_second"]
+    return {name: number for name, number in statistics.items() if number == number}
+
+
+def digest(trainer):
+    """SHA-256 of the parameters that a Trainer has at its end."""
+    for _ in trainer:
+        pass
+    parameters = trainer.learner.policy.parameters.tobytes() + trainer.value.parameters.tobytes()
+    return hashlib.sha256(parameters).hexdigest()
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    now = digests()
-    if not path.exists():
-        path.write_text(json.dumps(now, indent=1) + "\n", "utf-8")
-        sys.exit(f"written: {path}")
-    before = json.loads(path.read_text("utf-8"))
-    changed = [key for key in now if now[key] != before.get(key)]
-    print(*(f"changed: {key}" for key in changed), sep="\n")
+    now = {
+        name: {"first_iteration": first_iteration(trainer), "parameters_sha256": digest(trainer)}
+        for name, trainer in trainings()
+    }
+    machine = {"processor": processor(), "versions": versions("CartPole-v1")}
+    if "--keep" in sys.argv:
+        write_json(KEPT, {**machine, "steps": STEPS, "trainings": now})
+        sys.exit(f"written: {KEPT}")
+    kept = read_json(KEPT)
+    changed = [name for name in now if now[name] != kept["trainings"][name]]
+    print(*(f"changed: {name}" for name in changed), sep="\n")
     print(f"{len(now) - len(changed)} of {len(now)} trainings have the same bits")
+    if changed and any(kept[key] != machine[key] for key in machine):
+        print(f"kept on another machine: {kept['processor']}, {kept['versions']}")
     sys.exit(1 if changed else 0)
