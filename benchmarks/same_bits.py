@@ -37,7 +37,7 @@ def trainings():
 
 
 def first_iteration(trainer):
-    """What a fresh Trainer's first iteration reports, but for the clock and nan: dict of numbers."""
+    """What a fresh Trainer's first iteration reports, but for the clock and nan, a dict."""
     statistics = trainer.iterate()
     del statistics["steps_per_second"]
     return {name: number for name, number in statistics.items() if number == number}
