@@ -2,7 +2,7 @@
 
 `run.py --env ID` takes them from here; an option on the command line takes
 precedence. What an entry does not name keeps the algorithm's default, and the
-defaults are made for CartPole-v1. All were tuned on seeds below 100; what is
+defaults are made for CartPole-v1. All were tuned on seeds below 3000; what is
 reported was measured on seeds from 20000 on.
 """
 
