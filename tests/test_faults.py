@@ -125,13 +125,13 @@ class Odd(gym.Env):
     steps = 0
 
     def reset(self, seed=None, options=None):
-        return np.zeros(2, np.float32), {{}}
+        return np.zeros(2, np.float32), {}
 
     def step(self, action):
         self.steps += 1
         if self.steps > 300:
-            raise {wrong}
-        return np.zeros(2, np.float32), 1.0, False, False, {{}}
+            WRONG
+        return np.zeros(2, np.float32), 1.0, False, False, {}
 
 
 gym.register("Odd-v0", Odd, max_episode_steps=5)
@@ -141,16 +141,24 @@ gym.register("Odd-v0", Odd, max_episode_steps=5)
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ("OSError(111, 'simulator socket')", "simulator socket"),
-        ("SystemExit(0)", "odd:Odd-v0 called sys.exit(0)"),
+        (
+            "raise OSError('simulator socket')",
+            "failed in odd.py, line 18: OSError: simulator socket",
+        ),
+        ("raise SystemExit(0)", "called sys.exit(0)"),
+        (
+            "return np.full(2, np.nan, np.float32), 1.0, False, False, {}",
+            "shows observations that are not finite",
+        ),
     ],
 )
-def test_an_environment_that_fails_is_not_taken_for_a_disk(tmp_path, wrong, message):
-    (tmp_path / "odd.py").write_text(ODD.format(wrong=wrong), encoding="utf-8")
+def test_an_environment_that_fails_is_blamed_in_one_line(tmp_path, wrong, message):
+    (tmp_path / "odd.py").write_text(ODD.replace("WRONG", wrong), encoding="utf-8")
     done = run(*VPG, *SHORT, "--env", "odd:Odd-v0", cwd=tmp_path,
                env={**os.environ, "PYTHONPATH": str(tmp_path)})  # fmt: skip
+    saved = "The last good checkpoint is in runs/odd-Odd-v0-vpg-seed0"
+    assert done.stderr == f"run.py: odd:Odd-v0 {message}. {saved}\n"
     assert done.returncode == 1
-    assert message in done.stderr and "cannot be written" not in done.stderr
     RunFolder(next((tmp_path / "runs").iterdir())).about()
 
 

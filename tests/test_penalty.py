@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[1]
         (1.0, 0.01, 1.0),
         (1.0, 0.0149, 1.0),
         (1.0, 0.0151, 2.0),
+        (1.0, 0.01 / 1.5, 1.0),  # at either edge nothing moves
+        (1.0, 0.01 * 1.5, 1.0),
         (4.0, 9.0, 8.0),
         (1e-6, 0.0, 1e-6),  # from 0 or inf no factor of two would lead back
         (1e6, 1.0, 1e6),
@@ -47,6 +49,12 @@ def test_weight_follows_the_logged_kl(env_id):
         moves.add(expected / before)
         assert trainer.learner.memory == {"kl_coefficient": expected}
     assert len(moves) > 1
+
+
+def test_the_weight_begins_as_the_paper_s_and_moves_from_there():
+    config = ppo_penalty.Config(total_steps=1)
+    (statistics,) = Trainer(ppo_penalty, "CartPole-v1", config, seed=0)
+    assert statistics["kl_coefficient"] == 1 and config.kl_target == 0.01
 
 
 def test_logged_kl_is_the_rollout_s_true_mean():

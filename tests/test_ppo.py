@@ -135,6 +135,8 @@ def test_clip_statistics():
     clip_fraction, dead_fraction = training.clip_statistics(
         np.log(ratios), np.zeros(6), advantages, 0.2
     )
+    # An advantage of 0 has no gradient that the clip could take away.
+    assert training.clip_statistics(np.log([1.3, 0.7]), np.zeros(2), np.zeros(2), 0.2) == (1, 0)
     assert (clip_fraction, dead_fraction) == (pytest.approx(4 / 6), pytest.approx(2 / 6))
     _, dlog_probs = ppo.clipped_surrogate(np.log(ratios), np.zeros(6), advantages, 0.2)
     assert np.mean(dlog_probs == 0) == pytest.approx(dead_fraction)

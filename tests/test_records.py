@@ -531,19 +531,21 @@ def test_unreadable_configs_are_refused(run, content):
 
 
 def test_csv_files_grow_by_rows_and_read_back(run):
-    run.append("progress.csv", [{"iteration": 1, "x": 0.1, "y": float("nan")}])
-    run.append("progress.csv", [{"iteration": 2, "x": np.float32(1 / 3), "y": 2}])
-    assert (run / "progress.csv").read_text(encoding="utf-8").splitlines()[0] == "iteration,x,y"
+    names = "iteration", "env_steps", "greedy_return", "x"
+    run.append("progress.csv", [dict(zip(names, (1, 8, float("nan"), 0.1), strict=True))])
+    run.append("progress.csv", [dict(zip(names, (2, 16, 2, np.float32(1 / 3)), strict=True))])
+    first_line = (run / "progress.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert first_line == "iteration,env_steps,greedy_return,x"
     columns = run.read("progress.csv")
     np.testing.assert_array_equal(columns["iteration"], [1, 2])
-    np.testing.assert_array_equal(columns["y"], [np.nan, 2])
+    np.testing.assert_array_equal(columns["greedy_return"], [np.nan, 2])
     assert np.float32(columns["x"][1]) == np.float32(1 / 3)  # nine digits carry every bit
 
 
 def test_a_half_written_row_is_left_out(run):
-    run.append("progress.csv", [{"iteration": 1, "x": 0.5}])
+    run.append("progress.csv", [{"iteration": 1, "env_steps": 8, "greedy_return": 0.5}])
     with open(run / "progress.csv", "a", encoding="utf-8") as file:
-        file.write("2,0.")
+        file.write("2,8,0.")
     np.testing.assert_array_equal(run.read("progress.csv")["iteration"], [1])
 
 
@@ -553,12 +555,13 @@ def test_missing_files_read_as_nothing(run):
 
 def test_trim_drops_what_came_after_the_checkpoint(run):
     trainer = run.load_trainer()
+    row = {"iteration": 0, "env_steps": 8, "greedy_return": 0.5}
     for iteration in range(1, 6):
-        run.append("progress.csv", [{"iteration": iteration, "x": 0.5}])
+        run.append("progress.csv", [{**row, "iteration": iteration}])
     for steps in (16, trainer.env_steps, trainer.env_steps + 1):
-        run.append("episodes.csv", [{"began": 0, "ended": steps, "return": 9.0}])
+        run.append("episodes.csv", [{"began": 0, "ended": steps, "return": 9.0, "length": 9}])
     with open(run / "progress.csv", "a", encoding="utf-8") as file:
-        file.write("6,0.")
+        file.write("6,8,0.")
     run.trim(trainer)
     np.testing.assert_array_equal(run.read("progress.csv")["iteration"], [1, 2, 3])
     np.testing.assert_array_equal(run.read("episodes.csv")["ended"], [16, trainer.env_steps])
@@ -569,11 +572,12 @@ def test_trim_drops_what_came_after_the_checkpoint(run):
     "content, where",
     [
         (b"1,16,0.5\n2,32,0.5\n", "its first line names no column iteration"),
-        (b"iteration,env_steps,x\n1,16,0.5\n\n3,48,0.5\n", "in line 3"),
-        (b"iteration,env_steps,x\n1,16,0.5\n2,32\n3,48,0.5\n", "in line 3"),
-        (b"iteration,env_steps,x\n1,16,0.5\n2,32,1,1\n3,48,0.5\n", "in line 3"),
-        (b"iteration,env_steps,x\n1,sixteen,0.5\n", "in line 2"),
-        (b"iteration,env_steps,x\n1,\xff\xfe,0.5\n", "in line 2"),
+        (b"iteration,env_steps\n1,16\n", "its first line names no column greedy_return"),
+        (b"iteration,env_steps,greedy_return\n1,16,0.5\n\n3,48,0.5\n", "in line 3"),
+        (b"iteration,env_steps,greedy_return\n1,16,0.5\n2,32\n3,48,0.5\n", "in line 3"),
+        (b"iteration,env_steps,greedy_return\n1,16,0.5\n2,32,1,1\n3,48,0.5\n", "in line 3"),
+        (b"iteration,env_steps,greedy_return\n1,sixteen,0.5\n", "in line 2"),
+        (b"iteration,env_steps,greedy_return\n1,\xff\xfe,0.5\n", "in line 2"),
     ],
 )
 def test_a_damaged_csv_file_is_refused_in_one_line(run, content, where):
@@ -588,7 +592,35 @@ def test_a_damaged_csv_file_is_refused_in_one_line(run, content, where):
 
 @pytest.mark.parametrize("end", [b"", b"\0\0\0", b"3,4", b"3,48,0.5\0"])
 def test_what_a_crash_leaves_at_the_end_is_no_damage(run, end):
-    (run / "progress.csv").write_bytes(b"iteration,env_steps,x\r\n1,16,0.5\r\n2,32,\r\n" + end)
+    head = b"iteration,env_steps,greedy_return\r\n"
+    (run / "progress.csv").write_bytes(head + b"1,16,0.5\r\n2,32,\r\n" + end)
     columns = run.read("progress.csv")
     np.testing.assert_array_equal(columns["iteration"], [1, 2])
-    np.testing.assert_array_equal(columns["x"], [0.5, np.nan])
+    np.testing.assert_array_equal(columns["greedy_return"], [0.5, np.nan])
+
+
+def test_rows_go_only_under_their_own_columns(run):
+    """A column that was renamed or cut by hand: nothing is written beside it."""
+    content = b"iteration,env_steps,greedy_return,kl\r\n1,16,0.5,0\r\n"
+    (run / "progress.csv").write_bytes(content)
+    row = {"iteration": 2, "env_steps": 32, "greedy_return": 1.0}
+    with pytest.raises(files.CannotWrite) as caught:
+        run.append("progress.csv", [{**row, "entropy": 0.5}])
+    assert "its first line is not iteration,env_steps,greedy_return,entropy" in str(caught.value)
+    assert (run / "progress.csv").read_bytes() == content
+    run.append("progress.csv", [{**row, "kl": 0.5}])
+    np.testing.assert_array_equal(run.read("progress.csv")["kl"], [0, 0.5])
+
+
+def test_a_run_is_judged_and_ends_as_it_was_begun(tmp_path):
+    run = RunFolder.create(tmp_path, small_trainer(iterations=0, total_steps=640), max_episodes=5)
+    trainer = run.resume(media=False, **run.about()["judging"])
+    assert not carry_out(trainer, run, 1, 2, max_episodes=5, media=False)
+    assert trainer.episodes >= 5 and trainer.env_steps < 640
+    with pytest.raises(ValueError, match="and complete; --max-episodes N goes further"):
+        run.resume(media=False, max_episodes=5)
+    (run / "summary.json").unlink()
+    before = trainer.env_steps
+    trainer = run.resume(media=False, max_episodes=5)
+    assert not carry_out(trainer, run, 1, 2, max_episodes=5, media=False)  # judged, no step more
+    assert trainer.env_steps == before and (run / "summary.json").exists()

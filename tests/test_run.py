@@ -210,10 +210,11 @@ PPO, VPG = ["--algo", "ppo"], ["--algo", "vpg"]
         ([*PPO, "--seed", "x"], "must be a whole number from 0"),
         ([*PPO, "--max-episodes", "0"], "must be a whole number from 1"),
         ([*PPO, "--evaluations", "0"], "must be a whole number from 1"),
-        ([*PPO, "--value-steps", "3"], "unrecognized arguments: --value-steps 3"),
-        ([*VPG, "--clip-range", "0.1"], "unrecognized arguments: --clip-range 0.1"),
-        ([*VPG, "--no-anneal-clip-range"], "unrecognized arguments: --no-anneal-clip-range"),
-        (["--algo", "ppo-penalty", "--clip-range", "0.1"], "unrecognized arguments: --clip-range"),
+        ([*PPO, "--value-steps", "3"], "--value-steps is a setting of vpg alone"),
+        ([*VPG, "--clip-range", "0.1"], "--clip-range is a setting of ppo alone"),
+        ([*VPG, "--no-anneal-clip-range"], "--no-anneal-clip-range is a setting of ppo alone"),
+        ([*VPG, "--epochs", "3"], "--epochs is a setting of ppo and ppo-penalty alone"),
+        (["--algo", "ppo-penalty", "--clip-range", "0.1"], "--clip-range is a setting of ppo"),
         ([*PPO, "--runs-dir", str(ROOT / "run.py")], "cannot be written"),
         (["resume", "nowhere"], str(Path("nowhere/config.json")) + " does not exist"),
         (["resume", "nowhere", "--gamma", "0.9"], "unrecognized arguments: --gamma 0.9"),
@@ -227,6 +228,9 @@ PPO, VPG = ["--algo", "ppo"], ["--algo", "vpg"]
         (["grade", "nowhere"], "is no workbook"),
         (["hint", "5"], "no blank for Eq. 5"),
         (["practice", ".", "--chapters", "Q"], "chapter 'Q' has no blanks"),
+        (["practice", "--one-page", "--chapters", "C"], "not allowed with argument --one-page"),
+        (["book", "."], ". cannot be written: "),
+        (["explorer", "everything"], "everything must end in .js"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -285,6 +289,18 @@ def test_max_episodes(tmp_path):
     )
     assert 10 <= summary["episodes"] < 20
     assert summary["env_steps"] < 1500
+
+
+def test_a_resumed_run_is_judged_as_it_was_begun(tmp_path):
+    place = "runs of mine/CartPole-v1-vpg-seed0"
+    begun = ["--max-episodes", "10", "--eval-episodes", "4", "--evaluations", "3", "--no-media"]
+    out = succeed(*VPG, *SHORT, *begun, "--runs-dir", "runs of mine", cwd=tmp_path)
+    assert f"python run.py play '{place}'" in out
+    done = run("resume", place, "--no-media", cwd=tmp_path)
+    assert done.returncode == 2 and "and complete; --max-episodes N goes further" in done.stderr
+    succeed("resume", place, "--no-media", "--max-episodes", "30", cwd=tmp_path)
+    summary = json.loads((tmp_path / place / "summary.json").read_text(encoding="utf-8"))
+    assert summary["episodes"] >= 30 and summary["eval_episodes"] == 4
 
 
 def test_resuming_a_finished_run(tmp_path):

@@ -360,3 +360,4 @@ def test_an_evaluation_without_a_time_limit_ends(monkeypatch):
     monkeypatch.setattr(training, "make_envs", lambda env_id, count: envs)
     policy = CategoricalPolicy(2, 2, (4,), np.random.default_rng(0))
     np.testing.assert_array_equal(evaluate(policy, "Endless", 2, 0), [training.LONGEST_EPISODE] * 2)
+    assert envs.closed

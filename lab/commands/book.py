@@ -2,7 +2,7 @@
 
 import json
 
-from lab.commands import fail
+from lab.commands import fail, refused
 from lab.runs import write_whole
 
 
@@ -29,7 +29,8 @@ def book(parser, args):
         except (ValueError, TypeError, KeyError):
             parser.refuse(f"{args.grade} was not written by `grade --json`")
     page = build(grades).encode()
-    write_whole(args.file, page)
+    with refused(parser, args.file):
+        write_whole(args.file, page)
     print(f"{args.file}: {len(page) / 1e6:.1f} MB; open it in any browser")
     if args.pdf:
         try:

@@ -22,6 +22,8 @@ def explorer_options(parser, argv):
 
 
 def explorer(parser, args):
+    if not args.file.endswith(".js"):
+        parser.refuse(f"{args.file} must end in .js")
     print("training in Python what the page breaks; this takes some minutes", flush=True)
     with refused(parser, args.file):
         size = pictures.write(args.file)

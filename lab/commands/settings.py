@@ -64,14 +64,25 @@ def setting_type(field):
     return lambda text: None if text == "none" else parse(text)
 
 
+class ElsewhereOnly(argparse.Action):
+    """An option that this command line's algorithms lack: says whose it is."""
+
+    def __call__(self, parser, namespace, values, option):
+        owners = [name for name in ALGORITHMS if self.dest in known_settings([name])]
+        parser.error(f"{option} is a setting of {' and '.join(owners)} alone")
+
+
 def add_settings(parser, algorithms):
     """Give every setting of these algorithms its option; `run.py settings` lists them."""
     help = "a setting: `run.py settings ppo` lists them"
     parser.add_argument("--NAME", dest="_", metavar="VALUE", help=help)
-    for field in known_settings(algorithms).values():
+    own = known_settings(algorithms)
+    for field in known_settings().values():
         # absent unless given: the Config knows its defaults
         options = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
-        if field.type is bool:
+        if field.name not in own:
+            options |= {"action": ElsewhereOnly, "nargs": "*"}
+        elif field.type is bool:
             options["action"] = argparse.BooleanOptionalAction
         elif isinstance(field.metadata["valid"], tuple):
             options["choices"] = field.metadata["valid"]
@@ -79,7 +90,8 @@ def add_settings(parser, algorithms):
             options["type"] = setting_type(field)
         if typing.get_origin(field.type) is tuple:
             options["nargs"] = "+"
-        parser.add_argument(flag(field.name), **options)
+        negative = [f"--no-{flag(field.name)[2:]}"] if options.get("nargs") == "*" else []
+        parser.add_argument(flag(field.name), *negative, **options)
 
 
 def describe_settings(algorithm):

@@ -1,5 +1,6 @@
 """`run.py --algo ppo`, `resume` and `settings`: train, judge, keep."""
 
+import shlex
 import textwrap
 
 from lab import runs
@@ -33,6 +34,9 @@ HELP = {
 }
 
 
+JUDGING = {"evaluations": 10, "eval_episodes": 100}  # and the defaults
+
+
 def environment_options(parser):
     """Which environment, and how a policy is judged in it: of trainings and studies."""
     help = "an environment that shows a flat Box of numbers, also your own: module:Id-v0"
@@ -46,18 +50,18 @@ def environment_options(parser):
     option(parser, "--runs-dir", "DIR", "where results go", "runs")
 
 
-def evaluation_options(parser, evaluations):
+def evaluation_options(parser, evaluations, eval_episodes=100):
     """How often a training is judged, and by how much."""
     help = "greedy evaluations spread over a training"
     option(parser, "--evaluations", "N", help, evaluations, type=whole_number(1))
     episodes = whole_number(1, MOST_EPISODES)
-    option(parser, "--eval-episodes", "N", "fresh episodes of each", 100, type=episodes)
+    option(parser, "--eval-episodes", "N", "fresh episodes of each", eval_episodes, type=episodes)
 
 
-def judging_options(parser):
+def judging_options(parser, *defaults):
     """How a single training is judged, ends and is shown."""
-    evaluation_options(parser, 10)
-    help = "stop after the rollout in which this many are done [no limit]"
+    evaluation_options(parser, *defaults)
+    help = "stop after the rollout in which this many are done"
     option(parser, "--max-episodes", "N", help, type=whole_number(1))
     parser.add_argument("--no-media", action="store_true", help="draw no curve, record no GIF")
     parser.add_argument("--render", action="store_true", help="open the window after training")
@@ -69,7 +73,7 @@ def train_options(parser, argv):
     help = "seed of everything random; same machine, same seed, same bits"
     option(parser, "--seed", "N", help, 0, type=whole_number(0))
     environment_options(parser)
-    judging_options(parser)
+    judging_options(parser, *JUDGING.values())
     lesson_option(parser)
     add_settings(parser, algorithms_in(argv))
 
@@ -83,11 +87,11 @@ def train(parser, args):
     with refused(parser, told=with_flag):
         trainer = Trainer(ALGORITHMS[algorithm], env_id, config, args.seed)
     with refused(parser, f"--runs-dir {args.runs_dir}"):
-        folder = runs.RunFolder.create(args.runs_dir, trainer)
+        folder = runs.RunFolder.create(args.runs_dir, trainer, **judging_of(args))
         folder.lock()
     print(f"{algorithm} on {env_id}, seed {args.seed}: {folder.path}")
     print_preset(args, algorithm)
-    return carry_out(trainer, folder, args)
+    return carry_out(trainer, folder, args, judging_of(args))
 
 
 def named(args):
@@ -95,40 +99,49 @@ def named(args):
     return "gym/" + args.env.removeprefix("gym/") if args.env_api == "gym" else args.env
 
 
+def judging_of(args):
+    """What `runs.carry_out` needs to know, as far as it was given: a dict."""
+    given = {name: getattr(args, name) for name in (*JUDGING, "max_episodes")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def resume_options(parser, argv):
+    parser.epilog = "What no option says stays as it was begun."
     option(parser, "run", "RUN", "a run's folder")
-    help = "train until this step [as it was begun]"
-    option(parser, "--total-steps", "N", help, type=whole_number(1))
+    option(parser, "--total-steps", "N", "train until this step", type=whole_number(1))
     lesson_option(parser)
-    judging_options(parser)
+    judging_options(parser, None, None)
 
 
 def resume(parser, args):
     folder = runs.RunFolder(args.run)
     changes = {} if args.total_steps is None else {"total_steps": args.total_steps}
     with refused(parser, folder.path):
-        trainer = folder.resume(not args.no_media, **changes)
-    print(f"{folder.path} goes on from step {trainer.env_steps:,}")
-    return carry_out(trainer, folder, args)
+        judging = {**JUDGING, **folder.about()["judging"], **judging_of(args)}
+        limit = judging.get("max_episodes")
+        trainer = folder.resume(not args.no_media, limit, **changes)
+    at_end = trainer.env_steps >= trainer.config.total_steps
+    print(f"{folder.path} {'ended at' if at_end else 'goes on from'} step {trainer.env_steps:,}")
+    return carry_out(trainer, folder, args, judging)
 
 
-def carry_out(trainer, folder, args):
+def carry_out(trainer, folder, args, judging):
     """Train, judge, draw; everything goes into the folder. Returns the exit status."""
-    again = f"{folder.path}{f' --lesson {args.lesson}' if args.lesson else ''}"
+    again = shlex.join([str(folder.path), *(["--lesson", args.lesson] if args.lesson else [])])
     try:
-        if runs.carry_out(
-            *(trainer, folder, args.evaluations, args.eval_episodes, args.max_episodes),
-            media=not args.no_media,
-        ):
-            print(f"interrupted at step {trainer.env_steps:,}; go on with:")
-            print(f"  python run.py resume {again}")
-            return INTERRUPTED
-    except FloatingPointError as error:
+        interrupted = runs.carry_out(trainer, folder, **judging, media=not args.no_media)
+    except KeyboardInterrupt:  # a second one, or one when it was being judged or drawn
+        interrupted = True
+    except (FloatingPointError, runs.EnvironmentFailed) as error:
         return fail(f"{error}. The last good checkpoint is in {folder.path}")
     except runs.CannotWrite as error:
         return fail(
-            f"{folder.path} cannot be written: {error.strerror}. What was saved before is kept"
+            f"{error.filename} cannot be written: {error.strerror}. What was saved before is kept"
         )
+    if interrupted:
+        print(f"interrupted at step {trainer.env_steps:,}; go on with:")
+        print(f"  python run.py resume {again}")
+        return INTERRUPTED
     print(f"saved in {folder.path}:")
     names = ", ".join(sorted(path.name for path in folder.path.glob("[!.]*")))
     print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))

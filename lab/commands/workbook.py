@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from lab import practice as room
-from lab.commands import FAILED, whole_number
+from lab.commands import FAILED, refused, whole_number
 from lab.runs import write_whole
 
 LOOK_SECONDS = 0.5  # between two looks at the files, with --watch
@@ -17,14 +17,15 @@ def practice_options(parser, argv):
     parser.add_argument(
         "folder", nargs="?", default="practice", metavar="DIR", help="a new folder [practice]"
     )
-    parser.add_argument(
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
         "--chapters",
         type=lambda text: text.upper().split(","),
         default=list(room.CHAPTERS),
         metavar="C,D",
         help=f"blank these alone [{','.join(room.CHAPTERS)}]",
     )
-    parser.add_argument(
+    either.add_argument(
         "--one-page",
         dest="chapters",
         action="store_const",
@@ -34,12 +35,8 @@ def practice_options(parser, argv):
 
 
 def practice(parser, args):
-    try:
+    with refused(parser, args.folder):
         blanks = room.write_workbook(args.folder, args.chapters)
-    except ValueError as error:
-        parser.refuse(str(error))
-    except OSError as error:
-        parser.refuse(f"{args.folder} cannot be written: {error.strerror}")
     lines = []
     for chapter, title in room.CHAPTERS.items():
         own = [blank for blank in blanks if blank.chapter == chapter]
@@ -70,14 +67,13 @@ def grade(parser, args):
         args.equations, args.folder = [int(args.folder), *args.equations], "practice"
     while True:
         seen = saved(args.folder)
-        try:
+        with refused(parser):
             grades = room.grade(args.folder, args.equations)
-        except ValueError as error:
-            parser.refuse(str(error))
         print(room.grade_table(grades), flush=True)
         if args.json:
             text = json.dumps([one._asdict() for one in grades], indent=2, ensure_ascii=False)
-            write_whole(args.json, (text + "\n").encode())
+            with refused(parser, args.json):
+                write_whole(args.json, (text + "\n").encode())
         if not args.watch:
             break
         while saved(args.folder) == seen:

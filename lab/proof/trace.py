@@ -594,12 +594,12 @@ def _outcome(page, w, algorithm):
         page.write(
             "weights that it shares with them. The clip takes a row's own push away; it does"
         )
-        page.write("not hold the row in place. (With --trace vpg the same row is heard.)")
+        page.write("not hold the row in place. (In `trace vpg` the same row is heard.)")
         page.write(
             f"Row 1's ratio was {fixed(w.ratios[1])}: it has been pulled back towards the band."
         )
     else:
-        page.write(f"Row 0 was heard, and {rose}. (PPO's clip silences it: see --trace ppo.)")
+        page.write(f"Row 0 was heard, and {rose}. (PPO's clip silences it: see `trace ppo`.)")
     change = fixed(w.new_loss - w.loss)
     page.write(f"""
 The loss of these rows went from {fixed(w.loss)} to {fixed(w.new_loss)}, by {change}; the gradient

@@ -2,13 +2,17 @@
 
 import contextlib
 import math
+import os
+import traceback
 
+import gymnasium as gym
 import numpy as np
 
 from environments import reward_threshold
-from lab.runs.records import processor, versions
+from lab.runs.records import one_line, processor, versions
 from training import evaluate
 
+GYMNASIUM = os.path.dirname(gym.__file__) + os.sep
 WINDOWS = 100  # of a learning curve
 
 
@@ -29,7 +33,7 @@ def judged(trainer, evaluations, episodes, enough=lambda: False):
     """
     total = trainer.config.total_steps
     seen = trainer.env_steps * evaluations // total
-    with no_exit(trainer.env_id):
+    with blamed(trainer):
         for statistics in trainer:
             last = bool(enough()) or trainer.env_steps >= total
             due = trainer.env_steps * evaluations // total
@@ -43,13 +47,29 @@ def judged(trainer, evaluations, episodes, enough=lambda: False):
                 return
 
 
+class EnvironmentFailed(RuntimeError):
+    """An environment raised something: where and what, in one line."""
+
+
 @contextlib.contextmanager
-def no_exit(env_id):
-    """An environment that calls sys.exit in here has failed; that is no way for us to end."""
+def blamed(trainer):
+    """What its environment does wrong in here, sys.exit included, raises EnvironmentFailed."""
+    env_id = trainer.env_id
     try:
         yield
-    except SystemExit as error:
-        raise RuntimeError(f"{env_id} called sys.exit({error.code!r})") from error
+    except SystemExit as error:  # no way for us to end
+        raise EnvironmentFailed(f"{env_id} called sys.exit({error.code!r})") from error
+    except FloatingPointError:
+        if np.isfinite(trainer.sampler.obs).all():
+            raise
+        raise EnvironmentFailed(f"{env_id} shows observations that are not finite") from None
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if not any(frame.filename.startswith(GYMNASIUM) for frame in frames):
+            raise  # not on the way through one of its environments: our own
+        where = f"{os.path.basename(frames[-1].filename)}, line {frames[-1].lineno}"
+        what = f"{type(error).__name__}: {one_line(error)}"
+        raise EnvironmentFailed(f"{env_id} failed in {where}: {what}") from error
 
 
 def final_judgement(trainer, steps, means, episodes):
@@ -60,7 +80,7 @@ def final_judgement(trainer, steps, means, episodes):
 
     solved_at_step and solved_for_good_at_step are None for never.
     """
-    with no_exit(trainer.env_id):
+    with blamed(trainer):
         greedy, sampled = (
             evaluate(trainer.policy, trainer.env_id, episodes, trainer.seed, kind)
             for kind in (True, False)

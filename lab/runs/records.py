@@ -39,7 +39,10 @@ from training import Trainer
 FORMAT = 2  # of config.json and the checkpoints; raise it when programs could misread them
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
 CURVE, RECORDING = "learning_curve.png", "episode.gif"
-LOGS = {"progress.csv": "iteration", "episodes.csv": "ended"}  # and the column that counts up
+LOGS = {  # and what must be among their columns, first the one that counts up
+    "progress.csv": ("iteration", "env_steps", "greedy_return"),
+    "episodes.csv": ("ended", "began", "return", "length"),
+}
 # What reading raises for files that are something else, cut short, or made to harm.
 UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError),
@@ -96,7 +99,7 @@ def identity(trainer):
     }
 
 
-def describe(trainer, sessions=()):
+def describe(trainer, judging, sessions=()):
     """The content of config.json, a dict; sessions: those that this run has had before."""
     actions = trainer.envs.single_action_space
     discrete = isinstance(actions, Discrete)
@@ -107,6 +110,7 @@ def describe(trainer, sessions=()):
             actions.n if discrete else actions.shape[0]
         ),
         "config": dataclasses.asdict(trainer.config),
+        "judging": judging,
         **({"lesson": lesson()} if lesson() else {}),
         "sessions": [
             *sessions,
@@ -191,14 +195,16 @@ class RunFolder:
         return self.path / name
 
     @classmethod
-    def create(cls, runs_dir, trainer):
+    def create(cls, runs_dir, trainer, **judging):
         """A new folder, named after the run, holding config.json and a first checkpoint.
 
         An earlier run's folder is left alone: the new one gets the suffix -2, -3, …
+        judging  how the run is judged and ends, for `resume`: evaluations, eval_episodes,
+                 max_episodes, as runner.carry_out takes them
         """
 
         def fill(path):
-            write_json(path / "config.json", describe(trainer))
+            write_json(path / "config.json", describe(trainer, judging))
             cls(path).save(CHECKPOINT, trainer)
 
         name = f"{trainer.env_id}-{algorithm_name(trainer.algorithm)}-seed{trainer.seed}"
@@ -222,9 +228,13 @@ class RunFolder:
             raise ValueError(f"{path} has format {about.get('format')}, not {FORMAT}")
         kinds = {"env_id": str, "seed": int, "config": dict, "sessions": list}
         kinds |= {"algorithm": str, "obs_dim": int}
+        kinds |= {"judging": dict} if "judging" in about else {}
         for name, kind in kinds.items():
             if not isinstance(about.get(name), kind):
                 raise ValueError(f"{path} says that {name} is {about.get(name)!r}")
+        for name, value in about.setdefault("judging", {}).items():
+            if value is not None and not (isinstance(value, int) and value > 0):
+                raise ValueError(f"{path} says that {name} is {value!r}")
         if about["algorithm"] not in ALGORITHMS:
             raise ValueError(f"{path} names the algorithm {about['algorithm']!r}, which is unknown")
         return about
@@ -284,11 +294,12 @@ class RunFolder:
             raise ValueError(f"{self.path} cannot be used: {one_line(error)}") from None
         return trainer
 
-    def resume(self, media=True, **changes):
+    def resume(self, media=True, max_episodes=None, **changes):
         """Lock the folder and take the run up where it stopped -> its Trainer.
 
-        media    whether pictures that are missing are something to go on for
-        changes  as in load_trainer
+        media         whether pictures that are missing are something to go on for
+        max_episodes  at which it ends even before its last step
+        changes       as in load_trainer
 
         A run that ended before it was judged or drawn is taken up too. Raises
         ValueError in one line if there is nothing left to do, or as load_trainer
@@ -302,13 +313,19 @@ class RunFolder:
                 f"{self.path} is at step {trainer.env_steps:,} already; "
                 "--total-steps N must be more, or be left out to finish it as it was begun"
             )
-        if trainer.env_steps >= trainer.config.total_steps and not self.missing(trainer, media):
+        option = None
+        if trainer.env_steps >= trainer.config.total_steps:
+            option = "--total-steps"
+        elif max_episodes is not None and trainer.episodes >= max_episodes:
+            option = "--max-episodes"
+        if option and not self.missing(trainer, media):
             raise ValueError(
                 f"{self.path} is at step {trainer.env_steps:,} of {trainer.config.total_steps:,} "
-                "and complete; --total-steps N goes further"
+                f"and complete; {option} N goes further"
             )
         self.trim(trainer)
-        write_json(self / "config.json", describe(trainer, self.about()["sessions"]))
+        about = self.about()
+        write_json(self / "config.json", describe(trainer, about["judging"], about["sessions"]))
         return trainer
 
     def missing(self, trainer, media=True):
@@ -333,13 +350,15 @@ class RunFolder:
     # --------------------------------------------------------------- CSV files
 
     def append(self, name, rows):
-        """Add rows (dicts of numbers with the same keys) to a CSV file."""
+        """Add rows (dicts of numbers with the same keys) to a CSV file that has these columns."""
         lines = [",".join(map(number_text, row.values())) + "\n" for row in rows]
         path = self / name
-        with writing(path), open(path, "a", encoding="utf-8", newline="") as file:
-            if lines and file.tell() == 0:
-                file.write(",".join(rows[0]) + "\n")
-            file.writelines(lines)
+        with writing(path), open(path, "a+", encoding="utf-8", newline="") as file:
+            file.seek(0)
+            names, head = file.readline(), ",".join(rows[0]) if rows else ""
+            if rows and names.strip() not in ("", head):
+                raise OSError(f"it is damaged: its first line is not {head}")
+            file.writelines(lines if names else [f"{head}\n", *lines] if rows else [])
 
     def rows(self, name):
         """A CSV file -> its column names, its lines, and their numbers: three lists.
@@ -355,8 +374,9 @@ class RunFolder:
         if not lines:
             return [], [], []
         names, *records = [line.decode("utf-8", "replace").strip().split(",") for line in lines]
-        if LOGS[name] not in names:
-            raise ValueError(f"{path} is damaged: its first line names no column {LOGS[name]}")
+        for column in LOGS[name]:
+            if column not in names:
+                raise ValueError(f"{path} is damaged: its first line names no column {column}")
         numbers = []
         for number, record in enumerate(records, 2):
             try:
@@ -375,7 +395,7 @@ class RunFolder:
         for name, last in zip(LOGS, (trainer.iteration, trainer.env_steps), strict=True):
             names, lines, numbers = self.rows(name)
             if (self / name).exists():
-                column = names.index(LOGS[name]) if names else 0
+                column = names.index(LOGS[name][0]) if names else 0
                 kept = [
                     line
                     for line, row in zip(lines[1:], numbers, strict=True)

@@ -34,7 +34,8 @@ def carry_out(trainer, folder, evaluations, eval_episodes, max_episodes=None, me
 
     Raises CannotWrite, and FloatingPointError as Trainer does.
     """
-    if learn(trainer, folder, evaluations, eval_episodes, max_episodes):
+    limit = math.inf if max_episodes is None else max_episodes
+    if trainer.episodes < limit and learn(trainer, folder, evaluations, eval_episodes, limit):
         return True
     missing = folder.missing(trainer, media)
     if "summary.json" in missing:
@@ -43,13 +44,13 @@ def carry_out(trainer, folder, evaluations, eval_episodes, max_episodes=None, me
     return False
 
 
-def learn(trainer, folder, evaluations, eval_episodes, max_episodes=None):
+def learn(trainer, folder, evaluations, eval_episodes, max_episodes=math.inf):
     """Train to the end, recording as it goes; as carry_out."""
     best, saved_at = folder.best_return(), time.monotonic()
     progress = Progress("{n:,.0f} steps", trainer.config.total_steps, trainer.env_steps)
 
     def enough():
-        return max_episodes is not None and trainer.episodes >= max_episodes
+        return trainer.episodes >= max_episodes
 
     with first_interrupt_waits() as interrupts, contextlib.closing(progress):
         for statistics, returns in judged(trainer, evaluations, eval_episodes, enough):
@@ -118,7 +119,7 @@ def print_returns(trainer, episodes):
 def verdict(summary, looks):
     """One line on whether the policy solved its environment, at so many looks in training."""
     first, for_good = summary["solved_at_step"], summary["solved_for_good_at_step"]
-    end = f" ({looks} looks)"
+    end = f" ({looks} look{'' if looks == 1 else 's'})"
     solved = f"solved ({summary['reward_threshold']:g})"
     if for_good is None:
         return f"not {solved}{f', though at step {first:,}' if first is not None else ''}{end}"
