@@ -21,7 +21,8 @@ from PIL import Image
 
 from lab.pictures import LIGHT
 from lab.watch import scene
-from lab.watch.recorder import HOLD_SECONDS, PillowCanvas, record
+from lab.watch.canvas import Canvas
+from lab.watch.recorder import HOLD_SECONDS, record
 from lab.watch.session import Session
 from nn import MLP
 from policies import CategoricalPolicy, GaussianPolicy
@@ -37,7 +38,7 @@ def balance(rng, value):
 
 
 def painted(session, **options):
-    canvas = PillowCanvas(1)
+    canvas = Canvas(1, scene.WIDTH, scene.HEIGHT)
     scene.paint(canvas, session, **options)
     return np.asarray(canvas.image)
 
@@ -106,11 +107,11 @@ def test_endings_modes_pushes_and_help_are_shown(rng, value):
     np.testing.assert_array_equal(helped[STAGE], after[STAGE])  # the cart stays in view
 
 
-class Texts(PillowCanvas):
+class Texts(Canvas):
     """A canvas that also keeps what is written, and which boxes are drawn."""
 
     def __init__(self, *size):
-        super().__init__(1, *size)
+        super().__init__(1, *(size or (scene.WIDTH, scene.HEIGHT)))
         self.texts, self.boxes, self.marks = {}, [], []
 
     def text(self, x, y, string, *style, **more):
@@ -224,7 +225,7 @@ def test_a_ten_second_gif_is_small_and_has_the_true_speed(rng, value, tmp_path):
         gif.seek(gif.n_frames - 1)
         last = gif.convert("RGB")
     session = balance(rng, value)
-    canvas = PillowCanvas(0.9)
+    canvas = Canvas(0.9, scene.WIDTH, scene.HEIGHT)
     scene.paint(canvas, session)
     assert np.abs(np.asarray(first, int) - np.asarray(canvas.image)).mean() < 1
     for _ in range(500):
@@ -258,7 +259,7 @@ def test_an_mp4_holds_every_step(rng, value, tmp_path):
     width, height = next(reader)["size"]
     first = np.frombuffer(next(reader), np.uint8).reshape(height, width, 3)
     reader.close()
-    canvas = PillowCanvas(1.6)
+    canvas = Canvas(1.6, scene.WIDTH, scene.HEIGHT)
     scene.paint(canvas, balance(rng, value))
     assert np.abs(first.astype(int) - np.asarray(canvas.image)).mean() < 3
 

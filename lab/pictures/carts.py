@@ -7,7 +7,7 @@ import numpy as np
 from lab.pictures.looks import LIGHT
 from lab.pictures.policies import PORTRAIT_STEPS as STEPS
 from lab.pictures.runs import ENV_ID, SEED, default_run
-from lab.watch import PillowCanvas, Session, animation, portrait, scene
+from lab.watch import Canvas, Session, animation, portrait, scene
 
 WIDTH, HEIGHT, GAP = 830, 292, 10  # pixels
 COLUMN = (WIDTH - (len(STEPS) + 1) * GAP) / len(STEPS)
@@ -54,7 +54,7 @@ def five_carts(look=LIGHT):
     maps = [portrait(moment.learner.policy) for moment, *_ in carts]
     last = max(len(actions) for _, _, actions in carts)
     times = [last, *range(0, last, STRIDE), last]
-    canvas = PillowCanvas(1, WIDTH, HEIGHT)
+    canvas = Canvas(1, WIDTH, HEIGHT)
 
     def images():
         for time in times:

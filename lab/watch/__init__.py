@@ -1,9 +1,9 @@
 """The policy at work: in a window, or recorded.
 
 session   an episode, step by step, with what the policy thinks
-scene     what is drawn of it, as shapes; window and recorder draw the same
+scene     what is drawn of it, on a canvas (Pillow); window and recorder show the same
 window    the live window (pyglet)
-recorder  GIF and MP4 (Pillow), without a display
+recorder  GIF and MP4, without a display
 """
 
 from lab import doors
@@ -12,6 +12,7 @@ __getattr__ = doors(
     __name__,
     session="ANGLES VELOCITIES CannotRender Session portrait",
     window="NoWindow play",
-    recorder="PillowCanvas animation record",
+    canvas="Canvas",
+    recorder="animation record",
     scene="",
 )

@@ -1,121 +1,27 @@
-"""Recordings without a screen: one episode as a .gif or .mp4, drawn by Pillow.
+"""Recordings: one episode as a .gif or .mp4.
 
-What is drawn stands in lab/watch/scene.py; here is the canvas it is drawn on, and
-the two file formats. Neither a display nor OpenGL is involved.
+What is drawn stands in lab/watch/scene.py; here are the two file formats. Neither a
+display nor OpenGL is involved.
 """
 
 import io
 import subprocess
 import tempfile
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import Image, ImageColor
 from tqdm import tqdm
 
 from lab.runs import write_whole
 from lab.watch import scene
+from lab.watch.canvas import Canvas
 
 GIF_SCALE, MP4_SCALE = 0.9, 1.6  # pixels per layout unit: 720 × 405 and 1280 × 720
 GIF_FPS = 25  # at most; viewers play no more than 50, and half of that halves the file
 HOLD_SECONDS = 1.5  # the last frame stays, so that one can read how the episode ended
 TRANSPARENT = 255  # the one index of a GIF's palette that is no colour
-SUPERSAMPLING = 4  # Pillow draws without anti-aliasing: draw larger, then shrink
-
-
-class PillowCanvas:
-    """lab/watch/scene.py's canvas on a Pillow image of `scale` pixels per layout unit."""
-
-    def __init__(self, scale, width=scene.WIDTH, height=scene.HEIGHT):
-        self.scale, self.width, self.height = scale, width, height
-        self.image = Image.new("RGB", (round(width * scale), round(height * scale)))
-        self.draw = ImageDraw.Draw(self.image)
-
-    def rectangle(self, x, y, width, height, colour, radius=0):
-        left, top = round(x * self.scale), round(y * self.scale)
-        right, bottom = round((x + width) * self.scale), round((y + height) * self.scale)
-        if height > 0 and width > 0:
-            right, bottom = max(right, left + 1), max(bottom, top + 1)
-        if right <= left or bottom <= top:
-            return
-        if not radius:
-            self.image.paste(colour, (left, top, right, bottom))
-            return
-        # Only the corners need a mask, which costs far more than plain filling.
-        r = max(1, round(radius * self.scale))
-        self.image.paste(colour, (left, top + r, right, bottom - r))
-        self.image.paste(colour, (left + r, top, right - r, bottom))
-        places = [(x, y) for y in (top, bottom - r) for x in (left, right - r)]
-        for corner, mask in zip(places, corner_masks(r), strict=True):
-            self.image.paste(colour, corner, mask)
-
-    def polygon(self, points, colour):
-        self._smooth(points, 0, colour, lambda draw, corners: draw.polygon(corners, fill=255))
-
-    def line(self, points, thickness, colour):
-        width = round(thickness * self.scale * SUPERSAMPLING)
-        self._smooth(
-            points, thickness, colour, lambda draw, dots: draw.line(dots, fill=255, width=width)
-        )
-
-    def circle(self, x, y, radius, colour):
-        corners = [(x - radius, y - radius), (x + radius, y + radius)]
-        self._smooth(corners, 0, colour, lambda draw, box: draw.ellipse(box, fill=255))
-
-    def text(self, x, y, string, size, colour, align="left", bold=False):
-        mask, (left, top) = text_mask(string, size * self.scale, align, bold)
-        self.image.paste(colour, (round(x * self.scale) + left, round(y * self.scale) + top), mask)
-
-    def picture(self, pixels, x, y, width, height):
-        size = round(width * self.scale), round(height * self.scale)
-        frame = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
-        self.image.paste(frame, (round(x * self.scale), round(y * self.scale)))
-
-    def _smooth(self, points, margin, colour, draw):
-        """Draw a shape enlarged into a mask, shrink it, and paste the colour through it."""
-        xs, ys = ([p[axis] * self.scale for p in points] for axis in (0, 1))
-        margin = margin * self.scale + 1
-        left, top = int(min(xs) - margin), int(min(ys) - margin)
-        size = int(max(xs) + margin) + 1 - left, int(max(ys) + margin) + 1 - top
-        mask = Image.new("L", (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING))
-        corners = [
-            ((x - left) * SUPERSAMPLING, (y - top) * SUPERSAMPLING)
-            for x, y in zip(xs, ys, strict=True)
-        ]
-        draw(ImageDraw.Draw(mask), corners)
-        self.image.paste(colour, (left, top), mask.reduce(SUPERSAMPLING))
-
-
-@lru_cache(maxsize=64)
-def corner_masks(r):
-    """The quarters of a disc of radius r pixels: upper left, upper right, lower left and right."""
-    size = 2 * r * SUPERSAMPLING
-    disc = Image.new("L", (size, size))
-    ImageDraw.Draw(disc).ellipse((0, 0, size - 1, size - 1), fill=255)
-    disc = disc.reduce(SUPERSAMPLING)
-    return [disc.crop((x, y, x + r, y + r)) for y in (0, r) for x in (0, r)]
-
-
-@lru_cache(maxsize=8192)
-def text_mask(string, size, align, bold):
-    """The mask of one line of text, and where its corner lies from its anchor, in pixels."""
-    font = load_font(size, bold)
-    anchor = {"left": "ls", "centre": "ms", "right": "rs"}[align]
-    left, top, right, bottom = font.getbbox(string, anchor=anchor)
-    left, top = int(left) - 1, int(top) - 1
-    mask = Image.new("L", (int(right) + 2 - left, int(bottom) + 2 - top))
-    ImageDraw.Draw(mask).text((-left, -top), string, fill=255, font=font, anchor=anchor)
-    return mask, (left, top)
-
-
-@lru_cache(maxsize=64)
-def load_font(size, bold):
-    return ImageFont.truetype(str(scene.BOLD if bold else scene.REGULAR), size)
-
-
-# ------------------------------------------------------------------- recording
 
 
 def record(session, path, max_steps=1_000):
@@ -152,7 +58,7 @@ def frames(session, canvas, stride, max_steps):
 def gif(session, max_steps):
     """The episode as the bytes of a GIF."""
     stride = max(1, round(session.fps / GIF_FPS))
-    canvas, moments = PillowCanvas(GIF_SCALE), []
+    canvas, moments = Canvas(GIF_SCALE, scene.WIDTH, scene.HEIGHT), []
 
     def images():
         for _ in frames(session, canvas, stride, max_steps):
@@ -222,7 +128,7 @@ def mp4(session, max_steps):
         raise ImportError(
             "an .mp4 needs imageio-ffmpeg: pip install -r requirements/mp4.txt"
         ) from None
-    canvas = PillowCanvas(MP4_SCALE)
+    canvas = Canvas(MP4_SCALE, scene.WIDTH, scene.HEIGHT)
     size = f"{canvas.image.width}x{canvas.image.height}"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "episode.mp4"

@@ -1,25 +1,11 @@
 """What a Session looks like: which shape and which text goes where, and in which colour.
 
-`paint` draws one frame on a canvas; it does not know what the canvas is made
-of. lab/watch/recorder.py has one of Pillow images, lab/watch/window.py one of pyglet
-shapes, so that a window and a recording show the same.
-
-A canvas has `width` and `height` in layout units (at least WIDTH × HEIGHT;
-how many pixels a unit is, is the canvas's business), the origin at the top
-left, and these methods; colours are "#rrggbb":
-
-    rectangle(x, y, width, height, colour, radius=0)
-    polygon(points, colour)                        a convex one
-    line(points, thickness, colour)
-    circle(x, y, radius, colour)
-    text(x, y, string, size, colour, align="left", bold=False)     y: the base line
-    picture(pixels, x, y, width, height)           uint8 (rows, columns, 3)
+`paint` draws one frame on a canvas (lab/watch/canvas.py) of any size from WIDTH × HEIGHT
+layout units on; a window shows it and a recording keeps it.
 """
 
-import importlib.util
 import math
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from PIL import ImageColor
@@ -35,11 +21,6 @@ CART_SIZE = 0.67, 0.27  # metres
 CARD, PAGE, INK, SOFT, FAINT = LIGHT.card, LIGHT.page, LIGHT.ink, LIGHT.soft, LIGHT.faint
 CART, PUSHED, _, VALUE, POLE, _ = LIGHT.others
 COLOURS = (LIGHT.more, LIGHT.less, LIGHT.pale_more, LIGHT.pale_less, *LIGHT.others, *LIGHT[:5])
-
-# matplotlib, which draws the curves, brings a font that has π, → and −.
-FONTS = Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data/fonts/ttf"
-FONT_NAME = "DejaVu Sans"
-REGULAR, BOLD = FONTS / "DejaVuSans.ttf", FONTS / "DejaVuSans-Bold.ttf"
 
 ENDINGS = {  # what is said about the episode, and about V
     "terminated": ("terminated: a state without a future", "no future: counts as 0 (Eq. 15)"),
