@@ -86,7 +86,7 @@ def main():
     numbers = new_numbers((ROOT / "README.md").read_text(encoding="utf-8"))
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
     for name in listed.stdout.decode().split("\0"):
-        if not name.endswith((".md", ".py", ".html", ".js")) or name.startswith(LEFT_ALONE):
+        if not name.endswith((".md", ".py", ".txt", ".html", ".js")) or name.startswith(LEFT_ALONE):
             continue
         before = (ROOT / name).read_text(encoding="utf-8")
         after = renumbered(before, numbers, name)

@@ -1,7 +1,7 @@
 """One minibatch by hand: every number on the way from three observations to new weights.
 
-`walk` takes the way, with the lesson's own functions; `trace` prints it, so
-that a reader with a pocket calculator can follow any number to the next.
+`walk` takes the way, with the lesson's own functions; `trace` prints it in the words of
+trace.txt, so that a reader with a pocket calculator can follow any number to the next.
 `python run.py trace` and `trace vpg` call `trace`.
 
 The network is as small as one can be (4 observations, 2 hidden units, 2
@@ -13,11 +13,12 @@ Shapes: B = 3 rows, D = 4 observations, H = 2 hidden units, K = 2 actions, P = 1
 import io
 import os
 import pydoc
+import re
 import sys
 import textwrap
 from itertools import zip_longest
+from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from vpg import policy_loss
 
 WIDTH = 80
 TRACED = ("ppo", "vpg")
+TEXT = Path(__file__).with_suffix(".txt")
 
 # Three moments of CartPole: position, velocity, the pole's angle and how fast it turns.
 OBS = [[0.03, -0.21, 0.04, 0.35], [-0.12, 0.64, -0.08, -0.97], [0.25, 1.16, -0.15, -1.42]]
@@ -53,6 +55,8 @@ PARAMETERS += [-0.11, 0.54, -0.63, 0.29, -0.56, -0.94, 0.55, 0.36]
 ROWS, UNITS, MOVES = ("row 0", "row 1", "row 2"), ("unit 0", "unit 1"), ("left 0", "right 1")
 OBS_NAMES = ("position", "velocity", "angle", "turning")
 INPUTS = [f"{name} {i}" for i, name in enumerate(OBS_NAMES)]
+WEIGHTS = [f"W1[{i},{j}]" for i in range(4) for j in range(2)] + ["b1[0]", "b1[1]"]
+WEIGHTS += [f"W2[{i},{j}]" for i in range(2) for j in range(2)] + ["b2[0]", "b2[1]"]
 THREAD = {"row 1", "unit 0", "right 1", "turning 3", "turning", "W1[3,0]", ""}  # what is worked out
 
 
@@ -87,7 +91,7 @@ def walk(algorithm="ppo"):
         raise ValueError(f"algorithm must be one of {', '.join(TRACED)}, not {algorithm!r}")
     policy = make_policy()
     (W1, b1), (W2, b2) = policy.network.layers
-    w = SimpleNamespace(W1=W1.copy(), b1=b1.copy(), W2=W2.copy(), b2=b2.copy())
+    w = SimpleNamespace(algorithm=algorithm, W1=W1.copy(), b1=b1.copy(), W2=W2.copy(), b2=b2.copy())
     w.parameters = policy.parameters.copy()
     w.obs, w.actions, w.advantages = np.array(OBS), np.array(ACTIONS), np.array(ADVANTAGES)
     w.old_log_probs = np.array(OLD_LOG_PROBS)
@@ -97,6 +101,7 @@ def walk(algorithm="ppo"):
     w.probs = np.exp(w.all_log_probs)
     w.log_probs = categorical_log_prob(w.all_log_probs, w.actions)
     w.entropies = categorical_entropy(w.all_log_probs)
+    w.M, w.onehot = w.logits[1].max(), np.eye(2)[w.actions]
 
     def loss_of(log_probs):
         if algorithm == "vpg":
@@ -114,6 +119,7 @@ def walk(algorithm="ppo"):
         w.clip_fraction, w.dead_fraction = clip_statistics(
             w.log_probs, w.old_log_probs, w.advantages, CLIP_RANGE
         )
+        w.case = [_case(*row) for row in zip(w.ratios, w.alive, strict=True)]
 
     # back: each step undoes one of the forward pass
     w.dlogits = categorical_log_prob_backward(w.dlog_probs, w.actions, w.probs)
@@ -122,6 +128,7 @@ def walk(algorithm="ppo"):
     w.dobs, w.dW1, w.db1 = linear_backward(w.dz1, w.obs, w.W1)
 
     # one step downhill
+    w.squares = np.array([np.sum(part**2) for part in (w.dW1, w.db1, w.dW2, w.db2)])
     w.gradient = np.concatenate([w.dW1.ravel(), w.db1, w.dW2.ravel(), w.db2])
     w.clipped_gradient = w.gradient.copy()
     w.norm = clip_global_norm(w.clipped_gradient, MAX_GRAD_NORM)
@@ -138,61 +145,94 @@ def walk(algorithm="ppo"):
     w.new_probs = np.exp(new_all_log_probs)
     w.new_log_probs = categorical_log_prob(new_all_log_probs, w.actions)
     w.new_loss, _ = loss_of(w.new_log_probs)
-    w.foretold = w.gradient @ (w.new_parameters - w.parameters)
+    w.foretold, w.loss_change = w.gradient @ (w.new_parameters - w.parameters), w.new_loss - w.loss
+    w.before, w.after = np.exp(w.log_probs), np.exp(w.new_log_probs)
+    w.change = w.after - w.before
+    w.asked_for = np.array(["nothing", "less likely", "likelier"])[
+        np.sign(w.dlog_probs).astype(int)
+    ]
+    w.new_ratios = np.exp(w.new_log_probs - w.old_log_probs)
     return w
+
+
+def _case(ratio, alive):
+    """What the clip does to a row, in words."""
+    if not alive:
+        return "beyond, moved enough: dead"
+    if abs(ratio - 1) > CLIP_RANGE:
+        return "beyond, the wrong way: back"
+    return "in the band: they tie"
 
 
 # --------------------------------------------------------------------- numbers
 
+EQUATIONS = {
+    **dict.fromkeys(("z1", "logits", "dW1", "db1", "dW2", "db2", "dh"), "Eq. 30"),
+    **dict.fromkeys(("h", "dz1"), "Eq. 31"),
+    **dict.fromkeys(("all_log_probs", "probs", "log_probs", "before", "after"), "Eq. 20"),
+    **dict.fromkeys(("ratios", "plain"), "Eq. 38"),
+    **dict.fromkeys(("clipped", "minimum"), "Eq. 39"),
+    **dict.fromkeys(("m", "v", "new_parameters"), "Eq. 34"),
+    "entropies": "Eq. 25",
+    "alive": "Eq. 40",
+    "gradient": "Eq. 32",
+    "clipped_gradient": "Eq. 35",
+    "ppo": {"dlog_probs": "Eq. 40", "dlogits": "Eq. 41"},
+    "vpg": {"dlog_probs": "Eq. 10", "dlogits": "Eq. 23"},
+}
+COLUMNS = {
+    "obs": OBS_NAMES,
+    **dict.fromkeys(("W1", "b1", "z1", "h", "dh", "dz1", "dW1", "db1"), UNITS),
+    **dict.fromkeys(("W2", "b2", "logits", "all_log_probs", "probs", "dlogits"), MOVES),
+    **dict.fromkeys(("dW2", "db2"), MOVES),
+}
+FORMATS = {  # of numbers; all others have five decimals
+    **dict.fromkeys(("obs", "advantages", "old_log_probs", "parameters"), ".2f"),
+    **dict.fromkeys(("W1", "b1", "W2", "b2", "new_W1", "new_b1", "new_W2", "new_b2"), ".2f"),
+    **dict.fromkeys(("alive", "onehot"), ".0f"),
+    **dict.fromkeys(("v", "v_hat"), ".3e"),
+    "m": ".6f",
+}
 
-def fixed(number, decimals=5):
-    """A number as text; one that rounds to zero has no sign."""
-    return f"{round(float(number), decimals) + 0.0:.{decimals}f}"
+
+def text_of(name, value):
+    """One element of an array as text; a number that rounds to zero has no sign."""
+    if name == "actions":
+        return MOVES[value].split()[0] + f" {value}"
+    if isinstance(value, str):
+        return value
+    form = FORMATS.get(name, ".5f")
+    return format(float(format(value, form)) + 0.0, form)
 
 
-def factor(number, decimals=5):
-    """A number inside a product; a negative one in brackets, as a calculator needs it."""
-    text = fixed(number, decimals)
-    return f"({text})" if text.startswith("-") else text
+def texts_of(walked, reference):
+    """The elements that "h[1]", "W1[:,0]" or "loss" stands for, as texts; None: no such name."""
+    name, _, index = reference.rstrip("]").partition("[")
+    if not hasattr(walked, name):
+        return None
+    at = tuple(slice(None) if i == ":" else int(i) for i in index.split(",")) if index else ()
+    return [text_of(name, value) for value in np.ravel(np.asarray(getattr(walked, name))[at])]
 
 
-def add(terms):
-    """Texts of terms  ->  text of their sum, "a + b - c"."""
-    return " + ".join(terms).replace("+ -", "- ")
+def with_numbers(walked, expression):
+    """An expression with numbers in the place of names, "h[1]·W2[:,1]" as "0.5 * 0.3 + …"."""
 
+    def product(match):
+        pairs = zip(texts_of(walked, match[1]), texts_of(walked, match[2]), strict=True)
+        return " + ".join(f"{a} * {b}" for a, b in pairs)
 
-def dot(left, right, left_decimals=5, right_decimals=5):
-    """Two vectors  ->  text of their inner product, "a * b + c * d"."""
-    pairs = zip(left, right, strict=True)
-    return add([f"{fixed(a, left_decimals)} * {factor(b, right_decimals)}" for a, b in pairs])
+    def numbers(match):
+        texts = texts_of(walked, match[1] or match[0])
+        return match[0] if texts is None else " + ".join(texts)
+
+    name = r"\b[a-zA-Z]\w*(?:\[[\d:,]+\])?"
+    text = re.sub(rf"({name})·({name})", product, expression)
+    text = re.sub(rf"\bsum\(({name})\)|{name}", numbers, text)
+    text = re.sub(r"([*/]) (-[\d.e-]+)", r"\1 (\2)", text)  # as a calculator needs it
+    return text.replace("+ -", "- ").replace("- -", "+ ")
 
 
 # ---------------------------------------------------------------------- layout
-
-
-class Block(NamedTuple):
-    """An array on the page. Its rows are texts; see `block` for what the rest means."""
-
-    name: str
-    shape: str
-    equation: str
-    columns: tuple
-    rows: list
-
-
-def block(name, equation, array, columns=(), decimals=5, scientific=False):
-    """A Block of an array (R,C), or of a vector: one column, or one row where columns are named.
-
-    name      as in the code
-    equation  its number in README.md, or "" for what goes in
-    columns   names of the columns
-    decimals  digits behind the point, in scientific notation if `scientific`
-    """
-    array = np.asarray(array)
-    text = (lambda x: f"{x:.3e}") if scientific else (lambda x: fixed(x, decimals))
-    cells = array.reshape(-1, len(columns) or 1)
-    shape = str(array.shape).replace(" ", "")
-    return Block(name, shape, equation, columns, [[text(x) for x in row] for row in cells])
 
 
 class Screen(io.StringIO):
@@ -205,10 +245,10 @@ class Screen(io.StringIO):
 
 
 class Page:
-    """Writes headings, words, arrays and worked numbers, 80 columns wide."""
+    """Writes headings, words, arrays and worked numbers of a walk, 80 columns wide."""
 
-    def __init__(self, stream):
-        self.stream = stream
+    def __init__(self, stream, walked):
+        self.stream, self.walked = stream, walked
         self.plain = (
             not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         )
@@ -225,27 +265,44 @@ class Page:
     def strong(self, text):
         return text if self.plain else f"\033[1m{text}\033[0m"
 
+    def say(self, text, cases, filled):
+        """A text such as trace.txt: {…} is filled in, and a mark begins some of its lines.
+
+        # …      a heading
+        | …      names of arrays that stand side by side
+        = x = …  a number is worked out: names become numbers, a·b and sum(a) are written
+                 out; after a second = stands which number it is, where x does not say
+        ? …      what follows is for this case alone; ? ends that
+        """
+        shown = True
+        for line in text.splitlines():
+            mark, _, rest = line.partition(" ")
+            if mark == "?":
+                shown = not rest or rest in cases
+            elif shown and mark in ("#", "|", "="):
+                {"#": self.heading, "|": self.arrays, "=": self.worked}[mark](rest.format(**filled))
+            elif shown:
+                self.write(line.format(**filled))
+
     def heading(self, text):
         self.section += 1
         text = f"{self.section:2}  {text} "
-        self.write(f"\n{self.strong(text)}{self.rule * (WIDTH - len(text))}\n")
+        self.write(f"{self.strong(text)}{self.rule * (WIDTH - len(text))}\n")
 
-    def arrays(self, *blocks, labels=ROWS):
-        """Blocks side by side: name, shape, equation, names of columns, numbers.
-
-        labels name the rows of all blocks; a block may have fewer rows.
-        """
+    def arrays(self, names):
+        """Arrays side by side: name, shape, equation, names of columns, numbers."""
+        names = names.split()
+        rows = len(getattr(self.walked, names[0]))
+        labels = {len(ROWS): ROWS, len(INPUTS): INPUTS, len(UNITS): UNITS}.get(rows, WEIGHTS)
         label_width = total = max(map(len, labels))
         lines = [[" " * label_width] for _ in range(4)]
         lines += [[label.ljust(label_width)] for label in labels]
-        for b in blocks:
-            table = [b.columns or [""] * len(b.rows[0]), *b.rows]
+        for name in names:
+            *heads, table = self.array(name)
             widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-            wide = max(
-                len(b.name), len(b.shape), len(b.equation), sum(widths) + 2 * len(widths) - 2
-            )
+            wide = max(*map(len, heads), sum(widths) + 2 * len(widths) - 2)
             total += wide
-            cells = [text.rjust(wide) for text in (b.name, b.shape, b.equation)]
+            cells = [text.rjust(wide) for text in heads]
             for label, row in zip_longest(("", *labels), table):
                 texts = [text.rjust(width) for text, width in zip(row or (), widths, strict=False)]
                 if label in THREAD - {""}:
@@ -255,15 +312,35 @@ class Page:
                              if row else " " * wide)  # fmt: skip
             for line, cell in zip(lines, cells, strict=True):
                 line.append(cell)
-        gap = "   " if total + 3 * len(blocks) + 3 <= WIDTH else "  "
+        gap = "   " if total + 3 * len(names) + 3 <= WIDTH else "  "
         for line in lines:
             text = "   " + gap.join(line).rstrip()
             if text.strip():
                 self.write(text)
         self.write()
 
-    def worked(self, name, expression, result):
+    def array(self, name):
+        """An array's name on the page, its shape, its equation, and a table of texts.
+
+        A vector stands in one column, or in one row where columns have names.
+        """
+        array = np.asarray(getattr(self.walked, name))
+        shown = name.removeprefix("new_").replace("clipped_g", "g").replace("_for", " for")
+        columns = COLUMNS.get(shown, ())
+        shape = str(array.shape).replace(" ", "") if array.dtype.kind != "U" else ""
+        equations = EQUATIONS | EQUATIONS[self.walked.algorithm]
+        equation = equations.get(name, equations.get(shown, ""))
+        cells = [[text_of(name, x) for x in row] for row in array.reshape(-1, len(columns) or 1)]
+        return shown, shape, equation, [columns or [""], *cells]
+
+    def worked(self, text):
         """A number worked out, "name = expression = result", broken where it is too long."""
+        name, expression, *which = text.split(" = ")
+        (result,) = texts_of(self.walked, which[0] if which else name)
+        if expression[0] == "'":
+            expression = expression.strip("'")
+        else:
+            expression = with_numbers(self.walked, expression)
         indent = " " * (len(name) + 6)
         text = f"{name} = {expression}".replace(" * ", "\0*\0")
         lines = textwrap.wrap(
@@ -301,306 +378,11 @@ def trace(algorithm="ppo", stream=None):
         pydoc.pager(screen.getvalue())
         return
     w = walk(algorithm)
-    page = Page(sys.stdout if stream is None else stream)
+    w.rose = "rose" if w.after[0] > w.before[0] else "fell"
+    page = Page(sys.stdout if stream is None else stream, w)
     command = "python run.py trace" + (" vpg" if algorithm == "vpg" else "")
     title = f"{algorithm.upper()} by hand: three rows, forward and back"
     page.write(f"{page.strong(title)}{command.rjust(WIDTH - len(title))}")
-    page.write("""
-Every number here comes from the project's own functions. Each array has its
-name from the code, its shape, and the number of its equation in README.md.
-A name with d in front is a gradient: dW2 is dLoss/dW2 and has W2's shape.
-
-Inputs and weights are exact, all else is rounded where it is printed. One
-thread is worked out at every step: row 1, hidden unit 0, action 1, and down to
-the weight W1[3,0]. A pocket calculator gets its results from what is printed.""")
-    _inputs(page, w, algorithm)
-    _forward(page, w)
-    if algorithm == "ppo":
-        _ppo_objective(page, w)
-    else:
-        _vpg_objective(page, w)
-    _backward(page, w, algorithm)
-    _step(page, w)
-    _outcome(page, w, algorithm)
-
-
-def _inputs(page, w, algorithm):
-    page.heading("What goes in")
-    page.write("Three steps of CartPole: what was seen, what was done, how good that was.\n")
-    done = [["left", "right"][a] for a in w.actions]
-    page.arrays(
-        block("obs", "", w.obs, OBS_NAMES, 2),
-        Block(
-            "actions", "(3,)", "", (), [[f"{m} {a}"] for a, m in zip(w.actions, done, strict=True)]
-        ),
-        block("advantages", "", w.advantages, (), 2),
-    )
-    page.write("A network of 4 observations, 2 hidden units and 2 actions: 16 parameters.")
-    page.write("(W1, b1), (W2, b2) = policy.network.layers.\n")
-    page.arrays(
-        block("W1", "", w.W1, UNITS, 2),
-        block("b1", "", w.b1, UNITS, 2),
-        labels=INPUTS,
-    )
-    page.arrays(
-        block("W2", "", w.W2, MOVES, 2),
-        block("b2", "", w.b2, MOVES, 2),
-        labels=UNITS,
-    )
-    clip = f"clip_range {CLIP_RANGE}, " if algorithm == "ppo" else ""
-    page.write(f"Settings: {clip}learning_rate {LEARNING_RATE}, max_grad_norm {MAX_GRAD_NORM}.")
-
-
-def _forward(page, w):
-    page.heading("The hidden layer")
-    page.write("nn.linear_forward: z1 = obs @ W1 + b1.  nn.tanh_forward: h = tanh(z1).\n")
-    page.arrays(block("z1", "Eq. 30", w.z1, UNITS), block("h", "Eq. 31", w.h, UNITS))
-    z = add([dot(w.obs[1], w.W1[:, 0], 2, 2), fixed(w.b1[0], 2)])
-    page.worked("z1[1,0]", z, fixed(w.z1[1, 0]))
-    page.worked("h[1,0]", f"tanh({fixed(w.z1[1, 0])})", fixed(w.h[1, 0]))
-
-    page.heading("Logits and probabilities")
-    page.write("nn.linear_forward: logits = h @ W2 + b2.")
-    page.write("log_softmax takes each row's largest logit M off, so exp is safe.\n")
-    page.arrays(
-        block("logits", "Eq. 30", w.logits, MOVES),
-        block("all_log_probs", "Eq. 20", w.all_log_probs, MOVES),
-        block("probs", "Eq. 20", w.probs, MOVES),
-    )
-    logit = add([dot(w.h[1], w.W2[:, 1], 5, 2), fixed(w.b2[1], 2)])
-    page.worked("logits[1,1]", logit, fixed(w.logits[1, 1]))
-    left, right = w.logits[1]
-    M = max(left, right)
-    page.worked("M", f"max({fixed(left)}, {fixed(right)})", fixed(M))
-    shifted = [f"exp({add([fixed(z), fixed(-M)])})" for z in (left, right)]
-    page.worked(
-        "all_log_probs[1,1]",
-        f"{add([fixed(right), fixed(-M)])} - log({add(shifted)})",
-        fixed(w.all_log_probs[1, 1]),
-    )
-    page.worked("probs[1,1]", f"exp({fixed(w.all_log_probs[1, 1])})", fixed(w.probs[1, 1]))
-
-    page.heading("The actions that were taken")
-    page.write("categorical_log_prob picks the taken action's column of each row;")
-    page.write("categorical_entropy says how undecided the policy is there, in nats.")
-    page.write("The entropy's weight is 0 here: it is watched, and pushes nothing.\n")
-    page.arrays(
-        block("log_probs", "Eq. 20", w.log_probs),
-        block("entropies", "Eq. 25", w.entropies),
-    )
-    page.worked("log_probs[1]", "all_log_probs[1,1]", fixed(w.log_probs[1]))
-    terms = dot(w.probs[1], w.all_log_probs[1])
-    page.worked("entropies[1]", f"-({terms})", fixed(w.entropies[1]))
-
-
-def _ppo_objective(page, w):
-    low, high = fixed(1 - CLIP_RANGE, 1), fixed(1 + CLIP_RANGE, 1)
-    page.heading("The ratio: what has changed since the actions were taken")
-    page.write("The policy that acted recorded old_log_probs. Earlier steps on the same rollout")
-    page.write("have moved it since. ratios = exp(log_probs - old_log_probs).\n")
-    page.arrays(
-        block("log_probs", "Eq. 20", w.log_probs),
-        block("old_log_probs", "", w.old_log_probs, (), 2),
-        block("ratios", "Eq. 38", w.ratios),
-    )
-    difference = add([fixed(w.log_probs[1]), fixed(-w.old_log_probs[1], 2)])
-    page.worked("ratios[1]", f"exp({difference})", fixed(w.ratios[1]))
-
-    page.heading("The clipped objective")
-    page.write("ppo.clipped_surrogate: plain = ratios * advantages,")
-    page.write(f"clipped = clip(ratios, {low}, {high}) * advantages; loss = -mean(the smaller).")
-    page.write("alive is the c of Eq. 40: 1 where plain <= clipped, 0 where it has gone flat.\n")
-    page.arrays(
-        block("plain", "Eq. 38", w.plain),
-        block("clipped", "Eq. 39", w.clipped),
-        block("minimum", "Eq. 39", w.minimum),
-        block("alive", "Eq. 40", w.alive, (), 0),
-        Block("case", "", "", (), [[_case(*row)] for row in zip(w.ratios, w.alive, strict=True)]),
-    )
-    advantage = factor(w.advantages[1], 2)
-    page.worked("plain[1]", f"{fixed(w.ratios[1])} * {advantage}", fixed(w.plain[1]))
-    clip = f"min(max({fixed(w.ratios[1])}, {low}), {high})"
-    page.worked("clipped[1]", f"{clip} * {advantage}", fixed(w.clipped[1]))
-    smaller = f"min({fixed(w.plain[1])}, {fixed(w.clipped[1])})"
-    page.worked("minimum[1]", smaller, fixed(w.minimum[1]))
-    page.worked("loss", f"-({add([fixed(x) for x in w.minimum])}) / 3", fixed(w.loss))
-    page.write(f"""
-Row 0 was good and is already likelier by more than {CLIP_RANGE:.0%}. That is enough: its
-gradient dies. Row 1 was bad and became likelier all the same: plain is smaller
-and pulls it back, however far out it is. Row 2 is in the band, where the two
-tie: <= lets its gradient through, < would not. No row shows the mirror image:
-at ratios below {low} a bad action's gradient is dead, a good one's pulls it back.
-Out of the band: {w.clip_fraction:.2f} of the rows (clip_fraction).
-Dead: {w.dead_fraction:.2f} of them all (dead_fraction, Eq. 48).""")
-
-    page.heading("The gradient's first number")
-    page.write("d ratio / d log_prob = ratio, so dlog_probs = -alive * ratios * advantages / 3.")
-    page.write("Divided by the 3 rows here, once; nowhere below.\n")
-    page.arrays(block("dlog_probs", "Eq. 40", w.dlog_probs))
-    for row in (0, 1):
-        terms = [fixed(w.alive[row], 0), fixed(w.ratios[row]), factor(w.advantages[row], 2)]
-        page.worked(f"dlog_probs[{row}]", f"-({' * '.join(terms)}) / 3", fixed(w.dlog_probs[row]))
-
-
-def _case(ratio, alive):
-    """What the clip does to a row, in words."""
-    if not alive:
-        return "beyond, moved enough: dead"
-    if abs(ratio - 1) > CLIP_RANGE:
-        return "beyond, the wrong way: back"
-    return "in the band: they tie"
-
-
-def _vpg_objective(page, w):
-    page.heading("The objective")
-    page.write("vpg.policy_loss: loss = -mean(advantages * log_probs), Eq. 10. No ratio and no")
-    page.write("clip: every row speaks, as loudly as its advantage. The loss's value means")
-    page.write("nothing, its slope is all. Divided by the 3 rows here, once; nowhere below.\n")
-    page.arrays(
-        block("log_probs", "Eq. 20", w.log_probs),
-        block("advantages", "", w.advantages, (), 2),
-        block("dlog_probs", "Eq. 10", w.dlog_probs),
-    )
-    page.worked("loss", f"-({dot(w.advantages, w.log_probs, 2)}) / 3", fixed(w.loss))
-    page.worked("dlog_probs[1]", f"-({fixed(w.advantages[1], 2)}) / 3", fixed(w.dlog_probs[1]))
-
-
-def _backward(page, w, algorithm):
-    page.heading("Where reinforcement learning meets backprop")
-    page.write("categorical_log_prob_backward: dlogits = dlog_probs * (onehot - probs),")
-    page.write("where onehot is 1 for the taken action. Descent goes against these signs: a")
-    page.write("negative dlog_prob raises the taken logit and lowers the other.\n")
-    page.arrays(
-        block("dlog_probs", "Eq. 40" if algorithm == "ppo" else "Eq. 10", w.dlog_probs),
-        block("probs", "Eq. 20", w.probs, MOVES),
-        block("dlogits", "Eq. 41" if algorithm == "ppo" else "Eq. 23", w.dlogits, MOVES),
-    )
-    for k in range(2):
-        page.worked(
-            f"dlogits[1,{k}]",
-            f"{fixed(w.dlog_probs[1])} * ({w.actions[1] == k:d} - {fixed(w.probs[1, k])})",
-            fixed(w.dlogits[1, k]),
-        )
-    page.write("\nEach row sums to 0: what one action gains the other loses.")
-
-    page.heading("Back through the output layer")
-    page.write("nn.linear_backward: dW2 = h.T @ dlogits, db2 = dlogits summed over the rows,")
-    page.write("dh = dlogits @ W2.T. A weight serves all rows, so its gradient is their sum.\n")
-    page.arrays(
-        block("dW2", "Eq. 30", w.dW2, MOVES), block("db2", "Eq. 30", w.db2, MOVES), labels=UNITS
-    )
-    page.arrays(block("dh", "Eq. 30", w.dh, UNITS))
-    page.worked("dW2[0,1]", dot(w.h[:, 0], w.dlogits[:, 1]), fixed(w.dW2[0, 1]))
-    page.worked("db2[1]", add([fixed(x) for x in w.dlogits[:, 1]]), fixed(w.db2[1]))
-    page.worked("dh[1,0]", dot(w.dlogits[1], w.W2[0], 5, 2), fixed(w.dh[1, 0]))
-
-    page.heading("Back through tanh and the hidden layer")
-    page.write("nn.tanh_backward: dz1 = dh * (1 - h * h). A unit near +1 or -1 hardly listens.")
-    page.write("nn.linear_backward: dW1 = obs.T @ dz1, db1 = dz1 summed over the rows.\n")
-    page.arrays(block("dz1", "Eq. 31", w.dz1, UNITS))
-    page.arrays(
-        block("dW1", "Eq. 30", w.dW1, UNITS),
-        block("db1", "Eq. 30", w.db1, UNITS),
-        labels=INPUTS,
-    )
-    h = factor(w.h[1, 0])
-    page.worked("dz1[1,0]", f"{fixed(w.dh[1, 0])} * (1 - {h} * {h})", fixed(w.dz1[1, 0]))
-    page.worked("dW1[3,0]", dot(w.obs[:, 3], w.dz1[:, 0], 2), fixed(w.dW1[3, 0]))
-    page.worked("db1[0]", add([fixed(x) for x in w.dz1[:, 0]]), fixed(w.db1[0]))
-
-
-def _step(page, w):
-    page.heading("How long is the gradient?")
-    page.write("nn.clip_global_norm: the square root of all 16 squares, over every layer.\n")
-    squares = {name: np.sum(getattr(w, name) ** 2) for name in ("dW1", "db1", "dW2", "db2")}
-    for name, square in squares.items():
-        page.write(f"   {f'squares of {name}':16} {fixed(square)}")
-    page.write()
-    page.worked("norm", f"sqrt({add([fixed(x) for x in squares.values()])})", fixed(w.norm))
-    if w.norm > MAX_GRAD_NORM:
-        page.worked("scale", f"{MAX_GRAD_NORM} / ({fixed(w.norm)} + 0.000001)", fixed(w.scale))
-        page.write(
-            f"\nLonger than {MAX_GRAD_NORM}: all 16 are multiplied by the same scale, Eq. 35. The"
-        )
-        page.write("direction stays.")
-    else:
-        page.write(f"\nNot longer than {MAX_GRAD_NORM}: it stays as it is, Eq. 35.")
-
-    page.heading("Adam's step")
-    page.write("MLP.backward lays the four gradients end to end, Eq. 32. nn.Adam.step keeps a")
-    page.write(
-        f"running mean m of each (beta {BETAS[0]}) and v of its square (beta {BETAS[1]}). Here"
-    )
-    page.write("it is new: both start at 0.\n")
-    names = [f"W1[{i},{j}]" for i in range(4) for j in range(2)] + ["b1[0]", "b1[1]"]
-    names += [f"W2[{i},{j}]" for i in range(2) for j in range(2)] + ["b2[0]", "b2[1]"]
-    page.arrays(
-        block("gradient", "Eq. 32", w.gradient),
-        block("gradient", "Eq. 35", w.clipped_gradient),
-        block("m", "Eq. 34", w.m, (), 6),
-        block("v", "Eq. 34", w.v, scientific=True),
-        block("parameters", "", w.parameters, (), 2),
-        block("parameters", "Eq. 34", w.new_parameters),
-        labels=names,
-    )
-    i = names.index("W1[3,0]")
-    g, v_hat = factor(w.clipped_gradient[i]), f"{w.v_hat[i]:.3e}"
-    page.write("   For W1[3,0]:")
-    page.worked("m", f"(1 - {BETAS[0]}) * {g}", fixed(w.m[i], 6))
-    page.worked("v", f"(1 - {BETAS[1]}) * {g} * {g}", f"{w.v[i]:.3e}")
-    page.worked("m_hat", f"{fixed(w.m[i], 6)} / (1 - {BETAS[0]})", fixed(w.m_hat[i]))
-    page.worked("v_hat", f"{w.v[i]:.3e} / (1 - {BETAS[1]})", v_hat)
-    step = f"{LEARNING_RATE} * {factor(w.m_hat[i])} / (sqrt({v_hat}) + {EPS})"
-    page.worked("W1[3,0]", f"{fixed(w.parameters[i], 2)} - {step}", fixed(w.new_parameters[i]))
-    page.write("""
-In the first step m_hat is the gradient and sqrt(v_hat) its size: each parameter
-moves by the learning rate against its gradient's sign, however small or clipped
-that is. From the second step on, a gradient that keeps its sign carries further
-than one that wavers.""")
-
-
-def _outcome(page, w, algorithm):
-    page.heading("What has changed")
-    page.write("The same three rows, seen with the new parameters.\n")
-    page.arrays(
-        block("h", "Eq. 31", w.new_h, UNITS),
-        block("logits", "Eq. 30", w.new_logits, MOVES),
-        block("probs", "Eq. 20", w.new_probs, MOVES),
-    )
-    z = add([dot(w.obs[1], w.new_W1[:, 0], 2, 2), fixed(w.new_b1[0], 2)])
-    page.worked("h[1,0]", f"tanh({z})", fixed(w.new_h[1, 0]))
-    logit = add([dot(w.new_h[1], w.new_W2[:, 1], 5, 2), fixed(w.new_b2[1], 2)])
-    page.worked("logits[1,1]", logit, fixed(w.new_logits[1, 1]))
-    left, right = (f"exp({fixed(z)})" for z in w.new_logits[1])
-    page.worked("probs[1,1]", f"{right} / ({left} + {right})", fixed(w.new_probs[1, 1]))
-
-    before, after = np.exp(w.log_probs), np.exp(w.new_log_probs)
-    page.write("\nThe actions that were taken: what each row's gradient asked for, what it got.\n")
-    asked = {-1: "likelier", 0: "nothing", 1: "less likely"}
-    outcome = [
-        Block("asked for", "", "", (), [[asked[int(np.sign(d))]] for d in w.dlog_probs]),
-        block("before", "Eq. 20", before),
-        block("after", "Eq. 20", after),
-        block("change", "", after - before),
-    ]
-    if algorithm == "ppo":
-        outcome.append(block("ratios", "Eq. 38", np.exp(w.new_log_probs - w.old_log_probs)))
-    page.arrays(*outcome)
-    rose = "rose" if after[0] > before[0] else "fell"
-    if algorithm == "ppo":
-        page.write(
-            f"Row 0 asked for nothing, being dead, and yet it {rose}: rows 1 and 2 moved the"
-        )
-        page.write(
-            "weights that it shares with them. The clip takes a row's own push away; it does"
-        )
-        page.write("not hold the row in place. (In `trace vpg` the same row is heard.)")
-        page.write(
-            f"Row 1's ratio was {fixed(w.ratios[1])}: it has been pulled back towards the band."
-        )
-    else:
-        page.write(f"Row 0 was heard, and {rose}. (PPO's clip silences it: see `trace ppo`.)")
-    change = fixed(w.new_loss - w.loss)
-    page.write(f"""
-The loss of these rows went from {fixed(w.loss)} to {fixed(w.new_loss)}, by {change}; the gradient
-had foretold sum(gradient * step) = {fixed(w.foretold)}.""")
+    filled = globals() | vars(w) | {"low": 1 - CLIP_RANGE, "high": 1 + CLIP_RANGE}
+    cases = algorithm, "long" if w.norm > MAX_GRAD_NORM else "short"
+    page.say(TEXT.read_text("utf-8"), cases, filled)
