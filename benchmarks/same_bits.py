@@ -1,7 +1,7 @@
 """Did a change leave every bit of a training as it was?
 
     python benchmarks/same_bits.py            after a change: compares with the kept file
-    python benchmarks/same_bits.py --keep     writes it anew, results/same_bits.json
+    python benchmarks/same_bits.py --keep     writes it anew, same_bits.json
 
 Trains both algorithms on two environments with three seeds, a few thousand steps each. Of
 each the file has a SHA-256 of all parameters, and what the first iteration reported. The
@@ -22,7 +22,7 @@ import vpg
 from lab.runs import processor, read_json, versions, write_json
 from training import Trainer
 
-KEPT = Path(__file__).parent / "results" / "same_bits.json"
+KEPT = Path(__file__).with_suffix(".json")
 STEPS = 8_000
 
 

@@ -38,6 +38,7 @@ COLUMNS = {  # of a result file: decimals, None for whole numbers
     "env_steps": None,
     "train_seconds": 2,
 }
+EVALUATIONS = 50  # of a study that is not told otherwise
 ZOO_URL = "https://github.com/DLR-RM/rl-baselines3-zoo/blob/master/benchmark.md"
 ZOO = {  # its PPO's mean return, and steps
     "CartPole-v1": (500.0, 100_000),
@@ -61,8 +62,10 @@ def keep(folder):
         own = statistics.of_label(results, variant["label"])
         seeds = ranges([result["seed"] for result in own])
         algorithm, env_id = variant["algorithm"], settings["env_id"]
+        command = f"python run.py study --algo {algorithm} --env {env_id} --seeds {seeds}"
+        looks = settings["evaluations"]
         data = {
-            "command": f"python run.py study --algo {algorithm} --env {env_id} --seeds {seeds}",
+            "command": command + (f" --evaluations {looks}" if looks != EVALUATIONS else ""),
             "date": about["started"][:10],
             "processor": own[0]["processor"],
             "versions": own[0]["versions"],
@@ -166,56 +169,47 @@ def where(about):
 # ------------------------------------------------------------------ tables
 
 
+RETURNS = {
+    "greedy return": lambda file: mean_cell(file.greedy_return_mean),
+    "worst seed, greedy": lambda file: number(file.greedy_return_mean.min()),
+    "sampled return": lambda file: mean_cell(file.sampled_return_mean),
+    "worst seed, sampled": lambda file: number(file.sampled_return_mean.min()),
+}
+
+
+def results(files, columns):
+    """A row a file: columns, head -> function of a Results; and the commands that made them."""
+    rows = [[cell(file) for cell in columns.values()] for file in files]
+    return f"{table(list(columns), rows)}\n\n{commands(files)}"
+
+
 def seeds():
     """CartPole-v1 with each algorithm's defaults."""
-    files = [study_of("CartPole-v1", name) for name in ("ppo", "vpg")]
-    head = [
-        *("", "seeds", "greedy return", "its worst seed", "sampled return", "its worst seed"),
-        *("first solved, steps", "solved for good, steps", "its slowest seed"),
-    ]
-    rows = [
-        [
-            file.name,
-            f"{len(file):,}",
-            mean_cell(file.greedy_return_mean),
-            number(file.greedy_return_mean.min()),
-            mean_cell(file.sampled_return_mean),
-            number(file.sampled_return_mean.min()),
-            steps_cell(file.solved_at_step),
-            steps_cell(file.solved_for_good_at_step),
-            number(file.solved_for_good_at_step.max(), "{:,.0f}"),
-        ]
-        for file in files
-    ]
-    return f"{table(head, rows)}\n\n{commands(files)}"
+    columns = {
+        "": lambda file: file.name,
+        "seeds": lambda file: f"{len(file):,}",
+        **RETURNS,
+        "first solved, steps": lambda file: steps_cell(file.solved_at_step),
+        "solved for good, steps": lambda file: steps_cell(file.solved_for_good_at_step),
+        "its slowest seed": lambda file: number(file.solved_for_good_at_step.max(), "{:,.0f}"),
+    }
+    return results([study_of("CartPole-v1", name) for name in ("ppo", "vpg")], columns)
 
 
 def environments():
     """The environments that PPO was measured on, beside RL-Zoo's PPO."""
     known = [env_id for env_id in ZOO if (RESULTS / f"{env_id}-ppo.json").exists()]
-    files = [study_of(env_id, "ppo") for env_id in known]
-    head = [
-        *("environment", "seeds", "steps", "greedy return", "its worst seed", "sampled return"),
-        *("its worst seed", "solved for good, steps", f"[RL-Zoo]({ZOO_URL})'s PPO", "its steps"),
-        "seconds",
-    ]
-    rows = [
-        [
-            file.about["env_id"],
-            f"{len(file):,}",
-            f"{file.env_steps.max():,.0f}",
-            mean_cell(file.greedy_return_mean),
-            number(file.greedy_return_mean.min()),
-            mean_cell(file.sampled_return_mean),
-            number(file.sampled_return_mean.min()),
-            steps_cell(file.solved_for_good_at_step),
-            number(ZOO[file.about["env_id"]][0]),
-            f"{ZOO[file.about['env_id']][1]:,}",
-            f"{np.min(file.train_seconds):.0f}",
-        ]
-        for file in files
-    ]
-    return f"{table(head, rows)}\n\n{commands(files)}"
+    columns = {
+        "environment": lambda file: file.about["env_id"],
+        "seeds": lambda file: f"{len(file):,}",
+        "steps": lambda file: f"{file.env_steps.max():,.0f}",
+        **RETURNS,
+        "solved for good, steps": lambda file: steps_cell(file.solved_for_good_at_step),
+        f"[RL-Zoo]({ZOO_URL})'s PPO": lambda file: number(ZOO[file.about["env_id"]][0]),
+        "its steps": lambda file: f"{ZOO[file.about['env_id']][1]:,}",
+        "seconds": lambda file: f"{np.min(file.train_seconds):.0f}",
+    }
+    return results([study_of(env_id, "ppo") for env_id in known], columns)
 
 
 SPEED_ROWS = {
