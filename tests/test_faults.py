@@ -238,7 +238,8 @@ def test_ctrl_c_while_pictures_are_drawn(tmp_path):
     wait_for(folder / "summary.json")
     time.sleep(0.2)
     status, out, err = interrupt(process)
-    assert (status, err) in ((130, "interrupted\n"), (0, ""))
+    assert status in (130, 0) and err == ""
+    assert status == 0 or "python run.py resume runs/CartPole-v1-vpg-seed0" in out
     assert "greedy" in out
     assert json.loads((folder / "summary.json").read_text(encoding="utf-8"))["env_steps"] >= 1500
     for picture in folder.glob("*.png"):  # whole or not at all
