@@ -829,8 +829,8 @@ def test_the_reader_s_files_train(tmp_path):
     # A run goes on with the files that began it, and with no others.
     assert "was trained with --lesson" in refused(tmp_path, "resume", mine)
     assert "without --lesson" in refused(tmp_path, "resume", own, "--lesson", book)
-    done = run(tmp_path, "resume", mine, "--lesson", book, "--no-media", "--max-episodes", "1")
-    assert done.returncode == 0 and f"play {mine} --lesson {book}" in done.stdout
+    done = run(tmp_path, "resume", mine, "--lesson", book, "--no-media", "--max-episodes", "30")
+    assert done.returncode == 0 and f"play {mine} --lesson '{book}'" in done.stdout
 
 
 @pytest.mark.slow

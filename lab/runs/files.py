@@ -43,7 +43,7 @@ def write_whole(path, data):
     their name, and the name is when this returns. Raises CannotWrite.
     """
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
+    beside = path.parent / f".{path.name}.{uuid.uuid4().hex}.new"
     with writing(path):
         try:
             with open(beside, "xb") as file:
