@@ -605,6 +605,7 @@ def test_a_method_may_call_another_of_its_class(solved):
     assert one(solved, "nn.MLP.backward") == ("right", "")
 
 
+@pytest.mark.slow
 def test_answers_that_are_no_numbers_and_threads_that_never_end(solved):
     put(
         solved, "vpg.value_loss",
@@ -655,6 +656,7 @@ def test_a_cache_that_is_used_up_is_told(solved):
     assert status == "error" and "changes one of its arguments" in diagnosis
 
 
+@pytest.mark.slow
 def test_a_file_that_never_ends_costs_one_wait(solved):
     """All functions of its file are told so, after one wait; the others are graded."""
     with open(solved / "advantages.py", "a", encoding="utf-8") as file:
