@@ -27,7 +27,7 @@ test: $(VENV)/dev.done
 	$(BIN)/python -m pytest $(ARGS)
 
 test-fast: $(VENV)/dev.done
-	$(BIN)/python -m pytest -m "not slow and not browser" $(ARGS)
+	$(BIN)/python -m pytest -n auto -m "not slow and not browser" $(ARGS)
 
 test-browser: $(VENV)/browser.done
 	REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser $(ARGS)
