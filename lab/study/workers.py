@@ -18,6 +18,7 @@ import queue
 import signal
 import sys
 import threading
+import warnings
 import zipfile
 from collections import deque
 from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor
@@ -182,7 +183,9 @@ class Cluster:
             if name.startswith("distributed"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)  # errors come as exceptions
         try:
-            self.client = Client(address, timeout=CONNECT_SECONDS, name="study")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of other versions: what matters is told below
+                self.client = Client(address, timeout=CONNECT_SECONDS, name="study")
         except (OSError, TypeError, ValueError) as error:  # TypeError: a protocol it lacks
             raise ConnectionError(f"no Dask scheduler answers at {address}") from error
         self.refuse_other_pythons()
