@@ -9,7 +9,6 @@ digests hold on one processor with one numpy; another's BLAS rounds otherwise. T
 iteration's numbers hold everywhere, within a tolerance: a test compares them.
 """
 
-import hashlib
 import os
 import sys
 from pathlib import Path
@@ -17,23 +16,25 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import ppo
-import vpg
-from lab.runs import processor, read_json, versions, write_json
+from lab.runs import ALGORITHMS, processor, read_json, versions, write_json
+from lab.study import digest
 from training import Trainer
 
 KEPT = Path(__file__).with_suffix(".json")
 STEPS = 8_000
+TRAININGS = [
+    f"{algorithm} {env_id} {seed}"
+    for algorithm in ("vpg", "ppo")
+    for env_id in ("CartPole-v1", "Pendulum-v1")
+    for seed in range(3)
+]
 
 
-def trainings():
-    """The twelve: "algorithm environment seed", a fresh Trainer."""
-    for module in (vpg, ppo):
-        for env_id in ("CartPole-v1", "Pendulum-v1"):
-            for seed in range(3):
-                config = module.Config(total_steps=STEPS)
-                name = f"{module.__name__} {env_id} {seed}"
-                yield name, Trainer(module, env_id, config, seed)
+def trainer_of(training):
+    """One of TRAININGS, before its first step -> its Trainer."""
+    algorithm, env_id, seed = training.split()
+    module = ALGORITHMS[algorithm]
+    return Trainer(module, env_id, module.Config(total_steps=STEPS), int(seed))
 
 
 def first_iteration(trainer):
@@ -43,19 +44,14 @@ def first_iteration(trainer):
     return {name: number for name, number in statistics.items() if number == number}
 
 
-def digest(trainer):
-    """SHA-256 of the parameters that a Trainer has at its end."""
-    for _ in trainer:
-        pass
-    parameters = trainer.learner.policy.parameters.tobytes() + trainer.value.parameters.tobytes()
-    return hashlib.sha256(parameters).hexdigest()
-
-
 if __name__ == "__main__":
-    now = {
-        name: {"first_iteration": first_iteration(trainer), "parameters_sha256": digest(trainer)}
-        for name, trainer in trainings()
-    }
+    now = {}
+    for name in TRAININGS:
+        trainer = trainer_of(name)
+        now[name] = {"first_iteration": first_iteration(trainer)}
+        for _ in trainer:
+            pass
+        now[name]["parameters_sha256"] = digest(trainer)
     machine = {"processor": processor(), "versions": versions("CartPole-v1")}
     if "--keep" in sys.argv:
         write_json(KEPT, {**machine, "steps": STEPS, "trainings": now})

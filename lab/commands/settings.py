@@ -79,9 +79,11 @@ def add_settings(parser, algorithms):
     own = known_settings(algorithms)
     for field in known_settings().values():
         # absent unless given: the Config knows its defaults
+        names = [flag(field.name)]
         options = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
         if field.name not in own:
             options |= {"action": ElsewhereOnly, "nargs": "*"}
+            names += [flag(f"no_{field.name}")] if field.type is bool else []
         elif field.type is bool:
             options["action"] = argparse.BooleanOptionalAction
         elif isinstance(field.metadata["valid"], tuple):
@@ -90,8 +92,7 @@ def add_settings(parser, algorithms):
             options["type"] = setting_type(field)
         if typing.get_origin(field.type) is tuple:
             options["nargs"] = "+"
-        negative = [f"--no-{flag(field.name)[2:]}"] if options.get("nargs") == "*" else []
-        parser.add_argument(flag(field.name), *negative, **options)
+        parser.add_argument(*names, **options)
 
 
 def describe_settings(algorithm):

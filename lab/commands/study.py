@@ -39,7 +39,7 @@ def study_options(parser, argv):
     help = "such as 0-19 or 0-4,7,9"
     option(parser, "--seeds", "A-B", help, type=seed_list, required=True)
     environment_options(parser)
-    evaluation_options(parser, 50)
+    evaluation_options(parser, room.EVALUATIONS)
     parser.add_argument("--no-media", action="store_true", help="draw no picture")
     worker_options(parser)
     add_settings(parser, algorithms_in(argv))

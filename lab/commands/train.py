@@ -50,7 +50,7 @@ def environment_options(parser):
     option(parser, "--runs-dir", "DIR", "where results go", "runs")
 
 
-def evaluation_options(parser, evaluations, eval_episodes=100):
+def evaluation_options(parser, evaluations, eval_episodes=JUDGING["eval_episodes"]):
     """How often a training is judged, and by how much."""
     help = "greedy evaluations spread over a training"
     option(parser, "--evaluations", "N", help, evaluations, type=whole_number(1))
@@ -86,12 +86,13 @@ def train(parser, args):
     config = make_config(parser, args, algorithm)
     with refused(parser, told=with_flag):
         trainer = Trainer(ALGORITHMS[algorithm], env_id, config, args.seed)
+    judging = judging_of(args)
     with refused(parser, f"--runs-dir {args.runs_dir}"):
-        folder = runs.RunFolder.create(args.runs_dir, trainer, **judging_of(args))
+        folder = runs.RunFolder.create(args.runs_dir, trainer, **judging)
         folder.lock()
     print(f"{algorithm} on {env_id}, seed {args.seed}: {folder.path}")
     print_preset(args, algorithm)
-    return carry_out(trainer, folder, args, judging_of(args))
+    return carry_out(trainer, folder, args, judging)
 
 
 def named(args):
@@ -117,9 +118,8 @@ def resume(parser, args):
     folder = runs.RunFolder(args.run)
     changes = {} if args.total_steps is None else {"total_steps": args.total_steps}
     with refused(parser, folder.path):
+        trainer = folder.resume(not args.no_media, args.max_episodes, **changes)
         judging = {**JUDGING, **folder.about()["judging"], **judging_of(args)}
-        limit = judging.get("max_episodes")
-        trainer = folder.resume(not args.no_media, limit, **changes)
     at_end = trainer.env_steps >= trainer.config.total_steps
     print(f"{folder.path} {'ended at' if at_end else 'goes on from'} step {trainer.env_steps:,}")
     return carry_out(trainer, folder, args, judging)

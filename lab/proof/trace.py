@@ -148,9 +148,8 @@ def walk(algorithm="ppo"):
     w.foretold, w.loss_change = w.gradient @ (w.new_parameters - w.parameters), w.new_loss - w.loss
     w.before, w.after = np.exp(w.log_probs), np.exp(w.new_log_probs)
     w.change = w.after - w.before
-    w.asked_for = np.array(["nothing", "less likely", "likelier"])[
-        np.sign(w.dlog_probs).astype(int)
-    ]
+    wishes = np.array(["nothing", "less likely", "likelier"])  # at 0, 1 and −1
+    w.asked_for = wishes[np.sign(w.dlog_probs).astype(int)]
     w.new_ratios = np.exp(w.new_log_probs - w.old_log_probs)
     return w
 
@@ -186,6 +185,7 @@ COLUMNS = {
     **dict.fromkeys(("W2", "b2", "logits", "all_log_probs", "probs", "dlogits"), MOVES),
     **dict.fromkeys(("dW2", "db2"), MOVES),
 }
+SHOWN = {"clipped_gradient": "gradient", "asked_for": "asked for"}  # under another name
 FORMATS = {  # of numbers; all others have five decimals
     **dict.fromkeys(("obs", "advantages", "old_log_probs", "parameters"), ".2f"),
     **dict.fromkeys(("W1", "b1", "W2", "b2", "new_W1", "new_b1", "new_W2", "new_b2"), ".2f"),
@@ -198,7 +198,7 @@ FORMATS = {  # of numbers; all others have five decimals
 def text_of(name, value):
     """One element of an array as text; a number that rounds to zero has no sign."""
     if name == "actions":
-        return MOVES[value].split()[0] + f" {value}"
+        return MOVES[value]
     if isinstance(value, str):
         return value
     form = FORMATS.get(name, ".5f")
@@ -325,7 +325,7 @@ class Page:
         A vector stands in one column, or in one row where columns have names.
         """
         array = np.asarray(getattr(self.walked, name))
-        shown = name.removeprefix("new_").replace("clipped_g", "g").replace("_for", " for")
+        shown = SHOWN.get(name, name.removeprefix("new_"))
         columns = COLUMNS.get(shown, ())
         shape = str(array.shape).replace(" ", "") if array.dtype.kind != "U" else ""
         equations = EQUATIONS | EQUATIONS[self.walked.algorithm]

@@ -226,13 +226,13 @@ class RunFolder:
         about = read_json(path)
         if about.get("format") != FORMAT:
             raise ValueError(f"{path} has format {about.get('format')}, not {FORMAT}")
+        about.setdefault("judging", {})
         kinds = {"env_id": str, "seed": int, "config": dict, "sessions": list}
-        kinds |= {"algorithm": str, "obs_dim": int}
-        kinds |= {"judging": dict} if "judging" in about else {}
+        kinds |= {"algorithm": str, "obs_dim": int, "judging": dict}
         for name, kind in kinds.items():
             if not isinstance(about.get(name), kind):
                 raise ValueError(f"{path} says that {name} is {about.get(name)!r}")
-        for name, value in about.setdefault("judging", {}).items():
+        for name, value in about["judging"].items():
             if value is not None and not (isinstance(value, int) and value > 0):
                 raise ValueError(f"{path} says that {name} is {value!r}")
         if about["algorithm"] not in ALGORITHMS:
@@ -298,7 +298,7 @@ class RunFolder:
         """Lock the folder and take the run up where it stopped -> its Trainer.
 
         media         whether pictures that are missing are something to go on for
-        max_episodes  at which it ends even before its last step
+        max_episodes  at which it ends even before its last step; None: as it was begun
         changes       as in load_trainer
 
         A run that ended before it was judged or drawn is taken up too. Raises
@@ -313,7 +313,8 @@ class RunFolder:
                 f"{self.path} is at step {trainer.env_steps:,} already; "
                 "--total-steps N must be more, or be left out to finish it as it was begun"
             )
-        option = None
+        about, option = self.about(), None
+        max_episodes = max_episodes or about["judging"].get("max_episodes")
         if trainer.env_steps >= trainer.config.total_steps:
             option = "--total-steps"
         elif max_episodes is not None and trainer.episodes >= max_episodes:
@@ -324,7 +325,6 @@ class RunFolder:
                 f"and complete; {option} N goes further"
             )
         self.trim(trainer)
-        about = self.about()
         write_json(self / "config.json", describe(trainer, about["judging"], about["sessions"]))
         return trainer
 
@@ -352,13 +352,15 @@ class RunFolder:
     def append(self, name, rows):
         """Add rows (dicts of numbers with the same keys) to a CSV file that has these columns."""
         lines = [",".join(map(number_text, row.values())) + "\n" for row in rows]
-        path = self / name
+        path, head = self / name, ",".join(rows[0]) if rows else ""
         with writing(path), open(path, "a+", encoding="utf-8", newline="") as file:
             file.seek(0)
-            names, head = file.readline(), ",".join(rows[0]) if rows else ""
-            if rows and names.strip() not in ("", head):
+            found = file.readline().strip()
+            if lines and found and found != head:
                 raise OSError(f"it is damaged: its first line is not {head}")
-            file.writelines(lines if names else [f"{head}\n", *lines] if rows else [])
+            if lines and not found:
+                file.write(f"{head}\n")
+            file.writelines(lines)
 
     def rows(self, name):
         """A CSV file -> its column names, its lines, and their numbers: three lists.

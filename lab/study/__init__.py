@@ -12,7 +12,7 @@ from lab import doors
 
 __getattr__ = doors(
     __name__,
-    folder="StudyFolder Variant conclude conduct parse_seeds train_one",
+    folder="EVALUATIONS StudyFolder Variant conclude conduct digest parse_seeds train_one",
     workers="Cluster Cores PROJECT WorkersLost run_jobs",
     presets="PRESETS preset",
     ablation="",

@@ -45,6 +45,7 @@ from training import Trainer
 
 FORMAT = 3  # of study.json and the seeds' files
 MOST_SEEDS = 100_000
+EVALUATIONS = 50  # of a training, unless a study is told otherwise
 # The code that decides a seed's results.
 DECIDING = (
     "nn distributions policies advantages rollout vpg ppo ppo_penalty training "
@@ -87,7 +88,7 @@ class Job(NamedTuple):
 
 
 def train_one(
-    algorithm, env_id, config, seed, eval_episodes, evaluations=50, change=None, label=None
+    algorithm, env_id, config, seed, eval_episodes, evaluations=EVALUATIONS, change=None, label=None
 ):
     """Train one seed and judge it -> a dict of plain numbers, lists and strings, fit for JSON.
 
@@ -149,7 +150,9 @@ class StudyFolder:
         self.path, self.settings, self._lock = path, settings, lock
 
     @classmethod
-    def claim(cls, runs_dir, env_id, variants, seeds, eval_episodes, evaluations=50, name=None):
+    def claim(
+        cls, runs_dir, env_id, variants, seeds, eval_episodes, evaluations=EVALUATIONS, name=None
+    ):
         """The folder in which this study was interrupted, or a new one.
 
         variants  list of Variant; later ones are compared with the first

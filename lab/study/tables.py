@@ -24,6 +24,7 @@ import numpy as np
 import vpg
 from lab.runs import read_json
 from lab.study import statistics
+from lab.study.folder import EVALUATIONS
 from lab.study.workers import PROJECT
 
 RESULTS = PROJECT / "benchmarks" / "results"
@@ -38,7 +39,6 @@ COLUMNS = {  # of a result file: decimals, None for whole numbers
     "env_steps": None,
     "train_seconds": 2,
 }
-EVALUATIONS = 50  # of a study that is not told otherwise
 ZOO_URL = "https://github.com/DLR-RM/rl-baselines3-zoo/blob/master/benchmark.md"
 ZOO = {  # its PPO's mean return, and steps
     "CartPole-v1": (500.0, 100_000),

@@ -157,6 +157,7 @@ class Player:
 
     def screenshot(self):
         """Write what the window shows to the first free screenshot-N.png of the folder."""
+        self.on_draw()  # S may come before the first tick
         number = 1
         while (path := self.folder / f"screenshot-{number}.png").exists():
             number += 1
