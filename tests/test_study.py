@@ -20,8 +20,8 @@ import pytest
 import ppo
 from lab.pictures import LIGHT, drawing
 from lab.runs import judging, read_json
+from lab.study import columns, picture
 from lab.study import folder as study
-from lab.study import picture
 from lab.study import statistics as stats
 from lab.study.folder import StudyFolder, Variant, parse_seeds, run_study, train_one
 from lab.study.workers import Cores, run_jobs
@@ -98,6 +98,7 @@ def a_result(label, seed, greedy, step, threshold=475.0):
         "solved_at_step": step and step - 50,
         "solved_for_good_at_step": step,
         "solved_at_second": step and step / 1000,
+        "curve": [None, greedy / 2, None, greedy],
         "train_seconds": 1.0,
         "reward_threshold": threshold,
         "versions": {"numpy": "2"},
@@ -130,6 +131,9 @@ def test_summary_by_hand():
     assert good == {"seeds": 2, "median": 900, "median_interval": [800, None]}
     assert fast["solved_for_good_at_step"]["seeds"] == 3
     assert fast["solved_at_second"]["median"] == 0.2
+    # of a curve (None, g/2, None, g) the area is that of g/2, g/2, 3g/4, g
+    assert slow["area"]["mean"] == pytest.approx(1370 / 3 * 2.75 / 4)
+    assert fast["curve"] == [246.7, 246.7, 370, 493.3]  # of three, the middle half is all
     (comparison,) = summary["comparisons"]
     assert (comparison["better"], comparison["than"]) == ("fast", "slow")
     # of the 9 pairs fast wins 8 and ties (480, 480) ... loses (480, 490): 7 + 1/2
@@ -137,14 +141,16 @@ def test_summary_by_hand():
     for name in ("solved_at_step", "solved_for_good_at_step", "solved_at_second"):
         assert comparison[name]["probability"] == 1  # fewer steps are better
     json.dumps(summary, allow_nan=False)
-    text = stats.table(summary)
+    text = columns.report(summary)
     assert max(map(len, text.splitlines())) <= 80
     assert "slow: 1 of 4 seeds failed" in text
-    assert re.search(r"slow +2/3 +900 +800 to never +850 +750 to never", text)
-    assert re.search(r"slow +456.7 +400.0 +400.0 to 490.0", text)
+    assert re.search(r"slow +2/3 +900 \(800 to never\) +850 \(750 to never\)", text)
+    assert re.search(r"slow +456.7 \(400.0 to 490.0\) +400.0", text)
+    assert re.search(r"fast +0.83 \(0.44-1.00\) +0.83 .* 1.00 \(1.00-1.00\)\n", text)
     assert "processors" not in text
     results[0]["processor"] = "that one"
-    assert "different processors" in stats.table(stats.summarize(settings_of("slow"), results, []))
+    summary = stats.summarize(settings_of("slow"), results, [])
+    assert "different processors" in columns.report(summary)
 
 
 def test_the_order_in_which_seeds_ended_changes_no_bit():
@@ -167,17 +173,18 @@ def test_summary_when_most_were_never_solved_and_without_a_threshold():
     summary = stats.summarize(settings_of("a", "b"), results, [])
     assert "solved_for_good_at_step" not in summary["variants"]["a"]
     assert "solved_at_step" not in summary["comparisons"][0]
-    assert "solve" not in stats.table(summary)
+    assert "solve" not in columns.report(summary)
 
 
 def test_table_of_wide_numbers_and_no_numbers():
     results = [a_result("a-long-name-of-a-variant", s, -1234.56, 987_654) for s in range(3)]
     settings = settings_of("a-long-name-of-a-variant")
     settings["variants"][0]["config"]["total_steps"] = 10**6
-    lines = stats.table(stats.summarize(settings, results, [])).splitlines()
+    lines = columns.report(stats.summarize(settings, results, [])).splitlines()
     assert max(map(len, lines)) <= 80
     failures = [{"label": "a", "seed": 0, "error": "x"}]
-    assert stats.table(stats.summarize(settings_of("a"), [], failures)).startswith("a: 1 of 1")
+    summary = stats.summarize(settings_of("a"), [], failures)
+    assert columns.report(summary).startswith("a: 1 of 1")
 
 
 # ------------------------------------------------------------------- seeds

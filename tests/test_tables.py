@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import asdict
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import ppo
 import vpg
 from lab.runs import as_settings
-from lab.study import parse_seeds, preset, statistics, tables
+from lab.study import columns, parse_seeds, preset, statistics, tables
 
 STUDIES = sorted(path for path in tables.RESULTS.glob("*.json") if path != tables.SPEED)
 TEXT = "\n".join(path.read_text("utf-8") for path in tables.texts())
@@ -26,7 +27,9 @@ def test_every_marker_is_closed():
     assert TEXT.count("<!-- table: ") == len(tables.MARKED.findall(TEXT))
 
 
-@pytest.mark.parametrize("name", ["speed", "speed-in-brief", "seeds", "environments", "perfect"])
+@pytest.mark.parametrize(
+    "name", ["speed", "speed-in-brief", "seeds", "environments", "ablation", "perfect"]
+)
 def test_the_tables_are_shown(name):
     assert TEXT.count(f"<!-- table: {name} -->") == 1
 
@@ -41,7 +44,7 @@ def test_a_result_file_is_of_these_settings_and_seeds_that_nobody_tuned_on(path)
     assert as_settings(about["config"]) == asdict(now)
     assert f"--env {about['env_id']} " in about["command"]
     asked = parse_seeds(about["command"].split("--seeds ")[1].split()[0])
-    assert file.seed.tolist() == asked and asked[0] >= 20_000
+    assert file.column("seed").tolist() == asked and asked[0] >= 20_000
 
 
 def test_the_study_that_the_text_prints_is_of_the_first_seeds_in_the_files():
@@ -49,12 +52,13 @@ def test_the_study_that_the_text_prints_is_of_the_first_seeds_in_the_files():
     relapses = {}
     for name in ("vpg", "ppo"):
         file = tables.study_of("CartPole-v1", name)
-        own = file.seed < 20_020
-        columns = file.solved_for_good_at_step[own], file.solved_at_step[own]
+        own = file.column("seed") < 20_020
+        names = "solved_for_good_at_step", "solved_at_step"
+        columns = [file.column(name)[own] for name in names]
         steps = []
         for column in columns:
             steps += [np.median(column), *statistics.interval(np.median, column)]
-        printed = re.search(rf"^{name} +20/20 +([\d, to]+)$", text, re.MULTILINE)
+        printed = re.search(rf"^{name} +20/20 +([\d, to()]+)$", text, re.MULTILINE)
         assert re.findall(r"[\d,]+", printed[1]) == [f"{step:,.0f}" for step in steps]
         relapses[name] = np.sum(columns[0] > columns[1])
     assert "{vpg} of its 20 seeds, and {ppo} of PPO's".format(**relapses) in text
@@ -95,26 +99,38 @@ def made_up(path, env_id, greedy):
 
 def test_a_study_becomes_a_file_and_a_table(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(tables, "study_of", cache(tables.study_of.__wrapped__))
     folder = made_up(tmp_path / "study", "CartPole-v1", [500.0, 500.0, 213.625, 500.0])
     tables.keep(folder)
     file = tables.study_of("CartPole-v1", "ppo")
-    assert file.greedy_return_mean.tolist() == [500, 500, 213.62, 500]
+    assert file.column("greedy_return_mean").tolist() == [500, 500, 213.62, 500]
     assert file.about["command"] == (
         "python run.py study --algo ppo --env CartPole-v1 --seeds 7-10"
     )
-    assert np.isclose(file.greedy_return_mean.mean(), 428.405)
-    assert tables.mean_cell(file.greedy_return_mean).startswith("**428.4** (285.2 to ")
+    table = tables.table(columns.RETURNS + columns.SOLVED, {"PPO": file}, "what")
+    head, rule, row, *rest = table.splitlines()
+    assert head.startswith("| what | greedy return | worst seed |") and set(rule) == set("|-")
+    cells = row.split(" | ")
+    assert cells[:1] == ["| PPO"] and cells[2] == "213.6"
+    assert cells[1].startswith("428.4 (285.2 to ") and cells[3].startswith("418.4 (")
     # solved at 7, 8, 9, 10 times 1,024 steps; for good at 7, 8, never, 10 times 2,048
-    assert tables.steps_cell(file.solved_at_step).startswith("8,704 (")
-    assert tables.steps_cell(file.solved_for_good_at_step).startswith("18,432 (")
-    assert tables.number(file.solved_for_good_at_step.max()) == "never"
+    assert cells[5] == "3/4" and cells[6].startswith("18,432 (") and cells[7].startswith("8,704 (")
+    assert rest[2] == file.about["command"]
+    assert tables.of_column("solved_for_good_at_step", np.max)(file.entry) == "never"
     text = "at <!-- table: ppo-first-solved -->1<!-- end --> steps"
     assert tables.filled(text) == "at <!-- table: ppo-first-solved -->8,704<!-- end --> steps"
-    assert tables.mean_cell(np.array([-77.0])) == "**−77.0** (one seed)"
     (folder / "seeds" / "ppo-8.json").unlink()
     tables.keep(folder)
+    tables.study_of.cache_clear()
     file = tables.study_of("CartPole-v1", "ppo")
-    assert file.about["command"].endswith("--seeds 7,9-10") and file.seed.tolist() == [7, 9, 10]
+    assert file.about["command"].endswith("--seeds 7,9-10")
+    assert file.column("seed").tolist() == [7, 9, 10]
+
+
+def test_a_page_has_real_minus_signs_and_hyphens():
+    entry = {"x": {"mean": -77.0, "mean_interval": None}}
+    table = columns.markdown([("a", columns.bounded("x", "mean"))], {"Car-v0": entry})
+    assert table.splitlines()[2] == "| Car-v0 | −77.0 (one seed) |"
 
 
 def test_speed_takes_medians_of_the_seeds_ratios():

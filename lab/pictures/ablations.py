@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 
-from lab.study import PROJECT
+from lab.study import PROJECT, picture
 from lab.study import ablation as study
 
 FOLDER = PROJECT / "figures"  # where the kept results are
@@ -13,7 +13,7 @@ LARGE = 0.5  # an effect this large has the full colour
 
 def effect(summary, label):
     """How much of the whole's area under the learning curve is lost (< 0) or won (> 0)."""
-    own, whole = (summary["variants"][name]["learning_iqm"][0] for name in (label, study.WHOLE))
+    own, whole = (summary["variants"][name]["area"]["iqm"] for name in (label, study.WHOLE))
     return own / whole - 1
 
 
@@ -36,8 +36,8 @@ def ablation(figure, rng, look):
 
 def draw_grid(figure, summary, look):
     """Each thing killed against the whole: IQM of the learning curves and its interval."""
-    steps = np.array(summary["steps"]) / 1_000
-    whole = summary["variants"][study.WHOLE]
+    thousand = max(summary["total_steps"]) / 1_000
+    whole = {**summary["variants"][study.WHOLE], "curve_interval": None}
     labels = [label for label in summary["variants"] if label != study.WHOLE]
     labels.sort(key=lambda label: effect(summary, label))
     panels = figure.subplots(
@@ -45,30 +45,28 @@ def draw_grid(figure, summary, look):
     )
     for axes, label in zip(panels.ravel(), labels, strict=False):
         entry, size = summary["variants"][label], effect(summary, label)
-        colour = colour_of(size, look)
         axes.axhline(475, color=look.soft, lw=0.8, ls=(0, (2, 3)))
-        axes.plot(steps, whole["curve"], color=look.soft, lw=1.4, ls=(0, (4, 1.5)))
-        axes.fill_between(steps, entry["low"], entry["high"], color=colour, alpha=0.25, lw=0)
-        axes.plot(steps, entry["curve"], color=colour, lw=2.2)
+        picture.draw_learning(axes, whole, thousand, look.soft, lw=1.4, ls=(0, (4, 1.5)))
+        picture.draw_learning(axes, entry, thousand, colour_of(size, look), lw=2.2)
         axes.set_title(label, fontsize=9.5)
-        solved = sum(step is not None for step in entry[study.SOLVED])
         area = f"{100 * size:+.0f}".replace("-", "−").replace("+0", "±0").replace("−0", "±0")
+        free = 0.05 if entry["curve"][-1] > 300 else 0.56  # of the curve
         axes.annotate(
-            f"area {area}%\nsolved {solved} of {len(entry['greedy'])}\n"
-            f"greedy end {entry['greedy_iqm'][0]:.0f}",
-            (0.98, 0.05),
+            f"area {area}%\nsolved {entry[picture.SOLVED]['seeds']} of {entry['seeds']}\n"
+            f"greedy end {entry['greedy_return_mean']['iqm']:.0f}",
+            (0.98, free),
             xycoords="axes fraction",
             ha="right",
             fontsize=8.5,
             bbox={"facecolor": look.card, "edgecolor": "none", "alpha": 0.75, "pad": 1},
         )
-        axes.set(xlim=(0, steps[-1]), ylim=(0, 510))
+        axes.set(xlim=(0, thousand), ylim=(0, 510))
     for axes in panels[-1]:
         axes.set_xlabel("thousand steps")
     for axes in panels[:, 0]:
         axes.set_ylabel("return")
     figure.suptitle(
-        f"PPO less one thing, {len(summary['seeds'])} seeds each (IQM, 95%), largest loss first. "
+        f"PPO less one thing, {whole['seeds']} seeds each (IQM, 95%), largest loss first. "
         "Dashed: complete PPO.",
         fontsize=9.5,
     )

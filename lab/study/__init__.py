@@ -2,7 +2,7 @@
 
 folder      a study and its folder: what is trained, what came out
 workers     who does the work: processes of this machine, or Dask's
-statistics  what many seeds say together; picture draws it
+statistics  what many seeds say together; columns are its tables, picture draws it
 ablation    PPO less one thing at a time
 tables      the text's tables, from the files in benchmarks/results
 presets     settings that were found to work, one environment at a time
@@ -16,6 +16,7 @@ __getattr__ = doors(
     workers="Cluster Cores PROJECT WorkersLost run_jobs",
     presets="PRESETS preset",
     ablation="",
+    columns="",
     picture="",
     statistics="",
     tables="",

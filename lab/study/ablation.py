@@ -1,13 +1,11 @@
 """Kill one thing: PPO without one of its parts, on many seeds, against the whole.
 
     KILLED      what is killed, and how: other settings, or one of CHANGES
-    summarize   what came out: a dict small enough to keep (figures/ablation.json)
-    table       the same as text, or as Markdown
-    conclude    prints, keeps and draws it
+    conclude    what any study does at its end; keeps it (figures/ablation.json), draws the grid
 
 Nothing of the lesson's code is exchanged. A change is made to a Trainer's *data*: the
 weights it begins with, the ends in its rollouts, the advantages in its batches. The
-picture is drawn from the dict by lab/pictures/ablations.py.
+picture is drawn by lab/pictures/ablations.py, the text's table by lab/study/tables.py.
 """
 
 import json
@@ -19,9 +17,8 @@ import numpy as np
 import ppo
 from advantages import normalize
 from lab.runs import read_json, write_whole
-from lab.study import statistics as stats
 from lab.study.folder import StudyFolder, Variant
-from lab.study.picture import CURVE_RESAMPLES, SOLVED, learning_curves
+from lab.study.folder import conclude as conclude_study
 
 ENV_ID = "CartPole-v1"
 SEEDS = list(range(30))
@@ -191,128 +188,6 @@ def variants(**settings):
     ]
 
 
-# ------------------------------------------------------------ what came out
-
-
-def summarize(settings, results):
-    """settings of study.json, results of study.train_one -> what is kept, a dict.
-
-    Of every seed: greedy and sampled return at the end, the step from which on it
-    was solved for good (None: never), and `learning`, the training return
-    averaged over the whole training (the area under the learning curve: episodes
-    count where they began).
-    Of every variant: the curves' IQM and its interval, at `steps`; [IQM, low, high]
-    of the three measures; and `better` (see `improved`), None for the whole.
-    """
-    summary = {
-        "env_id": settings["env_id"],
-        "seeds": settings["seeds"],
-        "eval_episodes": settings["eval_episodes"],
-        "evaluations": settings["evaluations"],
-        "versions": settings["versions"],
-        "processors": stats.distinct([result["processor"] for result in results]),
-        "variants": {},
-    }
-    for variant in settings["variants"]:
-        own = stats.of_label(results, variant["label"])
-        total_steps = variant["config"]["total_steps"]
-        steps, curves = learning_curves(own, total_steps)
-        low, high = stats.interval(stats.iqm, curves, axis=0, resamples=CURVE_RESAMPLES)
-        summary["total_steps"], summary["steps"] = total_steps, numbers(steps, 0)
-        measures = {
-            "learning": curves.mean(axis=1),
-            "greedy": stats.values_of(own, "greedy_return_mean"),
-            "sampled": stats.values_of(own, "sampled_return_mean"),
-        }
-        if variant["label"] == WHOLE:
-            whole, better = measures["learning"], None
-        else:
-            better = numbers(improved(measures["learning"], whole), 4)
-        summary["variants"][variant["label"]] = {
-            **{name: numbers(values) for name, values in measures.items()},
-            **{f"{name}_iqm": numbers(spread(values)) for name, values in measures.items()},
-            "better": better,
-            SOLVED: [r[SOLVED] for r in own],
-            "curve": numbers(stats.iqm(curves, axis=0)),
-            "low": numbers(low),
-            "high": numbers(high),
-        }
-    return summary
-
-
-def numbers(values, digits=1):
-    """Short numbers for a file that is kept: whole ones as int."""
-    short = [round(float(value), digits) for value in values]
-    return [int(value) if value == int(value) else value for value in short]
-
-
-def improved(own, whole):
-    """Do seeds learn better than the whole's? Two arrays of areas -> [P(better), low, high].
-
-    How probable it is that one of them has a larger area under its curve than
-    one of the whole's, with the 95% bootstrap interval; a half is no difference.
-    """
-    return [stats.improvement(own, whole), *stats.interval(stats.improvement, own, whole)]
-
-
-def spread(values):
-    """IQM and its 95% bootstrap interval: (n,) -> [iqm, low, high]."""
-    return [stats.iqm(values), *stats.interval(stats.iqm, values)]
-
-
-def row(summary, label):
-    """One variant's numbers, formatted: a list of cells."""
-    entry = summary["variants"][label]
-    cells = []
-    for name in ("learning", "greedy", "sampled"):
-        middle, low, high = entry[f"{name}_iqm"]
-        cells.append(f"{middle:.0f} ({low:.0f}–{high:.0f})")
-    steps = entry[SOLVED]
-    middle = stats.finite(np.median([stats.NEVER if step is None else step for step in steps]))
-    count = f"{sum(step is not None for step in steps)}/{len(steps)}"
-    cells[1:1] = [count, "never" if middle is None else f"{middle:,.0f}"]
-    if entry["better"] is None:
-        return [*cells, ""]
-    better, low, high = entry["better"]
-    return [*cells, f"{better:.2f} ({low:.2f}–{high:.2f})"]
-
-
-HEADS = ("area", "solved", "steps", "greedy end", "sampled end", "P(better)")
-
-
-def table(summary):
-    """The rows as text of at most 80 columns, each label on a line of its own."""
-    widths = (14, 6, 7, 14, 14, 17)
-    lines = ["".join(f"{head:>{width + 1}}" for head, width in zip(HEADS, widths, strict=True))]
-    for label in summary["variants"]:
-        cells = row(summary, label)
-        lines += [
-            label,
-            "".join(
-                f"{cell:>{width + 1}}" for cell, width in zip(cells, widths, strict=True)
-            ).rstrip(),
-        ]
-    return "\n".join(lines)
-
-
-def markdown(summary):
-    """The rows as the text's table."""
-    heads = (
-        "PPO with …",
-        "area under the curve",
-        "seeds solved",
-        "steps to 475",
-        "greedy, at the end",
-        "sampled, at the end",
-        "P(better than complete)",
-    )
-    lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * len(HEADS) + "|"]
-    for label in summary["variants"]:
-        name = f"**{label}**" if label == WHOLE else label
-        lines.append("| " + " | ".join((name, *row(summary, label))) + " |")
-    return "\n".join(lines)
-
-
 # -------------------------------------------------------------- the study
 
 
@@ -324,20 +199,19 @@ def claim_folder(runs_dir, seeds, **settings):
 
 
 def conclude(folder, results, failures, figures_dir):
-    """Print the table, keep it and draw the grid.
+    """Print and keep what the study says, and draw the grid.
 
-    figures_dir  where they go; None: into the study's folder
+    figures_dir  where FILE and the grid go; None: into the study's folder
 
     Raises CannotWrite.
     """
+    summary = conclude_study(folder, results, failures, picture=False)
     if failures:
         return  # an interval over the seeds that happened to end well would say too much
     figures_dir = Path(figures_dir or folder.path)
     figures_dir.mkdir(parents=True, exist_ok=True)
-    summary = summarize(folder.settings, results)
     data = json.dumps(summary, ensure_ascii=False, separators=(",", ":"))
-    write_whole(figures_dir / FILE, (data.replace('"variants"', '\n"variants"') + "\n").encode())
-    print(f"\n{table(summary)}\n")
+    write_whole(figures_dir / FILE, data.replace('},"', '},\n"').encode())
     from lab.pictures import draw_file
 
     print(f"saved: {figures_dir / FILE}, {draw_file(figures_dir)}")

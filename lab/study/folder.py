@@ -251,11 +251,11 @@ def run_study(folder, workers):
     {"label", "seed", "error", "traceback"}. Raises WorkersLost.
     """
     jobs = folder.jobs()
-    results = [folder.load(job) for job in jobs]
-    due = {job.label + str(job.seed): n for n, job in enumerate(jobs) if results[n] is None}
+    results = {folder.seed_file(job): folder.load(job) for job in jobs}
+    due = [job for job in jobs if results[folder.seed_file(job)] is None]
     done, failures, start = len(jobs) - len(due), [], time.monotonic()
     with contextlib.closing(Progress("{n} of {total} seeds", len(jobs), done)) as progress:
-        for job, result in run_jobs(train_one, [jobs[n] for n in due.values()], workers):
+        for job, result in run_jobs(train_one, due, workers):
             done, note = done + 1, ""
             if isinstance(result, Exception):
                 error = f"{type(result).__name__}: {one_line(result)}"
@@ -266,11 +266,11 @@ def run_study(folder, workers):
                 progress.say(f"{job.label} seed {job.seed} failed: {error}")
             else:
                 folder.save(job, result)
-                results[due[job.label + str(job.seed)]] = result
+                results[folder.seed_file(job)] = result
                 note = f"{job.label} {result['greedy_return_mean']:.0f}"
             seconds = time.monotonic() - start
             progress.show(done, note, f"{done:>6,} of {len(jobs):,} seeds {seconds:>9,.1f} s")
-    return [result for result in results if result], failures
+    return [result for result in results.values() if result], failures
 
 
 def conduct(folder, workers, conclude):
@@ -305,16 +305,17 @@ def conduct(folder, workers, conclude):
 
 
 def conclude(folder, results, failures, picture=True):
-    """Print and keep what a study says, and draw it."""
-    from lab.study import statistics
+    """Print and keep what a study says, and draw it -> its summary, what results.json holds."""
+    from lab.study import columns, statistics
     from lab.study.picture import draw_study
 
     summary = statistics.summarize(folder.settings, results, failures)
     write_json(folder / "results.json", summary)
-    print(f"\n{statistics.table(summary)}\n")
+    print(f"\n{columns.report(summary)}\n")
     if picture and results:
         draw_study(folder.settings, results, summary, folder.path)
     print(f"saved: {folder.path}")
+    return summary
 
 
 def parse_seeds(text):

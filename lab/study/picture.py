@@ -5,24 +5,7 @@ import numpy as np
 from lab.pictures import hues, steps_axis
 from lab.study import statistics as stats
 
-CURVE_RESAMPLES = 1_000
 SOLVED = "solved_for_good_at_step"
-
-
-def learning_curves(results, total_steps):
-    """The seeds' learning curves -> steps (windows,), returns (n, windows).
-
-    Where a seed's curve has no value, a straight line joins its neighbours; it is level
-    before the first and after the last. A seed without any has no curve; n counts the others.
-    """
-    curves = []
-    for result in results:
-        values = np.array(result["curve"], float)  # None becomes nan
-        steps = (np.arange(len(values)) + 0.5) * total_steps / len(values)
-        known = np.isfinite(values)
-        if known.any():
-            curves.append(np.interp(steps, steps[known], values[known]))
-    return steps, np.array(curves)
 
 
 def draw_study(settings, results, summary, folder):
@@ -51,10 +34,11 @@ def draw_panels(figure, look, settings, results, summary):
     threshold = owns[0][0]["reward_threshold"]
     ratios = [1] if threshold is None else [3, 2]
     *solving, learning = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
-    for row, one in enumerate(zip(owns, variants, colours, strict=True)):
-        draw_learning(learning, *one)
+    for row, (own, variant, colour) in enumerate(zip(owns, variants, colours, strict=True)):
+        label, total_steps = variant["label"], variant["config"]["total_steps"]
+        draw_learning(learning, summary["variants"][label], total_steps, colour, label=label, lw=2)
         for axes in solving:
-            draw_solving(axes, *one, row, look)
+            draw_solving(axes, own, variant, colour, row, look)
     learning.set(title="Returns: the seeds' IQM", ylabel="episodes, where they began")
     learning.set_xlim(0, max(variant["config"]["total_steps"] for variant in variants))
     if threshold is not None:
@@ -85,15 +69,15 @@ def sentence(label, entry):
     return text.replace("-", "−") if greedy["mean"] < 0 else text
 
 
-def draw_learning(axes, results, variant, colour):
-    """The IQM of the seeds' curves with its interval."""
-    steps, curves = learning_curves(results, variant["config"]["total_steps"])
-    if not len(curves):
-        return
-    axes.plot(steps, stats.iqm(curves, axis=0), color=colour, lw=2, label=variant["label"])
-    band = stats.interval(stats.iqm, curves, axis=0, resamples=CURVE_RESAMPLES)
-    if band is not None:
-        axes.fill_between(steps, *band, color=colour, alpha=0.25, lw=0)
+def draw_learning(axes, entry, total_steps, color, **style):
+    """The IQM of the seeds' curves (`curve` of an entry of the statistics) with its interval."""
+    if "curve" in entry:
+        windows = len(entry["curve"])
+        steps = (np.arange(windows) + 0.5) * total_steps / windows
+        axes.plot(steps, entry["curve"], color=color, **style)
+        if entry["curve_interval"] is not None:
+            band = entry["curve_interval"]
+            axes.fill_between(steps, *band, color=color, alpha=0.25, lw=0)
 
 
 def draw_solving(axes, results, variant, colour, row, look):

@@ -17,18 +17,12 @@ from scipy.stats import bootstrap, mannwhitneyu, trim_mean
 
 CONFIDENCE = 0.95
 RESAMPLES = 9_999
-LONGEST_LABEL = 14  # in a line of the table
+CURVE_RESAMPLES = 1_000  # of a whole curve
 NEVER = 1e12  # steps or seconds of a seed that was not solved: more than any other's
 
-# What is compared: (name of a number of train_one's result, is more better?)
-MEASURES = {
-    "greedy_return_mean": True,
-    "sampled_return_mean": True,
-    "solved_for_good_at_step": False,
-    "solved_at_step": False,
-    "solved_at_second": False,
-}
-SOLVED = [name for name in MEASURES if name.startswith("solved")]
+# Numbers of a seed: of these more is better, of those less.
+RETURNS = "greedy_return_mean", "sampled_return_mean", "area"
+SOLVED = "solved_for_good_at_step", "solved_at_step", "solved_at_second"
 
 
 def iqm(values, axis=-1):
@@ -71,8 +65,28 @@ def of_label(results, label):
 
 
 def values_of(results, name):
-    """One number of each result: float array (n,); NEVER where it is None."""
+    """One number of each result: float array (n,); NEVER where it is None.
+
+    "area" is that under the learning curve: a training's returns, averaged over its steps.
+    """
+    if name == "area":
+        return learning_curves(results).mean(axis=1)
     return np.array([NEVER if r[name] is None else r[name] for r in results], float)
+
+
+def learning_curves(results):
+    """The seeds' learning curves -> returns (n, windows).
+
+    Where a seed's curve has no value, a straight line joins its neighbours; it is level
+    before the first and after the last. A seed without any has no curve; n counts the others.
+    """
+    curves = []
+    for result in results:
+        values = np.array(result.get("curve", ()), float)  # None becomes nan
+        windows, known = np.arange(len(values)), np.isfinite(values)
+        if known.any():
+            curves.append(np.interp(windows, windows[known], values[known]))
+    return np.array(curves) if curves else np.empty((0, 1))
 
 
 def summarize(settings, results, failures):
@@ -112,9 +126,9 @@ def summarize(settings, results, failures):
 
 
 def describe(results):
-    """One variant's statistics."""
-    entry = {}
-    for name in ("greedy_return_mean", "sampled_return_mean"):
+    """One variant's statistics; without threshold or curves, what they would tell is left out."""
+    entry, curves = {}, learning_curves(results)
+    for name in RETURNS if len(curves) else RETURNS[:2]:
         values = values_of(results, name)
         entry[name] = {
             "mean": float(values.mean()),
@@ -123,114 +137,41 @@ def describe(results):
             "iqm_interval": interval(iqm, values),
             "lowest": float(values.min()),
         }
+    if len(curves):
+        bounds = interval(iqm, curves, axis=0, resamples=CURVE_RESAMPLES)
+        entry["curve"] = np.round(iqm(curves, axis=0), 1).tolist()
+        entry["curve_interval"] = bounds and np.round(bounds, 1).tolist()
     entry["train_seconds"] = {"median": float(np.median(values_of(results, "train_seconds")))}
-    if results[0]["reward_threshold"] is not None:
-        for name in SOLVED:
-            values = values_of(results, name)
-            bounds = interval(np.median, values)
-            entry[name] = {
-                "seeds": int((values < NEVER).sum()),
-                "median": finite(np.median(values)),
-                "median_interval": bounds and [finite(bound) for bound in bounds],
-            }
+    for name in solvable(results):
+        values = values_of(results, name)
+        bounds = interval(np.median, values)
+        entry[name] = {
+            "seeds": int((values < NEVER).sum()),
+            "median": finite(np.median(values)),
+            "median_interval": bounds and [finite(bound) for bound in bounds],
+        }
     return entry
+
+
+def solvable(results):
+    """Which of SOLVED these results tell."""
+    threshold = results[0]["reward_threshold"]
+    return [name for name in SOLVED if name in results[0] and threshold is not None]
 
 
 def compare(x_label, y_label, x_results, y_results):
     """How probable it is that X does better than Y, by each measure."""
     entry = {"better": x_label, "than": y_label}
-    solvable = x_results[0]["reward_threshold"] is not None
-    for name, more_is_better in MEASURES.items():
-        if name in SOLVED and not solvable:
-            continue
-        sign = 1 if more_is_better else -1
+    for name in (*RETURNS, *solvable(x_results)):
+        sign = 1 if name in RETURNS else -1
         x, y = (sign * values_of(results, name) for results in (x_results, y_results))
-        entry[name] = {
-            "probability": float(improvement(x, y)),
-            "interval": interval(improvement, x, y),
-        }
+        if len(x) and len(y):
+            entry[name] = {
+                "probability": float(improvement(x, y)),
+                "probability_interval": interval(improvement, x, y),
+            }
     return entry
 
 
 def distinct(items):
     return [item for i, item in enumerate(items) if item not in items[:i]]
-
-
-# ------------------------------------------------------------------- table
-
-
-def table(summary):
-    """The statistics as text of at most 80 columns."""
-    variants = summary["variants"]
-    width = max(map(len, variants))
-    width = width if width <= LONGEST_LABEL else 2  # longer ones have a line of their own
-    margin, lines = " " * (width + 2), []
-    ended = {label: entry for label, entry in variants.items() if entry["seeds"]}
-    if ended:
-        half = f"{'mean':>7} {'worst':>7} {'95% interval':>16}"
-        lines += [
-            f"{margin}{'greedy return':^32}  {'sampled return':^32}".rstrip(),
-            f"{margin}{half}  {half}",
-        ]
-    for label, entry in ended.items():
-        cells = [return_cells(entry[n]) for n in ("greedy_return_mean", "sampled_return_mean")]
-        lines += row(label, width, "  ".join(cells))
-    solvable = {label: entry for label, entry in ended.items() if "solved_at_step" in entry}
-    if solvable:
-        half = f"{'median':>7} {'95% interval':>18}"
-        lines += [
-            "",
-            f"{margin}{'seeds':>9}  {'solved for good, at step':^26}    first solved, at step",
-            f"{margin}{'solved':>9}  {half}  {half}",
-        ]
-    for label, entry in solvable.items():
-        times = [time_cells(entry[n]) for n in ("solved_for_good_at_step", "solved_at_step")]
-        count = f"{entry['solved_for_good_at_step']['seeds']}/{entry['seeds']}"
-        lines += row(label, width, f"{count:>9}  {'  '.join(times)}")
-    for comparison in summary["comparisons"]:
-        lines += ["", f"How probable it is that {comparison['better']} beats {comparison['than']}:"]
-        for name, title in (
-            ("greedy_return_mean", "greedy return"),
-            ("sampled_return_mean", "sampled return"),
-            ("solved_for_good_at_step", "fewer steps until solved for good"),
-            ("solved_at_step", "fewer steps until first solved"),
-            ("solved_at_second", "fewer seconds until then"),
-        ):
-            if name in comparison:
-                found = comparison[name]
-                bounds = bounds_text(found["interval"], "{:.2f}")
-                lines.append(f"  {title:35}{found['probability']:.2f}  {bounds}")
-    for label, entry in variants.items():
-        failed = len(entry["failed_seeds"])
-        if failed:
-            rest = "these numbers are without them" if entry["seeds"] else "there is nothing to say"
-            lines.append(f"{label}: {failed} of {entry['seeds'] + failed} seeds failed; {rest}")
-    if len(summary["worker_versions"]) > 1:
-        lines.append("The workers had different versions of Python, numpy or gymnasium.")
-    if len(summary["processors"]) > 1:
-        lines.append("The workers had different processors, which may round differently.")
-    return "\n".join(lines)
-
-
-def row(label, width, cells):
-    """A table's row: one line, or two if the label is too long for one."""
-    if len(label) <= width:
-        return [f"{label:{width}}  {cells}"]
-    return [label, f"{'':{width}}  {cells}"]
-
-
-def return_cells(entry):
-    form = "{:.1f}" if max(map(abs, entry["mean_interval"] or [0])) < 1000 else "{:.0f}"
-    bounds = bounds_text(entry["mean_interval"], form)
-    return f"{entry['mean']:>7.1f} {entry['lowest']:>7.1f} {bounds:>16}"
-
-
-def time_cells(entry):
-    median = "never" if entry["median"] is None else f"{entry['median']:,.0f}"
-    return f"{median:>7} {bounds_text(entry['median_interval'], '{:,.0f}'):>18}"
-
-
-def bounds_text(bounds, form):
-    if bounds is None:
-        return "one seed"
-    return " to ".join("never" if bound is None else form.format(bound) for bound in bounds)

@@ -17,6 +17,7 @@ A result file is one variant of one study, seed by seed:
 import json
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ import numpy as np
 import vpg
 from lab.runs import read_json
 from lab.study import statistics
+from lab.study.columns import RETURNS, SOLVED, bounded, markdown, number
 from lab.study.folder import EVALUATIONS
 from lab.study.workers import PROJECT
 
@@ -101,64 +103,40 @@ def write(path, data, rows):
 
 
 class Results:
-    """One result file: `about` it, and its columns as arrays (n,); never is statistics.NEVER."""
+    """One result file: `about` it, its `rows`, a dict a seed, and their statistics, `entry`."""
 
     def __init__(self, path):
         self.about = read_json(path)
-        rows = [dict(zip(self.about["columns"], row, strict=True)) for row in self.about["seeds"]]
-        for name in COLUMNS:
-            setattr(self, name, statistics.values_of(rows, name))
+        threshold = {"reward_threshold": self.about["reward_threshold"]}
+        columns = self.about["columns"]
+        self.rows = [dict(zip(columns, row, strict=True)) for row in self.about["seeds"]]
+        self.entry = statistics.describe([row | threshold for row in self.rows])
+        self.entry |= {"seeds": len(self.rows), "file": self}
 
-    @property
-    def name(self):
-        return self.about["algorithm"].upper()
-
-    def __len__(self):
-        return len(self.seed)
+    def column(self, name):
+        """Of all seeds, (n,); never is statistics.NEVER."""
+        return statistics.values_of(self.rows, name)
 
 
+@cache
 def study_of(env_id, algorithm):
     return Results(RESULTS / f"{env_id}-{algorithm}.json")
 
 
-# ------------------------------------------------------------------- cells
+def of_column(name, function, form="{:,.0f}"):
+    """A cell: some function of a column of the entry's file."""
+    return lambda entry: number(function(entry["file"].column(name)), form)
 
 
-def number(value, form="{:,.1f}"):
-    return "never" if value >= statistics.NEVER else form.format(value).replace("-", "−")
+# ------------------------------------------------------------------ tables
 
 
-def mean_cell(values):
-    """Mean, and its 95% interval over the seeds."""
-    return f"**{number(values.mean())}** {bounds(np.mean, values, '{:,.1f}')}"
-
-
-def steps_cell(values):
-    """Median, and its 95% interval over the seeds."""
-    if (values >= statistics.NEVER).all():
-        return "–"
-    return f"{number(np.median(values), '{:,.0f}')} {bounds(np.median, values, '{:,.0f}')}"
-
-
-def bounds(statistic, values, form):
-    found = statistics.interval(statistic, values)
-    if found is None:
-        return "(one seed)"
-    return f"({' to '.join(number(bound, form) for bound in found)})"
-
-
-def table(head, rows):
-    lines = [head, ["-"] * len(head), *rows]
-    return "\n".join(
-        f"| {' | '.join(line)} |" if line != lines[1] else "|-" * len(head) + "|" for line in lines
-    )
-
-
-def commands(files):
-    """The commands that made these files, and where they ran."""
-    lines = "\n".join(file.about["command"] for file in files)
-    places = sorted({where(file.about) for file in files})
-    return f"```\n{lines}\n```\n\n({'; '.join(places)}.)"
+def table(columns, files, head=""):
+    """A row a file, and below them the commands that made them, and where."""
+    commands = "\n".join(file.about["command"] for file in files.values())
+    places = "; ".join(sorted({where(file.about) for file in files.values()}))
+    entries = {label: file.entry for label, file in files.items()}
+    return f"{markdown(columns, entries, head)}\n\n```\n{commands}\n```\n\n({places}.)"
 
 
 def where(about):
@@ -166,50 +144,48 @@ def where(about):
     return f"{about['date']}, {about['processor']}, {packages}"
 
 
-# ------------------------------------------------------------------ tables
-
-
-RETURNS = {
-    "greedy return": lambda file: mean_cell(file.greedy_return_mean),
-    "worst seed, greedy": lambda file: number(file.greedy_return_mean.min()),
-    "sampled return": lambda file: mean_cell(file.sampled_return_mean),
-    "worst seed, sampled": lambda file: number(file.sampled_return_mean.min()),
-}
-
-
-def results(files, columns):
-    """A row a file: columns, head -> function of a Results; and the commands that made them."""
-    rows = [[cell(file) for cell in columns.values()] for file in files]
-    return f"{table(list(columns), rows)}\n\n{commands(files)}"
+SEEDS = ("seeds", lambda entry: f"{entry['seeds']:,}")
 
 
 def seeds():
     """CartPole-v1 with each algorithm's defaults."""
-    columns = {
-        "": lambda file: file.name,
-        "seeds": lambda file: f"{len(file):,}",
-        **RETURNS,
-        "first solved, steps": lambda file: steps_cell(file.solved_at_step),
-        "solved for good, steps": lambda file: steps_cell(file.solved_for_good_at_step),
-        "its slowest seed": lambda file: number(file.solved_for_good_at_step.max(), "{:,.0f}"),
-    }
-    return results([study_of("CartPole-v1", name) for name in ("ppo", "vpg")], columns)
+    columns = [
+        *(SEEDS, *RETURNS, *SOLVED[1:]),
+        ("its slowest seed", of_column("solved_for_good_at_step", np.max)),
+    ]
+    return table(columns, {name.upper(): study_of("CartPole-v1", name) for name in ("ppo", "vpg")})
 
 
 def environments():
     """The environments that PPO was measured on, beside RL-Zoo's PPO."""
+
+    def zoo(place, form):
+        return lambda entry: number(ZOO[entry["file"].about["env_id"]][place], form)
+
+    columns = [
+        *(SEEDS, ("steps", of_column("env_steps", np.max)), *RETURNS, SOLVED[1]),
+        (f"[RL-Zoo]({ZOO_URL})'s PPO", zoo(0, "{:.1f}")),
+        ("its steps", zoo(1, "{:,}")),
+        ("seconds", of_column("train_seconds", np.min)),
+    ]
     known = [env_id for env_id in ZOO if (RESULTS / f"{env_id}-ppo.json").exists()]
-    columns = {
-        "environment": lambda file: file.about["env_id"],
-        "seeds": lambda file: f"{len(file):,}",
-        "steps": lambda file: f"{file.env_steps.max():,.0f}",
-        **RETURNS,
-        "solved for good, steps": lambda file: steps_cell(file.solved_for_good_at_step),
-        f"[RL-Zoo]({ZOO_URL})'s PPO": lambda file: number(ZOO[file.about["env_id"]][0]),
-        "its steps": lambda file: f"{ZOO[file.about['env_id']][1]:,}",
-        "seconds": lambda file: f"{np.min(file.train_seconds):.0f}",
-    }
-    return results([study_of(env_id, "ppo") for env_id in known], columns)
+    return table(columns, {env_id: study_of(env_id, "ppo") for env_id in known}, "environment")
+
+
+def ablation():
+    """PPO less one thing at a time."""
+    kept = read_json(PROJECT / "figures" / "ablation.json")
+    entries = kept["variants"]
+    for found in kept["comparisons"]:
+        entries[found["better"]]["larger area"] = found["area"]
+    columns = [
+        ("area under the curve", bounded("area", "iqm", "{:.0f}")),
+        *SOLVED[:2],
+        ("greedy, at the end", bounded("greedy_return_mean", "iqm", "{:.0f}")),
+        ("sampled, at the end", bounded("sampled_return_mean", "iqm", "{:.0f}")),
+        ("P(larger area than complete)", bounded("larger area", "probability", "{:.2f}")),
+    ]
+    return markdown(columns, entries, "PPO with …")
 
 
 SPEED_ROWS = {
@@ -242,25 +218,16 @@ def speed(result=None):
     """The two comparisons of against_sb3.py."""
     found = Speed(result)
     about = found.about
-    head = [
-        *("", f"CPU seconds for {about['steps']:,} steps", "gradient steps", "rows a second"),
-        *("parameters", "CPU seconds to a greedy 475", "steps to a greedy 475"),
+    columns = [
+        (f"CPU seconds for {about['steps']:,} steps", lambda own: spread(own["seconds"], 2)),
+        ("gradient steps", lambda own: number(np.median(own["gradient_steps"]), "{:,.0f}")),
+        ("rows a second", lambda own: f"{np.median(own['rows'] / own['seconds']):,.0f}"),
+        ("parameters", lambda own: number(np.median(own["parameters"]), "{:,.0f}")),
+        ("CPU seconds to a greedy 475", lambda own: spread(own["seconds_to_solve"], 2)),
+        ("steps to a greedy 475", lambda own: spread(own["steps_to_solve"], 0)),
     ]
-    rows = []
-    for name, title in SPEED_ROWS.items():
-        column = found.columns[name]
-        rows.append(
-            [
-                title,
-                spread(column["seconds"], 2),
-                found.median(name, "gradient_steps"),
-                f"{np.median(column['rows'] / column['seconds']):,.0f}",
-                found.median(name, "parameters"),
-                spread(column["seconds_to_solve"], 2),
-                spread(column["steps_to_solve"], 0),
-            ]
-        )
-    return f"""{table(head, rows)}
+    rows = {title: found.columns[name] for name, title in SPEED_ROWS.items()}
+    return f"""{markdown(columns, rows)}
 
 - *Each with its own settings*, PPO here is {found.ratio("sb3", "ppo")} times as fast as \
 Stable-Baselines3, VPG {found.ratio("sb3", "vpg")} times.
@@ -305,16 +272,17 @@ def spread(values, decimals):
 
 def of_cartpole(algorithm, column):
     """A single number for a sentence: a column's median."""
-    return lambda: number(np.median(getattr(study_of("CartPole-v1", algorithm), column)), "{:,.0f}")
+    return lambda: of_column(column, np.median)(study_of("CartPole-v1", algorithm).entry)
 
 
 def perfect():
     """On how many seeds each algorithm ends at 500 points, greedy and sampled, in words."""
-    counts = {}
-    for file in (study_of("CartPole-v1", name) for name in ("ppo", "vpg")):
-        lowest = np.minimum(file.greedy_return_mean, file.sampled_return_mean)
-        counts[file.name] = f"{np.sum(lowest == 500):,} of {len(file):,}"
-    return " and ".join(f"{name} on {count}" for name, count in counts.items())
+    counts = []
+    for name in ("ppo", "vpg"):
+        file = study_of("CartPole-v1", name)
+        lowest = np.minimum(file.column("greedy_return_mean"), file.column("sampled_return_mean"))
+        counts.append(f"{name.upper()} on {np.sum(lowest == 500):,} of {len(lowest):,}")
+    return " and ".join(counts)
 
 
 TABLES = {
@@ -322,6 +290,7 @@ TABLES = {
     "speed-in-brief": speed_in_brief,
     "seeds": seeds,
     "environments": environments,
+    "ablation": ablation,
     "ppo-first-solved": of_cartpole("ppo", "solved_at_step"),
     "ppo-solved-for-good": of_cartpole("ppo", "solved_for_good_at_step"),
     "vpg-first-solved": of_cartpole("vpg", "solved_at_step"),
