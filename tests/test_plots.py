@@ -48,10 +48,11 @@ def test_learning_curve(folders):
 def test_instruments_stay_inside_their_panels(folders):
     progress = folders[0].read("progress.csv")
     with drawing(4, 4) as figure:
-        for (keys, title, healthy, limits), axes in zip(
-            curves.INSTRUMENTS[:4], figure.subplots(2, 2).ravel(), strict=True
+        for names, axes in zip(
+            list(curves.INSTRUMENTS)[:4], figure.subplots(2, 2).ravel(), strict=True
         ):
-            curves.draw_instrument(axes, progress, keys, title, healthy, limits, LIGHT.vpg)
+            keys = names.split()
+            curves.draw_instrument(axes, progress, keys, *curves.INSTRUMENTS[names], LIGHT.vpg)
             low, high = axes.get_ylim()
             for line, key in zip(axes.lines, keys, strict=True):
                 assert np.array_equal(line.get_ydata(), progress[key])

@@ -50,10 +50,7 @@ class Parser(argparse.ArgumentParser):
     """argparse that answers bad input with one line."""
 
     def __init__(self, prog, **options):
-        def formatter(prog):
-            return Help(prog, max_help_position=27, width=79)
-
-        super().__init__(prog, formatter_class=formatter, allow_abbrev=False, **options)
+        super().__init__(prog, formatter_class=Help, allow_abbrev=False, **options)
 
     def refuse(self, message):
         self.exit(USAGE, f"{self.prog}: error: {message}\n")
@@ -64,6 +61,9 @@ class Parser(argparse.ArgumentParser):
 
 class Help(argparse.RawDescriptionHelpFormatter):
     """Help whose lines do not break inside an option's name."""
+
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=27, width=79)
 
     def _split_lines(self, text, width):
         import textwrap

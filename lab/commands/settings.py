@@ -5,7 +5,7 @@ import textwrap
 import typing
 from dataclasses import fields
 
-from lab.commands import refused, whole_number
+from lab.commands import Parser, option, refused, whole_number
 from lab.runs import ALGORITHMS
 from lab.study import preset
 
@@ -97,20 +97,11 @@ def add_settings(parser, algorithms):
 
 def describe_settings(algorithm):
     """All settings of an algorithm with their defaults, as text."""
-    lines = []
+    parser = Parser("", usage=argparse.SUPPRESS, add_help=False)
     for field in fields(ALGORITHMS[algorithm].Config):
-        option = flag(field.name)
-        if field.type is bool:
-            option = f"--[no-]{option[2:]}"
-        text = f"{field.metadata['help']} [{text_of(field.default)}]"
-        head = f"  {option:<26} "
-        if len(head) > 29:
-            lines.append(head.rstrip())
-            head = " " * 29
-        lines += textwrap.wrap(
-            text, 79, initial_indent=head, subsequent_indent=" " * 29, break_on_hyphens=False
-        )
-    return "\n".join(lines)
+        name = flag(f"[no-]{field.name}" if field.type is bool else field.name)
+        option(parser, name, "", f"{field.metadata['help']} [{text_of(field.default)}]")
+    return parser.format_help().split("\n", 1)[1].rstrip()
 
 
 def text_of(value):

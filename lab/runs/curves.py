@@ -16,31 +16,23 @@ WINDOWS = 50  # of a run's line
 MOST_NAMES = 16  # in a legend
 DOTS_PER_INCH = 120
 
-# Statistics of an update that share a panel, its title, its healthy range and its limits.
-INSTRUMENTS = (
-    (("entropy",), "entropy: falls slowly", None, {}),
-    (("approx_kl",), "approx. KL: 0.001 to 0.03", (0.001, 0.03), {"bottom": 0}),
-    (
-        ("clip_fraction", "dead_fraction"),
-        "clipped (dotted: dead): below 0.3",
-        (0, 0.3),
-        {"bottom": 0},
-    ),
-    (
-        ("explained_variance",),
-        "explained variance: towards 1",
-        (0, 1),
-        {"bottom": -0.5, "top": 1.05},
-    ),
-    (("policy_grad_norm",), "policy's gradient: steady", None, {"bottom": 0}),
-    (("value_grad_norm",), "value's gradient: steady", None, {"bottom": 0}),
-)
+# Statistics of an update that share a panel: its title, its healthy range and its limits.
+INSTRUMENTS = {
+    "entropy": ("entropy: falls slowly", None, {}),
+    "approx_kl": ("approx. KL: 0.001 to 0.03", (0.001, 0.03), {"bottom": 0}),
+    "clip_fraction dead_fraction": ("clipped (dotted: dead): below 0.3", (0, 0.3), {"bottom": 0}),
+    "explained_variance": ("explained variance: towards 1", (0, 1), {"bottom": -0.5, "top": 1.05}),
+    "policy_grad_norm": ("policy's gradient: steady", None, {"bottom": 0}),
+    "value_grad_norm": ("value's gradient: steady", None, {"bottom": 0}),
+}
 
 
 def learning_curve(folder, name="learning_curve.png"):
     """Draw a RunFolder's returns and its updates' statistics over environment steps into `name`."""
     about, progress = folder.about(), folder.read("progress.csv")
-    shown = [one for one in INSTRUMENTS if any(np.any(progress.get(key, 0)) for key in one[0])]
+    shown = [
+        keys for keys in INSTRUMENTS if any(np.any(progress.get(key, 0)) for key in keys.split())
+    ]
     rows = -(-len(shown) // 3)
     (hue,) = hues([about["algorithm"]])
     with drawing(8, 3.4 + 1.45 * rows) as figure:
@@ -57,9 +49,9 @@ def learning_curve(folder, name="learning_curve.png"):
         top.set_title(f"{title(about)} on {about['env_id']}, seed {about['seed']}")
         top.legend(loc="lower right")
         steps_axis(top)
-        for place, instrument in enumerate(shown):
+        for place, keys in enumerate(shown):
             axes = figure.add_subplot(grid[1 + place // 3, place % 3], sharex=top)
-            draw_instrument(axes, progress, *instrument, hue)
+            draw_instrument(axes, progress, keys.split(), *INSTRUMENTS[keys], hue)
         write_whole(folder / name, png(figure, DOTS_PER_INCH))
 
 

@@ -101,14 +101,12 @@ def identity(trainer):
 
 def describe(trainer, judging, sessions=()):
     """The content of config.json, a dict; sessions: those that this run has had before."""
-    actions = trainer.envs.single_action_space
-    discrete = isinstance(actions, Discrete)
+    space = trainer.envs.single_action_space
+    discrete = isinstance(space, Discrete)
     return {
         **identity(trainer),
         "obs_dim": trainer.envs.single_observation_space.shape[0],
-        "num_actions" if discrete else "action_dim": int(
-            actions.n if discrete else actions.shape[0]
-        ),
+        **({"num_actions": int(space.n)} if discrete else {"action_dim": space.shape[0]}),
         "config": dataclasses.asdict(trainer.config),
         "judging": judging,
         **({"lesson": lesson()} if lesson() else {}),
@@ -169,11 +167,8 @@ def check_numbers(arrays, numbers):
     for name in ("iteration", "env_steps", "episodes", "policy_t", "value_t"):
         if not isinstance(numbers[name], int) or numbers[name] < 0:
             raise ValueError(f"its {name} is {numbers[name]!r}")
-    for value in (
-        numbers["train_seconds"],
-        *numbers["recent_returns"],
-        *numbers["memory"].values(),
-    ):
+    memory = numbers["memory"].values()
+    for value in (numbers["train_seconds"], *numbers["recent_returns"], *memory):
         if not isinstance(value, Real) or not math.isfinite(value):
             raise ValueError(f"it holds {value!r} where a number should be")
 
@@ -362,32 +357,30 @@ class RunFolder:
                 file.write(f"{head}\n")
             file.writelines(lines)
 
-    def rows(self, name):
-        """A CSV file -> its column names, its lines, and their numbers: three lists.
+    def lines(self, name):
+        """A CSV file's lines, bytes; without what a crash left at the end: half a one, or zeros."""
+        content = (self / name).read_bytes().rstrip(b"\0") if (self / name).exists() else b""
+        return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
 
-        What a killed process or a power cut leaves at the end is left out: half a
-        line, or zeros. Raises ValueError, naming the line, for other damage.
+    def read(self, name):
+        """A CSV file's columns, name -> float array (rows,); nothing if it has no row yet.
+
+        Raises ValueError, naming the line, if it is damaged.
         """
-        path = self / name
-        if not path.exists():
-            return [], [], []
-        content = path.read_bytes().rstrip(b"\0")
-        lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
-        if not lines:
-            return [], [], []
-        names, *records = [line.decode("utf-8", "replace").strip().split(",") for line in lines]
+        damaged, rows = f"{self / name} is damaged", []
+        lines = [line.decode("utf-8", "replace").strip() for line in self.lines(name)]
+        names = lines[0].split(",") if lines else LOGS[name]
         for column in LOGS[name]:
             if column not in names:
-                raise ValueError(f"{path} is damaged: its first line names no column {column}")
-        numbers = []
-        for number, record in enumerate(records, 2):
+                raise ValueError(f"{damaged}: its first line names no column {column}")
+        for number, line in enumerate(lines[1:], 2):
             try:
-                numbers.append([float(text or "nan") for text in record])
+                rows.append([float(text or "nan") for text in line.split(",")])
             except ValueError:
-                record = []
-            if len(record) != len(names):
-                raise ValueError(f"{path} is damaged in line {number}; without it the run goes on")
-        return names, lines, numbers
+                rows.append(())
+            if len(rows[-1]) != len(names):
+                raise ValueError(f"{damaged} in line {number}; without it the run goes on")
+        return dict(zip(names, np.array(rows).T, strict=True)) if rows else {}
 
     def trim(self, trainer):
         """Drop CSV rows from after the trainer's state, so that the files go on without a gap.
@@ -395,20 +388,11 @@ class RunFolder:
         A run that was killed may have written rows since its last checkpoint.
         """
         for name, last in zip(LOGS, (trainer.iteration, trainer.env_steps), strict=True):
-            names, lines, numbers = self.rows(name)
+            counts = self.read(name).get(LOGS[name][0], ())
             if (self / name).exists():
-                column = names.index(LOGS[name][0]) if names else 0
-                kept = [
-                    line
-                    for line, row in zip(lines[1:], numbers, strict=True)
-                    if row[column] <= last
-                ]
-                write_whole(self / name, b"".join([*lines[:1], *kept]))
-
-    def read(self, name):
-        """A CSV file's columns, name -> float array (rows,); nothing if it has no row yet."""
-        names, _, numbers = self.rows(name)
-        return dict(zip(names, np.array(numbers).T, strict=True)) if numbers else {}
+                head, rows = self.lines(name)[:1], self.lines(name)[1:]
+                rows = [row for row, count in zip(rows, counts, strict=True) if count <= last]
+                write_whole(self / name, b"".join(head + rows))
 
 
 def load_policy(run, name=None):

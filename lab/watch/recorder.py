@@ -4,8 +4,8 @@ What is drawn stands in lab/watch/scene.py; here are the two file formats. Neith
 display nor OpenGL is involved.
 """
 
+import contextlib
 import io
-import subprocess
 import tempfile
 from itertools import pairwise
 from pathlib import Path
@@ -123,27 +123,22 @@ def make_palette(image, inks, grounds):
 def mp4(session, max_steps):
     """The episode as the bytes of an MP4, every step a frame. Needs the package imageio-ffmpeg."""
     try:
-        from imageio_ffmpeg import get_ffmpeg_exe
+        from imageio_ffmpeg import write_frames
     except ImportError:
         raise ImportError(
             "an .mp4 needs imageio-ffmpeg: pip install -r requirements/mp4.txt"
         ) from None
     canvas = Canvas(MP4_SCALE, scene.WIDTH, scene.HEIGHT)
-    size = f"{canvas.image.width}x{canvas.image.height}"
+    options = ["-preset", "fast", "-crf", "20", "-movflags", "+faststart"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "episode.mp4"
-        command = [
-            get_ffmpeg_exe(), "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24",
-            "-s", size, "-r", str(session.fps), "-i", "-",
-            "-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "fast", "-crf", "20",
-            "-movflags", "+faststart", str(path),
-        ]  # fmt: skip
-        with subprocess.Popen(command, stdin=subprocess.PIPE) as encoder:
+        writer = write_frames(
+            path, canvas.image.size, fps=session.fps, quality=None, output_params=options
+        )
+        with contextlib.closing(writer):
+            writer.send(None)  # begin
             for _ in frames(session, canvas, 1, max_steps):
-                encoder.stdin.write(canvas.image.tobytes())
+                writer.send(canvas.image.tobytes())
             for _ in range(round(HOLD_SECONDS * session.fps)):
-                encoder.stdin.write(canvas.image.tobytes())
-            encoder.stdin.close()
-        if encoder.returncode != 0:
-            raise OSError(encoder.returncode, "ffmpeg failed")
+                writer.send(canvas.image.tobytes())
         return path.read_bytes()
