@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import ppo
-import vpg
-from lab.runs import as_settings
+from lab.runs import ALGORITHMS, as_settings
 from lab.study import columns, parse_seeds, preset, statistics, tables
 
 STUDIES = sorted(path for path in tables.RESULTS.glob("*.json") if path != tables.SPEED)
@@ -39,7 +38,7 @@ def test_a_result_file_is_of_these_settings_and_seeds_that_nobody_tuned_on(path)
     assert path.stat().st_size < 200_000
     file = tables.Results(path)
     about = file.about
-    module = {"ppo": ppo, "vpg": vpg}[about["algorithm"]]
+    module = ALGORITHMS[about["algorithm"]]
     now = module.Config(**preset(about["algorithm"], about["env_id"]))
     assert as_settings(about["config"]) == asdict(now)
     assert f"--env {about['env_id']} " in about["command"]
@@ -117,8 +116,9 @@ def test_a_study_becomes_a_file_and_a_table(tmp_path, monkeypatch):
     assert cells[5] == "3/4" and cells[6].startswith("18,432 (") and cells[7].startswith("8,704 (")
     assert rest[2] == file.about["command"]
     assert tables.of_column("solved_for_good_at_step", np.max)(file.entry) == "never"
-    text = "at <!-- table: ppo-first-solved -->1<!-- end --> steps"
-    assert tables.filled(text) == "at <!-- table: ppo-first-solved -->8,704<!-- end --> steps"
+    monkeypatch.setitem(tables.TABLES, "three", lambda: "3")
+    text = "of <!-- table: three -->2<!-- end --> seeds"
+    assert tables.filled(text) == "of <!-- table: three -->3<!-- end --> seeds"
     (folder / "seeds" / "ppo-8.json").unlink()
     tables.keep(folder)
     tables.study_of.cache_clear()

@@ -153,7 +153,8 @@ def seeds():
         *(SEEDS, *RETURNS, *SOLVED[1:]),
         ("its slowest seed", of_column("solved_for_good_at_step", np.max)),
     ]
-    return table(columns, {name.upper(): study_of("CartPole-v1", name) for name in ("ppo", "vpg")})
+    names = "ppo", "ppo-penalty", "vpg"
+    return table(columns, {name: study_of("CartPole-v1", name) for name in names})
 
 
 def environments():
@@ -270,11 +271,6 @@ def spread(values, decimals):
     return f"{middle} ({low} to {high})"
 
 
-def of_cartpole(algorithm, column):
-    """A single number for a sentence: a column's median."""
-    return lambda: of_column(column, np.median)(study_of("CartPole-v1", algorithm).entry)
-
-
 def perfect():
     """On how many seeds each algorithm ends at 500 points, greedy and sampled, in words."""
     counts = []
@@ -291,10 +287,6 @@ TABLES = {
     "seeds": seeds,
     "environments": environments,
     "ablation": ablation,
-    "ppo-first-solved": of_cartpole("ppo", "solved_at_step"),
-    "ppo-solved-for-good": of_cartpole("ppo", "solved_for_good_at_step"),
-    "vpg-first-solved": of_cartpole("vpg", "solved_at_step"),
-    "vpg-solved-for-good": of_cartpole("vpg", "solved_for_good_at_step"),
     "perfect": perfect,
 }
 
