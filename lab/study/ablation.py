@@ -211,7 +211,7 @@ def conclude(folder, results, failures, figures_dir):
     figures_dir = Path(figures_dir or folder.path)
     figures_dir.mkdir(parents=True, exist_ok=True)
     data = json.dumps(summary, ensure_ascii=False, separators=(",", ":"))
-    write_whole(figures_dir / FILE, data.replace('},"', '},\n"').encode())
+    write_whole(figures_dir / FILE, (data.replace('},"', '},\n"') + "\n").encode())
     from lab.pictures import draw_file
 
     print(f"saved: {figures_dir / FILE}, {draw_file(figures_dir)}")
