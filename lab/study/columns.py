@@ -4,6 +4,7 @@ Columns are a list of (head, function): from an entry, a dict of numbers such as
 statistics.describe gives, to the text of its cell.
 """
 
+import itertools
 import re
 
 from lab.study.statistics import NEVER
@@ -55,24 +56,20 @@ ODDS = [
 
 
 def cells(columns, entries):
-    """entries, a list -> rows of texts, the first of them the heads."""
-    heads, functions = zip(*columns, strict=True)
-    return [heads, *([function(entry) for function in functions] for entry in entries)]
+    """entries, a list -> rows of texts, the first of them the heads; no column of empty cells."""
+    columns = [(head, *map(function, entries)) for head, function in columns]
+    return list(zip(*(column for column in columns if any(column[1:])), strict=True))
 
 
 def text(columns, entries):
     """A table for a terminal: entries by label -> lines; a label without room has its own line."""
     rows = cells(columns, entries.values())
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
+    lines = ["  ".join(map(str.rjust, row, widths)).rstrip() for row in rows]
     margin = max(map(len, entries))
-    if margin + 2 + len(lines[0]) <= WIDTH:
-        labels = ["", *entries]
-        return [
-            f"{label:{margin}}  {line}".rstrip() for label, line in zip(labels, lines, strict=True)
-        ]
-    pairs = zip(entries, lines[1:], strict=True)
-    return [lines[0], *(line.rstrip() for pair in pairs for line in pair)]
+    if margin + 2 + len(lines[0]) > WIDTH:
+        return [lines[0], *itertools.chain(*zip(entries, lines[1:], strict=True))]
+    return [f"{label:{margin}}  {line}" for label, line in zip(["", *entries], lines, strict=True)]
 
 
 def markdown(columns, entries, head=""):
@@ -80,7 +77,7 @@ def markdown(columns, entries, head=""):
     first, *rows = cells(columns, entries.values())
     lines = [[head, *first], *([label, *row] for label, row in zip(entries, rows, strict=True))]
     lines = [f"| {' | '.join(line)} |" for line in lines]
-    lines.insert(1, "|-" * (len(columns) + 1) + "|")
+    lines.insert(1, "|-" * (len(first) + 1) + "|")
     return re.sub(r"(?<![\w-])-(?=\d)", "−", "\n".join(lines))
 
 
