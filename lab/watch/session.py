@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from environments import find_spec
-from lab.runs import lesson
+from lab.runs import lesson, one_line
 from rollout import fit_actions
 
 TRACE_SECONDS = 5
@@ -55,13 +55,8 @@ def make_env(env_id, shows_itself):
         if "rgb_array" in modes:
             return gym.make(spec, render_mode="rgb_array", disable_env_checker=True)
     except Exception as error:  # it may be anybody's, and raise anything
-        raise CannotRender(f"{env_id} cannot be shown: {reason_of(error)}") from error
+        raise CannotRender(f"{env_id} cannot be shown: {one_line(error)}") from error
     raise CannotRender(f"{env_id} cannot be shown: it has no render mode rgb_array")
-
-
-def reason_of(error):
-    """What an exception says, in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def action_names(env_id, count):
@@ -205,7 +200,7 @@ class Session:
         try:
             pixels = self.env.render()
         except Exception as error:  # a renderer's own, such as pygame's or DependencyNotInstalled
-            raise CannotRender(f"{self.env_id} cannot be shown: {reason_of(error)}") from error
+            raise CannotRender(f"{self.env_id} cannot be shown: {one_line(error)}") from error
         found = f"{getattr(pixels, 'dtype', type(pixels).__name__)} {np.shape(pixels)}"
         if not (found.startswith("uint8") and np.ndim(pixels) == 3 and pixels.shape[2] == 3):
             raise CannotRender(

@@ -9,7 +9,7 @@ import io
 import signal
 from pathlib import Path
 
-from lab.runs import write_whole
+from lab.runs import one_line, write_whole
 from lab.watch import scene
 from lab.watch.canvas import Canvas
 
@@ -192,8 +192,7 @@ def open_window(width, height, caption):
     except Exception as error:
         if type(error).__name__ == "NoSuchDisplayException":
             raise NoWindow("no display") from None
-        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise NoWindow(f"no window ({reason[0]})") from None
+        raise NoWindow(f"no window ({one_line(error)})") from None
 
 
 def play(session, folder="."):
