@@ -139,6 +139,7 @@ def test_variants_kill_one_thing_each():
         assert variant.change or ppo.Config(**variant.config) != ppo.Config()
 
 
+@pytest.mark.slow
 def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ablation, "EVAL_EPISODES", 2)
     monkeypatch.setattr(ablation, "EVALUATIONS", 1)

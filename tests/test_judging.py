@@ -130,6 +130,7 @@ def test_solved_and_solved_for_good(means, first, for_good):
     assert {type(step) for step in solved_steps(steps, means, 5.0)} <= {int, type(None)}
 
 
+@pytest.mark.slow
 def test_every_algorithm_solves_cartpole_in_the_sense_of_the_readme():
     for module in ALGORITHMS.values():
         trainer = Trainer(module, "CartPole-v1", module.Config(), seed=0)

@@ -301,6 +301,7 @@ def claim_in_a_process(runs_dir, gamma, number):
     return folder.path.name, read_json(folder / "study.json")["settings"] == folder.settings
 
 
+@pytest.mark.slow
 def test_studies_that_start_together_have_folders_of_their_own(tmp_path):
     jobs = [(str(tmp_path), (0.99, 0.5)[number % 2], number) for number in range(4)]
     with Cores(4) as workers:
