@@ -56,14 +56,14 @@ def make_envs(env_id, num_envs):
 
     CartPole brings its own vectorised implementation; others run one after
     another in a SyncVectorEnv. Raises ValueError for an id that nobody knows, an
-    environment whose extra packages are missing, or spaces other than a flat Box
-    of observations and Discrete or flat Box actions.
+    environment that cannot be made (its extra packages are missing, say), or spaces
+    other than a flat Box of observations and Discrete or flat Box actions.
     """
     spec = find_spec(env_id)
     try:
         envs = gym.make_vec(spec, num_envs=num_envs)
-    except (gym.error.Error, ImportError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # an environment may be anybody's, and raise anything
+        reason = str(error).partition("\n")[0] or type(error).__name__
         if "ox2d" in str(error):
             reason = "it needs a package: pip install -r requirements/box2d.txt"
         raise ValueError(f"{env_id} cannot be made: {reason}") from None

@@ -272,7 +272,7 @@ class Trainer:
         statistics.update(measure(learner, batch, statistics.get("clip_range", np.inf)))
 
         self.iteration += 1
-        self._check_finite(statistics)
+        self._check_finite(statistics, rollout)
         self.rollout = rollout
         self.env_steps += len(batch.obs)
         self.episodes += len(rollout.episodes)
@@ -357,15 +357,17 @@ class Trainer:
         episodes = np.random.SeedSequence(self.seed, spawn_key=(RESUMED, self.iteration))
         self.sampler = Sampler(self.envs, episodes, self.normalizer, self.env_steps)
 
-    def _check_finite(self, statistics):
+    def _check_finite(self, statistics, rollout):
         names = "policy_loss", "value_loss", "policy_grad_norm", "value_grad_norm"
         finite = all(np.isfinite(statistics[name]) for name in names)
         for network in (self.learner.policy, self.learner.value):
             finite = finite and np.isfinite(network.parameters).all()
         if not finite:
+            fine = np.isfinite(rollout.obs).all() and np.isfinite(rollout.rewards).all()
+            tip = "a smaller learning rate may help" if fine else "nor is what its environment gave"
             raise FloatingPointError(
                 f"iteration {self.iteration}: a loss, a gradient or a parameter is no longer "
-                "finite; a smaller learning rate may help"
+                f"finite; {tip}"
             )
 
 

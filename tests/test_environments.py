@@ -157,3 +157,14 @@ def test_a_user_s_own_environment_is_found_by_its_module(tmp_path, monkeypatch):
     assert reward_threshold("its_module:Mine-v0") == 7.0
     with pytest.raises(ValueError, match="no environment 'no_module:Mine-v0'; No module named"):
         make_envs("no_module:Mine-v0", 1)
+
+
+@pytest.mark.parametrize("error", [KeyError, AttributeError, OSError("no such level\nat all")])
+def test_an_environment_that_fails_as_it_is_made_gets_one_line(error, monkeypatch):
+    def fail(**options):
+        raise error
+
+    spec = gymnasium.envs.registration.EnvSpec("Unmade-v0", fail)
+    monkeypatch.setitem(gymnasium.registry, "Unmade-v0", spec)
+    with pytest.raises(ValueError, match=r"^Unmade-v0 cannot be made: [\w ]+$"):
+        make_envs("Unmade-v0", 2)

@@ -143,12 +143,13 @@ gym.register("Odd-v0", Odd, max_episode_steps=5)
     [
         (
             "raise OSError('simulator socket')",
-            "failed in odd.py, line 18: OSError: simulator socket",
+            "odd:Odd-v0 failed in odd.py, line 18: OSError: simulator socket",
         ),
-        ("raise SystemExit(0)", "called sys.exit(0)"),
+        ("raise SystemExit(0)", "odd:Odd-v0 called sys.exit(0)"),
         (
             "return np.full(2, np.nan, np.float32), 1.0, False, False, {}",
-            "shows observations that are not finite",
+            "iteration 23: a loss, a gradient or a parameter is no longer finite; nor is what "
+            "its environment gave",
         ),
     ],
 )
@@ -157,9 +158,20 @@ def test_an_environment_that_fails_is_blamed_in_one_line(tmp_path, wrong, messag
     done = run(*VPG, *SHORT, "--env", "odd:Odd-v0", cwd=tmp_path,
                env={**os.environ, "PYTHONPATH": str(tmp_path)})  # fmt: skip
     saved = "The last good checkpoint is in runs/odd-Odd-v0-vpg-seed0"
-    assert done.stderr == f"run.py: odd:Odd-v0 {message}. {saved}\n"
+    assert done.stderr == f"run.py: {message}. {saved}\n"
     assert done.returncode == 1
     RunFolder(next((tmp_path / "runs").iterdir())).about()
+
+
+@pytest.mark.parametrize("command", [VPG, ["study", *VPG, "--seeds", "0-1"]])
+def test_an_environment_that_cannot_begin_is_refused(tmp_path, command):
+    odd = ODD.replace("return np.zeros(2, np.float32), {}", "raise ValueError('no level\\nat all')")
+    (tmp_path / "odd.py").write_text(odd, encoding="utf-8")
+    done = run(*command, *SHORT, "--env", "odd:Odd-v0", cwd=tmp_path,
+               env={**os.environ, "PYTHONPATH": str(tmp_path)})  # fmt: skip
+    assert done.returncode == 2 and not (tmp_path / "runs").exists()
+    message = "odd:Odd-v0 failed in odd.py, line 13: ValueError: no level\n"
+    assert done.stderr.endswith(f": error: {message}") and done.stderr.count("\n") == 1
 
 
 def test_a_foreign_matplotlib_backend_fails_no_run(tmp_path):

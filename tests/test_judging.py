@@ -104,7 +104,7 @@ def test_an_environment_that_exits_has_failed(monkeypatch, judge):
         raise SystemExit(0)
 
     monkeypatch.setattr(judging, "evaluate", leave)
-    with pytest.raises(RuntimeError, match=r"CartPole-v1 called sys.exit\(0\)"):
+    with pytest.raises(judging.EnvironmentFailed, match=r"CartPole-v1 called sys.exit\(0\)"):
         judge(small_trainer())
 
 

@@ -24,7 +24,6 @@ from lab.commands.settings import (
     with_flag,
 )
 from lab.runs import ALGORITHMS
-from training import Trainer
 
 HELP = {
     "usage": "run.py --algo {vpg,ppo,ppo-penalty} [options]\n       run.py COMMAND …",
@@ -85,7 +84,7 @@ def train(parser, args):
     env_id = args.env = named(args)
     config = make_config(parser, args, algorithm)
     with refused(parser, told=with_flag):
-        trainer = Trainer(ALGORITHMS[algorithm], env_id, config, args.seed)
+        trainer = runs.new_trainer(ALGORITHMS[algorithm], env_id, config, args.seed)
     judging = judging_of(args)
     with refused(parser, f"--runs-dir {args.runs_dir}"):
         folder = runs.RunFolder.create(args.runs_dir, trainer, **judging)

@@ -10,7 +10,7 @@ import numpy as np
 
 from environments import reward_threshold
 from lab.runs.records import one_line, processor, versions
-from training import evaluate
+from training import Trainer, evaluate
 
 GYMNASIUM = os.path.dirname(gym.__file__) + os.sep
 WINDOWS = 100  # of a learning curve
@@ -33,7 +33,7 @@ def judged(trainer, evaluations, episodes, enough=lambda: False):
     """
     total = trainer.config.total_steps
     seen = trainer.env_steps * evaluations // total
-    with blamed(trainer):
+    with blamed(trainer.env_id):
         for statistics in trainer:
             last = bool(enough()) or trainer.env_steps >= total
             due = trainer.env_steps * evaluations // total
@@ -47,22 +47,17 @@ def judged(trainer, evaluations, episodes, enough=lambda: False):
                 return
 
 
-class EnvironmentFailed(RuntimeError):
+class EnvironmentFailed(ValueError):
     """An environment raised something: where and what, in one line."""
 
 
 @contextlib.contextmanager
-def blamed(trainer):
-    """What its environment does wrong in here, sys.exit included, raises EnvironmentFailed."""
-    env_id = trainer.env_id
+def blamed(env_id):
+    """What the environment does wrong in here, sys.exit included, raises EnvironmentFailed."""
     try:
         yield
     except SystemExit as error:  # no way for us to end
         raise EnvironmentFailed(f"{env_id} called sys.exit({error.code!r})") from error
-    except FloatingPointError:
-        if np.isfinite(trainer.sampler.obs).all():
-            raise
-        raise EnvironmentFailed(f"{env_id} shows observations that are not finite") from None
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         if not any(frame.filename.startswith(GYMNASIUM) for frame in frames):
@@ -70,6 +65,12 @@ def blamed(trainer):
         where = f"{os.path.basename(frames[-1].filename)}, line {frames[-1].lineno}"
         what = f"{type(error).__name__}: {one_line(error)}"
         raise EnvironmentFailed(f"{env_id} failed in {where}: {what}") from error
+
+
+def new_trainer(algorithm, env_id, config, seed):
+    """A training.Trainer, whose environments have begun an episode. Raises EnvironmentFailed."""
+    with blamed(env_id):
+        return Trainer(algorithm, env_id, config, seed)
 
 
 def final_judgement(trainer, steps, means, episodes):
@@ -80,7 +81,7 @@ def final_judgement(trainer, steps, means, episodes):
 
     solved_at_step and solved_for_good_at_step are None for never.
     """
-    with blamed(trainer):
+    with blamed(trainer.env_id):
         greedy, sampled = (
             evaluate(trainer.policy, trainer.env_id, episodes, trainer.seed, kind)
             for kind in (True, False)

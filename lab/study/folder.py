@@ -33,6 +33,7 @@ from lab.runs import (
     hold,
     judged,
     new_folder,
+    new_trainer,
     one_line,
     read_json,
     returns_when_begun,
@@ -41,7 +42,6 @@ from lab.runs import (
     write_json,
 )
 from lab.study.workers import PROJECT, WorkersLost, run_jobs
-from training import Trainer
 
 FORMAT = 3  # of study.json and the seeds' files
 MOST_SEEDS = 100_000
@@ -100,7 +100,7 @@ def train_one(
     The same arguments give the same bits in every process of a machine (times aside).
     """
     module = ALGORITHMS[algorithm]
-    trainer = Trainer(module, env_id, module.Config(**as_settings(config)), seed)
+    trainer = new_trainer(module, env_id, module.Config(**as_settings(config)), seed)
     if change is not None:
         from lab.study.ablation import CHANGES
 
@@ -168,7 +168,7 @@ class StudyFolder:
         for variant in variants:
             module = ALGORITHMS[variant.algorithm]
             config = module.Config(**as_settings(variant.config))
-            Trainer(module, env_id, config, seeds[0]).envs.close()  # refuses what doesn't fit
+            new_trainer(module, env_id, config, seeds[0]).envs.close()  # refuses what doesn't fit
             complete.append({**variant._asdict(), "config": dataclasses.asdict(config)})
         settings = {
             "env_id": env_id,
