@@ -6,6 +6,7 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 from pictures import balancing_policy, falling_policy
 
+from lab.runs import EnvironmentFailed
 from lab.watch.session import (
     PUSH,
     TRACE_SECONDS,
@@ -230,6 +231,18 @@ def test_what_cannot_be_shown_says_why_in_one_line(odd, settings, reason):
         odd(**settings).picture()
     said = str(raised.value)
     assert said.startswith("Odd-v0 cannot be shown: ") and reason in said and "\n" not in said
+
+
+class Failing(Odd):
+    """It fails at its first step, and says so at length."""
+
+    def step(self, action):
+        raise KeyError("no\nlevel")
+
+
+def test_an_environment_that_fails_is_blamed_in_one_line(odd):
+    with pytest.raises(EnvironmentFailed, match=r"^Odd-v0 failed in test_session.py, .*KeyError"):
+        odd(kind=Failing, pixels=PICTURE).step()
 
 
 def test_the_user_s_video_driver_plays_no_part(rng, monkeypatch):

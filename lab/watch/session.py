@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from environments import find_spec
-from lab.runs import lesson, one_line
+from lab.runs import blamed, lesson, one_line
 from rollout import fit_actions
 
 TRACE_SECONDS = 5
@@ -142,7 +142,8 @@ class Session:
 
     def reset(self):
         """Begin the next episode."""
-        self.obs, _ = self.env.reset(seed=self.env_seed)
+        with blamed(self.env_id):
+            self.obs, _ = self.env.reset(seed=self.env_seed)
         self.env_seed = None
         self.episode += 1
         self.steps, self.total_reward, self.ended = 0, 0.0, ""
@@ -156,9 +157,9 @@ class Session:
         if self.ended:
             self.reset()
             return
-        self.obs, reward, terminated, truncated, _ = self.env.step(
-            fit_actions(self.action[None], self.env.action_space)[0]
-        )
+        action = fit_actions(self.action[None], self.env.action_space)[0]
+        with blamed(self.env_id):
+            self.obs, reward, terminated, truncated, _ = self.env.step(action)
         self.steps += 1
         self.total_reward += float(reward)
         self.ended = "terminated" if terminated else "truncated" if truncated else ""
