@@ -17,6 +17,11 @@ import numpy as np
 ORIGINAL_GYM = "gym/"
 
 
+def one_line(error):
+    """What an exception says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def find_spec(env_id):
     """Gymnasium's description of an environment: its id, time limit, reward_threshold, ….
 
@@ -31,7 +36,7 @@ def find_spec(env_id):
         return gym.spec(name)
     except (gym.error.Error, ImportError, SyntaxError) as error:
         nearest = nearest_ids(name) if isinstance(error, gym.error.Error) else []
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else str(error).splitlines()[0]
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else one_line(error)
         raise ValueError(f"no environment {env_id!r}; {hint}") from None
 
 
@@ -63,7 +68,7 @@ def make_envs(env_id, num_envs):
     try:
         envs = gym.make_vec(spec, num_envs=num_envs)
     except Exception as error:  # an environment may be anybody's, and raise anything
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = one_line(error)
         if "ox2d" in str(error):
             reason = "it needs a package: pip install -r requirements/box2d.txt"
         raise ValueError(f"{env_id} cannot be made: {reason}") from None

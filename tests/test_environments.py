@@ -157,6 +157,9 @@ def test_a_user_s_own_environment_is_found_by_its_module(tmp_path, monkeypatch):
     assert reward_threshold("its_module:Mine-v0") == 7.0
     with pytest.raises(ValueError, match="no environment 'no_module:Mine-v0'; No module named"):
         make_envs("no_module:Mine-v0", 1)
+    (tmp_path / "wordless.py").write_text("raise ImportError", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"^no environment 'wordless:Mine-v0'; ImportError$"):
+        make_envs("wordless:Mine-v0", 1)
 
 
 @pytest.mark.parametrize("error", [KeyError, AttributeError, OSError("no such level\nat all")])

@@ -16,7 +16,7 @@ __getattr__ = doors(
     judging="EnvironmentFailed blamed new_trainer judged "
     "final_judgement solved_steps returns_when_begun",
     files="CannotWrite hold new_folder read_json safe_name write_json write_whole",
-    records="CHECKPOINT RunFolder as_settings load_policy one_line processor versions",
+    records="CHECKPOINT RunFolder as_settings load_policy processor versions",
     runner="carry_out",
     interrupts="interrupts_raise",
     progress="Progress",

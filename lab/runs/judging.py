@@ -8,8 +8,8 @@ import traceback
 import gymnasium as gym
 import numpy as np
 
-from environments import reward_threshold
-from lab.runs.records import one_line, processor, versions
+from environments import one_line, reward_threshold
+from lab.runs.records import processor, versions
 from training import Trainer, evaluate
 
 GYMNASIUM = os.path.dirname(gym.__file__) + os.sep

@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from environments import ORIGINAL_GYM
+from environments import ORIGINAL_GYM, one_line
 from lab.runs.algorithms import ALGORITHMS, lesson
 from lab.runs.files import flush, hold, new_folder, read_json, write_json, write_whole, writing
 from normalization import Normalized, RunningNormalizer
@@ -48,12 +48,6 @@ UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError),
     *(zipfile.BadZipFile, zlib.error, NotImplementedError, MemoryError, RecursionError),
 )
-
-
-def one_line(error):
-    """An exception's reason in one line."""
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
 
 
 # ------------------------------------------------------- what a run says about itself

@@ -11,13 +11,14 @@ import time
 
 import numpy as np
 
+from environments import one_line
 from lab import runs, watch
 from lab.runs.algorithms import lesson
 from lab.runs.files import write_json
 from lab.runs.interrupts import first_interrupt_waits
 from lab.runs.judging import final_judgement, judged, returns_when_begun
 from lab.runs.progress import Progress, sparkline
-from lab.runs.records import BEST, CHECKPOINT, CURVE, RECORDING, one_line
+from lab.runs.records import BEST, CHECKPOINT, CURVE, RECORDING
 
 CHECKPOINT_SECONDS = 2  # of work that a crash may cost, at most
 

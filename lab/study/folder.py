@@ -25,6 +25,7 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
+from environments import one_line
 from lab.runs import (
     ALGORITHMS,
     Progress,
@@ -34,7 +35,6 @@ from lab.runs import (
     judged,
     new_folder,
     new_trainer,
-    one_line,
     read_json,
     returns_when_begun,
     safe_name,

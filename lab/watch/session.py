@@ -13,8 +13,8 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
-from environments import find_spec
-from lab.runs import blamed, lesson, one_line
+from environments import find_spec, one_line
+from lab.runs import blamed, lesson
 from rollout import fit_actions
 
 TRACE_SECONDS = 5

@@ -9,7 +9,8 @@ import io
 import signal
 from pathlib import Path
 
-from lab.runs import one_line, write_whole
+from environments import one_line
+from lab.runs import write_whole
 from lab.watch import scene
 from lab.watch.canvas import Canvas
 
