@@ -174,6 +174,19 @@ def test_an_environment_that_cannot_begin_is_refused(tmp_path, command):
     assert done.stderr.endswith(f": error: {message}") and done.stderr.count("\n") == 1
 
 
+def test_a_run_whose_environment_does_not_begin_any_more_is_not_taken_up(tmp_path):
+    (tmp_path / "odd.py").write_text(ODD.replace("WRONG", "pass"), encoding="utf-8")
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    folder = "runs/odd-Odd-v0-vpg-seed0"
+    options = *VPG, *QUICK, "--total-steps", "600", "--no-media"
+    assert run(*options, "--env", "odd:Odd-v0", cwd=tmp_path, env=env).returncode == 0
+    odd = ODD.replace("return np.zeros(2, np.float32), {}", "raise SystemExit(0)")
+    (tmp_path / "odd.py").write_text(odd.replace("WRONG", "pass"), encoding="utf-8")
+    done = run(*RESUME, folder, "--total-steps", "1200", cwd=tmp_path, env=env)
+    said = f"{folder} cannot be used: odd:Odd-v0 called sys.exit(0)"
+    assert (done.returncode, done.stderr) == (2, f"run.py resume: error: {said}\n")
+
+
 def test_a_foreign_matplotlib_backend_fails_no_run(tmp_path):
     """Notebooks set one that this Python may not have."""
     foreign = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.no_such_thing"}

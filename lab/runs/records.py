@@ -30,11 +30,11 @@ import numpy as np
 from gymnasium.spaces import Discrete
 
 from environments import ORIGINAL_GYM, one_line
+from lab import runs
 from lab.runs.algorithms import ALGORITHMS, lesson
 from lab.runs.files import flush, hold, new_folder, read_json, write_json, write_whole, writing
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
-from training import Trainer
 
 FORMAT = 2  # of config.json and the checkpoints; raise it when programs could misread them
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
@@ -277,7 +277,7 @@ class RunFolder:
         algorithm = ALGORITHMS[about["algorithm"]]
         try:
             config = algorithm.Config(**{**as_settings(about["config"]), **changes})
-            trainer = Trainer(algorithm, about["env_id"], config, about["seed"])
+            trainer = runs.new_trainer(algorithm, about["env_id"], config, about["seed"])
             trainer.restore(arrays, numbers)
         except UNREADABLE as error:
             raise ValueError(f"{self.path} cannot be used: {one_line(error)}") from None
