@@ -229,6 +229,14 @@ def test_grades_become_ticks_and_bad_files_one_line(tmp_path, capsys, monkeypatc
         assert words in message and message.count("\n") == 1
 
 
+def test_a_page_that_is_a_folder_is_refused_in_one_line(tmp_path):
+    command = [sys.executable, "-W", "error", str(ROOT / "run.py"), "book", str(ROOT / "docs")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.match(r"run\.py book: error: .*docs cannot be written: ", done.stderr)
+    assert done.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
+
+
 def test_a_print_that_fails_is_told_in_a_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("lab.book.page.panels", lambda readme: {})
     words = ["book", str(tmp_path / "b.html"), "--pdf", str(tmp_path / "b.pdf")]

@@ -229,7 +229,6 @@ PPO, VPG = ["--algo", "ppo"], ["--algo", "vpg"]
         (["hint", "5"], "no blank for Eq. 5"),
         (["practice", ".", "--chapters", "Q"], "chapter 'Q' has no blanks"),
         (["practice", "--one-page", "--chapters", "C"], "not allowed with argument --one-page"),
-        (["book", str(ROOT / "docs")], "docs cannot be written: "),
         (["explorer", "everything"], "everything must end in .js"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,

@@ -1,4 +1,5 @@
 import copy
+import gc
 import hashlib
 import json
 import tracemalloc
@@ -217,9 +218,11 @@ def test_memory_does_not_grow():
         trainer.iterate()
     tracemalloc.start()
     trainer.iterate()
+    gc.collect()  # or it is luck how much garbage waits at either moment
     before = tracemalloc.get_traced_memory()[0]
     for _ in range(200):
         trainer.iterate()
+    gc.collect()
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert after - before < 50_000  # bytes; one rollout of this size holds 64 rows
