@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import subprocess
 
 # As run.py does, and before numpy is read: the bits depend on the number of BLAS threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -9,6 +11,10 @@ os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
 
 import numpy as np
 import pytest
+
+# Background jobs of scripts, nohup and some CI runners have Ctrl-C ignored; the tests press it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
@@ -19,6 +25,22 @@ FLAGS = (
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def start():
+    """start(command, …) begins a process, as subprocess.Popen; none outlives its test."""
+    processes = []
+
+    def begin(command, **settings):
+        settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **settings}
+        processes.append(subprocess.Popen(command, **settings))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 def missing(reason):
