@@ -1,4 +1,4 @@
-"""The real command line, in a process of its own."""
+"""The command line: in this process where that shows the same, else in one of its own."""
 
 import json
 import os
@@ -9,31 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import ENOUGH, PPO, QUICK, ROOT, SHORT, VPG, call, command, run, succeed, succeeded
 
 from lab.commands import COMMANDS, MOVED
 from lab.runs import ALGORITHMS
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parent.parent
-QUICK = ["--num-envs", "4", "--num-steps", "16", "--hidden-sizes", "8", "--eval-episodes", "3"]
-SHORT = [*QUICK, "--total-steps", "1500", "--no-media"]
-
-
-def command(*options):
-    return [sys.executable, "-W", "error", str(ROOT / "run.py"), *options]
-
-
-def run(*options, cwd=ROOT, **settings):
-    return subprocess.run(
-        command(*options), cwd=cwd, capture_output=True, text=True, timeout=120, **settings
-    )
-
-
-def succeed(*options, **settings):
-    done = run(*options, **settings)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
 
 
 def test_help_fits_80_columns():
@@ -45,7 +26,7 @@ def test_help_fits_80_columns():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name):
-    text = succeed(name, "-h")
+    text = succeeded(call(name, "-h"))
     assert text.startswith(f"usage: run.py {name} ") and COMMANDS[name][1] in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -61,7 +42,7 @@ def test_help_and_tables_come_in_any_encoding(encoding, tmp_path):
 
 @pytest.mark.parametrize("old, new", MOVED.items())
 def test_what_moved_says_where(old, new):
-    done = run(old, "x")
+    done = call(old, "x")
     assert done.returncode == 2
     assert done.stderr == f"run.py: error: {old} is a command now: python run.py {new}\n"
 
@@ -78,14 +59,14 @@ def test_an_output_without_room():
 def test_without_any_output(tmp_path):
     """`2>&- >&-`, or pythonw: it trains all the same."""
     line = " ".join(["exec", *command("--algo", "vpg", *SHORT), "2>&-", ">&-"])
-    assert subprocess.run(line, shell=True, cwd=tmp_path, timeout=120).returncode == 0
+    assert subprocess.run(line, shell=True, cwd=tmp_path, timeout=ENOUGH).returncode == 0
     assert (tmp_path / "runs/CartPole-v1-vpg-seed0/summary.json").exists()
 
 
 @pytest.mark.parametrize("mode", [["-I"], ["-OO"]])
 def test_other_ways_to_start_python(mode):
     words = [sys.executable, *mode, str(ROOT / "run.py"), "check", "3"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=ENOUGH)
     assert done.returncode == 0 and not done.stderr, done.stderr
 
 
@@ -165,14 +146,11 @@ def test_every_setting_reaches_the_config_and_matters(tmp_path):
 
 def test_every_setting_has_an_option():
     for algorithm, module in ALGORITHMS.items():
-        text = succeed("settings", algorithm)
+        text = succeeded(call("settings", algorithm))
         assert max(map(len, text.splitlines())) <= 80
         for name, field in module.Config.__dataclass_fields__.items():
             option = name.replace("_", "-")
             assert (f"--[no-]{option}" if field.type is bool else f"--{option}") in text
-
-
-PPO, VPG = ["--algo", "ppo"], ["--algo", "vpg"]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +212,7 @@ PPO, VPG = ["--algo", "ppo"], ["--algo", "vpg"]
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_bad_input_gets_one_line(options, message, tmp_path):
-    done = run(*options, cwd=tmp_path)
+    done = call(*options, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     assert message in done.stderr
@@ -276,13 +254,13 @@ def test_same_seed_same_files(tmp_path):
 
 def test_an_earlier_run_is_kept(tmp_path):
     for _ in range(2):
-        succeed(*VPG, *SHORT, cwd=tmp_path)
+        succeeded(call(*VPG, *SHORT, cwd=tmp_path))
     names = sorted(path.name for path in (tmp_path / "runs").iterdir())
     assert names == ["CartPole-v1-vpg-seed0", "CartPole-v1-vpg-seed0-2"]
 
 
 def test_max_episodes(tmp_path):
-    succeed(*VPG, *SHORT, "--max-episodes", "10", cwd=tmp_path)
+    succeeded(call(*VPG, *SHORT, "--max-episodes", "10", cwd=tmp_path))
     summary = json.loads(
         (tmp_path / "runs/CartPole-v1-vpg-seed0/summary.json").read_text(encoding="utf-8")
     )
@@ -293,21 +271,21 @@ def test_max_episodes(tmp_path):
 def test_a_resumed_run_is_judged_as_it_was_begun(tmp_path):
     place = "runs of mine/CartPole-v1-vpg-seed0"
     begun = ["--max-episodes", "10", "--eval-episodes", "4", "--evaluations", "3", "--no-media"]
-    out = succeed(*VPG, *SHORT, *begun, "--runs-dir", "runs of mine", cwd=tmp_path)
+    out = succeeded(call(*VPG, *SHORT, *begun, "--runs-dir", "runs of mine", cwd=tmp_path))
     assert f"python run.py play '{place}'" in out
-    done = run("resume", place, "--no-media", cwd=tmp_path)
+    done = call("resume", place, "--no-media", cwd=tmp_path)
     assert done.returncode == 2 and "and complete; --max-episodes N goes further" in done.stderr
-    succeed("resume", place, "--no-media", "--max-episodes", "30", cwd=tmp_path)
+    succeeded(call("resume", place, "--no-media", "--max-episodes", "30", cwd=tmp_path))
     summary = json.loads((tmp_path / place / "summary.json").read_text(encoding="utf-8"))
     assert summary["episodes"] >= 30 and summary["eval_episodes"] == 4
 
 
 def test_resuming_a_finished_run(tmp_path):
-    succeed(*VPG, *SHORT, cwd=tmp_path)
+    succeeded(call(*VPG, *SHORT, cwd=tmp_path))
     folder = tmp_path / "runs" / "CartPole-v1-vpg-seed0"
-    done = run("resume", str(folder), "--no-media")
+    done = call("resume", str(folder), "--no-media")
     assert done.returncode == 2 and "--total-steps N goes further" in done.stderr
-    succeed("resume", str(folder), "--total-steps", "2500", "--eval-episodes", "3", "--no-media")
+    succeeded(call("resume", folder, "--total-steps", 2500, "--eval-episodes", 3, "--no-media"))
     steps = [
         int(row.split(",")[1])
         for row in (folder / "progress.csv").read_text(encoding="utf-8").splitlines()[1:]
@@ -322,13 +300,13 @@ def test_resuming_a_finished_run(tmp_path):
 def test_a_study_asks_for_its_folder_first(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("", encoding="utf-8")
-    done = run("study", *VPG, "--seeds", "0-1", "--runs-dir", str(blocked / "runs"))
+    done = call("study", *VPG, "--seeds", "0-1", "--runs-dir", str(blocked / "runs"))
     assert done.returncode == 2 and done.stdout == ""
     assert "cannot be written: Not a directory" in done.stderr and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("env_id", ["CartPole", "cartpole-v1", "CartPole-v99"])
 def test_an_id_that_is_almost_right(env_id, tmp_path):
-    done = run(*PPO, "--env", env_id, cwd=tmp_path)
+    done = call(*PPO, "--env", env_id, cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert done.stderr.endswith("did you mean CartPole-v1?\n")
