@@ -16,6 +16,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+ALL_CORES = -n auto --dist loadgroup  # pytest-xdist; ARGS="-n 0" takes one
 ARGS ?=
 
 .PHONY: train test test-fast test-browser lint format book figures ablation benchmark tables renumber scaling clean
@@ -24,13 +25,13 @@ train: $(VENV)/requirements.done
 	$(BIN)/python run.py --algo ppo $(ARGS)
 
 test: $(VENV)/dev.done
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(ALL_CORES) $(ARGS)
 
 test-fast: $(VENV)/dev.done
-	$(BIN)/python -m pytest -n auto -m "not slow and not browser" $(ARGS)
+	$(BIN)/python -m pytest $(ALL_CORES) -m "not slow and not browser" $(ARGS)
 
 test-browser: $(VENV)/browser.done
-	REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser $(ARGS)
+	REQUIRE_BROWSER=1 $(BIN)/python -m pytest $(ALL_CORES) -m browser $(ARGS)
 
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .

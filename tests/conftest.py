@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+from functools import cache
 
 # As run.py does, and before numpy is read: the bits depend on the number of BLAS threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,6 +12,9 @@ os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
 
 import numpy as np
 import pytest
+
+from lab.runs import judged
+from training import Trainer
 
 # Background jobs of scripts, nohup and some CI runners have Ctrl-C ignored; the tests press it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -25,6 +29,23 @@ FLAGS = (
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def learned():
+    """learned(algorithm, seed) -> a default training on CartPole, once for all who ask, and what
+    each look at it saw: step, greedy returns (100,).
+
+    Who asks is marked xdist_group("learned"): the trainings are then those of one process.
+    """
+
+    @cache
+    def train(algorithm, seed):
+        trainer = Trainer(algorithm, "CartPole-v1", algorithm.Config(), seed)
+        looks = [(row["env_steps"], seen) for row, seen in judged(trainer, 3, 100)]
+        return trainer, [look for look in looks if look[1] is not None]
+
+    return train
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from oracles import complex_step
+from programs import ENOUGH
 
 import ppo
 import vpg
@@ -24,7 +25,7 @@ needs_torch = pytest.mark.skipif(
 def check(*options, **environment):
     return subprocess.run(
         [sys.executable, str(ROOT / "run.py"), "check", "--torch", *options],
-        capture_output=True, timeout=300, encoding="utf-8", env={**os.environ, **environment},
+        capture_output=True, timeout=ENOUGH, encoding="utf-8", env={**os.environ, **environment},
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from programs import ENOUGH
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "index.html"
@@ -231,7 +232,7 @@ def test_grades_become_ticks_and_bad_files_one_line(tmp_path, capsys, monkeypatc
 
 def test_a_page_that_is_a_folder_is_refused_in_one_line(tmp_path):
     command = [sys.executable, "-W", "error", str(ROOT / "run.py"), "book", str(ROOT / "docs")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=ENOUGH)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.match(r"run\.py book: error: .*docs cannot be written: ", done.stderr)
     assert done.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []

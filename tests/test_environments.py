@@ -13,6 +13,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+from programs import ENOUGH
 
 import ppo
 from environments import make_envs, reset, reward_threshold
@@ -30,7 +31,7 @@ needs_gym = pytest.mark.skipif(
 
 def run(*options, **settings):
     command = [sys.executable, "-W", "error", str(ROOT / "run.py"), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **settings)
+    return subprocess.run(command, capture_output=True, text=True, timeout=ENOUGH, **settings)
 
 
 @needs_gym

@@ -7,20 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import ENOUGH
 
 import one_page
 import ppo
-from training import Trainer
 
 PAGE = Path(one_page.__file__)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_it_learns_the_lesson_s_bits(seed, capsys):
+@pytest.mark.xdist_group("learned")
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_it_learns_the_lesson_s_bits(learned, seed, capsys):
     policy, value = one_page.train(seed)
-    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), seed)
-    for _ in trainer:
-        pass
+    trainer, _ = learned(ppo, seed)
     np.testing.assert_array_equal(policy.parameters, trainer.learner.policy.parameters)
     np.testing.assert_array_equal(value.parameters, trainer.learner.value.parameters)
     lines = capsys.readouterr().out.splitlines()
@@ -36,9 +35,10 @@ def test_it_needs_numpy_and_gymnasium_alone():
     assert text.startswith("# /// script\n") and text.count("\n") <= 150
 
 
+@pytest.mark.slow
 def test_it_runs_from_anywhere(tmp_path):
     command = [sys.executable, str(PAGE), "4"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=ENOUGH)
     assert done.returncode == 0 and not done.stderr, done.stderr
     final = done.stdout.splitlines()[-1]
     assert final.startswith("greedy, 100 fresh episodes: ") and final.endswith(" of 500")

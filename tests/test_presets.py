@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from programs import ENOUGH
 
 import ppo
 import vpg
@@ -27,7 +28,7 @@ def run(*options, cwd):
     # Box2D's own SWIG types warn when they are imported; no other warning is let through.
     box2d = "ignore:builtin type:DeprecationWarning"
     command = [sys.executable, "-W", "error", "-W", box2d, str(ROOT / "run.py"), *options]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=ENOUGH)
 
 
 def test_the_promised_environments_are_there():

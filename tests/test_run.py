@@ -31,11 +31,14 @@ def test_every_command_explains_itself(name):
     assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp932"])
-def test_help_and_tables_come_in_any_encoding(encoding, tmp_path):
+@pytest.mark.parametrize(
+    "encoding, words",
+    [("ascii", ["-h", "settings ppo", "hint 16", "check 40"]), ("cp932", ["study -h", "check 40"])],
+)
+def test_help_and_tables_come_in_any_encoding(encoding, words, tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    for options in (["-h"], ["settings", "ppo"], ["study", "-h"], ["hint", "16"], ["check", "40"]):
-        succeed(*options, env=environment, encoding=encoding)
+    for options in words:
+        succeed(*options.split(), env=environment, encoding=encoding)
     options = ["--algo", "ppo", "--env", "Acrobot-v1", *SHORT]
     succeed(*options, cwd=tmp_path, env=environment, encoding=encoding)
 
@@ -124,8 +127,8 @@ def test_every_setting_reaches_the_config_and_matters(tmp_path):
     import run as entry
 
     def learned(algo, options):
-        words = f"--total-steps 600 {base[algo]} {options}".split()
-        words += ["--no-media", "--runs-dir", str(tmp_path)]
+        words = f"--total-steps 250 {base[algo]} {options}".split()
+        words += ["--no-media", "--evaluations", "1", "--runs-dir", str(tmp_path)]
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             assert entry.main(["--algo", *algo.split(), "--eval-episodes", "1", *words]) == 0
         folder = Path(re.search(r": (.*)", printed.getvalue())[1])

@@ -12,6 +12,7 @@ import ppo
 from lab.runs import ALGORITHMS, as_settings
 from lab.study import columns, parse_seeds, preset, statistics, tables
 
+pytestmark = pytest.mark.xdist_group("tables")  # each file's statistics are worked out once
 STUDIES = sorted(path for path in tables.RESULTS.glob("*.json") if path != tables.SPEED)
 TEXT = "\n".join(path.read_text("utf-8") for path in tables.texts())
 
@@ -36,7 +37,7 @@ def test_the_tables_are_shown(name):
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_result_file_is_of_these_settings_and_seeds_that_nobody_tuned_on(path):
     assert path.stat().st_size < 200_000
-    file = tables.Results(path)
+    file = tables.study_of(*re.fullmatch(r"(.*-v\d+)-(.*)", path.stem).groups())
     about = file.about
     module = ALGORITHMS[about["algorithm"]]
     now = module.Config(**preset(about["algorithm"], about["env_id"]))

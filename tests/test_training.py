@@ -29,6 +29,10 @@ LOSSES = "policy_loss", "value_loss", "policy_grad_norm", "value_grad_norm"
 SMALL = {"num_envs": 4, "num_steps": 16, "hidden_sizes": (16,)}
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def small_config(algorithm, **settings):
     if algorithm is not vpg:
         settings = {"minibatch_size": 32, **settings}
@@ -40,13 +44,15 @@ def fingerprint(trainer):
     return hashlib.sha256(b"".join(array.tobytes() for array in arrays.values())).hexdigest()
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("algorithm", [ppo, vpg])
-def test_the_defaults_solve_cartpole(algorithm, seed):
+@pytest.mark.xdist_group("learned")
+@pytest.mark.parametrize(
+    "algorithm, seed", [(ppo, 0), slow(ppo, 1), (vpg, 0), slow(vpg, 1), slow(ppo_penalty, 0)]
+)
+def test_the_defaults_solve_cartpole(learned, algorithm, seed):
     """PPO with GAE learns: what the earlier tutorial gave up on."""
-    trainer = Trainer(algorithm, "CartPole-v1", algorithm.Config(), seed)
-    assert list(trainer)[-1]["env_steps"] >= 100_000
-    assert evaluate(trainer.policy, "CartPole-v1", 100, seed).mean() >= 475
+    trainer, looks = learned(algorithm, seed)
+    assert trainer.env_steps >= 100_000 and looks[-1][0] == trainer.env_steps
+    assert looks[-1][1].mean() >= 475
 
 
 @pytest.mark.parametrize("algorithm", [ppo, vpg])
@@ -220,7 +226,7 @@ def test_memory_does_not_grow():
     trainer.iterate()
     gc.collect()  # or it is luck how much garbage waits at either moment
     before = tracemalloc.get_traced_memory()[0]
-    for _ in range(200):
+    for _ in range(100):
         trainer.iterate()
     gc.collect()
     after = tracemalloc.get_traced_memory()[0]

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from pictures import ANGLES, SIDE, STAGE, balancing_policy, bar_lengths, lean, mask
 from PIL import Image, ImageGrab
+from programs import ENOUGH, wait_until
 
 import ppo
 from lab.pictures import LIGHT
@@ -96,7 +97,7 @@ def headless(tmp_path):
     def run(script):
         done = subprocess.run(
             [sys.executable, "-W", "error::DeprecationWarning", "-c", HEADLESS + script, tmp_path],
-            env=environment(), capture_output=True, text=True, timeout=120,
+            env=environment(), capture_output=True, text=True, timeout=ENOUGH,
         )  # fmt: skip
         if done.returncode == 77:
             missing(f"no OpenGL without a screen: {done.stderr.strip()}")
@@ -119,23 +120,23 @@ def compare(name, player, scale):
     badges = ["H: keys"] + (["× 2"] if player.speed == 2 else [])
     scene.paint(canvas, player.session, badges, player.show_help)
     canvas.image.save(f"{folder}/{name}-recording.png")
-player = Player(session, folder, 1200, 675)
+player = Player(session, folder, 800, 450)
 for _ in range(15):  # the same canvas for many frames: nothing of old ones may stay
     player.advance(0.02)
     player.on_draw()
-compare("later", player, 1.5)
+compare("later", player, 1)
 session.push(1); player.show_help = True; player.faster()
-compare("pushed", player, 1.5)
+compare("pushed", player, 1)
 player.show_help = False; player.slower(); session.toggle_greedy()
-compare("sampled", player, 1.5)
+compare("sampled", player, 1)
 player.session = acrobot
 player.advance(0.5)
-compare("acrobot", player, 1.5)
+compare("acrobot", player, 1)
 player.session = falling
 while not falling.ended:
     falling.step()
-compare("ended", player, 1.5)
-for name, size in (("wide", (1800, 450)), ("tall", (480, 1200)), ("dense", (1600, 900))):
+compare("ended", player, 1)
+for name, size in (("wide", (1000, 225)), ("tall", (360, 800)), ("dense", (1200, 675))):
     compare(name, Player(session, folder, *size), min(size[0] / 800, size[1] / 450))
 """)
     names = sorted(path.name for path in folder.glob("*-window.png"))
@@ -260,7 +261,7 @@ class Screen:
 
     def xdotool(self, *words):
         done = subprocess.run(
-            ["xdotool", *words], env=self.env, capture_output=True, text=True, timeout=60
+            ["xdotool", *words], env=self.env, capture_output=True, text=True, timeout=ENOUGH
         )
         return done.stdout.split()[-1] if done.stdout.split() else ""
 
@@ -282,13 +283,14 @@ class Screen:
 
     def wait(self, condition):
         """Wait until condition(pixels) holds; returns the pixels."""
-        for _ in range(300):
-            assert self.program.poll() is None, self.program.communicate()
-            image = self.look()
-            if condition(image):
-                return image
-            time.sleep(0.05)
-        raise AssertionError("the window does not come to show it")
+        seen = []
+
+        def looks_so():
+            seen[:] = [self.look()]
+            return condition(seen[0])
+
+        wait_until(looks_so, self.program)
+        return seen[0]
 
     def still(self):
         """The pixels once they don't change any more."""
@@ -308,7 +310,7 @@ class Screen:
 
     def ended(self):
         """Exit status and output, once the program has ended."""
-        out, err = self.program.communicate(timeout=30)
+        out, err = self.program.communicate(timeout=ENOUGH)
         return self.program.returncode, out, err
 
 
