@@ -118,3 +118,15 @@ def test_the_best_baseline_is_not_the_value():
     assert mdp.one_step_variance(pi[0], scores, Q, best) < mdp.one_step_variance(
         pi[0], scores, Q, V
     )
+
+
+def test_a_discount_alone_does_not_make_the_whole_return_s_mean_exist():
+    """Each step pays 1, two actions make no difference, P(T >= t) = t^(-1/2), gamma = 0.9."""
+    t = np.arange(1, 4001)
+    chances, G0 = t**-0.5 - (t + 1.0) ** -0.5, (1 - 0.9**t) / 0.1
+    # E|a sum of t signs|, exactly: 1, 1, 3/2, 3/2, 15/8, ...; a score is half a sign
+    steps = np.cumprod(np.where(t % 2, t / np.maximum(t - 1, 1), 1.0))
+    partial = np.cumsum(chances * G0 * steps / 2)
+    np.testing.assert_allclose(partial[[9, 99, 999, 3999]], [1.36, 5.39, 9.96, 12.73], atol=5e-3)
+    # Eq. 5's mean grows like a logarithm; Eq. 7's is at most the sum of gamma^t P(T > t) 10/2.
+    assert np.sum(0.9**t / 0.9 * t**-0.5 * 5) == pytest.approx(22.34, abs=5e-3)

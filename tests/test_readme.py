@@ -261,11 +261,9 @@ def last(rows):
     return rows[-1]
 
 
-# What came of each trial of "It does not learn", as the guide says it.
+# What came of each trial of "It does not learn", as the guide says it: true of each of its ten seeds.
 SICK = {
-    "--learning-rate 0.3": lambda rows: (
-        rows[0]["entropy"] < 0.01 and rows[0]["approx_kl"] > 1 and last(rows)["mean_return"] < 20
-    ),
+    "--learning-rate 0.3": lambda rows: rows[0]["entropy"] < 0.01 and rows[0]["approx_kl"] > 10,
     "uphill": lambda rows: rows[0]["approx_kl"] > 1 and last(rows)["mean_return"] < 15,
     "--learning-rate 0.00001": lambda rows: (
         max(row["approx_kl"] for row in rows) < 1e-4
@@ -282,24 +280,27 @@ SICK = {
         and last(rows)["greedy_return"] > 3 * last(rows)["mean_return"]
     ),
     "rows mixed up": lambda rows: (
-        rows[3]["mean_return"] > 15 > last(rows)["mean_return"]
-        and last(rows)["explained_variance"] > 0.8
+        max(row["mean_return"] for row in rows) < 40
+        and max(row["explained_variance"] for row in rows) > 0.5
     ),
     "bootstrap through the fall": lambda rows: (
-        last(rows)["mean_return"] < 150 and last(rows)["explained_variance"] > 0.6
+        last(rows)["mean_return"] < 170
+        and max(row["explained_variance"] for row in rows) > 0.9
     ),
     "--clip-range 1000000": lambda rows: sum(row["approx_kl"] > 0.1 for row in rows) > 5,
     "--gae-lambda 0": lambda rows: (
-        rows[0]["dead_fraction"] > 0.9 and min(row["mean_return"] for row in rows) < 13
+        rows[0]["dead_fraction"] > 0.8
+        and min(row["mean_return"] for row in rows) < rows[0]["mean_return"] - 2
+        and last(rows)["mean_return"] < 100
     ),
     "--gamma 0.5": lambda rows: (
         last(rows)["value_loss"] < 0.05
-        and last(rows)["explained_variance"] < 0.5
-        and last(rows)["mean_return"] < 150
+        and last(rows)["explained_variance"] < 0.7
+        and last(rows)["mean_return"] < 170
     ),
     "--value-learning-rate 0.00001": lambda rows: (
         max(abs(row["explained_variance"]) for row in rows) < 0.1
-        and last(rows)["mean_return"] > 150
+        and last(rows)["mean_return"] > 100
     ),
     "--env Pendulum-v1 --reward-scale 1": lambda rows: (
         rows[0]["value_grad_norm"] > 50 and last(rows)["mean_return"] < -500
@@ -336,13 +337,28 @@ def tried():
     return [re.match(r"`([^`]+)`|\*([^*]+)\*", cell).expand(r"\1\2") for cell in cells]
 
 
+def within_what_is_said(found, text):
+    """Is a run's return in the range that a text gives for ten seeds, or beside it by its width?
+
+    Elsewhere ten seeds would give another range, but hardly one that lies apart.
+    """
+    said = re.search(r"return (?:of )?([−\d]+) \(([−\d]+) to ([−\d]+)\)", text)
+    if said is None:
+        return True
+    middle, low, high = (int(number.replace("−", "-")) for number in said.groups())
+    return low <= middle <= high and 2 * low - high <= found <= 2 * high - low
+
+
 @pytest.mark.slow
 def test_every_row_of_what_to_look_at_has_been_tried():
     assert tried() == list(SICK)
-    for words, as_said in SICK.items():
-        assert as_said(trial(words)), words
+    rows = table_after("## It does not learn", GUIDE)
+    for (words, as_said), row in zip(SICK.items(), rows, strict=True):
+        found = trial(words)
+        assert as_said(found) and within_what_is_said(last(found)["mean_return"], row[-1]), words
     healthy = trial("--total-steps 30000")
     assert last(healthy)["mean_return"] > 150 and last(healthy)["entropy"] < 0.65
+    assert within_what_is_said(last(healthy)["mean_return"], GUIDE.split("Untouched")[1])
     assert not any(as_said(healthy) for as_said in SICK.values())
 
 
