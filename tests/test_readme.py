@@ -261,7 +261,7 @@ def last(rows):
     return rows[-1]
 
 
-# What came of each trial of "It does not learn", as the guide says it: true of each of its ten seeds.
+# What came of each trial of "It does not learn", as the guide says it, of each of ten seeds.
 SICK = {
     "--learning-rate 0.3": lambda rows: rows[0]["entropy"] < 0.01 and rows[0]["approx_kl"] > 10,
     "uphill": lambda rows: rows[0]["approx_kl"] > 1 and last(rows)["mean_return"] < 15,
@@ -284,8 +284,7 @@ SICK = {
         and max(row["explained_variance"] for row in rows) > 0.5
     ),
     "bootstrap through the fall": lambda rows: (
-        last(rows)["mean_return"] < 170
-        and max(row["explained_variance"] for row in rows) > 0.9
+        last(rows)["mean_return"] < 170 and max(row["explained_variance"] for row in rows) > 0.9
     ),
     "--clip-range 1000000": lambda rows: sum(row["approx_kl"] > 0.1 for row in rows) > 5,
     "--gae-lambda 0": lambda rows: (

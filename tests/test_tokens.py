@@ -10,8 +10,10 @@ import pytest
 from oracles import complex_step
 
 import policies
+from advantages import group_advantages
 from lab.proof import groups, tokens
 
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 UNIFORM = np.zeros((7, 3))
 
 
@@ -63,6 +65,36 @@ def test_wrong_responses_grow_2_1_times_as_fast_when_lengths_divide():
     divided = tokens.gradient(tokens.per_length(UNIFORM, rewards), UNIFORM)
     speeds = [(g * grow).sum() / np.sqrt((g**2).sum()) for g in (true, divided)]
     assert f"{speeds[1] / speeds[0]:.1f}" == "2.1"
+
+
+def test_the_last_table_s_rows_are_those_that_are_checked():
+    """Its cells beside lab.proof.tokens.loss_weights; Eq. 53's check holds those against losses."""
+    section = README.split("#### One token, many losses")[1].split("**Now you can**")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:2] == "| "][1:]
+    nothing = np.zeros(3)
+    rewards, lengths = np.array([1.0, 0.0, 0.0]), np.array([1, 3, 2])
+    group = np.arange(3), rewards, lengths, nothing
+    found = tokens.loss_weights(nothing, *group)
+    assert [row[0] for row in rows] == list(found)
+    # at ratio 1 only the credit and the lengths are left
+    A, scaled = np.array([1, -0.5, -0.5]), np.array([2, -1, -1]) / math.sqrt(2)
+    divisors = {r"/\lvert y\rvert": lengths, " / the": 2}
+    for name, cell, _ in rows:
+        credit = scaled if r"\tilde A" in cell else rewards - 1 / 3 if r"\bar R" in cell else A
+        by = next((by for text, by in divisors.items() if text in cell), 1)
+        np.testing.assert_allclose(found[name], credit / by, rtol=1e-6)
+    # "a token of probability .01 may rise by .002"
+    for probability, silent in ((0.01199, False), (0.01201, True)):
+        weights = tokens.loss_weights(np.full(3, math.log(probability / 0.01)), *group)
+        assert (weights["PPO"][0] == 0) == silent and weights["DAPO"][0] > 0 < weights["CISPO"][0]
+
+
+def test_equal_rewards_are_rounding_and_no_credit():
+    rewards = np.full((1, 3), 0.1)
+    centred = rewards - rewards.mean()
+    np.testing.assert_allclose(np.abs(centred / rewards.std()), 1)
+    for scale in (False, True):
+        assert np.abs(group_advantages(rewards, scale)).max() < 1e-8
 
 
 def test_dividing_by_the_batchs_tokens_fades_as_groups_grow():
@@ -158,14 +190,15 @@ def test_the_table():
 @pytest.mark.slow
 def test_chapter_h_says_what_the_table_prints():
     said = {  # the hard prompt's pass rate in percent, the wrong responses' length
-        "the reward as it is": (59, None),
+        "the reward as it is": (59, None),  # 2.57: between the others
         "less the others' mean (RLOO)": (76, 2.53),
         "over sigma": (78, 2.51),
         "over sigma and length (GRPO)": (67, 2.62),
         "over sigma, root ratio (GSPO)": (72, 2.60),
     }
-    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    (paragraph,) = [line for line in text.splitlines() if line.startswith("`python run.py tokens`")]
+    (paragraph,) = [
+        line for line in README.splitlines() if line.startswith("`python run.py tokens`")
+    ]
     for name, (rate, length) in said.items():
         assert f"{rate}%" in paragraph and (length is None or f"{length:.2f}" in paragraph)
         found = [groups.judge(groups.learn(groups.WAYS[name], seed)) for seed in range(50)]

@@ -179,7 +179,7 @@ def mdp_compass(figure, rng, look):
 
     Three clouds of sampled gradients around the tip of the true one, each with the ellipse of its
     exact covariance and its two half axes. Reward-to-go's ellipse is longer one way and shorter
-    the other than the whole return's; the sum of the squares grows by 1%. The baseline's is smaller.
+    the other than the whole return's; the sum of the squares grows by 1%. The baseline's is less.
     """
     clouds = {name: compass_cloud(weigh, rng) for name, weigh in compass_estimators().items()}
     _, first_covariance, _ = next(iter(clouds.values()))

@@ -10,7 +10,7 @@ In the order of the file:
     the responses, the prompts
     Eq. 49      a policy over responses, and its scores
     Eq. 50–52   credit from a group: what its estimate is on average
-    Eq. 53      ratios, for responses that an older policy wrote
+    Eq. 53      ratios, for responses that an older policy wrote; many losses' weights
     Eq. 54, 55  the KL to a reference, in the reward and as a loss
     Eq. 56      the best policy that stays near a reference
     Eq. 57      direct preference optimization (DPO)
@@ -25,6 +25,7 @@ from itertools import product
 
 import numpy as np
 
+import advantages
 import distributions
 
 # ------------------------------------------------ the responses, the prompts
@@ -160,6 +161,34 @@ def ratio_gradients(values, logits, old_logits):
         np.tensordot(weights * whole, responses, axes=1),
         np.tensordot(weights * root / LENGTHS, responses, axes=1),
     )
+
+
+def loss_weights(log_ratios, owner, rewards, lengths, generated, low=0.2, high=0.28, most=2.0):
+    """What each loss of Chapter H's last table puts before e − π of a token -> {row: (B,)}, Eq. 22.
+
+    −G ∂L/∂log π for one group of G responses with B tokens: log_ratios (B,), log π − log π_old;
+    owner (B,) ints, whose token it is; rewards, lengths (G,); generated (B,), log π_old less the
+    log-probability that the engine which wrote the token gave it.
+    """
+    A, scaled = (
+        advantages.group_advantages(rewards[None], scale)[0][owner] for scale in (False, True)
+    )
+    ratios, root = np.exp(log_ratios), np.exp(np.bincount(owner, log_ratios) / lengths)[owner]
+    own, mean_length = lengths[owner], lengths.mean()
+
+    def clipped(ratio, high):  # Eq. 40, 41: cρ
+        return ratio * ~((A > 0) & (ratio > 1 + high) | (A < 0) & (ratio < 1 - low))
+
+    return {
+        "VPG, RLOO": A,
+        "PPO": clipped(ratios, low) * A,
+        "GRPO": clipped(ratios, low) * scaled / own,
+        "Dr. GRPO": clipped(ratios, low) * A * (1 - 1 / len(rewards)),  # R − R̄
+        "DAPO": clipped(ratios, high) * scaled / mean_length,
+        "CISPO": np.clip(ratios, 1 - low, 1 + high) * scaled / mean_length,
+        "GSPO": clipped(root, low) * scaled / own,
+        "engine": np.minimum(np.exp(generated), most) * clipped(ratios, low) * A,
+    }
 
 
 # ------------------------------------------------ the KL to a reference

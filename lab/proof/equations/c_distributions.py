@@ -10,8 +10,11 @@ import distributions
 import policies
 import ppo
 import vpg
+from lab.proof import mdp
 from lab.proof.equations.cases import (
+    PROCESS,
     SAMPLES,
+    THETA,
     categorical_case,
     clip_case,
     gaussian_case,
@@ -137,7 +140,8 @@ def vpg_logits(evidence, rng):
 
 @check(25, "entropy at the logits", "distributions.categorical_entropy_backward", "complex step")
 def entropy_logits(evidence, rng):
-    """The entropy has the gradient -pi (log pi + H) at the logits, 0 where pi is uniform."""
+    """The entropy has the gradient -pi (log pi + H) at the logits, 0 where pi is uniform. As a
+    bonus it holds the visits still; paid as a reward besides, it is that of J + c E[sum H]."""
     logits, weights = rng.normal(size=(6, 3)), rng.normal(size=6)
     log_probs = distributions.log_softmax(logits)
     H = distributions.categorical_entropy(log_probs)
@@ -156,6 +160,25 @@ def entropy_logits(evidence, rng):
     actual = policy.backward(np.zeros(len(obs)), np.full(len(obs), -0.01 / len(obs)), cache)
     oracle = network_step(policy, lambda: -0.01 * policy.forward(obs, actions)[1].mean())
     evidence.close("-c_H mean H, every weight", actual, oracle)
+
+    def entropies_of(theta):
+        return distributions.categorical_entropy(np.log(mdp.policy(theta, mdp.TABULAR)))
+
+    pi = mdp.policy(THETA, mdp.TABULAR)
+    H, visits = entropies_of(THETA), mdp.visitation(PROCESS, pi)
+    bonus = distributions.categorical_entropy_backward(0.3 * visits, H, np.log(pi))
+
+    def goal(theta, visits=None):  # J + c E[sum of gamma^t H(s_t)]
+        pi = mdp.policy(theta, mdp.TABULAR)
+        visits = mdp.visitation(PROCESS, pi) if visits is None else visits
+        return mdp.objective(PROCESS, pi) + 0.3 * visits @ entropies_of(theta)
+
+    held = complex_step(lambda th: goal(th, visits), THETA).reshape(2, 2)
+    evidence.close("bonus: visits held still", mdp.softmax_gradient(PROCESS, THETA) + bonus, held)
+    paid = PROCESS._replace(rewards=PROCESS.rewards + 0.3 * H[:, None])
+    whole = complex_step(goal, THETA).reshape(2, 2)
+    evidence.close("H paid too: J + c E[sum H]", mdp.softmax_gradient(paid, THETA) + bonus, whole)
+    evidence.true("the bonus alone is not that", np.abs(whole - held).max() > 0.01)
     by_hand = np.log(np.array([[1, 2, 3]]) / 6)
     H = distributions.categorical_entropy(by_hand)
     evidence.show("pi = 1/6, 2/6, 3/6: H", H)

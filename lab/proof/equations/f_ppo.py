@@ -210,7 +210,8 @@ def ppo_logits(evidence, rng):
 @check(43, "KL, softmax", "distributions.categorical_kl_backward", "complex step")
 def categorical_kl(evidence, rng):
     """KL(old||new) is the old policy's mean log-ratio; its gradient is pi - pi_old at the
-    logits, and 0 where they agree."""
+    logits, and 0 where they agree. There its Hessian is diag(pi) - pi pi^T, and measured by that
+    Eq. 12's gradient is A itself."""
     new, old = rng.normal(size=(2, 5, 3))
     old_log_probs, weights = distributions.log_softmax(old), rng.normal(size=5)
     log_probs = distributions.log_softmax(new)
@@ -229,6 +230,30 @@ def categorical_kl(evidence, rng):
     evidence.close("dlogits", actual, oracle)
     same = distributions.categorical_kl_backward(weights, log_probs, log_probs)
     evidence.close("0 where they agree", same, np.zeros_like(same))
+    # The old actions' mean of -log pi: what a bonus on the chosen actions pushes away from.
+    pi = np.array([[0.4, 0.4, 0.2]] * 3)
+    slopes = distributions.categorical_log_prob_backward(
+        -np.array([0.5, 0.3, 0.2]), np.arange(3), pi
+    )
+    evidence.close("E_old[-log pi]: pi - pi_old", slopes.sum(axis=0), [-0.1, 0.1, 0.0])
+
+    def hessian(logits):  # of KL(old||new), at new = old
+        same = distributions.log_softmax(logits[None])
+        slope = distributions.categorical_kl_backward
+        return complex_step(
+            lambda z: slope(np.ones(1), same, distributions.log_softmax(z[None]))[0], logits
+        )
+
+    pi = np.exp(log_probs[0])
+    evidence.close("Hessian at pi_old", hessian(new[0]), np.diag(pi) - np.outer(pi, pi))
+    g, eta = (
+        mdp.softmax_gradient(PROCESS, THETA),
+        mdp.visitation(PROCESS, mdp.policy(THETA, mdp.TABULAR)),
+    )
+    A = mdp.advantages(PROCESS, mdp.policy(THETA, mdp.TABULAR))
+    for s, logits in enumerate(THETA.reshape(2, 2)):
+        step = np.linalg.pinv(eta[s] * hessian(logits)) @ g[s]
+        evidence.close(f"natural step, state {s}: A", step - step.mean(), A[s] - A[s].mean())
     policy, obs, actions = categorical_case(rng)
     other, _, _ = categorical_case(rng)
     check_policy_kl(evidence, policy, other.distribution(obs).real, obs, actions)

@@ -191,7 +191,8 @@ def wrong_length_gradient(rewards, logits):
 def three_ratios(evidence, rng):
     """Under an old policy's responses the ratio of whole responses has the new policy's mean
     and gradient, exactly. The tokens' ratios keep the old prefixes and the old futures; at the
-    old policy they are right, and the root by length has Eq. 52's 1/|y|."""
+    old policy they are right, and the root by length has Eq. 52's 1/|y|. What the losses of the
+    chapter's last table weigh a token by is the slope of each, what is held still held still."""
     logits, old = tables(rng, 2)
     rewards = tokens.REWARDS["middle"] - 0.2
     chances = np.exp(tokens.log_probs(old))
@@ -230,6 +231,46 @@ def three_ratios(evidence, rng):
     evidence.close("at old: root = 1/|y|", at_old[2], by_length)
     evidence.show("cosines with the true gradient", np.array([angle(g, true) for g in actual]))
     evidence.show("E_old[ratio^2], response", chances @ whole**2)
+    check_loss_weights(evidence, rng)
+
+
+def check_loss_weights(evidence, rng):
+    """tokens.loss_weights row by row: the complex step of each objective, which is maximised."""
+    lengths, R = np.array([3, 1, 2, 3, 3, 2]), np.array([1.0, 0, 0, 1, 0.5, 0])
+    owner, G = np.repeat(np.arange(6), lengths), 6
+    old, engine = rng.normal(-1, 0.3, (2, len(owner)))
+    x = old + rng.choice([-0.5, -0.1, 0.1, 0.23, 0.5], len(owner))
+    held, own = np.exp(x - old), lengths[owner]
+    scaled = ((R - R.mean()) / (R.std() + 1e-8))[owner]
+    A = np.array([r - fmean(np.delete(R, i)) for i, r in enumerate(R)])[owner]
+
+    def surrogate(ratio, A, high=0.2):  # Eq. 39; the edge that a clip gives back is held still
+        plain, edge = ratio * A, np.clip(ratio.real, 0.8, 1 + high) * A
+        return np.where(plain.real <= edge, plain, edge)
+
+    def roots(x):
+        means = np.array([(x - old)[owner == i].mean() for i in range(G)])
+        return np.exp(means)
+
+    first = np.cumsum(lengths) - 1  # a token of each response
+    objectives = {
+        "VPG, RLOO": lambda x: (A * x).sum(),
+        "PPO": lambda x: surrogate(np.exp(x - old), A).sum(),
+        "GRPO": lambda x: (surrogate(np.exp(x - old), scaled) / own).sum(),
+        "Dr. GRPO": lambda x: surrogate(np.exp(x - old), R[owner] - R.mean()).sum(),
+        "DAPO": lambda x: G * surrogate(np.exp(x - old), scaled, 0.28).sum() / lengths.sum(),
+        "CISPO": lambda x: G * (np.clip(held, 0.8, 1.28) * scaled * x).sum() / lengths.sum(),
+        "GSPO": lambda x: surrogate(roots(x), scaled[first]).sum(),
+        "engine": lambda x: (
+            np.minimum(np.exp(old - engine), 2) * surrogate(np.exp(x - old), A)
+        ).sum(),
+    }
+    found = tokens.loss_weights(x - old, owner, R, lengths, old - engine)
+    evidence.true("rows of the table", list(found) == list(objectives))
+    for name, objective in objectives.items():
+        evidence.close(f"weight, {name}", found[name], complex_step(objective, x))
+    silent = {name: np.mean(found[name] == 0) for name in found}
+    evidence.true("CISPO is never silent", silent["CISPO"] == 0 < silent["DAPO"] < silent["PPO"])
 
 
 def begins(response, prefix):
