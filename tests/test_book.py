@@ -212,6 +212,32 @@ def test_figures_differ_in_colours_alone_or_are_refused(tmp_path):
         drawings.drawing(light, dark, "words", "f-", colours)
 
 
+def words_of(svg):
+    """What is written in a drawing: the text of each <text>, and what it says of itself."""
+    found = re.findall(r"<(text|title|desc)\b[^>]*>(.*?)</\1>", svg, re.DOTALL)
+    texts = [re.sub("<.*?>", "", re.sub(r">\s*\n\s*<", "><", text)) for _, text in found]
+    return [(tag, " ".join(text.split())) for (tag, _), text in zip(found, texts, strict=True)]
+
+
+@pytest.mark.parametrize(
+    "light", sorted(ROOT.glob("figures/*[!k].svg")), ids=lambda path: path.stem
+)
+def test_a_drawing_in_the_book_says_what_its_file_says(light):
+    dark = light.with_name(f"{light.stem}-dark.svg")
+    drawn = drawings.drawing(light, dark, "", "f-", {})
+    assert words_of(drawn) == words_of(light.read_text(encoding="utf-8")) != []
+
+
+def test_what_a_drawing_says_is_left_alone(tmp_path):
+    words = '0.12345 of a1234567890: #ffffff, id="x", style="a: b; c"'
+    svg = f'<svg><text x="1.23456" style="fill: #ffffff">{words}</text></svg>'
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.svg").write_text(svg, encoding="utf-8")
+    drawn = drawings.drawing(tmp_path / "a.svg", tmp_path / "b.svg", "", "f-", {})
+    assert words_of(drawn) == [("text", words)]
+    assert 'x="1.23"' in drawn and "var(--k0)" in drawn
+
+
 def test_grades_become_ticks_and_bad_files_one_line(tmp_path, capsys, monkeypatch):
     grades = tmp_path / "grades.json"
     states = ((1, "right"), (1, "right"), (2, "right"), (2, "blank"), (3, "wrong"), (3, "right"))

@@ -3,7 +3,7 @@
 import base64
 import re
 
-IMAGE = re.compile(r"<image [^>]*?/>")
+TAG, IMAGE = re.compile(r"<[^>]*>"), re.compile(r"<image [^>]*?/>")
 COLOUR, HASH = re.compile(r"#[0-9a-fA-F]{6}\b"), re.compile(r"\b[a-z][0-9a-f]{10}\b")
 UNSEEN = re.compile(
     r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL
@@ -23,11 +23,12 @@ def drawing(light, dark, alt, prefix, colours):
     drawings = [small(path.read_text(encoding="utf-8"), prefix) for path in (light, dark)]
     images = zip(*(IMAGE.findall(one) for one in drawings), strict=True)
     drawings = [IMAGE.sub("<image/>", one) for one in drawings]
-    pairs = zip(*(map(str.lower, COLOUR.findall(one)) for one in drawings), strict=True)
-    if COLOUR.sub("#", drawings[0]) != COLOUR.sub("#", drawings[1]):
+    found = (COLOUR.findall("".join(TAG.findall(one))) for one in drawings)
+    pairs = zip(*(map(str.lower, one) for one in found), strict=True)
+    if in_tags(COLOUR, "#", drawings[0]) != in_tags(COLOUR, "#", drawings[1]):
         raise ValueError(f"{dark.name} is more than {light.name} in other colours: draw both anew")
     names = iter([colours.setdefault(pair, f"k{len(colours)}") for pair in pairs])
-    svg = COLOUR.sub(lambda _: f"var(--{next(names)})", drawings[0])
+    svg = in_tags(COLOUR, lambda _: f"var(--{next(names)})", drawings[0])
     svg = re.sub("<image/>", lambda _: either(*next(images)), svg)
     return svg.replace("<svg", f'<svg aria-label="{alt}"', 1)
 
@@ -38,14 +39,19 @@ def either(light, dark):
     return "".join(one.replace("<image", f'<image class="{k}"', 1) for k, one in looks.items())
 
 
+def in_tags(pattern, new, svg):
+    """re.sub in the tags alone: what stands between them is words and numbers for readers."""
+    return TAG.sub(lambda tag: re.sub(pattern, new, tag[0]), svg)
+
+
 def small(svg, prefix):
     """An SVG drawing without what nobody sees; `prefix` begins its names."""
-    svg = re.sub(r"(\d+\.\d\d)\d+", r"\1", UNSEEN.sub("", svg))
+    svg = in_tags(r"(\d+\.\d\d)\d+", r"\1", UNSEEN.sub("", svg))
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r"\s+", " ", svg).replace("> <", "><").strip()
-    svg = re.sub(r'style="[^"]*"', lambda m: re.sub("([:;]) ", r"\1", m[0]), svg)
+    svg = re.sub(r"\s+", " ", re.sub(r">\s*\n\s*<", "><", svg)).strip()
+    svg = in_tags(r'style="[^"]*"', lambda m: re.sub("([:;]) ", r"\1", m[0]), svg)
     names = {}
-    svg = HASH.sub(lambda m: names.setdefault(m[0], f"n{len(names)}"), svg)
-    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{prefix}", svg)
-    used = set(re.findall(r'(?:url\(|href=")#([\w.-]+)', svg))
-    return re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else "", svg)
+    svg = in_tags(HASH, lambda m: names.setdefault(m[0], f"n{len(names)}"), svg)
+    svg = in_tags(r'(\bid="|url\(#|href="#)', rf"\1{prefix}", svg)
+    used = set(re.findall(r'(?:url\(|href=")#([\w.-]+)', "".join(TAG.findall(svg))))
+    return in_tags(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else "", svg)
