@@ -197,11 +197,17 @@ def row(source, values, results):
     for name, value in shown.items():
         if value.ndim and (len(value) == rows or value.size > MOST_ENTRIES):
             i = min(1, len(value) - 1)  # the trace's row 1 is the one that it works out
-            name, value = f"{name if name.isidentifier() else f'({name})'}[{i}]", value[i]
-        entries = [figure(x) for x in np.ravel(value)[:MOST_ENTRIES]]
-        more = ", …" if np.size(value) > MOST_ENTRIES else ""
-        lines.append((name, ", ".join(entries) + more))
+            looks_ahead = f"{name}[t + 1]" in source.text and i + 1 < len(value)  # a recursion
+            label = name if name.isidentifier() else f"({name})"
+            lines += [(f"{label}[{j}]", entries(value[j])) for j in range(i, i + 1 + looks_ahead)]
+        else:
+            lines.append((name, entries(value)))
     return lines
+
+
+def entries(value):
+    more = ", …" if np.size(value) > MOST_ENTRIES else ""
+    return ", ".join(map(figure, np.ravel(value)[:MOST_ENTRIES])) + more
 
 
 def figure(x):
@@ -256,10 +262,11 @@ def panel(number, found, codes, traced):
         if one.name in calls:
             where = "the trace" if one.name in traced else "its check"
             parts.append(table(f"One row of it, from {where}", row(one, *calls[one.name])))
-    if not any(one.name in calls for one in found):
+    in_its_lines = any(number in cited(comments(one.text)) for one in found)
+    if not in_its_lines or not any(one.name in calls for one in found):
         shown = [(k, v) for k, v in result.numbers if numbers(v) is not None][:4]
         if shown:
-            rows = [(k, ", ".join(map(figure, np.ravel(v)[:MOST_ENTRIES]))) for k, v in shown]
+            rows = [(k, entries(np.asarray(v))) for k, v in shown]
             parts.append(table("Numbers from its check", rows))
     title = " ".join((CHECKS[number].function.__doc__ or "").split())
     largest = f"|z| = {result.error:.1f}" if result.bound == Z_BOUND else f"{result.error:.0e}"

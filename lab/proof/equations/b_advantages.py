@@ -94,6 +94,15 @@ def one_step_error(evidence, rng):
 def gae(evidence, rng):
     """The recursion sums the errors to the segment's end, discounted by gamma lambda; either
     kind of end cuts it. Lambda 1 is reward-to-go less V."""
+    r, V, next_V = np.ones((3, 1)), np.array([[0.5], [0.6], [0.7]]), np.array([[0.6], [0.7], [0.8]])
+    no, last = np.zeros((3, 1), bool), np.array([[False], [False], [True]])
+    for name, terminated, by_hand in (
+        ("terminated", last, [1.56425, 1.165, 0.3]),
+        ("truncated", no, [1.71005, 1.489, 1.02]),
+    ):
+        actual = advantages.gae(r, V, next_V, terminated, last, 0.9, 0.5)[:, 0]
+        evidence.close(f"by hand, {name}", actual, by_hand)
+        evidence.show(f"by hand, {name}", actual)
     given = segments(rng)
     for lam in (0.0, 0.5, 0.95, 1.0):
         expected = np.zeros(given.rewards.shape)
@@ -104,21 +113,21 @@ def gae(evidence, rng):
     rewards, values, next_values, terminated, ended = given
     to_go = advantages.returns_to_go(rewards, next_values, terminated, ended, 0.9)
     evidence.close("lambda 1 + V", advantages.gae(*given, 0.9, 1.0) + values, to_go)
-    r, V, next_V = np.ones((3, 1)), np.array([[0.5], [0.6], [0.7]]), np.array([[0.6], [0.7], [0.8]])
-    no, last = np.zeros((3, 1), bool), np.array([[False], [False], [True]])
-    for name, terminated, by_hand in (
-        ("terminated", last, [1.56425, 1.165, 0.3]),
-        ("truncated", no, [1.71005, 1.489, 1.02]),
-    ):
-        actual = advantages.gae(r, V, next_V, terminated, last, 0.9, 0.5)[:, 0]
-        evidence.close(f"by hand, {name}", actual, by_hand)
-        evidence.show(f"by hand, {name}", actual)
 
 
 @check(17, "GAE mixes n-step", "advantages.gae", "brute force")
 def n_step_mixture(evidence, rng):
     """With n steps left, GAE is the mean of the k-step estimates with weights
     (1 - lambda) lambda^(k-1), what is left of them for k = n."""
+    # Exercise E5's three steps, from the first: delta = 1.04, 1.03, 0.3, of which k are summed.
+    r, V, next_V = np.ones((3, 1)), np.array([[0.5], [0.6], [0.7]]), np.array([[0.6], [0.7], [0.8]])
+    last = np.array([[False], [False], [True]])
+    weights, k_step = np.array([0.5, 0.25, 0.25]), np.cumsum([1.04, 0.9 * 1.03, 0.81 * 0.3])
+    actual = advantages.gae(r, V, next_V, last, last, 0.9, 0.5)[0]
+    evidence.close("three steps by hand", actual, [weights @ k_step])
+    evidence.show("lambda 0.5, three steps left: weights", weights)
+    evidence.show("the k-step estimates, gamma 0.9", k_step)
+    evidence.show("their mean, the first step's advantage", actual)
     given = segments(rng)
     for lam in (0.0, 0.5, 0.95, 1.0):
         expected = np.zeros(given.rewards.shape)
@@ -129,7 +138,6 @@ def n_step_mixture(evidence, rng):
             mix = [(1 - lam) * lam ** (k - 1) for k in range(1, n)] + [lam ** (n - 1)]
             expected[t, i] = sum(w * a for w, a in zip(mix, k_step, strict=True))
         evidence.close(f"lambda {lam}", advantages.gae(*given, 0.9, lam), expected)
-    evidence.show("weights of the last segment's steps, lambda 1", np.array(mix))
 
 
 def rollout_case(rng, steps=20, envs=3):
