@@ -331,6 +331,28 @@ def test_layer_blocks_are_products_of_what_they_show():
     np.testing.assert_allclose(dH, dZ @ W2T, atol=2e-4)
 
 
+def test_the_roads_arrows_are_its_formulas():
+    """A box that says what it is computed from has arrows from there, and from nowhere else."""
+    names, right = {}, {}
+    for box, (formula, *_) in diagrams.BOXES.items():
+        plain = re.sub(r"\(s′?\)|[ᵀ²′γ…]", "", formula)
+        name, _, made = plain.partition(" = ")
+        names[box], right[box] = re.findall(r"\w+\u0304?\w*", name)[0], made
+    numbers = set(names.values()) - {names[3, 0]}  # weights come from the step before
+    for box, made in right.items():
+        if made:
+            used = set(re.findall(r"\w+\u0304?\w*", made)) & numbers
+            assert used == {names[source] for source in diagrams.MADE_FROM[box]}, names[box]
+    told = {
+        box: [names[source] for source in diagrams.MADE_FROM[box]] for box in diagrams.MADE_FROM
+    }
+    assert told[1, 2] == ["δ"] and told[1, 3] == ["Â"]  # Eq. 16 and 19
+    assert told[0, 1] == ["s", "v̄"] and told[3, 0] == ["W̄₁", "Ȳ₁"]  # weights
+    assert {formula for formula, *_ in diagrams.BOXES.values()} <= set(
+        text.replace("-", "−") for text in texts_of("gradient_road")
+    )
+
+
 def test_the_road_has_the_networks_shapes():
     policy = CategoricalPolicy(4, 2, ppo.Config().hidden_sizes, np.random.default_rng(0))
     (W1, _), (W2, _) = policy.network.layers

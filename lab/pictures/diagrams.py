@@ -1,7 +1,5 @@
 """Drawings of how things hang together: the gradient's road, the small world, one layer."""
 
-from itertools import pairwise
-
 import numpy as np
 
 from lab.proof import mdp, trace
@@ -34,71 +32,113 @@ def rounded(axes, x, y, width, height, **style):
 
 # --------------------------------------------------------------- gradient_road
 
-THERE = (  # what it is, its shape for N rows and CartPole's 64 units, its equation
-    ("s", "observations", "N × 4", ""),
-    ("H₁ = tanh(s W₁ + b₁)", "hidden units", "N × 64", "Eq. 30, 31"),
-    ("Z = H₁ W₂ + b₂", "logits", "N × 2", "Eq. 30"),
-    ("π = softmax Z", "probabilities", "N × 2", "Eq. 20"),
+BOXES = {  # lane and column -> what it is; its shape for N rows and 64 units, its equation
+    (0, 0): ("s, s′", "observations", "N × 4", ""),
+    (0, 1): ("V(s), V(s′)", "a network of its own", "N", "Eq. 30, 31"),
+    (0, 2): ("y = Â + V", "targets, held still", "N", "Eq. 18"),
+    (0, 3): ("v̄ = (V − y) / N", "the loss's slope", "N", "Eq. 36"),
+    (1, 0): ("r", "rewards, and the ends", "N", ""),
+    (1, 1): ("δ = r + γV(s′) − V(s)", "surprise; a fall: no V(s′)", "N", "Eq. 15"),
+    (1, 2): ("Â", "advantages", "N", "Eq. 16"),
+    (1, 3): ("Ã", "normalised", "N", "Eq. 19"),
+    (2, 0): ("s", "observations", "N × 4", ""),
+    (2, 1): ("H₁ = tanh(s W₁ + b₁)", "hidden units", "N × 64", "Eq. 30, 31"),
+    (2, 2): ("Z = H₁ W₂ + b₂", "logits", "N × 2", "Eq. 30"),
+    (2, 3): ("π = softmax Z", "probabilities", "N × 2", "Eq. 20"),
+    (3, 0): ("W₁, W₂ …", "clipped norm, Adam", "450 numbers", "Eq. 34, 35"),
+    (3, 1): ("W̄₁ = sᵀ Ȳ₁", "and b̄₁, the rows' sum", "4 × 64", "Eq. 32"),
+    (3, 2): ("Ȳ₁ = Z̄ W₂ᵀ ⊙ (1 − H₁²)", "and W̄₂ = H₁ᵀ Z̄", "N × 64", "Eq. 31, 32"),
+    (3, 3): ("Z̄ = Ã (π − eₐ) / N", "PPO: times c ρ, Eq. 41", "N × 2", "Eq. 23"),
+}
+LANES = (  # where, and what it asks
+    (64, "What was expected? (Chapter E)"),
+    (46, "How good was it? (Chapter B)"),
+    (28, "How likely was it? (Chapters C, D)"),
+    (10, "Which way? (Chapters C, D)"),
 )
-CREDIT = (
-    ("r", "rewards", "N", ""),
-    ("G", "what followed, discounted", "N", "Eq. 14"),
-    ("δ", "surprise, against V", "N", "Eq. 15"),
-    ("Â", "advantage", "N", "Eq. 16"),
-)
-BACK = (
-    ("W₁, W₂ …", "Adam, clipped norm", "450 numbers", "Eq. 34, 35"),
-    ("W̄₁ = sᵀ Ȳ₁", "and b̄₁, the sum of rows", "4 × 64", "Eq. 32"),
-    ("Ȳ₁ = Z̄ W₂ᵀ ⊙ (1 − H₁²)", "and W̄₂ = H₁ᵀ Z̄", "N × 64", "Eq. 31, 32"),
-    ("Z̄ = Â (π − eₐ) / N", "PPO: times c ρ, Eq. 41", "N × 2", "Eq. 23"),
-)
+COLUMNS, BOX = (12.5, 37.5, 62.5, 87.5), (22.5, 11.5)
+# What each box is computed from, which is where its arrows come from.
+MADE_FROM = {
+    (0, 1): [(0, 0), (0, 3)],  # and its weights from the slope
+    (0, 2): [(0, 1), (1, 2)],
+    (0, 3): [(0, 1), (0, 2)],
+    (1, 1): [(1, 0), (0, 1)],
+    (1, 2): [(1, 1)],
+    (1, 3): [(1, 2)],
+    (2, 1): [(2, 0)],
+    (2, 2): [(2, 1)],
+    (2, 3): [(2, 2)],
+    (3, 3): [(1, 3), (2, 3)],
+    (3, 2): [(3, 3), (2, 1)],
+    (3, 1): [(3, 2), (2, 0)],
+    (3, 0): [(3, 1), (3, 2)],
+}
 
 
 def gradient_road(figure, rng, look):
     """The gradient's road, there and back.
 
-    Three rows of boxes with shapes and equations. Rewards become returns, surprises and
-    advantages; observations become hidden units, logits and probabilities. At the right, where
-    both meet, advantage times (π − eₐ) is the logits' gradient. It goes back through the
-    layers to the left, where Adam moves the weights.
+    Four rows of boxes with shapes and equations. Observations become values; rewards and values
+    become surprises and advantages, and these, added to the values, the value network's targets,
+    from which its own gradient goes back to it. Observations become hidden units, logits and
+    probabilities. At the lower right, where both meet, advantage times (π − eₐ) is the logits'
+    gradient. It goes back through the layers to the left, where Adam moves the weights.
     """
-    axes = canvas(figure, 100, 56)
-    places, width, height = (12.5, 37.5, 62.5, 87.5), 22.5, 11.5
+    axes = canvas(figure, 100, 75)
+    width, height = BOX
     forward, backward = look.others[0], look.others[3]
-    lanes = ((46, CREDIT, forward), (28, THERE, forward), (10, BACK, backward))
-    for y, row, colour in lanes:
-        for x, (formula, name, shape, equation) in zip(places, row, strict=True):
-            meet = row is BACK and x == places[-1]
-            rounded(axes, x, y, width, height, facecolor=look.page, edgecolor=colour,
-                    lw=2.6 if meet else 1.2)  # fmt: skip
-            size = 12.5 if len(formula) < 16 else 10.5
-            axes.text(x, y + 2.6, formula, ha="center", va="center", fontsize=size,
-                      fontweight="bold", color=colour)  # fmt: skip
-            axes.text(x, y - 0.9, name, ha="center", va="center", fontsize=9.5)
-            note = " · ".join(part for part in (shape, equation) if part)
-            axes.text(x, y - 3.9, note, ha="center", va="center", fontsize=9.5, color=look.soft)
-        for left, right in pairwise(places):
-            start, end = left + width / 2, right - width / 2
-            ends = (end, start) if row is BACK else (start, end)
-            arrow(axes, (ends[0], y), (ends[1], y), colour)
-    for y, text, colour in (
-        (53.5, "How good was it? From rewards to credit (Chapter B)", forward),
-        (35.6, "How likely was it? Forward through the network (Chapters C, D)", forward),
-        (1.2, "Which way? Back through the network (Chapters C, D)", backward),
-    ):
-        axes.text(1.3, y, text, fontsize=10.5, fontweight="bold", color=colour)
-    side = places[-1] + width / 2
-    axes.plot([side, side + 0.9, side + 0.9], [46, 46, 20], color=forward, lw=1.6)
-    axes.plot([side + 0.9, side - 4], [20, 20], color=forward, lw=1.6)
-    arrow(axes, (side - 4, 20.2), (side - 4, 15.8), forward)
-    arrow(axes, (places[3] - 2, 22.2), (places[3] - 2, 15.8), forward)
-    for left, right in pairwise(places[:3]):  # s for W̄₁, H₁ for Ȳ₁ and W̄₂
-        arrow(axes, (left + 8, 22.2), (right - 8, 15.8), look.soft, ls=(0, (3, 2)), lw=1)
-    axes.text(places[2] + 7, 19, "kept from the way there", fontsize=9, color=look.soft,
-              ha="right", va="center")  # fmt: skip
-    arrow(axes, (places[0] - 8, 15.8), (places[0] - 8, 22.2), backward)
-    axes.text(places[0] - 6.8, 19, "new weights,\nnew rollout", fontsize=9, va="center",
+
+    def colour_of(box):
+        return backward if box[0] == 3 or box == (0, 3) else forward
+
+    for box, (formula, name, shape, equation) in BOXES.items():
+        x, y, colour = COLUMNS[box[1]], LANES[box[0]][0], colour_of(box)
+        rounded(axes, x, y, width, height, facecolor=look.page, edgecolor=colour,
+                lw=2.6 if box == (3, 3) else 1.2)  # fmt: skip
+        size = 12.5 if len(formula) < 16 else 10.5
+        axes.text(x, y + 2.7, formula, ha="center", va="center", fontsize=size,
+                  fontweight="bold", color=colour)  # fmt: skip
+        axes.text(x, y - 0.9, name, ha="center", va="center", fontsize=10)
+        note = " · ".join(part for part in (shape, equation) if part)
+        axes.text(x, y - 4, note, ha="center", va="center", fontsize=10, color=look.soft)
+    for lane, (y, title) in enumerate(LANES):
+        below = lane == 3  # nothing is free above the last one
+        axes.text(1.3, y - 8.8 if below else y + 7.6, title, fontsize=10.5, fontweight="bold",
+                  color=backward if below else forward)  # fmt: skip
+    for to, sources in MADE_FROM.items():
+        for source in sources:
+            road(axes, source, to, forward, backward, look)
+    axes.text(64, 73.2, "V’s own layers, there and back; Adam (Eq. 30–32, 34, 35)", fontsize=9.5,
+              ha="center", va="center", color=backward)  # fmt: skip
+    axes.text(COLUMNS[1] + 15, 19.6, "kept from the way there", fontsize=9.5, color=look.soft,
+              ha="left", va="center")  # fmt: skip
+    arrow(axes, (COLUMNS[0] - 8, 15.8), (COLUMNS[0] - 8, 22.2), backward)
+    axes.text(COLUMNS[0] - 6.8, 19, "new weights,\nnew rollout", fontsize=9.5, va="center",
               color=backward)  # fmt: skip
+
+
+def road(axes, source, to, forward, backward, look):
+    """The arrow from one box to another of gradient_road."""
+    (x0, y0), (x1, y1) = ((COLUMNS[c], LANES[lane][0]) for lane, c in (source, to))
+    half, tall = BOX[0] / 2, BOX[1] / 2
+    if {source, to} == {(0, 1), (0, 3)}:  # over the targets, the same way there and back
+        axes.plot([x0, x1], [71.6, 71.6], color=backward, lw=1.6)
+        arrow(axes, (x1, 71.8), (x1, y1 + tall), backward)
+    elif source == (1, 3):  # down the right edge, past π
+        side = x0 + half
+        axes.plot([side, side + 0.9, side + 0.9], [y0, y0, 20], color=forward, lw=1.6)
+        axes.plot([side + 0.9, side - 4], [20, 20], color=forward, lw=1.6)
+        arrow(axes, (side - 4, 20.2), (side - 4, y1 + tall), forward)
+    elif source[0] == to[0]:
+        step = half if x1 > x0 else -half
+        if abs(x1 - x0) < 30:  # W̄₂ on its way to Adam is told in its box
+            arrow(axes, (x0 + step, y0), (x1 - step, y1), backward if to[0] == 3 else forward)
+    elif source[1] == to[1]:
+        x = x0 + (7 if to == (1, 1) else -2 if to == (3, 3) else 0)
+        step = tall if y1 > y0 else -tall
+        arrow(axes, (x, y0 + step), (x, y1 - step), forward)
+    else:  # kept from the way there
+        arrow(axes, (x0 + 8, y0 - tall), (x1 - 8, y1 + tall), look.soft, ls=(0, (3, 2)), lw=1)
 
 
 # ------------------------------------------------------------------ two_states

@@ -28,7 +28,7 @@ FIGURES = {  # name -> function, height in inches
     for function, height in (
         (policies.learning_curve, 3.7),
         (clipping.clip_cases, 5.2),
-        (diagrams.gradient_road, 4.7),
+        (diagrams.gradient_road, 6.3),
         (diagrams.two_states, 2.795),
         (diagrams.layer_blocks, 5.7),
         (gradients.mdp_compass, 3.6),
