@@ -51,7 +51,7 @@ def clipped_surrogate(log_probs, old_log_probs, advantages, clip_range):
     # Eq. 40: cᵢ = 1 wherever the plain branch is the smaller one *or they tie*, as they do
     # all through the band. With `<` every gradient at ρ = 1 would be zero, forever.
     alive = plain <= clipped
-    # Eq. 38, 40, 41: ∂ρ/∂log π = ρ, so ∂L/∂log πᵢ = −cᵢ ρᵢ Âᵢ / N
+    # Eq. 38, 40, 41: ∂ρ/∂log π = ρ, so ∂L/∂log π(aᵢ) = −cᵢ ρᵢ Âᵢ / N
     return loss, alive * -plain / len(plain)
 
 

@@ -37,7 +37,7 @@ def policy_loss(log_probs, advantages):
     Its gradient estimates that of −J. Its value means nothing: it does not fall
     as the policy gets better.
     """
-    # Eq. 10: L = −(1/N) Σ Âᵢ log π(aᵢ|sᵢ), so ∂L/∂log πᵢ = −Âᵢ/N
+    # Eq. 10: L = −(1/N) Σ Âᵢ log π(aᵢ|sᵢ), so ∂L/∂log π(aᵢ) = −Âᵢ/N
     return -np.mean(advantages * log_probs), -advantages / len(advantages)
 
 

@@ -230,7 +230,7 @@ function makeLesson() {
     return logits.map((z) => z - M - log_sum);
   }
 
-  /** dLoss/dlogits (K) of one row. Eq. 22, 23: Z̄ᵢ = (∂L/∂log πᵢ) (e_aᵢ − πᵢ) */
+  /** dLoss/dlogits (K) of one row. Eq. 22, 23: Z̄ᵢ = (∂L/∂log π(aᵢ)) (e_aᵢ − πᵢ) */
   function categorical_log_prob_backward(dlog_prob, action, probs) {
     return probs.map((p, k) => dlog_prob * ((k === action) - p));
   }
@@ -273,7 +273,7 @@ function makeLesson() {
 
   // ------------------------------------------------- losses: (B) … -> loss, its slopes (B)
 
-  /** The policy gradient's loss. Eq. 10: L = −(1/N) Σ Âᵢ log π(aᵢ|sᵢ), ∂L/∂log πᵢ = −Âᵢ/N */
+  /** The policy gradient's loss. Eq. 10: L = −(1/N) Σ Âᵢ log π(aᵢ|sᵢ), ∂L/∂log π(aᵢ) = −Âᵢ/N */
   function policy_loss(log_probs, advantages) {
     const B = log_probs.length;
     return [-mean(log_probs.map((l, i) => advantages[i] * l)), advantages.map((A) => -A / B)];
@@ -297,7 +297,7 @@ function makeLesson() {
     const loss = -mean(plain.map((bid, i) => Math.min(bid, clipped[i])));
     // Eq. 40: cᵢ = 1 wherever the plain branch is the smaller one *or they tie*
     const alive = plain.map((bid, i) => (strict ? bid < clipped[i] : bid <= clipped[i]));
-    // Eq. 38, 40, 41: ∂ρ/∂log π = ρ, so ∂L/∂log πᵢ = −cᵢ ρᵢ Âᵢ / N
+    // Eq. 38, 40, 41: ∂ρ/∂log π = ρ, so ∂L/∂log π(aᵢ) = −cᵢ ρᵢ Âᵢ / N
     return [loss, plain.map((bid, i) => (alive[i] ? -bid / B : 0))];
   }
 
@@ -460,7 +460,7 @@ function makeLesson() {
       const scale = (summed ? B : 1) * (sign ? -1 : 1);  // broken: no 1/N; uphill on the loss
       const dlogits = flat(rows.map((row, i) => {
         const probs = row.map(Math.exp);
-        // Eq. 22: Z̄ᵢ = (∂L/∂log πᵢ) (e_aᵢ − πᵢ), and Eq. 47's entropy bonus by Eq. 25
+        // Eq. 22: Z̄ᵢ = (∂L/∂log π(aᵢ)) (e_aᵢ − πᵢ), and Eq. 47's entropy bonus by Eq. 25
         const dz = categorical_log_prob_backward(scale * dlog_probs[i], batch.actions[i], probs);
         const dh = categorical_entropy_backward(-entropy_coefficient / B,
           categorical_entropy(row), row);
