@@ -119,12 +119,12 @@ def falls_to_rises(theme):
     return LinearSegmentedColormap.from_list("falls-rises", [theme.less, theme.card, theme.more])
 
 
-def steps_axis(axes):
+def steps_axis(axes, most=5):
     """Few round marks along x, with separators: 100,000."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
 
 
 def on_map(look):

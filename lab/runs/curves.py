@@ -5,6 +5,9 @@ short window, circles are greedy evaluations. A mean of the last 100 episodes wo
 lag by as much as these episodes are long.
 """
 
+import textwrap
+from typing import NamedTuple
+
 import numpy as np
 
 from environments import reward_threshold
@@ -14,45 +17,66 @@ from lab.runs.judging import returns_when_begun
 
 WINDOWS = 50  # of a run's line
 MOST_NAMES = 16  # in a legend
+MOST_LETTERS = 88  # beside one another in it
+DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)))  # once the hues begin anew
 DOTS_PER_INCH = 120
+HARDLY = 0.04  # targets that vary by so much of what they once did leave nothing to explain
 
-# Statistics of an update that share a panel: its title, its healthy range and its limits.
-INSTRUMENTS = {
-    "entropy": ("entropy: falls slowly", None, {}),
-    "approx_kl": ("approx. KL: 0.001 to 0.03", (0.001, 0.03), {"bottom": 0}),
-    "clip_fraction dead_fraction": ("clipped (dotted: dead): below 0.3", (0, 0.3), {"bottom": 0}),
-    "explained_variance": ("explained variance: towards 1", (0, 1), {"bottom": -0.5, "top": 1.05}),
-    "policy_grad_norm": ("policy's gradient: steady", None, {"bottom": 0}),
-    "value_grad_norm": ("value's gradient: steady", None, {"bottom": 0}),
-}
+
+class Instrument(NamedTuple):
+    """A small panel: statistics of an update, and how they look in a run that is well."""
+
+    keys: tuple
+    title: str
+    healthy: str
+    band: tuple | None = None  # drawn behind: from, to
+    sight: tuple = (0, None)  # the axis' ends; None: as the numbers want it
+    scale: str = "linear"
+
+
+INSTRUMENTS = (
+    Instrument(("entropy",), "entropy", "falls slowly"),
+    Instrument(("approx_kl",), "approx. KL", "0.00001 to 0.03; less as steps shrink",
+               (1e-5, 0.03), (1e-6, None), "log"),
+    Instrument(("clip_fraction", "dead_fraction"), "rows clipped (dotted: dead)", "below 0.3",
+               (0, 0.3)),
+    Instrument(("explained_variance",), "explained variance", "towards 1",
+               (0, 1), (-0.5, 1.05)),
+    Instrument(("policy_grad_norm",), "policy's gradient", "above 0"),
+    Instrument(("value_grad_norm",), "value's gradient", "falls in the end"),
+)  # fmt: skip
 
 
 def learning_curve(folder, name="learning_curve.png"):
     """Draw a RunFolder's returns and its updates' statistics over environment steps into `name`."""
     about, progress = folder.about(), folder.read("progress.csv")
-    shown = [
-        keys for keys in INSTRUMENTS if any(np.any(progress.get(key, 0)) for key in keys.split())
-    ]
+    clips = "clip_range" in progress
+    shown = [one for one in INSTRUMENTS if clips or one.keys[0] != "clip_fraction"]
     rows = -(-len(shown) // 3)
-    (hue,) = hues([about["algorithm"]])
-    with drawing(8, 3.4 + 1.45 * rows) as figure:
-        grid = figure.add_gridspec(1 + rows, 3, height_ratios=[2.4] + rows * [1])
-        top = figure.add_subplot(grid[0, :])
-        began, returns, *_ = episodes_of(folder)
-        if len(began):
-            top.plot(began, returns, ".", color=LIGHT.soft, alpha=0.5, ms=4, mew=0,
-                     label="each episode, where it began")  # fmt: skip
-        draw_run(top, folder, about, progress, hue, "mean of those begun in a short window")
-        top.lines[-1].set_label("greedy evaluation")
-        draw_threshold(top, about["env_id"])
-        top.set(ylabel="return", xlabel="environment steps", xlim=(0, progress["env_steps"][-1]))
-        top.set_title(f"{title(about)} on {about['env_id']}, seed {about['seed']}")
-        top.legend(loc="lower right")
-        steps_axis(top)
-        for place, keys in enumerate(shown):
-            axes = figure.add_subplot(grid[1 + place // 3, place % 3], sharex=top)
-            draw_instrument(axes, progress, keys.split(), *INSTRUMENTS[keys], hue)
+    with drawing(8, 3.4 + 1.6 * rows) as figure:
+        draw_learning_curve(figure, folder, about, progress, shown, rows)
         write_whole(folder / name, png(figure, DOTS_PER_INCH))
+
+
+def draw_learning_curve(figure, folder, about, progress, shown, rows):
+    """The returns on top, and so many rows of instruments below."""
+    grid = figure.add_gridspec(1 + rows, 3, height_ratios=[2.4] + rows * [1])
+    top = figure.add_subplot(grid[0, :])
+    (hue,) = hues([about["algorithm"]])
+    began, returns, *_ = episodes_of(folder)
+    if len(began):
+        top.plot(began, returns, ".", color=LIGHT.soft, alpha=0.5, ms=4, mew=0,
+                 label="episode, where it began")  # fmt: skip
+    draw_run(top, folder, about, progress, hue, label="mean of those begun together")
+    top.lines[-1].set_label("greedy evaluation")
+    draw_threshold(top, about["env_id"])
+    top.set(ylabel="return", xlabel="environment steps", xlim=(0, progress["env_steps"][-1]))
+    top.set_title(f"{title(about)} on {about['env_id']}, seed {about['seed']}", pad=24)
+    top.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.99), ncols=3, borderaxespad=0)
+    steps_axis(top)
+    for place, instrument in enumerate(shown):
+        axes = figure.add_subplot(grid[1 + place // 3, place % 3])
+        draw_instrument(axes, progress, instrument, about["config"]["learning_rate"], hue)
 
 
 def episodes_of(folder):
@@ -61,38 +85,76 @@ def episodes_of(folder):
     return [episodes.get(name, np.zeros(0)) for name in ("began", "return", "length")]
 
 
-def draw_run(axes, folder, about, progress, hue, label):
+def draw_run(axes, folder, about, progress, hue, zorder=2, alpha=1, **style):
     """One run's line, and its greedy evaluations as circles."""
     total = progress["env_steps"][-1]
     num_envs = about["config"]["num_envs"]
     steps, means = returns_when_begun(*episodes_of(folder), num_envs, total, WINDOWS)
     known = np.isfinite(means)
-    axes.plot(steps[known], means[known], color=hue, lw=2.2, label=label)
+    axes.plot(steps[known], means[known], color=hue, zorder=zorder, alpha=alpha,
+              **{"lw": 2.2, **style})  # fmt: skip
     judged = np.isfinite(progress["greedy_return"])
     axes.plot(
         progress["env_steps"][judged], progress["greedy_return"][judged], "o", ms=6, mew=1.6,
-        mfc=LIGHT.card, mec=hue, clip_on=False, zorder=3,
+        mfc=LIGHT.card, mec=hue, clip_on=False, zorder=zorder + 1, alpha=alpha,
     )  # fmt: skip
 
 
-def draw_instrument(axes, progress, keys, title, healthy, limits, hue):
-    """A small panel of one or two statistics over their healthy range."""
-    if healthy is not None:
-        axes.axhspan(*healthy, color=LIGHT.faint, alpha=0.7, lw=0, zorder=0)
-    for key, style in zip(keys, ("-", ":"), strict=False):
-        shown = np.maximum(progress[key], limits.get("bottom", -np.inf))
-        axes.plot(progress["env_steps"], shown, style, color=hue, lw=1.2)
-    axes.set_title(title, fontsize=9, fontweight="normal")
-    axes.set_ylim(**limits)
+def draw_instrument(axes, progress, instrument, learning_rate, hue):
+    """A small panel of one or two statistics over what is healthy for them.
+
+    Explained variance is pale where the targets hardly vary. A small triangle stands where
+    a number lies below the axis.
+    """
+    steps, healthy = progress["env_steps"], instrument.healthy
+    low, high = instrument.sight
+    axes.set_yscale(instrument.scale)
+    pale = np.zeros(len(steps), bool)
+    if instrument.keys == ("explained_variance",):
+        pale = hardly_vary(progress["explained_variance"], progress["value_loss"])
+        healthy += "; pale: targets hardly vary" if pale.any() else ""
+    if instrument.band is not None:
+        bottom, top = instrument.band
+        if instrument.keys == ("approx_kl",):  # goes with the square of the step
+            bottom = bottom * (progress["learning_rate"] / learning_rate) ** 2
+        axes.fill_between(steps, bottom, top, where=~pale, color=LIGHT.faint, alpha=0.7, lw=0)
+    for key, style in zip(instrument.keys, ("-", ":"), strict=False):
+        numbers, marker = progress[key], "." if len(steps) == 1 else None
+        axes.plot(steps, np.where(pale, numbers, np.nan), style, color=hue, lw=1, alpha=0.25)
+        axes.plot(steps, np.where(pale, np.nan, numbers), style, color=hue, lw=1.2, marker=marker)
+        if key == "entropy":
+            low, high = min(0, 1.05 * np.nanmin(numbers)), max(np.log(2), 1.05 * np.nanmax(numbers))
+        below = (numbers < low) & ~pale
+        if below.any():
+            axes.plot(steps[below], np.zeros(below.sum()), "v", color=hue, ms=3, mew=0,
+                      clip_on=False, transform=axes.get_xaxis_transform())  # fmt: skip
+    axes.set_title(instrument.title, fontsize=9, fontweight="normal", pad=13)
+    axes.annotate(healthy, (0, 1), (0, 3), xycoords="axes fraction", textcoords="offset points",
+                  fontsize=7.5, color=LIGHT.soft)  # fmt: skip
+    axes.set(xlim=(0, steps[-1]), ylim=(low, high))
     axes.tick_params(labelsize=7.5)
+    steps_axis(axes, 2)
+
+
+def hardly_vary(explained, value_loss):
+    """Where an update's value targets were nearly all alike: two (n,) -> bool (n,).
+
+    Explained variance is 1 − Var(errors)/Var(targets) and the loss half the errors' mean
+    square, so Var(targets) is about 2 loss / (1 − explained).
+    """
+    unexplained = 1 - explained
+    spread = np.sqrt(2 * value_loss / np.where(unexplained > 0, unexplained, np.nan))
+    hardly = spread < HARDLY * np.nanmax(spread, initial=0)
+    return hardly | np.isnan(explained)
 
 
 def draw_threshold(axes, env_id):
+    """The environment's own threshold, with its name beside the axes."""
     threshold = reward_threshold(env_id)
     if threshold is not None:
         axes.axhline(threshold, color=LIGHT.ink, ls=(0, (4, 3)), lw=1, zorder=0)
-        axes.annotate(f"solved: {threshold:g}", (0.995, threshold), (0, -4), fontsize=9,
-                      ha="right", va="top", xycoords=("axes fraction", "data"),
+        axes.annotate(f"solved:\n{threshold:g}".replace("-", "−"), (1, threshold), (7, 0),
+                      fontsize=9, va="center", xycoords=("axes fraction", "data"),
                       textcoords="offset points")  # fmt: skip
 
 
@@ -133,17 +195,30 @@ def compare(folders, path):
     env_ids = sorted({about["env_id"] for about in abouts})
     if len(env_ids) > 1:
         raise ValueError(f"these runs are of different environments: {', '.join(env_ids)}")
-    labels, colours = names(folders, abouts), hues([about["algorithm"] for about in abouts])
-    with drawing(8, 4.5) as figure:
-        axes = figure.subplots()
-        for one in zip(folders, abouts, progresses, colours, labels, strict=True):
-            draw_run(axes, *one)
-        draw_threshold(axes, env_ids[0])
-        handles = axes.get_legend_handles_labels()[0][:MOST_NAMES]
-        more = len(labels) - len(handles)
-        axes.legend(handles=handles, title=f"and {more} more" if more else None, loc="best")
-        axes.get_legend().set_in_layout(False)  # however many there are
-        axes.set_title(f"{env_ids[0]}: episodes where they began; ○ greedy evaluations")
-        axes.set(xlabel="environment steps", ylabel="return", xlim=(0, None))
-        steps_axis(axes)
+    named = [textwrap.fill(name, MOST_LETTERS) for name in names(folders, abouts)[:MOST_NAMES]]
+    columns = max(1, MOST_LETTERS // (6 + max(map(len, named))))
+    lines = 1 + max(name.count("\n") for name in named)
+    with drawing(8, 4.2 + 0.2 * lines * -(-len(named) // columns)) as figure:
+        draw_comparison(figure.subplots(), folders, abouts, progresses, named)
+        figure.axes[0].set_title(env_ids[0])
+        figure.legend(
+            loc="outside lower left", ncols=columns, alignment="left",
+            title="lines: episodes, where they began; ○ greedy evaluations"
+            + (f"; grey: {len(folders) - len(named)} more" if len(named) < len(folders) else ""),
+        )  # fmt: skip
         write_whole(path, png(figure, DOTS_PER_INCH))
+
+
+def draw_comparison(axes, folders, abouts, progresses, named):
+    """A hue and a dash for each run that has a name, over the rest in grey."""
+    colours = hues([about["algorithm"] for about in abouts])
+    for place, one in enumerate(zip(folders, abouts, progresses, strict=True)):
+        if place < len(named):
+            again = colours[:place].count(colours[place])
+            style = {"ls": DASHES[again % len(DASHES)], "label": named[place]}
+            draw_run(axes, *one, colours[place], **style)
+        else:
+            draw_run(axes, *one, LIGHT.soft, lw=1, zorder=1, alpha=0.4)
+    draw_threshold(axes, abouts[0]["env_id"])
+    axes.set(xlabel="environment steps", ylabel="return", xlim=(0, None))
+    steps_axis(axes)
