@@ -1,32 +1,80 @@
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image, ImageColor
 from test_records import small_trainer
 from test_run import run
 
+import vpg
 from lab.pictures import LIGHT, drawing
 from lab.runs import curves
 from lab.runs.curves import compare, learning_curve
 from lab.runs.records import RunFolder
+from run import main
 
 
-@pytest.fixture
-def folders(tmp_path):
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
     """Two runs, the second with the higher returns."""
-    made = []
+    made, place = [], tmp_path_factory.mktemp("runs")
     for seed, level in ((0, 100.0), (1, 400.0)):
-        folder = RunFolder.create(tmp_path, small_trainer(seed))
+        folder = RunFolder.create(place, small_trainer(seed))
         for i in range(1, 11):
             row = {"iteration": i, "env_steps": 100 * i, "mean_return": 7.0}
-            row |= {"entropy": 1.6, "explained_variance": 0.9, "approx_kl": 0.01}
-            row |= {"clip_fraction": 0.2, "dead_fraction": 0.1}
+            row |= {name: numbers[i - 1] for name, numbers in PERFECT.items()}
             folder.append("progress.csv", [{**row, "greedy_return": level if i == 5 else np.nan}])
             episode = {"return": level, "began": 100 * i - 60, "ended": 100 * i, "length": 9}
             folder.append("episodes.csv", [episode])
         made.append(folder)
     return made
+
+
+# Ten updates of a run that is perfect from the sixth on: targets hardly vary, steps shrink to 0.
+PERFECT = {
+    "entropy": np.linspace(0.69, 0.3, 10),
+    "approx_kl": 0.01 * np.linspace(1, 0.01, 10) ** 2,
+    "learning_rate": vpg.Config().learning_rate * np.linspace(1, 0.01, 10),
+    "clip_range": np.linspace(0.2, 0.002, 10),
+    "clip_fraction": np.full(10, 0.2),
+    "dead_fraction": np.full(10, 0.1),
+    "explained_variance": np.array([0, 0.3, 0.9, 0.99, 0.95, -0.3, -5, np.nan, -0.1, -2]),
+    "value_loss": np.array([50, 40, 10, 2, 8, 0.01, 0.01, 0, 0.01, 0.02]),
+    "policy_grad_norm": np.linspace(0.1, 0.3, 10),
+    "value_grad_norm": np.linspace(16, 0, 10),
+}
+
+
+def panels(changes):
+    """The instruments of PERFECT with other numbers: by title, what is drawn and written there."""
+    progress = {"env_steps": 100 * np.arange(1, 11), **PERFECT, **changes}
+    found = {}
+    with drawing(8, 4) as figure:
+        for one, axes in zip(curves.INSTRUMENTS, figure.subplots(2, 3).ravel(), strict=True):
+            curves.draw_instrument(axes, progress, one, vpg.Config().learning_rate, LIGHT.vpg)
+            found[one.title] = axes
+    return found
+
+
+def vivid(axes):
+    """The numbers of the first line that is not pale; a nan is a gap."""
+    return next(line for line in axes.lines if line.get_alpha() is None).get_ydata()
+
+
+def inside(axes):
+    """Does the first line lie in the band that is drawn behind it, wherever it is vivid?"""
+    (band,) = axes.collections
+    steps, numbers = axes.lines[0].get_xdata(), vivid(axes)
+    known = np.isfinite(numbers)
+    points = np.column_stack([steps, numbers])[known]
+    return [any(path.contains_point(p, radius=1e-9) for path in band.get_paths()) for p in points]
+
+
+def words(axes):
+    return " ".join(text.get_text() for text in axes.texts)
 
 
 def rows_of(picture, colour):
@@ -37,33 +85,125 @@ def rows_of(picture, colour):
 
 
 def test_learning_curve(folders):
-    for folder in folders:
-        learning_curve(folder)
-        picture = Image.open(folder / "learning_curve.png")
-        assert picture.size == (960, 756)
+    learning_curve(folders[0])
+    with Image.open(folders[0] / "learning_curve.png") as picture:
+        assert picture.size == (960, 792)
         # the line is at the episodes' level; the mean of the last 100, 7, is nowhere
         assert len(rows_of(picture, LIGHT.vpg))
 
 
-def test_instruments_stay_inside_their_panels(folders):
+def test_the_panels_of_a_perfect_run_are_well():
+    found = panels({})
+    explained = found["explained variance"]
+    # what stopped meaning anything is pale, its band ends with it, and a word says why
+    assert np.array_equal(vivid(explained)[:5], PERFECT["explained_variance"][:5])
+    assert np.isnan(vivid(explained)[5:]).all()
+    pale = next(line for line in explained.lines if line.get_alpha() is not None).get_ydata()
+    assert np.array_equal(pale[5:], PERFECT["explained_variance"][5:], equal_nan=True)
+    assert np.isnan(pale[:5]).all() and words(explained).endswith("pale: targets hardly vary")
+    assert explained.collections[0].get_datalim(explained.transData).x1 == 500
+    assert all(inside(explained)[1:])  # the first is 0, on the edge
+    # the step size shrinks, and the least KL that is well with it
+    assert all(inside(found["approx. KL"])) and len(inside(found["approx. KL"])) == 10
+    assert all(inside(found["rows clipped (dotted: dead)"]))
+    assert words(found["value's gradient"]) == "falls in the end"
+    low, high = found["entropy"].get_ylim()
+    assert low == 0 and high == pytest.approx(1.05 * 0.69)
+
+
+def test_every_number_is_drawn_as_it_was_measured():
+    for one, axes in zip(curves.INSTRUMENTS, panels({}).values(), strict=True):
+        vivid_lines = [line for line in axes.lines if line.get_alpha() is None]
+        pale_lines = [line for line in axes.lines if line.get_alpha() is not None]
+        for key, strong, weak in zip(one.keys, vivid_lines, pale_lines, strict=False):
+            drawn = np.where(np.isnan(strong.get_ydata()), weak.get_ydata(), strong.get_ydata())
+            assert np.array_equal(drawn, PERFECT[key], equal_nan=True)
+
+
+def test_the_panels_of_an_ill_run_are_not():
+    small, large = panels({"approx_kl": np.full(10, 1e-7)}), panels({"approx_kl": np.full(10, 3.0)})
+    for found in (small, large):
+        assert not any(inside(found["approx. KL"])[:5])
+    assert len(small["approx. KL"].lines[-1].get_xdata()) == 10  # triangles: it is below the axis
+    assert small["approx. KL"].lines[-1].get_marker() == "v"
+    assert large["approx. KL"].get_ylim()[1] > 3
+    # a value function that learns nothing stays vivid at 0, whatever the returns' scale
+    still = {"explained_variance": np.full(10, -0.01), "value_loss": np.full(10, 1e-9)}
+    explained = panels(still)["explained variance"]
+    assert np.array_equal(vivid(explained), np.full(10, -0.01)) and words(explained) == "towards 1"
+    assert not any(inside(explained))
+    # one that is worse than a constant leaves the panel, and triangles say so
+    worse = panels({"explained_variance": np.full(10, -9.0), "value_loss": np.full(10, 90.0)})
+    assert worse["explained variance"].lines[-1].get_marker() == "v"
+    # a policy that was certain at once, and a Gaussian's negative entropy
+    assert panels({"entropy": np.full(10, 0.01)})["entropy"].get_ylim() == (0, np.log(2))
+    assert panels({"entropy": -np.arange(10.0)})["entropy"].get_ylim()[0] == -1.05 * 9
+
+
+@pytest.fixture
+def laid_out(monkeypatch):
+    """The Figures that are drawn, with all in its place; no file is written."""
+    found = []
+
+    def keep(figure, dots_per_inch):
+        figure.draw_without_rendering()
+        found.append(figure)
+
+    monkeypatch.setattr(curves, "png", keep)
+    monkeypatch.setattr(curves, "write_whole", lambda path, data: None)
+    return found
+
+
+def test_clipped_rows_have_a_panel_only_where_there_is_a_clip(folders, laid_out, monkeypatch):
     progress = folders[0].read("progress.csv")
-    with drawing(4, 4) as figure:
-        for names, axes in zip(
-            list(curves.INSTRUMENTS)[:4], figure.subplots(2, 2).ravel(), strict=True
-        ):
-            keys = names.split()
-            curves.draw_instrument(axes, progress, keys, *curves.INSTRUMENTS[names], LIGHT.vpg)
-            low, high = axes.get_ylim()
-            for line, key in zip(axes.lines, keys, strict=True):
-                assert np.array_equal(line.get_ydata(), progress[key])
-                assert ((low <= line.get_ydata()) & (line.get_ydata() <= high)).all()
+    # nothing is clipped, but something could be; and a gradient of 0 is a finding
+    zeros = {name: np.zeros(10) for name in ("clip_fraction", "dead_fraction", "policy_grad_norm")}
+    unclipped = {name: column for name, column in progress.items() if name != "clip_range"}
+    for columns in ({**progress, **zeros}, unclipped):
+        files = {"progress.csv": columns, "episodes.csv": {}}
+        monkeypatch.setattr(RunFolder, "read", lambda folder, name, files=files: files[name])
+        learning_curve(folders[0])
+    first, second = ([axes.get_title(loc="left") for axes in one.axes[1:]] for one in laid_out)
+    assert first == [instrument.title for instrument in curves.INSTRUMENTS]
+    assert second == [name for name in first if name != "rows clipped (dotted: dead)"]
+
+
+def seen(figure):
+    """All texts of a laid out Figure; marks outside an axis' sight are none."""
+    unseen = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = axis.get_major_ticks() + axis.get_minor_ticks()
+            unseen |= {tick.label1 for tick in ticks if not low <= tick.get_loc() <= high}
+    texts = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
+    return [text for text in texts if text.get_text() and text not in unseen]
+
+
+def overlaps(figure):
+    """Texts of a laid out Figure that lie over another, over a line, or past its edge."""
+    found, boxes = [], {text: text.get_window_extent() for text in seen(figure)}
+    for k, (text, box) in enumerate(boxes.items()):
+        words = text.get_text()
+        if box.x0 < 0 or box.y0 < 0 or box.x1 > figure.bbox.x1 or box.y1 > figure.bbox.y1:
+            found.append(f"{words} past the edge")
+        for other in list(boxes)[:k]:
+            if box.overlaps(boxes[other]):
+                found.append(f"{words} over {other.get_text()}")
+        for axes in figure.axes:
+            for line in axes.lines:
+                path = line.get_transform().transform_path(line.get_path())
+                path = path.clip_to_bbox(axes.bbox) if line.get_clip_on() else path
+                if len(path.vertices) and path.intersects_bbox(box, filled=False):
+                    found.append(f"{words} over a line")
+    return found
 
 
 def test_a_run_is_drawn_where_its_episodes_began(folders):
     with drawing(4, 4) as figure:
         axes = figure.subplots()
         about, progress = folders[0].about(), folders[0].read("progress.csv")
-        curves.draw_run(axes, folders[0], about, progress, LIGHT.vpg, "PPO")
+        curves.draw_run(axes, folders[0], about, progress, LIGHT.vpg)
         line, circles = axes.lines
         began = folders[0].read("episodes.csv")["began"]
         width = 1_000 / curves.WINDOWS
@@ -71,12 +211,31 @@ def test_a_run_is_drawn_where_its_episodes_began(folders):
         assert circles.get_xydata().tolist() == [[500, 100]]
 
 
-def test_compare_draws_every_run_at_its_height(folders, tmp_path):
-    compare(folders, tmp_path / "comparison.png")
-    picture = Image.open(tmp_path / "comparison.png")
-    low, high = rows_of(picture, LIGHT.vpg), rows_of(picture, LIGHT.others[0])
-    assert len(low) and len(high)
-    assert high.mean() < low.mean()  # the better run lies above
+def test_nothing_is_written_over_anything_else(folders, laid_out):
+    learning_curve(folders[1])
+    for count in (1, 2, 16, 60):
+        compare((folders * 30)[:count], None)
+    assert [overlaps(figure) for figure in laid_out] == [[]] * 5
+
+
+def test_compare_draws_every_run_at_its_height(folders, laid_out):
+    compare(folders, None)
+    (axes,) = laid_out[0].axes
+    lines = {line.get_label(): line for line in axes.lines}
+    for name, level, hue in (("seed 0", 100, LIGHT.vpg), ("seed 1", 400, LIGHT.others[0])):
+        line = lines[f"VPG, {name}"]
+        assert set(line.get_ydata()) == {level} and line.get_color() == hue
+
+
+def test_runs_that_share_a_hue_have_other_dashes_and_the_unnamed_are_grey(folders, laid_out):
+    compare(folders * 30, None)
+    (figure,) = laid_out
+    lines = figure.axes[0].lines[0:-1:2]
+    looks = [(line.get_color(), line.get_linestyle(), line._dash_pattern[1]) for line in lines]
+    assert len(looks) == 60 and len(set(map(str, looks[:16]))) == 16
+    assert {look[0] for look in looks[16:]} == {LIGHT.soft}
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == 16 and "grey: 44 more" in legend.get_title().get_text()
 
 
 def test_names_say_what_tells_runs_apart(folders):
@@ -91,37 +250,37 @@ def test_names_say_what_tells_runs_apart(folders):
     assert twins == [f"VPG, {folders[0].path.name}"] * 2
 
 
-def test_sixty_runs_are_compared_without_a_warning(folders, tmp_path):
-    compare(folders * 30, tmp_path / "comparison.png")
-
-
-@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense"])
-def test_pictures_need_neither_the_user_s_backend_nor_settings(folders, tmp_path, backend):
-    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfigure.dpi: 3\n", encoding="utf-8")
+def test_compare_needs_neither_the_user_s_backend_nor_settings(folders, tmp_path):
+    """On the command line, in a process of its own: matplotlib reads both when it is imported."""
+    settings = (
+        "text.usetex: True\nfigure.dpi: 3\nbackend: module://matplotlib_inline.backend_inline\n"
+    )
+    (tmp_path / "matplotlibrc").write_text(settings, encoding="utf-8")
+    out = tmp_path / "new" / "comparison.png"  # its folder is made
     done = run(
-        "compare", *(str(folder.path) for folder in folders),
-        "--out", str(tmp_path / "comparison.png"),
-        env={**os.environ, "MPLBACKEND": backend, "MATPLOTLIBRC": str(tmp_path)},
+        "compare", *(str(folder.path) for folder in folders), "--out", str(out),
+        env={**os.environ, "MPLBACKEND": "nonsense", "MATPLOTLIBRC": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    with Image.open(tmp_path / "comparison.png") as picture:
-        assert picture.size == (960, 540)
+    assert done.stdout == f"drawn: {out}\n"
+    with Image.open(out) as picture:
+        assert picture.size == (960, 528)
+        low, high = rows_of(picture, LIGHT.vpg), rows_of(picture, LIGHT.others[0])
+    assert len(low) and len(high) and high.mean() < low.mean()  # the better run lies above
 
 
-def test_compare_on_the_command_line(folders, tmp_path):
-    picture = tmp_path / "new" / "comparison.png"  # its folder is made
-    done = run("compare", *(str(folder.path) for folder in folders), "--out", str(picture))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"drawn: {picture}\n"
-    done = run("compare", str(folders[0].path), str(tmp_path / "nowhere"))
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert "nowhere/config.json does not exist" in done.stderr
+def test_compare_says_which_run_is_not_there(folders, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", str(folders[0].path), str(tmp_path / "nowhere")])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.count("\n") == 1
+    assert "nowhere/config.json does not exist" in said
 
 
 def test_compare_refuses_different_environments(folders, tmp_path):
-    config = (folders[1] / "config.json").read_text(encoding="utf-8")
-    (folders[1] / "config.json").write_text(
-        config.replace("CartPole-v1", "Acrobot-v1"), encoding="utf-8"
-    )
+    other = Path(shutil.copytree(folders[1].path, tmp_path / "other"))
+    config = (other / "config.json").read_text(encoding="utf-8")
+    config = config.replace("CartPole-v1", "Acrobot-v1")
+    (other / "config.json").write_text(config, encoding="utf-8")
     with pytest.raises(ValueError, match="different environments: Acrobot-v1, CartPole-v1"):
-        compare(folders, tmp_path / "comparison.png")
+        compare([folders[0], RunFolder(other)], tmp_path / "comparison.png")
