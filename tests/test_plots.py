@@ -182,20 +182,19 @@ def seen(figure):
 
 def overlaps(figure):
     """Texts of a laid out Figure that lie over another, over a line, or past its edge."""
-    found, boxes = [], {text: text.get_window_extent() for text in seen(figure)}
-    for k, (text, box) in enumerate(boxes.items()):
-        words = text.get_text()
+    found, boxes = [], [(t.get_text(), t.get_window_extent().padded(2, 0)) for t in seen(figure)]
+    paths = []
+    for axes in figure.axes:
+        for line in axes.lines:
+            path = line.get_transform().transform_path(line.get_path())
+            paths.append(path.clip_to_bbox(axes.bbox) if line.get_clip_on() else path)
+    for k, (words, box) in enumerate(boxes):
         if box.x0 < 0 or box.y0 < 0 or box.x1 > figure.bbox.x1 or box.y1 > figure.bbox.y1:
             found.append(f"{words} past the edge")
-        for other in list(boxes)[:k]:
-            if box.overlaps(boxes[other]):
-                found.append(f"{words} over {other.get_text()}")
-        for axes in figure.axes:
-            for line in axes.lines:
-                path = line.get_transform().transform_path(line.get_path())
-                path = path.clip_to_bbox(axes.bbox) if line.get_clip_on() else path
-                if len(path.vertices) and path.intersects_bbox(box, filled=False):
-                    found.append(f"{words} over a line")
+        found += [f"{words} over {other}" for other, its in boxes[:k] if box.overlaps(its)]
+        for path in paths:
+            if len(path.vertices) and path.intersects_bbox(box, filled=False):
+                found.append(f"{words} over a line")
     return found
 
 
@@ -211,11 +210,20 @@ def test_a_run_is_drawn_where_its_episodes_began(folders):
         assert circles.get_xydata().tolist() == [[500, 100]]
 
 
-def test_nothing_is_written_over_anything_else(folders, laid_out):
-    learning_curve(folders[1])
+def test_nothing_is_written_over_anything_else(folders, laid_out, monkeypatch, rng):
+    began = np.sort(rng.uniform(0, 900_000, 1_000))
+    files = {
+        "progress.csv": {**folders[0].read("progress.csv"), "env_steps": 90_000 * np.arange(1, 11)},
+        # no place in the axes is free
+        "episodes.csv": {"began": began, "return": rng.uniform(0, 500, 1_000), "length": [9]},
+    }
+    monkeypatch.setattr(RunFolder, "read", lambda folder, name: files[name])
+    learning_curve(folders[0])
     for count in (1, 2, 16, 60):
         compare((folders * 30)[:count], None)
-    assert [overlaps(figure) for figure in laid_out] == [[]] * 5
+    monkeypatch.setattr(curves, "names", lambda folders, abouts: ["PPO, gamma 0.99" * 20] * 2)
+    compare(folders, None)
+    assert [overlaps(figure) for figure in laid_out] == [[]] * 6
 
 
 def test_compare_draws_every_run_at_its_height(folders, laid_out):
