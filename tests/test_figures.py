@@ -143,16 +143,42 @@ def test_a_pole_that_nobody_holds_falls_as_an_integrator_says():
     assert carts.falling((0, 0, -0.22, 0), 500) == -np.pi / 2  # on the ground, and it stays there
 
 
-def test_the_kept_animation_begins_with_its_end():
+def test_the_animation_begins_at_its_beginning(monkeypatch):
+    painted = []
+    monkeypatch.setattr(
+        carts, "column", lambda canvas, x, journey, right, time, look: painted.append(time)
+    )
+    monkeypatch.setattr(
+        carts, "animation", lambda images, moments, *colours: (list(images), moments)
+    )
+    images, moments = carts.five_carts()
+    last = max(len(actions) for *_, actions in carts.journeys())
+    assert painted[:6] == [0] * 5 + [carts.STRIDE] and painted[-5:] == [last] * 5
+    assert painted == sorted(painted) and len(painted) == 5 * len(images)
+    assert len(moments) == len(images) + 1 and moments[0] == 0
+    shown = np.diff(moments)
+    assert shown[0] > 1 and shown[-1] > 1 and shown[1:-1].max() < 0.1  # both ends stand a while
+
+
+def test_the_kept_animation_begins_at_its_beginning():
     for ending in ("", "-dark"):
-        path = PROJECT / "figures" / f"five_carts{ending}.gif"
-        with Image.open(path) as gif:
-            frames = []
+        with Image.open(PROJECT / "figures" / f"five_carts{ending}.gif") as gif:
+            frames, seconds = [], []
             for frame in (0, 1, gif.n_frames - 1):
                 gif.seek(frame)
                 frames.append(np.asarray(gif.convert("RGB"), int))
-        first, start, last = frames
-        assert np.abs(first - last).max() < 20 < np.abs(first - start).max()
+                seconds.append(gif.info["duration"] / 1_000)
+        start, second, last = frames
+        # all poles stand and move a little; at the end three lie
+        assert 0 < np.abs(second - start).mean() < 0.2 * np.abs(last - start).mean()
+        assert seconds[0] > 1 and seconds[1] < 0.1 and seconds[2] > 1
+
+
+def test_later_evaluations_are_told_as_they_were():
+    assert policies.between([500.0, 500.0]) == "all 500"
+    assert policies.between([500.0, 499.96]) == "499.96 to 500"
+    assert policies.between([-81.5, -90.25]) == "-90.25 to -81.5"
+    assert "Later evaluations, to the end: all 500" in texts_of("learning_curve")
 
 
 # ------------------------------------------------------------ command line

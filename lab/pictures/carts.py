@@ -12,7 +12,7 @@ from lab.watch import Canvas, Session, animation, portrait, scene
 WIDTH, HEIGHT, GAP = 830, 292, 10  # pixels
 COLUMN = (WIDTH - (len(STEPS) + 1) * GAP) / len(STEPS)
 STRIDE, SECONDS_A_STEP = 4, 0.01  # every fourth state, at twice CartPole's speed
-HOLD_SECONDS = 3.0  # of the first frame, which shows how it ended
+FIRST_SECONDS, LAST_SECONDS = 1.5, 3.0  # for which the start stands, and the end
 MOST = 500  # steps of an episode
 
 
@@ -49,11 +49,14 @@ def falling(state, steps):
 
 
 def five_carts(look=LIGHT):
-    """The picture as the bytes of a GIF. Its first frame, which stands a while, is the end."""
+    """The picture as the bytes of a GIF, from the start to the end, both of which stand a while.
+
+    Where nothing moves one sees the start: five maps, and how long each episode will be.
+    """
     carts = journeys()
     maps = [portrait(moment.learner.policy) for moment, *_ in carts]
     last = max(len(actions) for _, _, actions in carts)
-    times = [last, *range(0, last, STRIDE), last]
+    times = [*range(0, last, STRIDE), last]
     canvas = Canvas(1, WIDTH, HEIGHT)
 
     def images():
@@ -63,16 +66,17 @@ def five_carts(look=LIGHT):
                 column(canvas, GAP + place * (COLUMN + GAP), *one, time, look)
             yield canvas.image
 
-    moments = [0, *(HOLD_SECONDS + SECONDS_A_STEP * time for time in times[1:])]
+    moments = [0, *(FIRST_SECONDS + SECONDS_A_STEP * time for time in times[1:])]
+    moments.append(moments[-1] + LAST_SECONDS)
     inks = look[2:-1] + look.others
-    return animation(images(), [*moments, moments[-1] + 0.5], inks, (look.card, look.page))
+    return animation(images(), moments, inks, (look.card, look.page))
 
 
 def column(canvas, x, journey, right, time, look):
     """One moment's card: how long it had trained, its portrait, its cart at step `time`."""
     moment, states, actions = journey
     middle, now = x + COLUMN / 2, min(time, len(actions))
-    over, verdict = now == len(actions), f"step {now}"
+    over, verdict = now == len(actions), f"step {now} of {len(actions)}"
     fallen = over and abs(states[-1][2]) > math.radians(12)
     canvas.rectangle(x, GAP, COLUMN, HEIGHT - 2 * GAP, look.card, 6)
     canvas.text(middle, 32, f"{moment.env_steps:,} steps", 14, look.ink, "centre", bold=True)
@@ -81,7 +85,7 @@ def column(canvas, x, journey, right, time, look):
     canvas.rectangle(box[0] - 1, box[1] - 1, box[2] + 2, box[3] + 2, look.soft)
     scene.portrait(canvas, right, states[now][2:], *box, look)
     if np.ptp(right) < 0.01:
-        canvas.text(middle, 108, "undecided", 12, look.soft, "centre")
+        canvas.text(middle, 136, "undecided", 12, look.soft, "centre")
     canvas.text(x + 12, 165, "← pushes left", 10, look.less)
     canvas.text(x + COLUMN - 12, 165, "right →", 10, look.more, "right")
 

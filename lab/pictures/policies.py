@@ -179,7 +179,7 @@ def learning_curve(figure, rng, look):
     axes.axhline(475, color=look.ink, lw=1, ls=(0, (4, 3)), zorder=0)
     note = {"textcoords": "offset points", "fontsize": 9.5}
     axes.annotate("solved: 475", (SHOWN_STEPS, 475), (-2, -4), ha="right", va="top", **note)
-    lowest = []
+    later = []
     for algo, colour, height in zip(
         ("vpg", "ppo"), hues(("vpg", "ppo"), look), (0.38, 0.46), strict=True
     ):
@@ -193,7 +193,7 @@ def learning_curve(figure, rng, look):
         axes.plot(steps[known], means[known], color=colour, lw=2.2)
         at, judged = run.evaluations.T
         axes.plot(at, judged, "o", color=look.card, mec=colour, mew=1.3, ms=4.5, zorder=3)
-        lowest += list(judged[at > SHOWN_STEPS])
+        later += list(judged[at > SHOWN_STEPS])
         solved = dict(zip(("first", "for good"), solved_steps(at, judged, 475), strict=True))
         if solved["for good"] is not None:
             for when, step in solved.items():
@@ -207,9 +207,9 @@ def learning_curve(figure, rng, look):
         "○ greedy, mean of 100 fresh episodes",
         ha="right", transform=axes.transAxes, fontsize=9.5, color=look.soft, linespacing=1.4,
     )  # fmt: skip
-    if lowest:
+    if later:
         axes.set_title(
-            f"Later evaluations, to the end: {min(lowest):.0f} or more",
+            f"Later evaluations, to the end: {between(later)}",
             loc="right",
             fontsize=9.5,
             fontweight="normal",
@@ -217,3 +217,9 @@ def learning_curve(figure, rng, look):
     axes.set(xlabel="environment steps", ylabel="return", xlim=(0, SHOWN_STEPS), ylim=(0, 515))
     axes.set_title("VPG and PPO learn CartPole, seed 0")
     steps_axis(axes)
+
+
+def between(returns):
+    """Means of returns in words: "all 500", or "489.57 to 500"."""
+    low, high = min(returns), max(returns)
+    return f"all {low:g}" if low == high else f"{low:g} to {high:g}"
