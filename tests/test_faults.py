@@ -220,7 +220,7 @@ def test_a_terminal_sees_one_live_line_of_80_columns(start, tmp_path):
     text = seen.decode()
     live = [line for line in re.split(r"[\r\n]", text) if "ETA" in line]
     assert live and all(len(line) <= 80 for line in live)
-    assert re.search(r"\d+% .* steps ETA .*steps/s, return \d+", live[-1])
+    assert re.search(r"\d+% .* steps ETA \d\d:\d\d, greedy \d+\.\d, last 100 episodes \d", live[-1])
     assert "greedy" in text
 
 

@@ -2,12 +2,14 @@ import io
 import os
 import re
 import sys
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 from test_run import run
 
-from lab.runs import Progress
+from lab.runs import Progress, progress, runner
 from lab.runs.progress import sparkline
 from lab.watch import Session, record
 from nn import MLP
@@ -25,14 +27,20 @@ def test_elsewhere_than_in_a_terminal_one_line_a_tenth(capsys):
     assert lines == ["30", "36", "45", "54", "60", "69", "78", "84", "93", "102", "remark"]
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def terminal_for(monkeypatch):
+    """Standard error as a terminal, that keeps what stands on it."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    return sys.stderr
+
+
 @pytest.mark.parametrize("columns, width", [("120", 79), ("50", 49)])
 def test_a_terminal_has_one_line_that_fits(monkeypatch, columns, width):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
+    terminal = terminal_for(monkeypatch)
     monkeypatch.setenv("COLUMNS", columns)
     progress = Progress("{n} of {total} seeds", 7)
     for done in (3, 9):
@@ -42,6 +50,91 @@ def test_a_terminal_has_one_line_that_fits(monkeypatch, columns, width):
     assert "3 of 7 seeds" in lines[0] and "7 of 7 seeds" in lines[-1]
     assert max(map(len, lines)) <= width and lines[-1].rstrip("\x1b[A\n").endswith("note")
     progress.close()
+
+
+def train(monkeypatch, evaluations=10, greedy=lambda step: step / 2, mean=lambda step: step / 8):
+    """Go through runner.learn with a training of 20 iterations of 50 steps, on a clock of its own.
+
+    An iteration takes a second, an evaluation three more: 50 seconds in all. The returns of the
+    evaluation after `step` steps are greedy(step).
+    """
+    now = [1_000.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    config = SimpleNamespace(total_steps=1_000)
+    trainer = MagicMock(config=config, env_steps=0, train_seconds=0.0, episodes=0)
+    trainer.rollout.episodes = []
+
+    def judged(*_):
+        for step in range(50, 1_001, 50):
+            trainer.env_steps, trainer.train_seconds, returns = step, step / 50, None
+            now[0] += 1
+            if (evaluations and step * evaluations % 1_000 == 0) or step == 1_000:
+                now[0] += 3
+                returns = np.full(4, greedy(step))
+            yield {"mean_return": mean(step)}, returns
+
+    monkeypatch.setattr(runner, "judged", judged)
+    monkeypatch.setattr(runner, "time", clock)
+    monkeypatch.setattr(progress, "time", clock)
+    runner.learn(trainer, MagicMock(best_return=lambda: -np.inf), evaluations, 4)
+
+
+def test_elsewhere_each_line_has_its_greedy_evaluation(monkeypatch, capsys):
+    train(monkeypatch, mean=lambda step: step / 8 if step > 100 else np.nan)
+    assert (
+        capsys.readouterr().out
+        == """\
+        100 steps        50 steps/s   greedy   50.0
+        200 steps        50 steps/s   greedy  100.0   last 100 episodes   25.0
+        300 steps        50 steps/s   greedy  150.0   last 100 episodes   37.5
+        400 steps        50 steps/s   greedy  200.0   last 100 episodes   50.0
+        500 steps        50 steps/s   greedy  250.0   last 100 episodes   62.5
+        600 steps        50 steps/s   greedy  300.0   last 100 episodes   75.0
+        700 steps        50 steps/s   greedy  350.0   last 100 episodes   87.5
+        800 steps        50 steps/s   greedy  400.0   last 100 episodes  100.0
+        900 steps        50 steps/s   greedy  450.0   last 100 episodes  112.5
+      1,000 steps        50 steps/s   greedy  500.0   last 100 episodes  125.0
+"""
+    )
+
+
+def test_elsewhere_the_latest_of_few_evaluations_stands(monkeypatch, capsys):
+    train(monkeypatch, evaluations=2, mean=lambda step: np.nan)
+    ends = [line.split("steps/s")[1].strip() for line in capsys.readouterr().out.splitlines()]
+    early = ["no episode has ended yet"] * 4
+    assert ends == early + ["greedy  250.0"] * 5 + ["greedy  500.0"]
+
+
+@pytest.mark.parametrize("evaluations", [0, 1, 4, 10])
+def test_the_time_left_runs_down_and_never_jumps(monkeypatch, evaluations):
+    terminal = terminal_for(monkeypatch)
+    train(monkeypatch, evaluations)
+    whole = 20 + 3 * max(evaluations, 1)
+    lines = [line for line in re.split(r"[\r\n]", terminal.getvalue()) if "ETA" in line]
+    said = re.findall(r"([\d,]+) steps ETA (\S+?)[, ]", "\n".join(lines))
+    for steps, left in said:
+        iterations = int(steps.replace(",", "")) // 50
+        looks = iterations * evaluations // 20 if iterations < 20 else max(evaluations, 1)
+        if looks == 0 and evaluations:
+            assert left == "?"
+        else:
+            passed, left = iterations + 3 * looks, int(left.split(":")[1])
+            # without evaluations nobody knows of the last one's three seconds
+            assert passed + left in ({whole, whole - 3} if evaluations == 0 else {whole})
+    # each evaluation is shown as it comes
+    for look in range(1, evaluations + 1):
+        assert f"greedy {500 * look / evaluations:.1f}, last" in terminal.getvalue()
+    assert max(map(len, lines)) <= 79
+
+
+def test_the_live_line_has_room_for_long_numbers(monkeypatch):
+    terminal = terminal_for(monkeypatch)
+    train(monkeypatch, greedy=lambda step: -123456.7, mean=lambda step: -123456.7)
+    lines = [line for line in re.split(r"[\r\n]", terminal.getvalue()) if "greedy" in line]
+    assert lines and all(
+        line.endswith("greedy -123456.7, last 100 episodes -123456.7") for line in lines
+    )
+    assert max(map(len, lines)) <= 79
 
 
 def test_a_sparkline_goes_as_its_values_do():
@@ -72,12 +165,7 @@ def test_a_run_leaves_its_returns_on_the_screen(tmp_path, encoding):
 
 
 def test_a_recording_has_a_bar_on_a_terminal(monkeypatch, rng, tmp_path):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
+    terminal = terminal_for(monkeypatch)
     policy, value = CategoricalPolicy(4, 2, (8,), rng), MLP((4, 8, 1), rng)
     record(Session(policy, value, "CartPole-v1", seed=0), tmp_path / "a.gif")
     assert "recording" in terminal.getvalue() and "/500 [" in terminal.getvalue()

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import time
 
 import numpy as np
 from tqdm import tqdm
@@ -19,21 +20,33 @@ class Progress:
     def __init__(self, counted, total, done=0):
         self.total, self.tenth = total, (total - done) / 10
         self.next_line = done + self.tenth
-        self.bar = None
+        self.bar = self.end = None
         if sys.stderr is not None and sys.stderr.isatty():
             self.bar = tqdm(
                 total=total,
                 initial=done,
+                desc="?",  # the time left, until it is known
                 ncols=min(79, shutil.get_terminal_size().columns - 1),
                 leave=False,
-                bar_format="{percentage:3.0f}% {bar} " + counted + " ETA {remaining}{postfix}",
+                bar_format="{percentage:3.0f}% {bar} " + counted + " ETA {desc}{postfix}",
             )
 
-    def show(self, done, note, line):
-        """`done` of the work is done; `note` goes into the live line, `line` is a plain one."""
+    def show(self, done, note, line, left=None):
+        """`done` of the work is done; `note` goes into the live line, `line` is a plain one.
+
+        left  seconds that the rest will take, estimated anew and shown at once; between two
+              estimates the clock runs down
+        """
         if self.bar is not None:
+            now = time.monotonic()
+            self.end = self.end if left is None else now + left
+            if self.end is not None:
+                remaining = tqdm.format_interval(max(self.end - now, 0))
+                self.bar.set_description_str(remaining, refresh=False)
             self.bar.set_postfix_str(note, refresh=False)
-            self.bar.update(min(done, self.total) - self.bar.n)
+            displayed = self.bar.update(min(done, self.total) - self.bar.n)
+            if left is not None and not displayed:
+                self.bar.refresh()
         elif done >= min(self.next_line, self.total):
             while self.next_line <= done:
                 self.next_line += self.tenth

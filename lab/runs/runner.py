@@ -49,14 +49,17 @@ def learn(trainer, folder, evaluations, eval_episodes, max_episodes=math.inf):
     """Train to the end, recording as it goes; as carry_out."""
     best, saved_at = folder.best_return(), time.monotonic()
     progress = Progress("{n:,.0f} steps", trainer.config.total_steps, trainer.env_steps)
+    clock, greedy = Clock(trainer, evaluations), math.nan  # the latest evaluation's mean
 
     def enough():
         return trainer.episodes >= max_episodes
 
     with first_interrupt_waits() as interrupts, contextlib.closing(progress):
         for statistics, returns in judged(trainer, evaluations, eval_episodes, enough):
-            progress.show(trainer.env_steps, *progress_texts(trainer, statistics["mean_return"]))
             greedy_return = math.nan if returns is None else float(returns.mean())
+            greedy = greedy if returns is None else greedy_return
+            texts = progress_texts(trainer, greedy, statistics["mean_return"])
+            progress.show(trainer.env_steps, *texts, clock.left(returns is not None))
             if greedy_return >= best:
                 best = greedy_return
                 folder.save(BEST, trainer, greedy_return=best)
@@ -72,15 +75,44 @@ def learn(trainer, folder, evaluations, eval_episodes, max_episodes=math.inf):
     return bool(interrupts)
 
 
-def progress_texts(trainer, mean_return):
-    """Where a training is: for the live line, and as a line of its own."""
+class Clock:
+    """How long the rest of a training will take: its steps and its evaluations, as those so far.
+
+    An evaluation may take longer than all steps before it, so nothing is said before the first.
+    """
+
+    def __init__(self, trainer, evaluations):
+        self.trainer, self.evaluations, self.looks = trainer, evaluations, 0
+        self.began, self.before = time.monotonic(), trainer.train_seconds
+
+    def left(self, looked):
+        """Seconds, if the policy has just been evaluated, or never will be; otherwise None."""
+        self.looks += looked
+        if not looked and self.evaluations:
+            return None
+        trainer, total = self.trainer, self.trainer.config.total_steps
+        look = time.monotonic() - self.began - (trainer.train_seconds - self.before)
+        step = trainer.train_seconds / trainer.env_steps
+        looks_left = self.evaluations - trainer.env_steps * self.evaluations // total
+        steps_left = max(total - trainer.env_steps, 0)
+        return step * steps_left + look / max(self.looks, 1) * max(looks_left, 0)
+
+
+def progress_texts(trainer, greedy, mean_return):
+    """Where a training is: for the live line, and as a line of its own.
+
+    greedy       the latest greedy evaluation, nan for none yet
+    mean_return  of the last 100 training episodes, which lags behind; nan for none yet
+    """
     speed = f"{trainer.env_steps / trainer.train_seconds:,.0f} steps/s"
-    if math.isnan(mean_return):
-        short, long = "", "no episode has ended yet"
-    else:
-        short = f", return {mean_return:.1f}"
-        long = f"return of the last 100 episodes {mean_return:7.1f}"
-    return speed + short, f"{trainer.env_steps:>11,} steps {speed:>17}   {long}"
+    found = (("greedy", greedy), ("last 100 episodes", mean_return))
+    known = [(name, number) for name, number in found if not math.isnan(number)]
+    live = ", ".join(f"{name} {number:.1f}" for name, number in known)
+    plain = "".join(f"   {name} {number:6.1f}" for name, number in known)
+    return (
+        live,
+        f"{trainer.env_steps:>11,} steps {speed:>17}{plain or '   no episode has ended yet'}",
+    )
 
 
 def summarize(trainer, folder, eval_episodes):

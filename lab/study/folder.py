@@ -253,7 +253,8 @@ def run_study(folder, workers):
     jobs = folder.jobs()
     results = {folder.seed_file(job): folder.load(job) for job in jobs}
     due = [job for job in jobs if results[folder.seed_file(job)] is None]
-    done, failures, start = len(jobs) - len(due), [], time.monotonic()
+    first = done = len(jobs) - len(due)
+    failures, start = [], time.monotonic()
     with contextlib.closing(Progress("{n} of {total} seeds", len(jobs), done)) as progress:
         for job, result in run_jobs(train_one, due, workers):
             done, note = done + 1, ""
@@ -269,7 +270,8 @@ def run_study(folder, workers):
                 results[folder.seed_file(job)] = result
                 note = f"{job.label} {result['greedy_return_mean']:.0f}"
             seconds = time.monotonic() - start
-            progress.show(done, note, f"{done:>6,} of {len(jobs):,} seeds {seconds:>9,.1f} s")
+            left = seconds / (done - first) * (len(jobs) - done)
+            progress.show(done, note, f"{done:>6,} of {len(jobs):,} seeds {seconds:>9,.1f} s", left)
     return [result for result in results.values() if result], failures
 
 
