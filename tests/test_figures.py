@@ -49,6 +49,7 @@ def short_runs():
         patch.setattr(runs, "TOTAL_STEPS", 9_000)
         patch.setattr(runs, "EVALUATIONS", 2)
         patch.setattr(runs, "EVAL_EPISODES", 5)
+        patch.setattr(figures, "DOTS_PER_INCH", 40)
         runs.default_run.cache_clear()
         yield
         runs.default_run.cache_clear()
