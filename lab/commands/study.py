@@ -1,9 +1,11 @@
 """`run.py study` and `ablation`: many seeds, judged together."""
 
 import argparse
+import errno
 from dataclasses import asdict
 from functools import partial
 
+from environments import one_line
 from lab import study as room
 from lab.commands import FAILED, fail, option, refused, whole_number
 from lab.commands.settings import (
@@ -15,6 +17,8 @@ from lab.commands.settings import (
     with_flag,
 )
 from lab.commands.train import environment_options, evaluation_options, named
+
+SCARCE = errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN
 
 
 def seed_list(text):
@@ -78,8 +82,15 @@ def conduct(parser, args, claim, conclude):
         folder = claim()
     try:
         return 0 if room.conduct(folder, workers, conclude) else FAILED
+    except room.CannotStart as error:
+        parser.refuse(f"{workers}: {error}; --jobs 1 starts none")
     except room.WorkersLost as error:
         return fail(str(error))
+    except (ImportError, MemoryError, OSError) as error:
+        scarce = isinstance(error, OSError) and error.errno in SCARCE
+        if isinstance(error, (ModuleNotFoundError, OSError)) and not scarce:
+            raise
+        return fail(f"{one_line(error)}. Saved seeds are kept; the same command goes on from there")
 
 
 def ablation_options(parser, argv):

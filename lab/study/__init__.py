@@ -1,6 +1,7 @@
 """Many seeds: trained on all cores or a cluster, kept one by one, judged together.
 
 folder      a study and its folder: what is trained, what came out
+seed        one seed, trained and judged; deciding: which code decides what it gives
 workers     who does the work: processes of this machine, or Dask's
 statistics  what many seeds say together; columns are its tables, picture draws it
 ablation    PPO less one thing at a time
@@ -12,8 +13,9 @@ from lab import doors
 
 __getattr__ = doors(
     __name__,
-    folder="EVALUATIONS StudyFolder Variant conclude conduct digest parse_seeds train_one",
-    workers="Cluster Cores PROJECT WorkersLost run_jobs",
+    folder="StudyFolder Variant conclude conduct parse_seeds",
+    seed="EVALUATIONS digest train_one",
+    workers="CannotStart Cluster Cores PROJECT WorkersLost run_jobs",
     presets="PRESETS preset",
     ablation="",
     columns="",

@@ -14,46 +14,33 @@ What is compared is a *variant*: an algorithm with some settings and, in an abla
 with one thing changed (lab/study/ablation.py).
 """
 
-import ast
 import contextlib
 import dataclasses
-import hashlib
 import json
-import math
+import re
 import time
-import traceback
 from pathlib import Path
 from typing import NamedTuple
 
 from environments import one_line
 from lab.runs import (
     ALGORITHMS,
+    CannotWrite,
     Progress,
     as_settings,
-    final_judgement,
     hold,
-    judged,
     new_folder,
     new_trainer,
     read_json,
-    returns_when_begun,
     safe_name,
     versions,
     write_json,
 )
-from lab.study.workers import PROJECT, WorkersLost, run_jobs
+from lab.study.deciding import code_digest
+from lab.study.seed import EVALUATIONS, MOST_SEEDS, flaw, train_one
+from lab.study.workers import CannotStart, WorkersLost, run_jobs
 
 FORMAT = 3  # of study.json and the seeds' files
-MOST_SEEDS = 100_000
-EVALUATIONS = 50  # of a training, unless a study is told otherwise
-# The code that decides a seed's results.
-DECIDING = (
-    "nn distributions policies advantages rollout vpg ppo ppo_penalty training "
-    "config environments normalization lab/runs/judging lab/study/ablation"
-)
-
-
-NUMBERS = "greedy_return_mean", "sampled_return_mean", "train_seconds"  # of every seed
 
 
 class Variant(NamedTuple):
@@ -84,70 +71,39 @@ class Job(NamedTuple):
     label: str
 
 
-# ---------------------------------------------------------------- one seed
-
-
-def train_one(
-    algorithm, env_id, config, seed, eval_episodes, evaluations=EVALUATIONS, change=None, label=None
-):
-    """Train one seed and judge it -> a dict of plain numbers, lists and strings, fit for JSON.
-
-    config         the settings that differ from the defaults, a dict
-    eval_episodes  fresh episodes of each evaluation
-    evaluations    of the greedy policy, spread over the training
-    change, label  as in Variant
-
-    The same arguments give the same bits in every process of a machine (times aside).
-    """
-    module = ALGORITHMS[algorithm]
-    trainer = new_trainer(module, env_id, module.Config(**as_settings(config)), seed)
-    if change is not None:
-        from lab.study.ablation import CHANGES
-
-        CHANGES[change](trainer)
-    episodes, looks = [], []
-    for _, returns in judged(trainer, evaluations, eval_episodes):
-        episodes += trainer.rollout.episodes
-        if returns is not None:
-            looks.append((trainer.env_steps, returns.mean(), trainer.train_seconds))
-    steps, means, seconds = zip(*looks, strict=True)
-    judgement = final_judgement(trainer, steps, means, eval_episodes)
-    trainer.envs.close()
-    second_at = dict(zip(steps, seconds, strict=True))
-    began, _, totals, lengths = zip(*episodes, strict=True) if episodes else ((),) * 4
-    total_steps = trainer.config.total_steps
-    _, curve = returns_when_begun(began, totals, lengths, trainer.config.num_envs, total_steps)
-    return {
-        "label": label or algorithm,
-        "seed": seed,
-        **judgement,
-        "solved_at_second": second_at.get(judgement["solved_at_step"]),
-        "parameters_sha256": digest(trainer),
-        "curve": [float(mean) if math.isfinite(mean) else None for mean in curve],
-    }
-
-
-def digest(trainer):
-    """A fingerprint of all that was learned: equal exactly if every bit is."""
-    data = trainer.policy.parameters.tobytes() + trainer.value.parameters.tobytes()
-    return hashlib.sha256(data).hexdigest()
-
-
 # -------------------------------------------------------------- the folder
 
 
-def code_digest():
-    """A fingerprint of what decides a seed's results; comments don't count."""
-    paths = [PROJECT / f"{name}.py" for name in DECIDING.split()]
-    trees = [ast.dump(ast.parse(path.read_text("utf-8"))) for path in paths]
-    return hashlib.sha256("\n".join(trees).encode()).hexdigest()
+def regular(path):
+    """Raises ValueError if `path` is there, but is no file: reading a pipe would wait for ever."""
+    if (path.is_symlink() or path.exists()) and not path.is_file():
+        raise ValueError(f"{path} is no regular file; move it away")
+    return path
+
+
+def fit(env_id, variants, seed):
+    """The Variants as dicts with complete settings. Raises ValueError for what does not train."""
+    complete = []
+    for variant in variants:
+        module = ALGORITHMS[variant.algorithm]
+        config = module.Config(**as_settings(variant.config))
+        try:
+            new_trainer(module, env_id, config, seed).envs.close()
+        except (ValueError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # an environment may be anybody's, and raise anything
+            what = f"{type(error).__name__}: {one_line(error)}"
+            raise ValueError(f"{env_id} cannot be trained in: {what}") from error
+        complete.append({**variant._asdict(), "config": dataclasses.asdict(config)})
+    return complete
 
 
 class StudyFolder:
     """One study's folder, held by this process; see the top of this file for what is in it."""
 
-    def __init__(self, path, settings, lock):
-        self.path, self.settings, self._lock = path, settings, lock
+    def __init__(self, path, settings, lock, remarks=()):
+        """remarks: lines that the user should read."""
+        self.path, self.settings, self._lock, self.remarks = path, settings, lock, [*remarks]
 
     @classmethod
     def claim(
@@ -159,17 +115,14 @@ class StudyFolder:
         seeds     list of ints
         name      of the folder; by default made from the rest
 
-        Raises ValueError, naming the setting, for settings that no Trainer would take,
-        and CannotWrite.
+        Nothing that such a folder holds is imported or executed: the study is what the
+        arguments say, and what is read of it is compared with them.
+        Raises ValueError, naming the setting, for settings that no Trainer would take, or
+        naming the file, for one that is none; and CannotWrite.
         """
         if len({safe_name(variant.label) for variant in variants}) < len(variants):
             raise ValueError("variants must have different labels")
-        complete = []
-        for variant in variants:
-            module = ALGORITHMS[variant.algorithm]
-            config = module.Config(**as_settings(variant.config))
-            new_trainer(module, env_id, config, seeds[0]).envs.close()  # refuses what doesn't fit
-            complete.append({**variant._asdict(), "config": dataclasses.asdict(config)})
+        complete = fit(env_id, variants, seeds[0])
         settings = {
             "env_id": env_id,
             "variants": complete,
@@ -177,7 +130,7 @@ class StudyFolder:
             "eval_episodes": eval_episodes,
             "evaluations": evaluations,
             "versions": versions(env_id),
-            "code_sha256": code_digest(),
+            "code_sha256": code_digest(env_id, variants),
         }
         settings = json.loads(json.dumps(settings))  # as it will be read back
         labels = "-".join(variant.label for variant in variants)
@@ -190,14 +143,39 @@ class StudyFolder:
             (path / "seeds").mkdir()
 
         while True:
-            for path in sorted(Path(runs_dir).glob(f"{name}*"), key=lambda path: len(path.name)):
-                with contextlib.suppress(ValueError):  # no study, another one, or one at work
-                    if read_json(path / "study.json").get("settings") == settings:
-                        (path / "seeds").mkdir(exist_ok=True)
-                        return cls(path, settings, hold(path))
+            there = Path(runs_dir).glob(f"{name}*")
+            own = [path for path in there if re.fullmatch(r"(-\d+)?", path.name[len(name) :])]
+            remarks = []
+            for path in sorted(own, key=lambda path: len(path.name)):
+                regular(path / "study.json")
+                try:
+                    if read_json(path / "study.json").get("settings") != settings:
+                        continue  # another study, such as one of earlier code
+                    folder = cls(path, settings, hold(path), remarks)
+                except ValueError as error:
+                    remarks.append(f"passed over: {one_line(error)}")
+                    continue
+                folder.check()
+                return folder
             with contextlib.suppress(ValueError):  # whoever starts this study now was faster
                 path = new_folder(runs_dir, name, fill)
-                return cls(path, settings, hold(path))
+                return cls(path, settings, hold(path), remarks)
+
+    def check(self):
+        """See to it that seeds can be kept, and remark on those that cannot be used."""
+        folder, useless = self / "seeds", []
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"{folder} is no folder; move it away")
+        folder.mkdir(exist_ok=True)
+        for job in self.jobs():
+            try:
+                self.read(job)
+            except ValueError as error:
+                regular(self.seed_file(job))
+                useless.append(one_line(error))
+        if useless:
+            more = f" (and {len(useless) - 1} more)" if len(useless) > 1 else ""
+            self.remarks.append(f"{useless[0]}{more}; trained again")
 
     def __truediv__(self, name):
         return self.path / name
@@ -229,14 +207,23 @@ class StudyFolder:
         """Keep a finished seed."""
         write_json(self.seed_file(job), {**self.origin(job), **result})
 
+    def read(self, job):
+        """A finished seed's result, None without its file. Raises ValueError if it is no use."""
+        path = self.seed_file(job)
+        if not regular(path).exists():
+            return None
+        kept = read_json(path)
+        for name, value in self.origin(job).items():
+            if kept.get(name) != value:
+                raise ValueError(f"{path} is of another training: its {name} differs")
+        if flaw(kept):
+            raise ValueError(f"{path} is damaged: {flaw(kept)}")
+        return kept
+
     def load(self, job):
         """A finished seed's result, or None; one of another training counts as not there."""
         with contextlib.suppress(ValueError):
-            kept = read_json(self.seed_file(job))
-            numbers = [kept.get(name) for name in NUMBERS]
-            whole = all(isinstance(number, float) and math.isfinite(number) for number in numbers)
-            if whole and all(kept.get(name) == value for name, value in self.origin(job).items()):
-                return kept
+            return self.read(job)
         return None
 
 
@@ -259,12 +246,9 @@ def run_study(folder, workers):
         for job, result in run_jobs(train_one, due, workers):
             done, note = done + 1, ""
             if isinstance(result, Exception):
-                error = f"{type(result).__name__}: {one_line(result)}"
-                lines = "".join(traceback.format_exception(result))
-                failures.append(
-                    {"label": job.label, "seed": job.seed, "error": error, "traceback": lines}
-                )
-                progress.say(f"{job.label} seed {job.seed} failed: {error}")
+                said = {"error": str(result), "traceback": result.trace}
+                failures.append({"label": job.label, "seed": job.seed, **said})
+                progress.say(f"{job.label} seed {job.seed} failed: {result}")
             else:
                 folder.save(job, result)
                 results[folder.seed_file(job)] = result
@@ -293,12 +277,14 @@ def conduct(folder, workers, conclude):
 
     due = len(jobs) - finished()
     todo = f"{due} of {len(jobs)} seeds to train with {workers}" if due else "every seed is trained"
-    print(f"{folder.path}: {todo}")
+    print("\n".join([*folder.remarks, f"{folder.path}: {todo}"]))
     try:
         with workers:
             results, failures = run_study(folder, workers)
     except KeyboardInterrupt:
         print(f"\n{where()}")
+        raise
+    except CannotStart:
         raise
     except WorkersLost as error:
         raise WorkersLost(f"{error}; {where()}") from None
@@ -315,7 +301,12 @@ def conclude(folder, results, failures, picture=True):
     write_json(folder / "results.json", summary)
     print(f"\n{columns.report(summary)}\n")
     if picture and results:
-        draw_study(folder.settings, results, summary, folder.path)
+        try:
+            draw_study(folder.settings, results, summary, folder.path)
+        except CannotWrite:
+            raise
+        except Exception as error:  # matplotlib may find no room, no fonts, no folder of its own
+            print(f"no picture: {type(error).__name__}: {one_line(error)}")
     print(f"saved: {folder.path}")
     return summary
 

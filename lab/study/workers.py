@@ -1,94 +1,119 @@
-"""Who does a study's work: processes on this machine, or a Dask cluster.
+"""Who does a study's work: this process, others on this machine, or a Dask cluster.
 
-Both are lanes to which jobs are submitted, and a lane is a
-`concurrent.futures.Executor`. So what runs a study (lab/study/folder.py) is one code.
-
-    Cores(count)      one single-worker process pool a core: a worker that is
-                      killed takes no job but its own with it
-    Cluster(address)  one lane, Dask's executor; its scheduler hands out the jobs
+    Cores(count)      so many processes, each with a pipe of its own: one that is killed takes
+                      no job but its own with it. Of one core this very process makes use:
+                      nothing is started, so nothing can be missing (memory, semaphores, …)
+    Cluster(address)  Dask's executor; its scheduler hands out the jobs
 
 Each is a context manager; leaving it with an exception stops the workers at once.
 """
 
 import contextlib
+import importlib
 import io
 import multiprocessing
+import multiprocessing.connection
 import os
 import queue
 import signal
 import sys
 import threading
+import traceback
 import warnings
 import zipfile
 from collections import deque
-from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 ATTEMPTS = 3  # workers that a job may lose before it is the job's fault; Dask's own default
 CONNECT_SECONDS = 5
 ATTENTION_SECONDS = 1  # longest wait in one piece; Windows notices Ctrl-C only between them
+PATIENCE_SECONDS = 5  # for a worker that has nothing more to do, but does not end
+MOST_TEXT = 500  # characters of what an exception says
 
 
 class WorkersLost(RuntimeError):
-    """The cluster is gone; what was not finished is not going to be."""
+    """The workers are gone; what was not finished is not going to be."""
+
+
+class CannotStart(WorkersLost):
+    """This machine gives us no process; nothing was begun."""
+
+
+class JobFailed(Exception):
+    """What a job raised, as text: `str` of it is one line, `trace` the traceback.
+
+    The exception itself may be of a class that no other process has, or that ends one.
+    """
+
+    def __init__(self, line, trace=""):
+        super().__init__(line, trace)
+        self.trace = trace
+
+    def __str__(self):
+        return self.args[0]
+
+    @classmethod
+    def of(cls, error):
+        """Of any BaseException, even one that cannot say what it is."""
+        name = type(error).__name__
+        with contextlib.suppress(BaseException):
+            said = (str(error).strip().splitlines() or [name])[0][:MOST_TEXT]
+            name += ": " + "".join(c if c.isprintable() else "?" for c in said)
+        return cls(
+            name, "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        )
 
 
 def run_jobs(function, jobs, workers):
     """Call function(*job) for every job -> yields (job, its result or its exception), as they end.
 
-    jobs     iterable of tuples; function and tuples must be picklable
-    workers  Cores or Cluster
+    function  of a module, by whose name the workers find it
+    jobs      iterable of tuples that can be pickled
+    workers   Cores or Cluster
 
-    An exception ends its own job only. A job whose worker dies is run again, in
-    a new worker, up to ATTEMPTS times. Raises WorkersLost.
+    An exception, whatever it is, ends its own job only. A job whose worker dies is run again,
+    in a new worker, up to ATTEMPTS times. Raises CannotStart, WorkersLost.
     """
-    waiting = deque((job, 1) for job in jobs)
-    ended = queue.SimpleQueue()
-    running = 0
+    yield from workers.run(function, list(jobs))
 
-    def start(lane):
-        job, attempt = waiting.popleft()
-        with interrupts_held_back():
-            try:
-                future = lane.submit(function, *job)
-            except BrokenExecutor:  # its worker died between two jobs
-                lane = workers.renew(lane)
-                future = lane.submit(function, *job)
-        future.add_done_callback(partial(note_end, lane, job, attempt))
 
-    def note_end(lane, job, attempt, future):
-        ended.put((lane, job, attempt, future))
+def attempt(module, name, *job):
+    """What the function gives for a job, or as a JobFailed what it raised: sys.exit, anything.
 
-    for lane in list(workers.lanes):
-        for _ in range(min(workers.jobs_in_lane, len(waiting))):
-            start(lane)
-            running += 1
-    while running:
+    Ctrl-C is ours and goes on as KeyboardInterrupt; an environment's own ends its job.
+    """
+    with interrupts_noted() as interrupts:
         try:
-            lane, job, attempt, future = ended.get(timeout=ATTENTION_SECONDS)
-        except queue.Empty:
-            continue
-        try:
-            outcome = future.result()
-        except CancelledError:
-            raise WorkersLost("the scheduler is gone") from None
-        except BrokenExecutor as error:
-            lane = workers.renew(lane)
-            if attempt < ATTEMPTS:
-                waiting.appendleft((job, attempt + 1))
-                start(lane)
-                continue
-            outcome = RuntimeError(f"{attempt} workers died of it, one after another")
-            outcome.__cause__ = error
-        except Exception as error:
-            outcome = error
-        running -= 1
-        if waiting:
-            start(lane)
-            running += 1
-        yield job, outcome
+            outcome = getattr(importlib.import_module(module), name)(*job)
+        except BaseException as error:
+            outcome = JobFailed.of(error)
+    if interrupts:
+        raise KeyboardInterrupt
+    return outcome
+
+
+@contextlib.contextmanager
+def interrupts_noted():
+    """Yields a list of the signals that come meanwhile; they do what they did before, too."""
+    came, before = [], {}
+
+    def noting(handler):
+        def note(signum, frame):
+            came.append(signum)
+            handler(signum, frame)
+
+        return note
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if callable(signal.getsignal(number)):
+                before[number] = signal.signal(number, noting(signal.getsignal(number)))
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -104,15 +129,47 @@ def interrupts_held_back():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextlib.contextmanager
+def out_of_the_folder():
+    """A Python that starts looks for its own modules in the current folder first; not in ours.
+
+    It may be anybody's: a folder of results, say, with a pickle.py in it.
+    """
+    try:
+        before = os.getcwd()
+    except OSError:  # there is none any more
+        before = PROJECT
+    os.chdir(PROJECT)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+# ------------------------------------------------------------ in a worker
+
+
+def serve(connection):
+    """What a worker process does: one job after another, until nobody sends any."""
+    begin_worker()
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            connection.send(attempt(*connection.recv()))
+
+
 def begin_worker():
     """First thing in a worker process: leave Ctrl-C to the parent, and don't outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def follow():
         multiprocessing.parent_process().join()
-        os._exit(1)  # the parent was killed; idle workers would wait for its next job forever
+        os._exit(1)  # the parent was killed
 
-    threading.Thread(target=follow, daemon=True).start()
+    with contextlib.suppress(RuntimeError):  # no thread to be had; it ends after its job then
+        threading.Thread(target=follow, daemon=True).start()
+
+
+# ----------------------------------------------------------- this machine
 
 
 def available_cores():
@@ -122,42 +179,107 @@ def available_cores():
     return os.cpu_count() or 1
 
 
+class Worker:
+    """A process that does jobs, at the other end of `connection`. Raises CannotStart."""
+
+    def __init__(self):
+        # "spawn" is the one way to start a process that all systems have; it is also safe
+        # beside threads. Imports are paid once a worker, not once a job. A Pipe needs neither
+        # threads nor semaphores, which concurrent.futures' pool waits for in vain where there
+        # are none (containers, ulimit -v).
+        context = multiprocessing.get_context("spawn")
+        try:
+            self.connection, theirs = context.Pipe()
+            with theirs, out_of_the_folder(), interrupts_held_back():
+                self.process = context.Process(target=serve, args=(theirs,))
+                self.process.start()
+        except (OSError, MemoryError) as error:
+            reason = getattr(error, "strerror", None) or "out of memory"
+            raise CannotStart(f"no process can be started: {reason}") from error
+
+    def end(self):
+        """Wait for a process that has nothing more to do, or was told to end."""
+        self.connection.close()
+        self.process.join(PATIENCE_SECONDS)
+        self.process.kill()  # an environment may have left something running in it
+        self.process.join()
+
+
 class Cores:
     """`count` processes on this machine, one for each core by default; each has one BLAS thread."""
-
-    jobs_in_lane = 1
 
     def __init__(self, count=None):
         for variable in ("OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
             os.environ.setdefault(variable, "1")  # the workers inherit it
-        self.others = set(multiprocessing.active_children())
-        self.lanes = [self._lane() for _ in range(count or available_cores())]
+        self.count, self.workers = count or available_cores(), []
 
     def __str__(self):
-        return f"{len(self.lanes)} process{'es' if len(self.lanes) > 1 else ''}"
+        return f"{self.count} process{'es' if self.count > 1 else ''}"
 
-    def _lane(self):
-        # "spawn" is the one way to start a process that all systems have; it is also safe
-        # beside threads. Imports are paid once a worker, not once a job.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, mp_context=context, initializer=begin_worker)
+    def run(self, function, jobs):
+        """As run_jobs."""
+        address = function.__module__, function.__name__
+        if self.count == 1:
+            for job in jobs:
+                yield job, attempt(*address, *job)
+            return
+        while len(self.workers) < min(self.count, len(jobs)):
+            self.workers.append(Worker())
+        waiting, running = deque((job, 1) for job in jobs), {}
 
-    def renew(self, lane):
-        """A new lane in the place of one whose worker died."""
-        lane.shutdown(wait=False)
-        new = self._lane()
-        self.lanes[self.lanes.index(lane)] = new
-        return new
+        def hand_out():
+            for worker in self.workers:
+                if worker not in running and waiting:
+                    running[worker] = waiting.popleft()
+                    with contextlib.suppress(OSError):  # it is dead, as will be found
+                        worker.connection.send((*address, *running[worker][0]))
+
+        hand_out()
+        while running:
+            connections = [worker.connection for worker in running]
+            most = 60 if os.name == "nt" else None  # Windows waits for no more at a time
+            multiprocessing.connection.wait(connections[:most], ATTENTION_SECONDS)
+            for worker in list(running):
+                alive = worker.process.is_alive()  # looked at before its last words
+                try:
+                    if worker.connection.poll():
+                        outcome = worker.connection.recv()
+                    elif alive:
+                        continue
+                    else:  # and something that it started keeps its end open
+                        raise EOFError
+                    job, _ = running.pop(worker)
+                except (EOFError, OSError):
+                    job, number = running.pop(worker)
+                    self.replace(worker)
+                    if number < ATTEMPTS:
+                        waiting.appendleft((job, number + 1))
+                        continue
+                    outcome = JobFailed(f"{number} workers died of it, one after another")
+                hand_out()  # before the caller does anything with it
+                yield job, outcome
+            hand_out()
+
+    def replace(self, worker):
+        """Start another one; without one, the others do its work. Raises WorkersLost."""
+        self.workers.remove(worker)
+        worker.end()
+        try:
+            self.workers.append(Worker())
+        except CannotStart as error:
+            if not self.workers:
+                raise WorkersLost(str(error)) from None
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace):
-        if kind is not None:
-            for child in set(multiprocessing.active_children()) - self.others:
-                child.terminate()
-        for lane in self.lanes:
-            lane.shutdown(cancel_futures=True)
+        for worker in self.workers:
+            if kind is not None:
+                worker.process.terminate()
+            worker.connection.close()
+        for worker in self.workers:
+            worker.end()
 
 
 class Cluster:
@@ -167,8 +289,6 @@ class Cluster:
     they run the code of this folder and not one of their own. They need numpy
     and gymnasium. Raises ConnectionError in one line when there is no such scheduler.
     """
-
-    jobs_in_lane = sys.maxsize  # the scheduler does the queueing
 
     def __init__(self, address):
         import logging
@@ -189,7 +309,6 @@ class Cluster:
         except (OSError, TypeError, ValueError) as error:  # TypeError: a protocol it lacks
             raise ConnectionError(f"no Dask scheduler answers at {address}") from error
         self.refuse_other_pythons()
-        self.lanes = [self]
 
     def refuse_other_pythons(self):
         """Code that is sent by value crashes another Python: look before anything is sent."""
@@ -212,21 +331,32 @@ class Cluster:
             remark = "; each trains one seed at a time: start them with --nthreads 1"
         return f"{workers} of the scheduler at {self.address}{remark}"
 
-    def submit(self, function, *args):
-        """As concurrent.futures.Executor.submit, for a function of this project."""
+    def run(self, function, jobs):
+        """As run_jobs."""
 
-        def call(module, name, *args):
+        def call(*arguments):
             # A function within a function travels by value: the scheduler, which reads
             # what it passes on, needs none of this project's modules.
-            import importlib
+            from lab.study.workers import attempt
 
-            return getattr(importlib.import_module(module), name)(*args)
+            return attempt(*arguments)
 
-        return self.executor.submit(call, function.__module__, function.__name__, *args)
+        ended = queue.SimpleQueue()
+        for job in jobs:
+            future = self.executor.submit(call, function.__module__, function.__name__, *job)
+            future.add_done_callback(lambda future, job=job: ended.put((job, future)))
+        for _ in jobs:
+            job, future = self.patiently(ended)
+            if future.cancelled():
+                raise WorkersLost("the scheduler is gone")
+            error = future.exception()
+            yield job, future.result() if error is None else JobFailed.of(error)
 
-    def renew(self, lane):
-        """The same lane: the scheduler replaces workers by itself."""
-        return lane
+    @staticmethod
+    def patiently(ended):
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return ended.get(timeout=ATTENTION_SECONDS)
 
     def __enter__(self):
         self.plugin = send_project(self.client)

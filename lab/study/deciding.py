@@ -1,0 +1,98 @@
+"""Which files decide what a seed gives: found by their imports, so that no list falls behind.
+
+They are the algorithm's module, the loop, the judge, the user's own environment, and what
+these import that lies beside them, wherever in a file. While all of them say the same, a seed
+that is kept is what training it again would give. Installed packages are known by their
+versions instead; of the lab only the files named here take part in a training.
+"""
+
+import ast
+import hashlib
+import sys
+import sysconfig
+from pathlib import Path
+
+from environments import find_spec
+from lab.runs import ALGORITHMS
+from lab.study.workers import PROJECT
+
+LAB = "lab/runs/judging.py", "lab/study/seed.py"
+CHANGES = "lab/study/ablation.py"
+
+
+def code_digest(env_id, variants):
+    """A fingerprint of what decides the seeds of these Variants; comments don't count."""
+    said = sorted(meaning(path) for path in deciding(env_id, variants))
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()
+
+
+def deciding(env_id, variants):
+    """The files that decide, a set of Paths. The environment has been made before."""
+    waiting, places = [PROJECT / name for name in LAB], [PROJECT]
+    for variant in variants:
+        waiting += files(ALGORITHMS[variant.algorithm].__name__, places)
+        waiting += [] if variant.change is None else [PROJECT / CHANGES]
+    for name in environment_modules(env_id):
+        path = Path(getattr(sys.modules.get(name), "__file__", None) or "")
+        if path.suffix == ".py" and not installed(path):
+            waiting.append(path)
+            places.append(path.parents[name.count(".") + (path.stem == "__init__")])
+    found = set()
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += [
+                other for other in imported(path, places) if PROJECT / "lab" not in other.parents
+            ]
+    return found
+
+
+def environment_modules(env_id):
+    """Names of the modules that an environment is made of: as it was named, and registered."""
+    spec = find_spec(env_id)
+    yield env_id.rpartition(":")[0]
+    wrappers = [wrapper.entry_point for wrapper in spec.additional_wrappers]
+    for entry in (spec.entry_point, spec.vector_entry_point, *wrappers):
+        named = isinstance(entry, str)
+        yield entry.partition(":")[0] if named else getattr(entry, "__module__", "")
+
+
+def installed(path):
+    library = Path(sysconfig.get_path("stdlib"))
+    return library in path.parents or bool({"site-packages", "dist-packages"} & {*path.parts})
+
+
+def files(name, places):
+    """Of a dotted name the files in these folders: a module, and the packages that it is in."""
+    parts = name.split(".")
+    for place in places:
+        for depth in range(1, len(parts) + 1):
+            stem = place.joinpath(*parts[:depth])
+            both = stem.with_name(f"{stem.name}.py"), stem / "__init__.py"
+            yield from (path for path in both if path.is_file())
+
+
+def imported(path, places):
+    """The files in these folders that a file imports."""
+    for node in ast.walk(tree_of(path) or ast.Module([], [])):
+        if isinstance(node, ast.Import):
+            for one in node.names:
+                yield from files(one.name, places)
+        elif isinstance(node, ast.ImportFrom):
+            where = [path.parents[node.level - 1]] if node.level else places
+            for one in node.names:
+                yield from files(f"{node.module or ''}.{one.name}".strip("."), where)
+
+
+def tree_of(path):
+    """A file's syntax tree, or None if it is not Python."""
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return None
+
+
+def meaning(path):
+    tree = tree_of(path)
+    return repr(path.read_bytes()) if tree is None else ast.dump(tree)
