@@ -50,7 +50,8 @@ def draw_grid(figure, summary, look):
         picture.draw_learning(axes, entry, thousand, colour_of(size, look), lw=2.2)
         axes.set_title(label, fontsize=9.5)
         area = f"{100 * size:+.0f}".replace("-", "−").replace("+0", "±0").replace("−0", "±0")
-        free = 0.05 if entry["curve"][-1] > 300 else 0.56  # of the curve
+        last = [mean for mean in entry["curve"] if mean is not None][-1:]
+        free = 0.05 if last > [300] else 0.56  # of the curve
         axes.annotate(
             f"area {area}%\nsolved {entry[picture.SOLVED]['seeds']} of {entry['seeds']}\n"
             f"greedy end {entry['greedy_return_mean']['iqm']:.0f}",

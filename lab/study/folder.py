@@ -38,7 +38,7 @@ from lab.runs import (
 )
 from lab.study.deciding import code_digest
 from lab.study.seed import EVALUATIONS, MOST_SEEDS, flaw, train_one
-from lab.study.workers import CannotStart, WorkersLost, run_jobs
+from lab.study.workers import CannotStart, JobFailed, WorkersLost, run_jobs
 
 FORMAT = 3  # of study.json and the seeds' files
 
@@ -92,8 +92,7 @@ def fit(env_id, variants, seed):
         except (ValueError, KeyboardInterrupt):
             raise
         except BaseException as error:  # an environment may be anybody's, and raise anything
-            what = f"{type(error).__name__}: {one_line(error)}"
-            raise ValueError(f"{env_id} cannot be trained in: {what}") from error
+            raise ValueError(f"{env_id} cannot be trained in: {JobFailed.of(error)}") from error
         complete.append({**variant._asdict(), "config": dataclasses.asdict(config)})
     return complete
 
@@ -306,7 +305,7 @@ def conclude(folder, results, failures, picture=True):
         except CannotWrite:
             raise
         except Exception as error:  # matplotlib may find no room, no fonts, no folder of its own
-            print(f"no picture: {type(error).__name__}: {one_line(error)}")
+            print(f"no picture: {JobFailed.of(error)}")
     print(f"saved: {folder.path}")
     return summary
 

@@ -23,7 +23,7 @@ def draw_study(settings, results, summary, folder):
         """
         draw_panels(figure, look, settings, results, summary)
 
-    save(folder, "study", draw, 3.9 + 0.25 * len(settings["variants"]))
+    save(folder, "study", draw, 3.9 + 0.5 * len(settings["variants"]))
 
 
 def draw_panels(figure, look, settings, results, summary):
@@ -52,7 +52,8 @@ def draw_panels(figure, look, settings, results, summary):
     for axes in figure.axes:
         axes.set_xlabel("environment steps")
         steps_axis(axes)
-    figure.axes[0].legend(loc="lower right")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left")  # where it covers nothing
     sentences = [sentence(v["label"], summary["variants"][v["label"]]) for v in variants]
     figure.supxlabel("\n".join(sentences), fontsize=10, x=0.02, ha="left")
 
@@ -70,35 +71,44 @@ def sentence(label, entry):
 
 
 def draw_learning(axes, entry, total_steps, color, **style):
-    """The IQM of the seeds' curves (`curve` of an entry of the statistics) with its interval."""
+    """The IQM of the seeds' curves (`curve` of an entry of the statistics) with its interval.
+
+    Neither is drawn where not every seed was measured: the last episodes had not ended.
+    """
     if "curve" in entry:
-        windows = len(entry["curve"])
-        steps = (np.arange(windows) + 0.5) * total_steps / windows
-        axes.plot(steps, entry["curve"], color=color, **style)
+        curve = np.array(entry["curve"], float)  # None becomes nan
+        steps = (np.arange(len(curve)) + 0.5) * total_steps / len(curve)
+        axes.plot(steps, curve, color=color, **style)
         if entry["curve_interval"] is not None:
-            band = entry["curve_interval"]
+            band = np.array(entry["curve_interval"], float)
             axes.fill_between(steps, *band, color=color, alpha=0.25, lw=0)
 
 
 def draw_solving(axes, results, variant, colour, row, look):
-    """How many seeds were solved after so many steps, and the median with its interval."""
-    total = variant["config"]["total_steps"]
+    """How many seeds were solved after so many steps, and the median with its interval.
+
+    Lines end with the trainings, or once all seeds are solved: nothing happens any more.
+    An interval that reaches to "never" has an arrow at its end.
+    """
+    end = max(result["env_steps"] for result in results)
     values = stats.values_of(results, SOLVED)
-    median, bounds = np.median(values), stats.interval(np.median, values)
-    label = f"{variant['label']}: " + ("half of the seeds never" if median > 2 * total else
-                                       f"half of the seeds by {median:,.0f} steps")  # fmt: skip
-    # once all seeds are solved, nothing happens any more
-    end = 1.25 * values.max() if values.max() < stats.NEVER else 1.1 * total
+    median = stats.finite(np.median(values))
+    half = "never" if median is None else f"by {median:,.0f} steps"
+    if values.max() < stats.NEVER:
+        end = min(end, 1.25 * values.max())
     for steps, style in (
-        (values, {"lw": 2.2, "label": label}),
+        (values, {"lw": 2.2, "label": f"{variant['label']}: half of the seeds {half}"}),
         (stats.values_of(results, "solved_at_step"), {"lw": 1.3, "ls": (0, (1, 1))}),
     ):
         at = np.sort(steps[steps < stats.NEVER])
         share = 100 * np.arange(len(at) + 1) / len(results)
         axes.step([0, *at, end], [*share, share[-1]], where="post", color=colour, **style)
-    if median <= 2 * total:
+    if median is not None:
         place = 50 - 3 * row  # below one another
         axes.plot(median, place, "o", color=colour, ms=7, mec=look.card, mew=1.5, zorder=3)
+        bounds = stats.interval(np.median, values)
         if bounds is not None:
             ends = np.minimum(bounds, end)
             axes.plot(ends, [place] * 2, color=colour, lw=5, alpha=0.4, solid_capstyle="butt")
+            if bounds[1] > end:
+                axes.plot(end, place, ">", color=colour, ms=7, mew=0, clip_on=False)

@@ -59,6 +59,11 @@ def finite(number):
     return None if number >= NEVER / 2 else float(number)
 
 
+def rounded(number):
+    """A number of a curve for JSON; None for nan, where nothing was measured."""
+    return None if np.isnan(number) else float(np.round(number, 1))
+
+
 def of_label(results, label):
     """One variant's results in the order of their seeds, so that sums don't depend on the order."""
     return sorted((r for r in results if r["label"] == label), key=lambda r: r["seed"])
@@ -87,6 +92,19 @@ def learning_curves(results):
         if known.any():
             curves.append(np.interp(windows, windows[known], values[known]))
     return np.array(curves) if curves else np.empty((0, 1))
+
+
+def measured(results):
+    """Where all of learning_curves lie on data, or between them: bool (windows,)."""
+    known = [np.isfinite(np.array(r.get("curve", ()), float)) for r in results]
+    return np.all(
+        [
+            np.logical_or.accumulate(own) & np.logical_or.accumulate(own[::-1])[::-1]
+            for own in known
+            if own.any()
+        ],
+        axis=0,
+    )
 
 
 def summarize(settings, results, failures):
@@ -139,8 +157,9 @@ def describe(results):
         }
     if len(curves):
         bounds = interval(iqm, curves, axis=0, resamples=CURVE_RESAMPLES)
-        entry["curve"] = np.round(iqm(curves, axis=0), 1).tolist()
-        entry["curve_interval"] = bounds and np.round(bounds, 1).tolist()
+        rows = np.where(measured(results), [iqm(curves, axis=0), *(bounds or ())], np.nan)
+        entry["curve"], *bounds = [list(map(rounded, row)) for row in rows]
+        entry["curve_interval"] = bounds or None
     entry["train_seconds"] = {"median": float(np.median(values_of(results, "train_seconds")))}
     for name in solvable(results):
         values = values_of(results, name)

@@ -23,10 +23,11 @@ from pathlib import Path
 import numpy as np
 
 import vpg
-from lab.runs import read_json
+from lab.runs import ALGORITHMS, read_json, safe_name
 from lab.study import statistics
 from lab.study.columns import RETURNS, SOLVED, bounded, markdown, number
-from lab.study.folder import EVALUATIONS
+from lab.study.folder import StudyFolder, regular
+from lab.study.seed import EVALUATIONS
 from lab.study.workers import PROJECT
 
 RESULTS = PROJECT / "benchmarks" / "results"
@@ -56,31 +57,44 @@ ZOO = {  # its PPO's mean return, and steps
 
 
 def keep(folder):
-    """Write the result files of a study, one a variant, with the seeds that are finished."""
-    about = read_json(Path(folder) / "study.json")
-    settings = about["settings"]
-    results = [read_json(path) for path in sorted((Path(folder) / "seeds").glob("*.json"))]
-    for variant in settings["variants"]:
-        own = statistics.of_label(results, variant["label"])
+    """Write the result files of a study, one a variant, with the seeds that are finished.
+
+    Raises ValueError in one line for a folder that holds none, or more than that.
+    """
+    path = Path(folder) / "study.json"
+    about = read_json(regular(path))
+    try:
+        study = StudyFolder(path.parent, about["settings"], None)
+        env_id, looks = study.settings["env_id"], study.settings["evaluations"]
+        variants = {job.label: job for job in study.jobs()}
+        date = re.match(r"\d{4}-\d\d-\d\d", about["started"])[0]
+        known = all(job.algorithm == label in ALGORITHMS for label, job in variants.items())
+        if not (known and re.fullmatch(r"[\w./:-]+", env_id)):
+            raise ValueError
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ValueError(f"{path} does not describe a study of {', '.join(ALGORITHMS)}") from None
+    results = [result for result in map(study.read, study.jobs()) if result]
+    for label, job in variants.items():
+        own = statistics.of_label(results, label)
+        if not own:
+            raise ValueError(f"{study.path} holds no finished seed of {label}")
         seeds = ranges([result["seed"] for result in own])
-        algorithm, env_id = variant["algorithm"], settings["env_id"]
-        command = f"python run.py study --algo {algorithm} --env {env_id} --seeds {seeds}"
-        looks = settings["evaluations"]
+        command = f"python run.py study --algo {label} --env {env_id} --seeds {seeds}"
         data = {
             "command": command + (f" --evaluations {looks}" if looks != EVALUATIONS else ""),
-            "date": about["started"][:10],
+            "date": date,
             "processor": own[0]["processor"],
             "versions": own[0]["versions"],
             "env_id": env_id,
-            "algorithm": algorithm,
-            "config": variant["config"],
-            "eval_episodes": settings["eval_episodes"],
-            "evaluations": settings["evaluations"],
+            "algorithm": label,
+            "config": job.config,
+            "eval_episodes": job.eval_episodes,
+            "evaluations": looks,
             "reward_threshold": own[0]["reward_threshold"],
             "columns": list(COLUMNS),
         }
         rows = [[rounded(result[name], COLUMNS[name]) for name in COLUMNS] for result in own]
-        write(RESULTS / f"{env_id}-{algorithm}.json", data, rows)
+        write(RESULTS / f"{safe_name(env_id)}-{label}.json", data, rows)
 
 
 def ranges(seeds):
@@ -310,15 +324,20 @@ def filled(text):
 
 
 def main(folders):
-    for folder in folders:
-        keep(folder)
+    try:
+        for folder in folders:
+            keep(folder)
+    except ValueError as error:
+        print(f"tables: error: {error}", file=sys.stderr)
+        return 2
     for path in texts():
         before = path.read_text("utf-8")
         after = filled(before)
         if after != before:
             path.write_text(after, "utf-8")
             print(f"written: {path.relative_to(PROJECT)}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -58,11 +58,9 @@ class JobFailed(Exception):
         """Of any BaseException, even one that cannot say what it is."""
         name = type(error).__name__
         with contextlib.suppress(BaseException):
-            said = (str(error).strip().splitlines() or [name])[0][:MOST_TEXT]
-            name += ": " + "".join(c if c.isprintable() else "?" for c in said)
-        return cls(
-            name, "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        )
+            said = (str(error).strip().splitlines() or [""])[0][:MOST_TEXT]
+            name += said and ": " + "".join(c if c.isprintable() else "?" for c in said)
+        return cls(name, "".join(traceback.format_exception(error)))
 
 
 def run_jobs(function, jobs, workers):

@@ -1,0 +1,111 @@
+"""What the tests of studies give workers to do: jobs, and environments that wait or misbehave.
+
+An event decides what happens when, never a time: where the variable HELD names a folder, a
+worker that begins a training after `SAVED` seeds are saved there notes its process in a file,
+PID.held, and waits for the file "go".
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+
+SAVED = 2
+
+
+class Own(BaseException):
+    """One that no other process can build again, nor anybody print."""
+
+    def __init__(self, one, other):
+        super().__init__(one)
+
+    def __str__(self):
+        raise RuntimeError
+
+
+MISDEEDS = {
+    "SystemExit": lambda: sys.exit(3),
+    "KeyboardInterrupt": lambda: signal.default_int_handler(2, None),
+    "GeneratorExit": lambda: (_ for _ in ()).throw(GeneratorExit("so it is")),
+    "Own": lambda: (_ for _ in ()).throw(Own(1, 2)),
+    "ModuleNotFoundError": lambda: __import__("no_such_module"),
+    "MemoryError": lambda: (_ for _ in ()).throw(MemoryError()),
+    "ValueError": lambda: (_ for _ in ()).throw(ValueError("one\n\033[31mtwo" * 9_000)),
+}
+
+
+def ten_times(number, misdeed=None):
+    """A job; number 1 does what MISDEEDS says."""
+    if number == 1 and misdeed is not None:
+        MISDEEDS[misdeed]()
+    return number * 10, os.getpid()
+
+
+def perish(number, marker, always):
+    """A job: number 1 kills its worker, the first time or always."""
+    if number == 1 and (always or not os.path.exists(marker)):
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * 10, os.getpid()
+
+
+def press_ctrl_c(number, swallow):
+    """A job during which somebody presses Ctrl-C; its code may have other ideas."""
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        if not swallow:
+            raise
+
+
+class Held(gym.Env):
+    """Two steps an episode; for 1 a point."""
+
+    observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self):
+        folder = os.environ.get("HELD")
+        working = multiprocessing.parent_process() is not None or "dask" in sys.argv[0]
+        if folder and working and len([*Path(folder).glob("*/seeds/*.json")]) >= SAVED:
+            (Path(folder) / f"{os.getpid()}.held").touch()
+            while not (Path(folder) / "go").exists():
+                time.sleep(0.01)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.now = 0
+        return self.np_random.uniform(-1, 1, 2).astype(np.float32), {}
+
+    def step(self, action):
+        self.now += 1
+        obs = self.np_random.uniform(-1, 1, 2).astype(np.float32)
+        return obs, float(action), self.now == 2, False, {}
+
+
+class Rude(Held):
+    """The same, until it does what RUDE names."""
+
+    def step(self, action):
+        if os.environ.get("RUDE"):
+            MISDEEDS[os.environ["RUDE"]]()
+        return super().step(action)
+
+
+class Boundless(Held):
+    """Its returns are infinite, but not what it is trained on."""
+
+    def step(self, action):
+        obs, _, terminated, truncated, info = super().step(action)
+        return obs, 1e308, terminated, truncated, info
+
+
+gym.register("Held-v0", entry_point=Held, reward_threshold=1.5)
+gym.register("Rude-v0", entry_point=Rude)
+gym.register("Boundless-v0", entry_point=Boundless)
