@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -54,6 +55,19 @@ def perish(number, marker, always):
     return number * 10, os.getpid()
 
 
+def claim(runs_dir, gamma, number, among):
+    """A job: claim a study's folder, and hold it until all have theirs -> its name, is it ours?"""
+    from lab.runs import read_json
+    from lab.study import StudyFolder, Variant
+
+    variants = [Variant("ppo", "ppo", {"total_steps": 600, "gamma": gamma})]
+    folder = StudyFolder.claim(runs_dir, "CartPole-v1", variants, [0, 1], 2, 4)
+    Path(runs_dir, f"{number}.claimed").touch()
+    while len(list(Path(runs_dir).glob("*.claimed"))) < among:
+        time.sleep(0.01)
+    return folder.path.name, read_json(folder / "study.json")["settings"] == folder.settings
+
+
 def press_ctrl_c(number, swallow):
     """A job during which somebody presses Ctrl-C; its code may have other ideas."""
     try:
@@ -62,6 +76,12 @@ def press_ctrl_c(number, swallow):
     except KeyboardInterrupt:
         if not swallow:
             raise
+
+
+def stay(number):
+    """A job that leaves a thread behind, for ever."""
+    threading.Thread(target=threading.Event().wait).start()
+    return number
 
 
 class Held(gym.Env):
@@ -98,14 +118,5 @@ class Rude(Held):
         return super().step(action)
 
 
-class Boundless(Held):
-    """Its returns are infinite, but not what it is trained on."""
-
-    def step(self, action):
-        obs, _, terminated, truncated, info = super().step(action)
-        return obs, 1e308, terminated, truncated, info
-
-
 gym.register("Held-v0", entry_point=Held, reward_threshold=1.5)
 gym.register("Rude-v0", entry_point=Rude)
-gym.register("Boundless-v0", entry_point=Boundless)

@@ -172,7 +172,13 @@ def test_kept_results_are_a_whole_study_s():
     assert summary["total_steps"] == [100_000] and summary["failures"] == []
     for entry in summary["variants"].values():
         assert entry["seeds"] == len(ablation.SEEDS)
-        low, high = entry["curve_interval"]
-        assert np.all(np.array(low) <= entry["curve"]) and np.all(np.array(high) >= entry["curve"])
+        low, curve, high = np.array(
+            [entry["curve_interval"][0], entry["curve"], entry["curve_interval"][1]], float
+        )
+        # of episodes that began later some were still running when the training ended
+        measured = np.isfinite(curve)
+        assert measured.tolist() == 80 * [True] + 20 * [False]
+        assert (low <= curve)[measured].all() and (curve <= high)[measured].all()
+        assert not (np.isfinite(low) | np.isfinite(high))[~measured].any()
         low, high = entry["area"]["iqm_interval"]
         assert low <= entry["area"]["iqm"] <= high

@@ -1,6 +1,7 @@
 """Many seeds: the statistics, and studies that survive whatever happens to them."""
 
 import contextlib
+import errno
 import importlib.util
 import itertools
 import json
@@ -11,34 +12,41 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+import threading
+from dataclasses import asdict
 from pathlib import Path
 
+import held
 import numpy as np
 import pytest
+from programs import ENOUGH, ROOT, call, command, wait_until
 
 import ppo
+from lab import study as room
 from lab.pictures import LIGHT, drawing
-from lab.runs import judging, read_json
-from lab.study import columns, picture
+from lab.runs import CannotWrite, judging, read_json
+from lab.study import columns, deciding, picture
 from lab.study import folder as study
 from lab.study import statistics as stats
-from lab.study.folder import StudyFolder, Variant, parse_seeds, run_study, train_one
-from lab.study.workers import Cores, run_jobs
+from lab.study.folder import StudyFolder, Variant, parse_seeds, run_study
+from lab.study.seed import MAY_BE_NULL, MUST_BE, digest, flaw, train_one
+from lab.study.workers import CannotStart, Cluster, Cores, JobFailed, Worker, WorkersLost, run_jobs
 from training import Trainer, evaluate
 
-ROOT = Path(__file__).parent.parent
-NAN = float("nan")
+NAN, INFINITY = float("nan"), float("inf")
 TINY = {"total_steps": 1_500, "num_steps": 16, "num_envs": 8, "minibatch_size": 64}
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-
+# Of the environment Held-v0: hundredths of a second.
+LEAST = {"total_steps": 120, "num_steps": 20, "num_envs": 2, "hidden_sizes": (4,)}
+HELD = {**LEAST, "epochs": 1, "minibatch_size": 40}
+TIMES = "train_seconds", "solved_at_second"
 
 HAS_DASK = importlib.util.find_spec("distributed") is not None
 needs_dask = pytest.mark.skipif(
     not HAS_DASK and os.environ.get("REQUIRE_DASK") != "1",
     reason="distributed is not installed (requirements/dask.txt)",
 )
-on_posix = pytest.mark.skipif(not hasattr(os, "killpg"), reason="POSIX signals")
+on_posix = pytest.mark.skipif(not hasattr(os, "killpg"), reason="POSIX signals and pipes")
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 
 # -------------------------------------------------------------- statistics
@@ -133,7 +141,9 @@ def test_summary_by_hand():
     assert fast["solved_at_second"]["median"] == 0.2
     # of a curve (None, g/2, None, g) the area is that of g/2, g/2, 3g/4, g
     assert slow["area"]["mean"] == pytest.approx(1370 / 3 * 2.75 / 4)
-    assert fast["curve"] == [246.7, 246.7, 370, 493.3]  # of three, the middle half is all
+    # of three, the middle half is all; in the first quarter nothing was measured
+    assert fast["curve"] == [None, 246.7, 370, 493.3]
+    assert [row[:2] for row in fast["curve_interval"]] == [[None, 240], [None, 250]]
     (comparison,) = summary["comparisons"]
     assert (comparison["better"], comparison["than"]) == ("fast", "slow")
     # of the 9 pairs fast wins 8 and ties (480, 480) ... loses (480, 490): 7 + 1/2
@@ -221,7 +231,7 @@ def test_train_one_is_a_trainer_bit_for_bit():
         settled = (k + 1) * width <= trainer.config.total_steps - longest * trainer.config.num_envs
         curve.append(np.mean(own) if own and settled else None)
     assert hexes(result["curve"]) == hexes(curve) and any(curve)
-    assert result["parameters_sha256"] == study.digest(trainer)
+    assert result["parameters_sha256"] == digest(trainer)
     for kind, greedy in (("greedy", True), ("sampled", False)):
         returns = evaluate(trainer.policy, "CartPole-v1", 3, 5, greedy)
         assert result[f"{kind}_return_mean"].hex() == float(returns.mean()).hex()
@@ -258,18 +268,54 @@ def test_a_change_is_made_to_its_own_seed_only():
     assert plain["parameters_sha256"] == again["parameters_sha256"] != changed["parameters_sha256"]
 
 
+def test_an_infinite_return_is_no_result(monkeypatch):
+    def final(trainer, *arguments):
+        return {**judging.final_judgement(trainer, *arguments), "greedy_return_mean": INFINITY}
+
+    monkeypatch.setattr("lab.study.seed.final_judgement", final)
+    with pytest.raises(ValueError, match="greedy_return_mean is inf, not a number"):
+        train_one("vpg", "Held-v0", LEAST, 0, 2, 1)
+
+
 # ---------------------------------------------------------------- a folder
 
 
-def open_study(runs_dir, seeds=(0, 1), algorithms=("ppo",), **settings):
-    variants = [Variant(a, a, {"total_steps": 600, **settings}) for a in algorithms]
-    return StudyFolder.claim(runs_dir, "CartPole-v1", variants, list(seeds), 2, 4)
+def variants_of(*algorithms, **settings):
+    return [Variant(a, a, {"total_steps": 600, **settings}) for a in algorithms]
+
+
+def open_study(runs_dir, seeds=(0, 1), algorithms=("ppo",), env_id="CartPole-v1", **settings):
+    variants = variants_of(*algorithms, **settings)
+    return StudyFolder.claim(runs_dir, env_id, variants, list(seeds), 2, 4)
 
 
 def left(folder):
     """The path of a folder that its process no longer holds."""
     folder._lock.release()
     return folder.path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished study of two algorithms with four seeds each, to be copied."""
+    runs_dir = tmp_path_factory.mktemp("finished")
+    with Cores(2) as workers:
+        folder = open_study(runs_dir, range(4), ("vpg", "ppo"))
+        results, failures = run_study(folder, workers)
+    assert (len(results), failures) == (8, [])
+    left(folder)
+    return runs_dir
+
+
+@pytest.fixture
+def runs_dir(finished, tmp_path):
+    """A folder of runs, with a finished study in it."""
+    return shutil.copytree(finished, tmp_path / "runs")
+
+
+def open_again(runs_dir):
+    """The study of `finished`."""
+    return open_study(runs_dir, range(4), ("vpg", "ppo"))
 
 
 def test_the_same_study_goes_on_and_another_does_not(tmp_path):
@@ -280,78 +326,297 @@ def test_the_same_study_goes_on_and_another_does_not(tmp_path):
     assert other.name == "study-CartPole-v1-ppo-seeds0-1-2"
     assert left(open_study(tmp_path, gamma=0.9)) == other
     (first / "study.json").write_text("{", encoding="utf-8")  # damaged
-    assert left(open_study(tmp_path)).name.endswith("-3")
+    third = open_study(tmp_path)
+    assert left(third).name.endswith("-3")
+    (remark,) = third.remarks
+    assert remark.startswith(f"passed over: {first / 'study.json'} cannot be read")
 
 
 def test_studies_at_work_never_share_a_folder(tmp_path):
     same = [open_study(tmp_path) for _ in range(3)]
     assert len({folder.path for folder in same}) == 3
+    assert [len(folder.remarks) for folder in same] == [0, 1, 2]  # in use by another
     left(same[1])
     assert open_study(tmp_path).path == same[1].path  # interrupted: it goes on
 
 
-def claim_in_a_process(runs_dir, gamma, number):
-    """Claim a study's folder, and hold it until all four have theirs."""
-    folder = open_study(runs_dir, gamma=gamma)
-    Path(runs_dir, f"{number}.claimed").touch()
-    deadline = time.monotonic() + 60
-    while len(list(Path(runs_dir).glob("*.claimed"))) < 4:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return folder.path.name, read_json(folder / "study.json")["settings"] == folder.settings
-
-
 @pytest.mark.slow
 def test_studies_that_start_together_have_folders_of_their_own(tmp_path):
-    jobs = [(str(tmp_path), (0.99, 0.5)[number % 2], number) for number in range(4)]
-    with Cores(4) as workers:
-        outcomes = [outcome for _, outcome in run_jobs(claim_in_a_process, jobs, workers)]
+    jobs = [(str(tmp_path), (0.99, 0.5)[number % 2], number, 3) for number in range(3)]
+    with Cores(3) as workers:
+        outcomes = [outcome for _, outcome in run_jobs(held.claim, jobs, workers)]
     names, own = zip(*outcomes, strict=True)
-    assert len(set(names)) == 4 and all(own)
+    assert len(set(names)) == 3 and all(own)
 
 
-def test_a_seed_is_taken_only_if_it_is_this_very_training(tmp_path):
-    folder = open_study(tmp_path)
+def test_a_seed_is_taken_only_if_it_is_this_very_training(runs_dir):
+    folder = open_again(runs_dir)
     job = folder.jobs()[0]
-    folder.save(job, dict.fromkeys(study.NUMBERS, 3.0))
-    assert folder.load(job)["greedy_return_mean"] == 3
     path = folder.seed_file(job)
     kept = read_json(path)
+    assert folder.load(job) == kept and not folder.remarks
     others = {"seed": 1, "env_id": "Acrobot-v1", "change": "uniform_weights", "label": "x",
-              "algorithm": "vpg", "eval_episodes": 3, "evaluations": 5, "code_sha256": "",
-              "format": 1, "config": {**kept["config"], "gamma": 0.5},
-              "greedy_return_mean": "abc", "sampled_return_mean": NAN,
-              "train_seconds": None}  # fmt: skip
+              "algorithm": "ppo", "eval_episodes": 3, "evaluations": 5, "code_sha256": "",
+              "format": 1, "config": {**kept["config"], "gamma": 0.5}}  # fmt: skip
     for name, other in others.items():
         path.write_text(json.dumps({**kept, name: other}), encoding="utf-8")
         assert folder.load(job) is None, name
-    for damaged in ("", "{", "[]", "null", '{"format":3}', "\x00"):
+        with pytest.raises(ValueError, match=f"of another training: its {name} differs"):
+            folder.read(job)
+    for damaged in ("", "{", "[]", "null", '{"format":3}', "\x00", "[" * 100_000):
         path.write_text(damaged, encoding="utf-8")
         assert folder.load(job) is None, damaged
 
 
-def test_a_study_of_changed_code_is_another(tmp_path, monkeypatch):
+WRONG = [
+    "soon",
+    True,
+    NAN,
+    INFINITY,
+    -INFINITY,
+    [1.0],
+    {"x": 1},
+    10**400,
+    1e305,
+    "\x1b[31m",
+    "x" * 999,
+]
+
+
+@pytest.mark.parametrize("name", [*MUST_BE, *MAY_BE_NULL])
+def test_every_number_of_a_seed_is_what_it_must_be(finished, name):
+    """Text, bools, nan, lists and what is too large to be added up are no use, in any place."""
+    good = read_json(next(finished.glob("*/seeds/vpg-0.json")))
+    assert flaw(good) is None
+    wrong = list(WRONG)
+    if name not in MAY_BE_NULL:
+        wrong.append(None)
+    if "return" not in name and name != "reward_threshold":
+        wrong.append(-1.0)
+    if name == "curve":
+        whole = good["curve"]
+        wrong += [whole[1:], [*whole, 1.0]] + [[*whole[1:], one] for one in WRONG]
+    if name == "versions":
+        wrong = [one for one in wrong if one != {"x": 1}] + [{"numpy": 2}, {"a": "x" * 999}]
+    if name in ("processor", "parameters_sha256"):
+        wrong.remove("soon")
+    for value in wrong:
+        said = flaw({**good, name: value})
+        assert said.startswith(f"{name} is ") and ", not a" in said, value
+        assert "\n" not in said and len(said) < 160 and said.isprintable()
+    assert flaw({key: good[key] for key in good if key != name}) == f"{name} is missing"
+
+
+def test_what_is_damaged_is_said_in_a_line_and_trained_again(runs_dir, monkeypatch):
+    monkeypatch.setattr(study, "conclude", lambda *arguments, **options: None)
+    (folder,) = runs_dir.iterdir()
+    paths = [folder / "seeds" / name for name in ("ppo-1.json", "vpg-2.json")]
+    kept = {path: path.read_bytes() for path in folder.glob("seeds/*.json")}
+    for path, name, value in zip(
+        paths, ("curve", "solved_at_step"), (["high"] * 100, "soon"), strict=True
+    ):
+        path.write_text(json.dumps({**read_json(path), name: value}), "utf-8")
+    command = ["study", "--algo", "vpg,ppo", "--seeds", "0-3", "--total-steps", "600", "--no-media"]
+    done = call(*command, "--eval-episodes", "2", "--evaluations", "4", "--jobs", "1",
+                "--runs-dir", runs_dir)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second, *_ = done.stdout.splitlines()
+    assert first.startswith(f"{paths[0]} is damaged: curve is ['high', 'high', ")
+    assert first.endswith(" (and 1 more); trained again")
+    assert second == f"{folder}: 2 of 8 seeds to train with 1 process"
+    for path, before in kept.items():
+        assert (path.read_bytes() == before) == (path not in paths)
+        without = [{k: v for k, v in json.loads(text).items() if k not in TIMES}
+                   for text in (path.read_bytes(), before)]  # fmt: skip
+        assert without[0] == without[1]
+
+
+def pipe(path):
+    os.mkfifo(path)
+
+
+def folder_with_a_file(path):
+    path.mkdir()
+    (path / "x").touch()
+
+
+def dangling_link(path):
+    path.symlink_to("nowhere")
+
+
+@on_posix
+@pytest.mark.parametrize("make", [pipe, folder_with_a_file, dangling_link])
+@pytest.mark.parametrize("name", ["study.json", "seeds/ppo-1.json", "seeds"])
+def test_what_is_no_file_is_refused_in_a_line(runs_dir, name, make):
+    (folder,) = runs_dir.iterdir()
+    if name == "seeds" and make is folder_with_a_file:
+        pytest.skip("it is a folder")
+    (folder / name).rename(runs_dir / "aside")
+    make(folder / name)
+    before = sorted(runs_dir.rglob("*"))
+    options = ["--algo", "vpg,ppo", "--seeds", "0-3", "--total-steps", "600"]
+    done = call("study", *options, "--eval-episodes", "2", "--evaluations", "4",
+                "--runs-dir", runs_dir)  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        rf"run.py study: error: {folder / name} is no (regular file|folder); move it away\n",
+        done.stderr,
+    )
+    assert sorted(runs_dir.rglob("*")) == before
+
+
+PAYLOAD = 'open({!r}, "a").write("x")\n'
+
+
+def test_nothing_in_a_study_s_folder_is_imported(runs_dir, tmp_path, monkeypatch):
+    """Not the module that an id in a file names, nor what lies where Python looks first."""
+    (folder,) = runs_dir.iterdir()
+    ran = tmp_path / "ran"
+    for name in ("payload", "pickle", "socket", "signal", "struct", "multiprocessing", "numpy"):
+        for place in (folder, folder / "seeds"):
+            (place / f"{name}.py").write_text(PAYLOAD.format(str(ran)), "utf-8")
+    about = read_json(folder / "study.json")
+    for env_id in ("payload:CartPole-v1", f"runs.{folder.name}.payload:CartPole-v1"):
+        about["settings"]["env_id"] = env_id
+        about["settings"]["variants"][0]["algorithm"] = "payload"
+        text = json.dumps(about)
+        (folder / "study.json").write_text(text, "utf-8")
+        for path in folder.glob("seeds/*.json"):
+            changed = {**read_json(path), "env_id": env_id, "algorithm": "payload"}
+            path.write_text(json.dumps(changed), "utf-8")
+        monkeypatch.chdir(folder)
+        study = open_again(runs_dir)
+        assert left(study) != folder
+        with Cores(2) as workers:
+            assert sorted(outcome for _, outcome in run_jobs(abs, [(-1,), (-2,)], workers)) == [
+                1,
+                2,
+            ]
+        with pytest.raises(ValueError, match="does not describe a study of vpg, ppo"):
+            room.tables.keep(folder)
+    assert not ran.exists() and "payload" not in sys.modules
+
+
+# ------------------------------------------------------- what decides a seed
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """A copy of the project, whose files decide."""
     copy = tmp_path / "project"
-    copy.mkdir()
+    shutil.copytree(ROOT / "lab", copy / "lab", ignore=shutil.ignore_patterns("__pycache__"))
     for path in ROOT.glob("*.py"):
         shutil.copy(path, copy)
-    shutil.copytree(ROOT / "lab", copy / "lab", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(study, "PROJECT", copy)
+    monkeypatch.setattr(deciding, "PROJECT", copy)
+    return copy
+
+
+def edits(digest, copy):
+    """edit(file, text) -> does it change the digest? Each is put back."""
+    before = digest()
+
+    def edit(name, text="\nmore = 1\n"):
+        path = copy / name
+        was = path.read_bytes() if path.exists() else None
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes((was or b"") + text.encode())
+        after = digest()
+        path.unlink() if was is None else path.write_bytes(was)
+        return after != before
+
+    return edit
+
+
+def test_what_decides_a_seed_is_followed_by_imports(copy):
+    def names(*variants):
+        found = deciding.deciding("CartPole-v1", variants)
+        return {path.relative_to(copy).as_posix().removesuffix(".py") for path in found}
+
+    (ppo_itself,) = variants_of("ppo")
+    loop = "nn distributions policies advantages rollout training config environments normalization"
+    always = {*loop.split(), "vpg", "lab/runs/judging", "lab/study/seed"}
+    assert names(*variants_of("vpg")) == always
+    assert names(ppo_itself) == {*always, "ppo"}
+    assert names(ppo_itself._replace(change="uphill")) == {*always, "ppo", "lab/study/ablation"}
+    assert names(*variants_of("ppo", "ppo-penalty")) == {*always, "ppo", "ppo_penalty"}
+
+    edit = edits(lambda: deciding.code_digest("CartPole-v1", [ppo_itself]), copy)
+    assert edit("nn.py") and edit("ppo.py") and edit("ppo.py", "\nnot Python")
+    for name in ("README.md", "mine.py", "ppo_penalty.py", "lab/pictures/looks.py"):
+        assert not edit(name, "\nnot Python"), name
+    assert not edit("ppo.py", "\n# a comment\n")
+
+
+def test_an_algorithm_that_was_added_decides_too(copy):
+    """By CONTRIBUTING's recipe, in a program of its own: with all that it imports, however."""
+    (copy / "mine.py").write_text(
+        "import vpg\nfrom vpg import Config, update  # noqa\n"
+        "def later():\n    from own.losses import loss\n    import helper, own.sub.deep as deep\n",
+        "utf-8",
+    )
+    (copy / "own" / "sub").mkdir(parents=True)
+    for name in ("own/__init__", "own/sub/deep", "helper", "own/other", "stranger"):
+        (copy / f"{name}.py").write_text("x = 1\n", "utf-8")
+    (copy / "own" / "losses.py").write_text("from . import other\nloss = 1\n", "utf-8")
+    table = copy / "lab" / "runs" / "algorithms.py"
+    text = table.read_text("utf-8").replace("import ppo\n", "import mine\nimport ppo\n")
+    table.write_text(text.replace('{"vpg": vpg', '{"mine": mine, "vpg": vpg'), "utf-8")
+    decide = [
+        *("mine.py", "helper.py", "own/__init__.py", "own/losses.py", "own/other.py"),
+        *("own/sub/deep.py", "vpg.py", "nn.py", "lab/runs/judging.py"),
+    ]
+    others = ["stranger.py", "ppo.py", "README.md", "lab/pictures/looks.py", "lab/runs/curves.py"]
+    program = f"""
+import sys
+from pathlib import Path
+from lab.study import StudyFolder, Variant
+def claim():
+    config = {{"total_steps": 64, "num_envs": 2, "num_steps": 16}}
+    folder = StudyFolder.claim("runs", "CartPole-v1", [Variant("mine", "mine", config)], [0], 1, 1)
+    folder._lock.release()
+    return folder.path.name
+last = claim()
+for name in {decide + others!r}:
+    with open(name, "a") as file:
+        file.write("\\nmore = 1\\n")
+    last, before = claim(), last
+    print(name, last != before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=copy, capture_output=True, text=True, timeout=ENOUGH
+    )
+    assert done.stderr == ""
+    changed = dict(line.split() for line in done.stdout.splitlines())
+    expected = {name: str(name in decide) for name in decide + others}
+    assert changed == expected
+
+
+def test_an_environment_of_one_s_own_decides_too(copy, tmp_path, monkeypatch):
+    own = tmp_path / "elsewhere"
+    (own / "worlds").mkdir(parents=True)
+    (own / "worlds" / "__init__.py").write_text(
+        "import gymnasium as gym\nimport numpy\n"
+        "gym.register('Flat-v0', entry_point='worlds_made:Flat')\n", "utf-8"
+    )  # fmt: skip
+    (own / "worlds_made.py").write_text("from held import Held as Flat\nimport physics\n", "utf-8")
+    (own / "physics.py").write_text("g = 9.81\n", "utf-8")
+    monkeypatch.syspath_prepend(str(own))
+    folder = open_study(tmp_path / "runs", env_id="worlds:Flat-v0", num_envs=2)
+    assert folder.settings["code_sha256"] == deciding.code_digest(
+        "worlds:Flat-v0", variants_of("ppo")
+    )
+    edit = edits(lambda: deciding.code_digest("worlds:Flat-v0", variants_of("ppo")), own)
+    assert edit("worlds/__init__.py") and edit("worlds_made.py") and edit("physics.py")
+    assert not edit("another.py") and not edit("numpy.txt", "x")
+    installed = sorted(deciding.deciding("CartPole-v1", variants_of("ppo")))
+    assert all(copy in path.parents for path in installed)  # none of gymnasium's own
+
+
+def test_a_study_of_changed_code_is_another(copy, tmp_path):
     first = left(open_study(tmp_path))
-
-    def then(name, text):
-        with open(copy / name, "a", encoding="utf-8") as file:
-            file.write(text)
-        return left(open_study(tmp_path))
-
-    assert then("ppo.py", "\n# a comment\n") == first
-    assert then("mine.py", "not Python") == first
-    shutil.rmtree(first / "seeds")
-    assert left(open_study(tmp_path)) == first and (first / "seeds").is_dir()
-    assert then("lab/study/presets.py", "\nPRESETS = {}\n") == first  # settings are in study.json
-    second = then("ppo.py", "\nclipped_surrogate = None\n")
-    assert second != first
-    assert then("lab/runs/judging.py", "\nsolved_steps = None\n") not in (first, second)
+    with open(copy / "ppo.py", "a", encoding="utf-8") as file:
+        file.write("\nclipped_surrogate = None\n")
+    assert left(open_study(tmp_path)) != first
 
 
 def test_a_study_refuses_what_no_trainer_takes(tmp_path):
@@ -362,34 +627,31 @@ def test_a_study_refuses_what_no_trainer_takes(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_finished_seeds_are_not_trained_again(tmp_path):
-    with Cores(2) as workers:
-        folder = open_study(tmp_path, range(4), ("vpg", "ppo"))
-        results, failures = run_study(folder, workers)
-        assert (len(results), failures) == (8, [])
-        # in another process, the same bits as in this one
-        for job, result in zip(folder.jobs(), results, strict=True):
-            here = train_one(*job)
-            for times in ("train_seconds", "solved_at_second"):
-                del here[times], result[times]
-            assert result == here
-
-        files = sorted(folder.path.glob("seeds/*.json"))
-        assert len(files) == 8
-        before = {path: path.stat().st_mtime_ns for path in files}
-        files[0].unlink()
-        files[1].write_bytes(files[1].read_bytes()[:100])  # damaged
-        left(folder)
-        results, failures = run_study(open_study(tmp_path, range(4), ("vpg", "ppo")), workers)
-        assert (len(results), failures) == (8, [])
-        changed = [path for path in files if path.stat().st_mtime_ns != before[path]]
-        assert changed == files[:2]
+# ---------------------------------------------------------------- its seeds
 
 
+def test_finished_seeds_are_not_trained_again(runs_dir):
+    folder = open_again(runs_dir)
+    # here the same bits as in other processes
+    for job in folder.jobs()[:2]:
+        here, there = train_one(*job), folder.load(job)
+        assert {**here, **{k: there[k] for k in TIMES}} == {k: there[k] for k in here}
+    files = sorted(folder.path.glob("seeds/*.json"))
+    assert len(files) == 8
+    before = {path: path.stat().st_mtime_ns for path in files}
+    files[0].unlink()
+    files[1].write_bytes(files[1].read_bytes()[:100])  # damaged
+    results, failures = run_study(folder, Cores(1))
+    assert (len(results), failures) == (8, [])
+    changed = [path for path in files if path.stat().st_mtime_ns != before[path]]
+    assert changed == files[:2]
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_a_seed_that_fails_stops_no_other(tmp_path, capsys):
-    good = Variant("good", "vpg", {"total_steps": 600})
-    bad = Variant("bad", "vpg", {"total_steps": 600, "learning_rate": 1e38})
-    folder = StudyFolder.claim(tmp_path, "CartPole-v1", [good, bad], [0, 1], 2, 4, name="mixed")
+    good = Variant("good", "vpg", LEAST)
+    bad = Variant("bad", "vpg", {**LEAST, "learning_rate": 1e38})
+    folder = StudyFolder.claim(tmp_path, "Held-v0", [good, bad], [0, 1], 2, 4, name="mixed")
     assert not study.conduct(folder, Cores(1), study.conclude)
     summary = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     assert summary["variants"]["good"]["seeds"] == 2
@@ -403,87 +665,257 @@ def test_a_seed_that_fails_stops_no_other(tmp_path, capsys):
         assert "solved their environment" in (folder / name).read_text("utf-8")
 
 
+@pytest.mark.parametrize("misdeed", held.MISDEEDS)
+def test_an_environment_that_raises_anything_ends_its_seed(tmp_path, capsys, monkeypatch, misdeed):
+    folder = open_study(tmp_path, env_id="Rude-v0", **HELD)
+    monkeypatch.setenv("RUDE", misdeed)
+    assert not study.conduct(folder, Cores(1), study.conclude)
+    lines = capsys.readouterr().out.splitlines()
+    failed = [line for line in lines if " failed: " in line]
+    assert [line.split(" failed: ")[0] for line in failed] == ["ppo seed 0", "ppo seed 1"]
+    assert all(len(line) < 600 and line.isprintable() for line in lines)
+    assert "ppo: 2 of 2 seeds failed; there is nothing to say" in lines
+
+
+@pytest.mark.parametrize("misdeed", ["SystemExit", "Own", "GeneratorExit"])
+def test_an_environment_that_cannot_even_begin_is_refused(tmp_path, monkeypatch, misdeed):
+    def begin(self, **options):
+        held.MISDEEDS[misdeed]()
+
+    monkeypatch.setattr(held.Rude, "reset", begin)
+    done = call("study", "--algo", "ppo", "--env", "Rude-v0", "--seeds", "0-1",
+                "--runs-dir", tmp_path)  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Rude-v0" in done.stderr
+
+
 def test_the_picture_shows_when_seeds_were_solved_for_good_and_first():
     times = [(9_000, 9_000), (10_000, 30_000), (5_000, None), (None, None)]
-    results = [{"solved_at_step": a, "solved_for_good_at_step": b} for a, b in times]
+    results = [
+        {"solved_at_step": a, "solved_for_good_at_step": b, "env_steps": 40_100} for a, b in times
+    ]
     variant = {"label": "ppo", "config": {"total_steps": 40_000}}
     with drawing(4, 4) as figure:
         axes = figure.subplots()
         picture.draw_solving(axes, results, variant, LIGHT.ppo, 0, LIGHT)
         good, first, *_ = axes.lines
     assert good.get_label() == "ppo: half of the seeds never"
-    assert good.get_xydata().tolist() == [[0, 0], [9_000, 25], [30_000, 50], [44_000, 50]]
+    # to where the training ended, and no further
+    assert good.get_xydata().tolist() == [[0, 0], [9_000, 25], [30_000, 50], [40_100, 50]]
     assert first.get_xydata()[1:-1].tolist() == [[5_000, 25], [9_000, 50], [10_000, 75]]
 
 
-# -------------------------------------------------------- workers that die
+def drawn(seeds, curve, step=None):
+    """A study's figure as it is drawn, of two algorithms whose seeds have this curve."""
+    whole = {"env_steps": 1_010, "curve": curve}
+    results = [
+        {**a_result(label, seed, 500, step), **whole} for label in ("vpg", "ppo") for seed in seeds
+    ]
+    settings = settings_of("vpg", "ppo")
+    for variant in settings["variants"]:
+        variant["algorithm"] = variant["label"]
+    summary = stats.summarize(settings, results, [])
+    with drawing(8.6, 4.9) as figure:
+        picture.draw_panels(figure, LIGHT, settings, results, summary)
+        figure.draw_without_rendering()
+        boxes = [axes.get_tightbbox() for axes in figure.axes]
+        return figure, [box.overlaps(figure.legends[0].get_window_extent()) for box in boxes]
 
 
-def perish(number, marker, always):
-    """A job: number 1 kills its worker, the first time or always."""
-    if number == 1 and (always or not os.path.exists(marker)):
-        Path(marker).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.1)
-    return number * 10, os.getpid()
+def test_a_curve_ends_where_its_data_end_and_the_legend_covers_nothing():
+    figure, overlaps = drawn(range(2), [1.0, None, 3.0, 4.0, 5.0] + 5 * [None], 700)
+    solving, learning = figure.axes
+    for line in learning.lines[:2]:
+        x, y = line.get_xydata().T
+        assert x[np.isfinite(y)].tolist() == [50, 150, 250, 350, 450]
+    for band in learning.collections:
+        assert band.get_paths()[0].vertices[:, 0].max() <= 450
+    for line in solving.lines:
+        assert len(line.get_xdata()) < 3 or line.get_xdata().max() <= 1_010
+    assert overlaps == [False, False]
+    assert not any(axes.get_legend() for axes in figure.axes)
+
+
+def test_measured_is_where_every_seed_was():
+    curves = [[None, 1, None, 3, None, None], [0, 1, 2, 3, 4, None], 6 * [None]]
+    assert stats.measured([{"curve": c} for c in curves]).tolist() == [0, 1, 1, 1, 0, 0]
+    assert stats.measured([{"curve": curves[1]}]).tolist() == [1, 1, 1, 1, 1, 0]
+
+
+def test_a_picture_that_cannot_be_drawn_is_told_in_a_line(tmp_path, capsys, monkeypatch):
+    def fails(*arguments):
+        raise OSError(errno.EROFS, "matplotlib finds\nno folder")
+
+    monkeypatch.setattr(picture, "draw_study", fails)
+    folder = open_study(tmp_path, [0], env_id="Held-v0", **HELD)
+    assert study.conduct(folder, Cores(1), study.conclude)
+    assert "no picture: OSError: [Errno 30] matplotlib finds\nsaved: " in capsys.readouterr().out
+
+
+# ----------------------------------------------------------------- workers
+
+
+@pytest.fixture(scope="module")
+def two():
+    with Cores(2) as workers:
+        yield workers
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("misdeed", held.MISDEEDS)
+def test_a_job_fails_alone_whatever_it_raises(two, cores, misdeed):
+    workers = two if cores == 2 else Cores(1)
+    jobs = [(0, misdeed), (1, misdeed), (2, misdeed)]
+    outcomes = {job[0]: outcome for job, outcome in run_jobs(held.ten_times, jobs, workers)}
+    failed = outcomes.pop(1)
+    assert isinstance(failed, JobFailed) and str(failed).startswith(misdeed)
+    assert str(failed).isprintable() and len(str(failed)) < 600
+    assert "held.py" in failed.trace
+    assert {n: tens for n, (tens, _) in outcomes.items()} == {0: 0, 2: 20}
+    assert len(multiprocessing.active_children()) >= (cores == 2)
+
+
+def test_one_core_starts_nothing(monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for name in ("Process", "Pipe", "Lock"):
+        monkeypatch.setattr(type(multiprocessing.get_context("spawn")), name, refuse)
+    outcomes = dict(run_jobs(held.ten_times, [(0,), (1,)], Cores(1)))
+    assert outcomes == {(0,): (0, os.getpid()), (1,): (10, os.getpid())}
+    with pytest.raises(CannotStart, match=r"no process can be started: Read-only"):
+        list(run_jobs(abs, [(1,)], Cores(2)))
+
+
+def test_workers_need_no_semaphore_and_no_thread(monkeypatch):
+    """A read-only /dev/shm has none, a small `ulimit -v` no stack for another thread."""
+    import _multiprocessing
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    if hasattr(_multiprocessing, "SemLock"):
+        monkeypatch.setattr(_multiprocessing, "SemLock", refuse)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with Cores(2) as workers:
+        assert sorted(outcome for _, outcome in run_jobs(abs, [(-1,), (-2,)], workers)) == [1, 2]
 
 
 @on_posix
-@pytest.mark.slow
-def test_a_killed_worker_costs_no_job(tmp_path):
+@pytest.mark.parametrize("swallow", [False, True])
+def test_ctrl_c_during_a_job_of_this_process_is_ours(swallow):
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        list(run_jobs(held.press_ctrl_c, [(0, swallow), (1, swallow)], Cores(1)))
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+QUICK = (
+    "study --algo ppo --seeds 0-1 --env Held-v0 --no-media --eval-episodes 2 --evaluations 2 "
+    "--total-steps 120 --num-envs 2 --num-steps 20 --minibatch-size 40 --epochs 1 --hidden-sizes 4"
+)
+OPTIONS = QUICK.split()
+
+
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.EMFILE, errno.ENOMEM])
+def test_no_process_to_be_had_is_told_in_a_line_and_one_job_needs_none(tmp_path, monkeypatch, code):
+    def refuse(self):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", refuse)
+    done = call(*OPTIONS, "--jobs", "2", "--runs-dir", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "run.py study: error: 2 processes: no process can be started: "
+        f"{os.strerror(code)}; --jobs 1 starts none\n"
+    )
+    done = call(*OPTIONS, "--jobs", "1", "--runs-dir", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list(tmp_path.glob("*/seeds/*.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), ImportError("libx.so: failed to map segment\nfrom shared object"),
+     OSError(errno.EMFILE, "Too many open files", "x.so")],
+    ids=repr,
+)  # fmt: skip
+def test_too_little_memory_in_the_end_is_told_in_a_line(tmp_path, monkeypatch, error):
+    def conclude(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(study, "conclude", conclude)
+    done = call(*OPTIONS, "--jobs", "1", "--runs-dir", tmp_path)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.endswith("Saved seeds are kept; the same command goes on from there\n")
+    assert len(list(tmp_path.glob("*/seeds/*.json"))) == 2
+
+
+def test_a_disk_that_fills_up_midway_is_told_in_a_line(tmp_path, monkeypatch):
+    write = study.write_json
+
+    def writes(path, data):
+        if path.name == "ppo-1.json":
+            raise CannotWrite(errno.ENOSPC, "No space left on device", str(path))
+        write(path, data)
+
+    monkeypatch.setattr(study, "write_json", writes)
+    done = call(*OPTIONS, "--jobs", "1", "--runs-dir", tmp_path)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "ppo-1.json cannot be written: No space left on device" in done.stderr
+    assert [path.name for path in tmp_path.glob("*/seeds/*")] == ["ppo-0.json"]
+
+
+@on_posix
+def test_a_killed_worker_costs_no_job(two, tmp_path):
     jobs = [(n, str(tmp_path / "marker"), False) for n in range(6)]
-    with Cores(2) as workers:
-        outcomes = {job[0]: outcome for job, outcome in run_jobs(perish, jobs, workers)}
+    outcomes = {job[0]: outcome for job, outcome in run_jobs(held.perish, jobs, two)}
     assert [outcomes[n][0] for n in range(6)] == [0, 10, 20, 30, 40, 50]
     assert len({pid for _, pid in outcomes.values()}) <= 3  # a worker does many jobs
 
 
 @on_posix
-@pytest.mark.slow
-def test_a_job_that_kills_every_worker_fails_alone(tmp_path):
+def test_a_job_that_kills_every_worker_fails_alone(two, tmp_path):
     jobs = [(n, str(tmp_path / "marker"), True) for n in range(4)]
-    with Cores(2) as workers:
-        outcomes = {job[0]: outcome for job, outcome in run_jobs(perish, jobs, workers)}
+    outcomes = {job[0]: outcome for job, outcome in run_jobs(held.perish, jobs, two)}
     assert "3 workers died" in str(outcomes.pop(1))
     assert {n: outcome[0] for n, outcome in outcomes.items()} == {0: 0, 2: 20, 3: 30}
 
 
 @on_posix
-def test_a_worker_that_dies_between_two_jobs_costs_nothing():
-    with Cores(1) as workers:
-        assert [outcome for _, outcome in run_jobs(os.getpid, [()], workers)]
-        (child,) = set(multiprocessing.active_children()) - workers.others
-        child.kill()
-        child.join()
-        time.sleep(0.2)  # until the pool has noticed
-        outcomes = [outcome for _, outcome in run_jobs(abs, [(-1,), (-2,)], workers)]
-    assert outcomes == [1, 2]
+def test_workers_that_die_between_two_jobs_cost_nothing(two):
+    assert len(list(run_jobs(abs, [(1,), (2,)], two))) == 2
+    for worker in two.workers:
+        worker.process.kill()
+        worker.process.join()
+    outcomes = [outcome for _, outcome in run_jobs(abs, [(-1,), (-2,)], two)]
+    assert sorted(outcomes) == [1, 2]
 
 
-def start_study(runs_dir, *options, cwd=ROOT):
-    """The real program, in a process group of its own, as a terminal would have it."""
-    command = [
-        sys.executable,
-        str(ROOT / "run.py"),
-        "study",
-        "--algo",
-        "ppo",
-        "--runs-dir",
-        str(runs_dir),
-    ]
-    command += ["--eval-episodes", "3", "--total-steps", "12000", *options]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cwd,
-        env=ENVIRONMENT, start_new_session=True,
-    )  # fmt: skip
+@on_posix
+def test_without_another_worker_the_others_go_on_until_none_is_left(tmp_path, monkeypatch):
+    def refuse(self):
+        raise CannotStart("no process can be started: out of memory")
+
+    with Cores(2) as workers:
+        assert len(list(run_jobs(abs, [(1,), (2,)], workers))) == 2
+        monkeypatch.setattr(Worker, "__init__", refuse)
+        jobs = [(n, str(tmp_path / "marker"), False) for n in range(4)]
+        assert len(list(run_jobs(held.perish, jobs, workers))) == 4
+        assert len(workers.workers) == 1
+        with pytest.raises(WorkersLost, match="out of memory"):
+            list(run_jobs(held.perish, [(1, "", True)], workers))
 
 
-def wait_for_seeds(runs_dir, count, process):
-    deadline = time.monotonic() + 60
-    while len(list(Path(runs_dir).glob("*/seeds/*.json"))) < count:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def test_workers_that_do_not_end_are_ended(monkeypatch):
+    """An environment may leave a thread running, which Python would wait for."""
+    monkeypatch.setattr("lab.study.workers.PATIENCE_SECONDS", 0.1)
+    with Cores(2) as workers:
+        assert len(list(run_jobs(held.stay, [(1,), (2,)], workers))) == 2
+        processes = [worker.process for worker in workers.workers]
+    assert not any(process.is_alive() for process in processes)
+
+
+# ------------------------------------------------- whatever happens to a study
 
 
 def group_members(group):
@@ -497,90 +929,91 @@ def group_members(group):
     return members
 
 
-def wait_until_gone(group):
-    deadline = time.monotonic() + 20
-    while group_members(group):
-        assert time.monotonic() < deadline, group_members(group)
-        time.sleep(0.05)
-
-
-def pool_workers(group):
-    return [
-        pid
-        for pid in group_members(group)
-        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-
-
 def results_of(runs_dir):
     """What the seeds of the only study gave, without times: {file name: dict}."""
     found = {}
     for path in Path(runs_dir).glob("*/seeds/*.json"):
-        found[path.name] = json.loads(path.read_text(encoding="utf-8"))
-        for times in ("train_seconds", "solved_at_second"):
-            del found[path.name][times]
+        found[path.name] = {k: v for k, v in read_json(path).items() if k not in TIMES}
     return found
 
 
-linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+SIX = [*OPTIONS, "--env", "held:Held-v0", "--seeds", "0-5"]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """The results of seeds 0 to 5 when nothing goes wrong."""
     runs_dir = tmp_path_factory.mktemp("undisturbed")
-    process = start_study(runs_dir, "--seeds", "0-5")
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output
-    assert max(len(line) for line in output.splitlines() if str(runs_dir) not in line) <= 80
-    assert "6 of 6 seeds" in output
+    done = call(*SIX, "--jobs", "1", "--runs-dir", runs_dir)
+    assert (done.returncode, done.stderr) == (0, "")
+    output = done.stdout.splitlines()
+    assert max(len(line) for line in output if str(runs_dir) not in line) <= 80
+    assert "6 of 6 seeds" in done.stdout
     return results_of(runs_dir)
 
 
+def workers_at_rest(runs_dir):
+    """Both of two workers wait for the word to go on."""
+    return len([*Path(runs_dir).glob("*.held")]) == 2
+
+
 @linux
 @pytest.mark.slow
-def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path, undisturbed):
-    process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "2")
-    wait_for_seeds(tmp_path, 2, process)
-    os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
-    assert process.returncode == 130, output
-    assert "interrupted" in output and "Traceback" not in output
-    wait_until_gone(process.pid)
-    before = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("*/seeds/*.json")}
-    assert 2 <= len(before) < 6
-
-    process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "1")
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, output
-    assert f"{6 - len(before)} of 6 seeds to train" in output
-    after = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("*/seeds/*.json")}
-    assert {name: after[name] for name in before} == before
+def test_a_study_goes_on_where_it_was_ended(tmp_path, undisturbed, start):
+    """By kill -9 and by Ctrl-C: no process is left, no seed is lost, none is trained twice."""
+    around = {**os.environ, "HELD": str(tmp_path), "PYTHONPATH": str(ROOT / "tests")}
+    saved = {}
+    for end in (signal.SIGKILL, signal.SIGINT):
+        process = start(
+            command(*SIX, "--jobs", "2", "--runs-dir", tmp_path), env=around, start_new_session=True
+        )
+        wait_until(lambda: workers_at_rest(tmp_path), process)
+        assert len(group_members(process.pid)) >= 3
+        process.send_signal(end) if end == signal.SIGKILL else os.killpg(process.pid, end)
+        output, errors = process.communicate(timeout=ENOUGH)
+        assert process.returncode == (130 if end == signal.SIGINT else -end), output + errors
+        assert errors == ("interrupted\n" if end == signal.SIGINT else "")
+        wait_until(lambda group=process.pid: not group_members(group))
+        for path in tmp_path.glob("*.held"):
+            path.unlink()
+        for path, changed in saved.items():
+            assert path.stat().st_mtime_ns == changed
+        saved = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/seeds/*.json")}
+        assert 2 <= len(saved) < 6
+    done = call(*SIX, "--jobs", "1", "--runs-dir", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{6 - len(saved)} of 6 seeds to train" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in saved} == saved
     assert results_of(tmp_path) == undisturbed
 
 
-@linux
+@on_posix
 @pytest.mark.slow
-def test_kill_9_of_the_program_leaves_its_seeds_and_no_process(tmp_path):
-    process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "2")
-    wait_for_seeds(tmp_path, 1, process)
-    assert len(pool_workers(process.pid)) == 2
-    process.kill()
-    process.communicate()
-    wait_until_gone(process.pid)
-    for path in tmp_path.glob("*/seeds/*.json"):
-        assert read_json(path)["format"] == study.FORMAT
+def test_kill_9_of_a_worker_in_mid_study_costs_no_seed(tmp_path, undisturbed, monkeypatch):
+    """One of the two that are at work, as the kernel does it when there is no memory left."""
+    monkeypatch.setenv("HELD", str(tmp_path))
+    folder = StudyFolder.claim(
+        tmp_path,
+        "held:Held-v0",
+        [Variant("ppo", "ppo", asdict(ppo.Config(**HELD)))],
+        range(6),
+        2,
+        2,
+    )
+    killed = []
 
+    def disturb():
+        wait_until(lambda: workers_at_rest(tmp_path))
+        killed.extend(int(path.stem) for path in sorted(tmp_path.glob("*.held"))[:1])
+        os.kill(killed[0], signal.SIGKILL)
+        (tmp_path / "go").touch()
 
-@linux
-@pytest.mark.slow
-def test_kill_9_of_a_worker_in_mid_study_costs_no_seed(tmp_path, undisturbed):
-    process = start_study(tmp_path, "--seeds", "0-5", "--jobs", "2")
-    wait_for_seeds(tmp_path, 1, process)
-    os.kill(pool_workers(process.pid)[0], signal.SIGKILL)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, output
-    assert "failed" not in output
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    with Cores(2) as workers:
+        results, failures = run_study(folder, workers)
+    thread.join()
+    assert killed and (len(results), failures) == (6, [])
     assert results_of(tmp_path) == undisturbed
 
 
@@ -626,6 +1059,7 @@ def test_an_option_of_one_algorithm_goes_to_that_one(tmp_path):
         "4",
     ]
     options += ["--total-steps", "300", "--eval-episodes", "1", "--runs-dir", str(tmp_path)]
+    options += ["--no-media", "--jobs", "1"]
     assert run.main(options) == 0
     about = json.loads(
         (tmp_path / "study-CartPole-v1-vpg-ppo-seeds4-4/study.json").read_text(encoding="utf-8")
@@ -645,28 +1079,25 @@ class DaskCluster:
         self.folder, self.processes = folder, []
         about = folder / "scheduler.json"
         self.start("scheduler", "--port", "0", "--scheduler-file", str(about))
-        deadline = time.monotonic() + 30
-        while not about.exists() or not about.read_text(encoding="utf-8"):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        self.address = json.loads(about.read_text(encoding="utf-8"))["address"]
+        wait_until(lambda: about.exists() and about.read_text("utf-8"), self.processes[0])
+        self.address = read_json(about)["address"]
 
-    def start(self, kind, *options):
+    def start(self, kind, *options, **more):
         command = [sys.executable, "-m", "distributed.cli.dask_" + kind, "--host", "127.0.0.1"]
         log = open(self.folder / f"{len(self.processes)}.log", "w", encoding="utf-8")  # noqa: SIM115
         process = subprocess.Popen(
             [*command, "--no-dashboard", *options], stdout=log, stderr=log,
-            cwd=self.folder, env=ENVIRONMENT, start_new_session=True,
+            cwd=self.folder, env={**os.environ, **more}, start_new_session=True,
         )  # fmt: skip
         log.close()
         self.processes.append(process)
         return process
 
-    def start_worker(self):
+    def start_worker(self, **more):
         # no nanny: the process that is killed is the one that trains, and nobody replaces it
         return self.start(
             "worker", self.address, "--nthreads", "1", "--no-nanny",
-            "--local-directory", str(self.folder),
+            "--local-directory", str(self.folder), **more,
         )  # fmt: skip
 
     def stop(self):
@@ -687,68 +1118,64 @@ def cluster(tmp_path_factory):
 @needs_dask
 @linux
 @pytest.mark.slow
-def test_dask_gives_the_same_bits_and_outlives_a_killed_worker(tmp_path, cluster, undisturbed):
-    first, _ = cluster.start_worker(), cluster.start_worker()
-    process = start_study(tmp_path, "--seeds", "0-5", "--dask", cluster.address)
-    wait_for_seeds(tmp_path, 2, process)
-    first.kill()
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, output
+def test_dask_gives_the_same_bits_outlives_a_worker_and_tells_of_its_end(
+    tmp_path, cluster, undisturbed, start
+):
+    around = {"HELD": str(tmp_path), "PYTHONPATH": str(ROOT / "tests")}
+    for _ in range(2):
+        cluster.start_worker(**around)
+    options = [*SIX, "--dask", cluster.address, "--runs-dir"]
+    env = {**os.environ, "PYTHONPATH": around["PYTHONPATH"]}
+    process = start(command(*options, tmp_path), env=env)
+    wait_until(lambda: workers_at_rest(tmp_path), process)
+    os.kill(int(next(tmp_path.glob("*.held")).stem), signal.SIGKILL)
+    (tmp_path / "go").touch()
+    output, errors = process.communicate(timeout=ENOUGH)
+    assert process.returncode == 0, output + errors
     assert "failed" not in output and "6 of 6 seeds" in output
     assert results_of(tmp_path) == undisturbed
 
+    # once more, and the scheduler dies
+    (tmp_path / "go").unlink()
+    for path in tmp_path.glob("*.held"):
+        path.unlink()
+    for path in sorted(tmp_path.glob("*/seeds/*"))[3:]:
+        path.unlink()
+    process = start(command(*options, tmp_path), env=env)
+    wait_until(lambda: [*tmp_path.glob("*.held")], process)
+    cluster.processes[0].kill()
+    output, errors = process.communicate(timeout=ENOUGH)
+    assert process.returncode == 1, output + errors
+    assert "the scheduler is gone; 3 of 6 seeds are saved" in errors
+    assert errors.count("\n") == 1
+
 
 @needs_dask
 @linux
 @pytest.mark.slow
-def test_dask_sends_the_code_of_this_folder_each_time(tmp_path, cluster):
+def test_dask_sends_the_code_of_this_folder_each_time(cluster, copy, monkeypatch):
     """A worker that has run one version of the project runs the next one it is sent."""
     cluster.start_worker()
-    copy = tmp_path / "project"
-    shutil.copytree(ROOT / "lab", copy / "lab")
-    for path in ROOT.glob("*.py"):
-        shutil.copy(path, copy)
-    digests = []
+    monkeypatch.setattr("lab.study.workers.PROJECT", copy)
+    job, digests = ("vpg", "CartPole-v1", {"total_steps": 600}, 0, 1, 1), []
     for change in ("", "\n\ndef normalize(advantages):\n    return advantages\n"):
         with open(copy / "advantages.py", "a", encoding="utf-8") as file:
             file.write(change)
-        runs_dir = tmp_path / f"runs{len(change)}"
-        command = [sys.executable, "run.py", "study", "--algo", "vpg", "--seeds", "0"]
-        command += ["--eval-episodes", "1", "--total-steps", "2000", "--runs-dir", str(runs_dir)]
-        ended = subprocess.run(
-            [*command, "--dask", cluster.address], cwd=copy, env=ENVIRONMENT, timeout=60,
-            capture_output=True, text=True,
-        )  # fmt: skip
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        (result,) = results_of(runs_dir).values()
+        with Cluster(cluster.address) as workers:
+            ((_, result),) = run_jobs(train_one, [job], workers)
         digests.append(result["parameters_sha256"])
-    assert (
-        digests[0]
-        == train_one("vpg", "CartPole-v1", {"total_steps": 2000}, 0, 1)["parameters_sha256"]
-    )
-    assert digests[0] != digests[1]
+    assert digests[0] == train_one(*job)["parameters_sha256"] != digests[1]
 
 
 @needs_dask
-@linux
 @pytest.mark.slow
-def test_dask_scheduler_that_dies_is_told_in_one_line(tmp_path, cluster):
-    cluster.start_worker()
-    process = start_study(tmp_path, "--seeds", "0-5", "--dask", cluster.address)
-    wait_for_seeds(tmp_path, 1, process)
-    cluster.processes[0].kill()
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1, output
-    assert "is gone" in output and "Traceback" not in output
-
-
-@needs_dask
-@linux
-@pytest.mark.slow
-def test_dask_scheduler_that_is_not_there_is_told_in_one_line(tmp_path):
-    process = start_study(tmp_path, "--seeds", "0-5", "--dask", "tcp://127.0.0.1:9")
-    output, _ = process.communicate(timeout=30)
-    assert process.returncode == 2, output
-    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in output
-    assert output.count("\n") == 1
+def test_dask_scheduler_that_is_not_there_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("lab.study.workers.CONNECT_SECONDS", 0.1)
+    with pytest.raises(ConnectionError) as error:
+        Cluster("tcp://127.0.0.1:9")
+    assert str(error.value) == "no Dask scheduler answers at tcp://127.0.0.1:9"
+    done = call("study", "--algo", "ppo", "--seeds", "0-5", "--dask", "tcp://127.0.0.1:9",
+                "--runs-dir", tmp_path)  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in done.stderr
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ import pytest
 
 import ppo
 from lab.runs import ALGORITHMS, as_settings
-from lab.study import columns, parse_seeds, preset, statistics, tables
+from lab.study import StudyFolder, columns, parse_seeds, preset, statistics, tables
 
 pytestmark = pytest.mark.xdist_group("tables")  # each file's statistics are worked out once
 STUDIES = sorted(path for path in tables.RESULTS.glob("*.json") if path != tables.SPEED)
@@ -74,26 +74,32 @@ def made_up(path, env_id, greedy):
         "seeds": list(range(7, 7 + len(greedy))),
         "eval_episodes": 100,
         "evaluations": 50,
+        "code_sha256": "0",
     }
     (path / "seeds").mkdir(parents=True)
-    (path / "study.json").write_text(
-        json.dumps({"settings": settings, "started": "2026-11-25T03:00:00+0000"}), "utf-8"
-    )
-    for seed, mean in zip(settings["seeds"], greedy, strict=True):
+    about = {"settings": json.loads(json.dumps(settings)), "started": "2026-11-25T03:00:00+0000"}
+    (path / "study.json").write_text(json.dumps(about), "utf-8")
+    folder = StudyFolder(path, about["settings"], None)
+    for job, mean in zip(folder.jobs(), greedy, strict=True):
         result = {
-            "label": "ppo",
-            "seed": seed,
             "greedy_return_mean": mean,
+            "greedy_return_min": mean,
             "sampled_return_mean": mean - 10,
-            "solved_at_step": 1024 * seed,
-            "solved_for_good_at_step": 2048 * seed if mean == 500 else None,
+            "sampled_return_min": mean - 10,
+            "solved_at_step": 1024 * job.seed,
+            "solved_for_good_at_step": 2048 * job.seed if mean == 500 else None,
+            "solved_at_second": 0.5,
             "env_steps": 100_000,
+            "episodes": 400,
+            "iterations": 100,
             "train_seconds": 1.0,
+            "curve": [None] * 100,
+            "parameters_sha256": "0",
             "reward_threshold": 475.0,
             "processor": "a processor",
             "versions": {"python": "3.11.7", "numpy": "2.4.6"},
         }
-        (path / "seeds" / f"ppo-{seed}.json").write_text(json.dumps(result), "utf-8")
+        folder.save(job, result)
     return path
 
 
@@ -160,3 +166,39 @@ def test_speed_takes_medians_of_the_seeds_ratios():
     assert "PPO here is 20.0 times as fast as" in text and "PPO here is 5.0 times as fast:" in text
     assert "other factor, 5.0, is less work asked for: 2,000 gradient steps" in text
     assert "PPO takes 4.0 times as long as its environments alone (0.500 s)" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"env_id": "../../../tmp/x y"}, "does not describe a study of vpg, ppo"),
+        ({"env_id": None}, "does not describe a study"),
+        ({"variants": "none"}, "does not describe a study"),
+        ({"variants": [{"label": "ppo", "algorithm": "os:system", "config": {}, "change": None}]},
+         "does not describe a study"),
+        ({"seeds": [70]}, "holds no finished seed of ppo"),
+        ({"code_sha256": "1"}, "its code_sha256 differs"),
+    ],
+)  # fmt: skip
+def test_what_is_no_study_is_refused_in_a_line(tmp_path, monkeypatch, capsys, change, message):
+    monkeypatch.setattr(tables, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(tables, "texts", list)
+    path = made_up(tmp_path / "study", "CartPole-v1", [500.0]) / "study.json"
+    about = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**about, "settings": {**about["settings"], **change}}), "utf-8")
+    assert tables.main([tmp_path / "study"]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_returns_are_never_called_never():
+    """Only steps and seconds can be so; a return may be as large as it likes."""
+    results = [
+        {"greedy_return_mean": x, "sampled_return_mean": x, "train_seconds": 1.0,
+         "reward_threshold": None} for x in (1e13, 3e13)
+    ]  # fmt: skip
+    entry = {**statistics.describe(results), "seeds": 2}
+    rows = columns.cells(columns.RETURNS, [entry])
+    assert rows[1][1] == "10,000,000,000,000" and "never" not in "".join(rows[1])
+    assert columns.number(None) == "never"

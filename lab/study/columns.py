@@ -7,13 +7,11 @@ statistics.describe gives, to the text of its cell.
 import itertools
 import re
 
-from lab.study.statistics import NEVER
-
 WIDTH = 80
 
 
 def number(value, form=None):
-    if value is None or value >= NEVER:
+    if value is None:
         return "never"
     return (form or ("{:,.1f}" if abs(value) < 1000 else "{:,.0f}")).format(value)
 

@@ -22,12 +22,12 @@ CHANGES = "lab/study/ablation.py"
 
 def code_digest(env_id, variants):
     """A fingerprint of what decides the seeds of these Variants; comments don't count."""
-    said = sorted(meaning(path) for path in deciding(env_id, variants))
+    said = sorted(map(ast.dump, deciding(env_id, variants).values()))
     return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
 def deciding(env_id, variants):
-    """The files that decide, a set of Paths. The environment has been made before."""
+    """The files that decide: Path -> its syntax tree. The environment has been made before."""
     waiting, places = [PROJECT / name for name in LAB], [PROJECT]
     for variant in variants:
         waiting += files(ALGORITHMS[variant.algorithm].__name__, places)
@@ -37,14 +37,13 @@ def deciding(env_id, variants):
         if path.suffix == ".py" and not installed(path):
             waiting.append(path)
             places.append(path.parents[name.count(".") + (path.stem == "__init__")])
-    found = set()
+    found = {}
     while waiting:
         path = waiting.pop()
         if path not in found:
-            found.add(path)
-            waiting += [
-                other for other in imported(path, places) if PROJECT / "lab" not in other.parents
-            ]
+            found[path] = tree_of(path)
+            others = imported(found[path], path, places)
+            waiting += [other for other in others if PROJECT / "lab" not in other.parents]
     return found
 
 
@@ -73,9 +72,9 @@ def files(name, places):
             yield from (path for path in both if path.is_file())
 
 
-def imported(path, places):
-    """The files in these folders that a file imports."""
-    for node in ast.walk(tree_of(path) or ast.Module([], [])):
+def imported(tree, path, places):
+    """The files in these folders that the file `path`, this tree, imports."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for one in node.names:
                 yield from files(one.name, places)
@@ -86,13 +85,9 @@ def imported(path, places):
 
 
 def tree_of(path):
-    """A file's syntax tree, or None if it is not Python."""
+    """A file's syntax tree; of one that is not Python, a tree that is its bytes."""
+    content = path.read_bytes()
     try:
-        return ast.parse(path.read_bytes())
+        return ast.parse(content)
     except (SyntaxError, ValueError):
-        return None
-
-
-def meaning(path):
-    tree = tree_of(path)
-    return repr(path.read_bytes()) if tree is None else ast.dump(tree)
+        return ast.Constant(content)

@@ -163,7 +163,7 @@ class StudyFolder:
     def check(self):
         """See to it that seeds can be kept, and remark on those that cannot be used."""
         folder, useless = self / "seeds", []
-        if folder.exists() and not folder.is_dir():
+        if (folder.is_symlink() or folder.exists()) and not folder.is_dir():
             raise ValueError(f"{folder} is no folder; move it away")
         folder.mkdir(exist_ok=True)
         for job in self.jobs():

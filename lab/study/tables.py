@@ -139,7 +139,7 @@ def study_of(env_id, algorithm):
 
 def of_column(name, function, form="{:,.0f}"):
     """A cell: some function of a column of the entry's file."""
-    return lambda entry: number(function(entry["file"].column(name)), form)
+    return lambda entry: number(statistics.finite(function(entry["file"].column(name))), form)
 
 
 # ------------------------------------------------------------------ tables
@@ -281,7 +281,8 @@ that is not there. The rest is less work: {work(found)}.
 
 def spread(values, decimals):
     form = f"{{:,.{decimals}f}}"
-    low, middle, high = (number(np.quantile(values, q), form) for q in (0, 0.5, 1))
+    ends = map(statistics.finite, np.quantile(values, [0, 0.5, 1]))
+    low, middle, high = (number(end, form) for end in ends)
     return f"{middle} ({low} to {high})"
 
 
