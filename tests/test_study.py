@@ -1179,3 +1179,49 @@ def test_dask_scheduler_that_is_not_there_is_told_in_one_line(tmp_path, monkeypa
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+# --------------------------------------------------- what docs/studies.md says
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("shimmy") is None and os.environ.get("REQUIRE_GYM") != "1",
+    reason="the original gym is not installed (pip install -r requirements/gym.txt)",
+)
+def test_where_the_original_gym_gives_the_same_bits():
+    """Where both step their environments one after another, as the text says; no sooner."""
+    text = (ROOT / "docs" / "studies.md").read_text("utf-8")
+    named = re.search(r"`resume` need no special case\. ([\w, ]+)\sare stepped one after", text)[1]
+    same = re.findall(r"[A-Z]\w+", named)
+    assert len(same) == 4
+
+    def bits(env_id, num_envs):
+        least = {"num_envs": num_envs, "num_steps": 250, "total_steps": 500, "hidden_sizes": (4,)}
+        trainer = Trainer(ppo, env_id, ppo.Config(**least, epochs=1, minibatch_size=500), 0)
+        for _ in trainer:
+            pass
+        return digest(trainer)
+
+    versions = {"MountainCar": 0, "MountainCarContinuous": 0}
+    for env_id in ["CartPole-v1", *(f"{name}-v{versions.get(name, 1)}" for name in same)]:
+        for num_envs in (1, 2):
+            alike = bits(env_id, num_envs) == bits(f"gym/{env_id}", num_envs)
+            assert alike == (env_id != "CartPole-v1" or num_envs == 1), (env_id, num_envs)
+
+
+def test_moments_move_when_a_rollout_has_ended_and_its_update_sees_the_old_scale(monkeypatch):
+    config = ppo.Config(num_envs=2, num_steps=20, minibatch_size=40, normalize_observations=True)
+    trainer, seen = Trainer(ppo, "CartPole-v1", config, 0), []
+    update = ppo.update
+
+    def watched(learner, batch, *rest):
+        seen.append((float(trainer.normalizer.count[0]), len(batch.obs)))
+        log_probs, _, _ = learner.policy.forward(batch.obs, batch.actions)
+        np.testing.assert_allclose(np.exp(log_probs - batch.log_probs), 1, rtol=1e-5)
+        return update(learner, batch, *rest)
+
+    monkeypatch.setattr(ppo, "update", watched)
+    trainer.iterate()
+    trainer.iterate()
+    counts, rows = zip(*seen, strict=True)
+    assert counts == (rows[0], rows[0] + rows[1])  # this rollout's rows are in it already
