@@ -223,9 +223,10 @@ def test_as_many_digits_as_show_a_difference():
     ):
         made = grading.small_case("y", [case], [np.array(mine)], [case["x"]])
         assert made == f"{shown}: {told}"
-    wrong = [np.array(1.0), np.array(12345.5)], [np.array(1.0), np.array(12345.0)]
-    made = grading.small_case("y", [{"x": 1.0}, {"x": 2}], *wrong)  # the first is right
-    assert made == "y: for x 2: yours 12345.5, expected 12345."
+    made = [{"x": 1}, {"x": 2}, {"x": 3}]  # the first is right, the second but for rounding
+    mine, wanted = [1.0, 0.12345 - 1e-9, 12345.5], [1.0, 0.12345 + 1e-9, 12345]
+    told = grading.small_case("y", made, list(map(np.array, mine)), list(map(np.array, wanted)))
+    assert told == "y: for x 3: yours 12345.5, expected 12345"
 
 
 @pytest.mark.parametrize("path", sorted(BY_PATH))
@@ -685,7 +686,8 @@ ODD = [
                 os.write(stream, b'\\n[]\\n{}\\n[1, 2, 3]\\n["ppo", "fine", ""]\\n\\xff')
             except OSError:
                 pass
-        """, 0, "it returns nothing",
+        sys.exit()
+        """, 9, "SystemExit",
     ),
     ("ppo.clipped_value_loss", "import os\nos.kill(os.getpid(), 9)", None, ENDS),
     (
@@ -816,6 +818,7 @@ def test_what_is_a_message():
         ("print('[[[', flush=True)\nraise SystemExit(7)", "cannot be graded here: [[["),
         ("print('[\"nn\", null, null]')", "ends the whole process (exit status 0)"),
         ("print('\\x1b[31m\\0' * 999)", "cannot be graded here: \\x1b[31m\\x00\\x1b[31m"),
+        ("print('[\"nn.tanh_backward\", \"error\", \"' + '\\\\u001b[2J' * 999 + '\"]')", ""),
         ("while True: print('x' * 10**4)", "cannot be graded here: xxx"),
         ("while True: print('[\"nn.tanh_backward\", null, null]')", ""),
     ],
@@ -1223,16 +1226,17 @@ def refused(cwd, *options):
 @pytest.mark.slow
 def test_the_reader_s_files_train(tmp_path):
     """One file of theirs makes the gradient twice as long: so are the run's norms."""
-    book = tmp_path / "my book"
-    book.mkdir()
-    for module in MODULES:
-        shutil.copy(LESSON / f"{module}.py", book)
+    (tmp_path / "my book").mkdir()
+    book = fill(tmp_path / "my book")
     train = ["--algo", "ppo", *QUICK, "--max-grad-norm", "1e9", "--max-episodes", "1"]
     run(tmp_path, *train, "--no-media")
-    source = (book / "ppo.py").read_text("utf-8")
-    (book / "ppo.py").write_text(
-        source.replace("alive * -plain", "2 * alive * -plain"), encoding="utf-8"
+    source = (
+        (book / "ppo.py").read_text("utf-8").replace("alive * -plain", "mine.two * alive * -plain")
     )
+    (book / "ppo.py").write_text("import mine\n" + source, encoding="utf-8")
+    (book / "mine.py").write_text("two = 2\n", encoding="utf-8")
+    for name in ("gymnasium", "json", "config"):  # no library, and no file of ours without blanks
+        (book / f"{name}.py").write_text("raise ImportError('not me')\n", encoding="utf-8")
     done = run(tmp_path, *train, f"--lesson={book.name}")
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert f"with my book: {len(LESSON_BLANKS) - 1} of {len(LESSON_BLANKS)} right" in done.stdout
