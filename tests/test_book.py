@@ -214,6 +214,27 @@ def test_figures_differ_in_colours_alone_or_are_refused(tmp_path):
         drawings.drawing(light, dark, "words", "f-", colours)
 
 
+def test_a_page_that_is_a_folder_is_refused_in_one_line(tmp_path):
+    command = [sys.executable, "-W", "error", str(ROOT / "run.py"), "book", str(ROOT / "docs")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.match(r"run\.py book: error: .*docs cannot be written: ", done.stderr)
+    assert done.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
+
+
+def test_a_print_that_fails_is_told_in_a_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("lab.book.page.panels", lambda readme: {})
+    words = ["book", str(tmp_path / "b.html"), "--pdf", str(tmp_path / "b.pdf")]
+    for browser, reason in ((sys.executable, ""), (None, "no chromium on the PATH")):
+        monkeypatch.delenv("CHROMIUM", raising=False)
+        if browser:  # no browser: it objects to the options
+            monkeypatch.setenv("CHROMIUM", browser)
+        monkeypatch.setenv("PATH", "")
+        assert dispatch(words) == 1
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1 and f"b.pdf is not printed: {reason}" in message
+
+
 HOSTILE = "</script><script>alert(1)</script><!--<ScRiPt></SCRIPT ><img src=x>&\"'<<fonts>>"
 
 
@@ -250,27 +271,6 @@ def test_the_page_s_scripts_end_where_they_should(tmp_path, monkeypatch):
     assert len(scripts) == page.count("<script>") == 2
     written = re.search("const hostile = `(.*)`;", scripts[0])[1]
     assert written.replace("\\x3c", "<") == HOSTILE  # as JavaScript reads it
-
-
-def test_a_page_that_is_a_folder_is_refused_in_one_line(tmp_path):
-    command = [sys.executable, "-W", "error", str(ROOT / "run.py"), "book", str(ROOT / "docs")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.match(r"run\.py book: error: .*docs cannot be written: ", done.stderr)
-    assert done.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
-
-
-def test_a_print_that_fails_is_told_in_a_line(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("lab.book.page.panels", lambda readme: {})
-    words = ["book", str(tmp_path / "b.html"), "--pdf", str(tmp_path / "b.pdf")]
-    for browser, reason in ((sys.executable, ""), (None, "no chromium on the PATH")):
-        monkeypatch.delenv("CHROMIUM", raising=False)
-        if browser:  # no browser: it objects to the options
-            monkeypatch.setenv("CHROMIUM", browser)
-        monkeypatch.setenv("PATH", "")
-        assert dispatch(words) == 1
-        message = capsys.readouterr().err
-        assert message.count("\n") == 1 and f"b.pdf is not printed: {reason}" in message
 
 
 # ------------------------------------------------------------------ in a browser

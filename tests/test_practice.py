@@ -1,6 +1,7 @@
 """The workbook: what is blank, what is right however it is written, what is wrong and why."""
 
 import ast
+import errno
 import importlib
 import io
 import json
@@ -1081,6 +1082,17 @@ def test_folders_that_are_no_workbook(tmp_path, solved, monkeypatch, capsys):
         assert "`python run.py practice DIR` writes one" in said, said
     with pytest.raises(ValueError, match=r"no blank for Eq\. 2; there are blanks for \d+, "):
         grade(solved, [2])
+
+
+def test_where_no_process_can_be_started_it_says_so(solved, monkeypatch, capsys):
+    def popen(*_, **__):
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with pytest.raises(SystemExit, match="2"):
+        main(["grade", str(solved)])
+    said = "run.py grade: error: no process can be started to grade in: Resource temporarily un"
+    assert capsys.readouterr().err.startswith(said)
 
 
 # A file of the workbook, what is done to it, and the status or the start of what is said of it.
