@@ -1105,7 +1105,7 @@ DAMAGES = [
         "vpg": ("fifo", "vpg.py is no file of at most 1,000,000 bytes"),
         "ppo": (lambda data: b"x = '\xff'\n" + data, "ppo.py"),
         "training": ("missing", "training.py is missing"),
-        "ppo_penalty": (lambda data: b"# coding: odd\n" + data, "ppo_penalty.py: unknown encoding"),
+        "ppo_penalty": (lambda data: b"# coding: odd\n" + data, "ppo_penalty.py"),
     },
     {
         "nn": ("huge", "nn.py is no file of at most 1,000,000 bytes"),

@@ -68,9 +68,9 @@ def work(directory, seconds, *paths):
     seconds  that each may take
     A turn, and the reading of a file, begins with [its name, None, None].
     """
-    importlib.import_module("lab.practice.cases")  # this and the lesson's own: not in the
-    for blank in (b for b in BLANKS if b.path in paths):  # reader's time
-        importlib.import_module(blank.module)
+    blanks = [blank for blank in BLANKS if blank.path in paths]
+    for name in ("lab.practice.cases", *(blank.module for blank in blanks)):
+        importlib.import_module(name)  # the lesson's own: not in the reader's time
     directory, own, end = Path(directory), os.getpid(), os._exit
     lifeline, said = os.dup(0), os.dup(1)
     with open(os.devnull, "r+b") as nowhere:  # whatever the reader's code reads or prints
@@ -94,7 +94,7 @@ def work(directory, seconds, *paths):
     faulthandler.enable(said)
     loaded = {}
     try:
-        for blank in (b for b in BLANKS if b.path in paths):
+        for blank in blanks:
             say(blank.path)
             faulthandler.dump_traceback_later(float(seconds), file=said, exit=True)
             try:
