@@ -5,11 +5,13 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from programs import ENOUGH
@@ -27,6 +29,7 @@ for module in ("markdown_it", "math_core", "pygments"):
 from lab.book import chapters, drawings, panels  # noqa: E402
 from lab.book.page import build, comparable, print_pdf  # noqa: E402
 from lab.commands import dispatch  # noqa: E402
+from lab.pictures import explorer  # noqa: E402
 from lab.proof import CHECKS  # noqa: E402
 
 VOID = {"meta", "link", "img", "input", "br", "hr", "source", "image"}
@@ -258,24 +261,6 @@ def test_what_a_drawing_says_is_left_alone(tmp_path):
     assert 'x="1.23"' in drawn and "var(--k0)" in drawn
 
 
-def test_grades_become_ticks_and_bad_files_one_line(tmp_path, capsys, monkeypatch):
-    grades = tmp_path / "grades.json"
-    states = ((1, "right"), (1, "right"), (2, "right"), (2, "blank"), (3, "wrong"), (3, "right"))
-    rows = [{"equation": n, "function": "f", "status": status} for n, status in states]
-    grades.write_text(json.dumps(rows), encoding="utf-8")
-    monkeypatch.setattr("lab.book.page.panels", lambda readme: {})
-    assert dispatch(["book", str(tmp_path / "b.html"), "--grade", str(grades)]) == 0
-    written = (tmp_path / "b.html").read_text(encoding="utf-8")
-    assert 'grades = {"1": "right", "3": "wrong"}' in written
-    for text, words in (("[1]", "not written by"), ("{", "not written by"), (None, "be read")):
-        grades.write_text(text, encoding="utf-8") if text else grades.unlink()
-        with pytest.raises(SystemExit) as stopped:
-            dispatch(["book", str(tmp_path / "c.html"), "--grade", str(grades)])
-        assert stopped.value.code == 2
-        message = capsys.readouterr().err
-        assert words in message and message.count("\n") == 1
-
-
 def test_a_page_that_is_a_folder_is_refused_in_one_line(tmp_path):
     command = [sys.executable, "-W", "error", str(ROOT / "run.py"), "book", str(ROOT / "docs")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=ENOUGH)
@@ -295,6 +280,44 @@ def test_a_print_that_fails_is_told_in_a_line(tmp_path, capsys, monkeypatch):
         assert dispatch(words) == 1
         message = capsys.readouterr().err
         assert message.count("\n") == 1 and f"b.pdf is not printed: {reason}" in message
+
+
+HOSTILE = "</script><script>alert(1)</script><!--<ScRiPt></SCRIPT ><img src=x>&\"'<<fonts>>"
+
+
+def test_no_data_can_leave_its_place_in_the_page(setter, monkeypatch):
+    """A text as hostile as can be, wherever one comes in: it is shown, and adds no element."""
+    result = {"oracle": HOSTILE, "error": 0.0, "bound": 1e-12, "passed": True}
+    result = SimpleNamespace(numbers=[(HOSTILE, 1.0)], **result)
+    monkeypatch.setattr(panels, "run_check", lambda number: result)
+    monkeypatch.setitem(CHECKS, 0, SimpleNamespace(function=SimpleNamespace(__doc__=HOSTILE)))
+    for html in (
+        panels.table(HOSTILE, [(HOSTILE, HOSTILE)]),
+        panels.panel(0, [], {}, {}),
+        panels.coloured(HOSTILE),
+        setter.math(HOSTILE + "{"),
+        *(setter.markdown.render(f"```{kind}\n{HOSTILE}\n```") for kind in ("text", "python")),
+        setter.markdown.render(f"`{HOSTILE}`"),
+    ):
+        found = Elements(html)
+        assert not {"script", "img", "fonts"} & {tag for tag, *_ in found.all}
+        assert any(HOSTILE in "".join(text) for _, _, text in found.all), html
+
+
+def test_the_page_s_scripts_end_where_they_should(tmp_path, monkeypatch):
+    """Data and code of the widgets stand in a <script>, which none of their strings may end."""
+    data = explorer.render({"settings": {HOSTILE: 1}, "python": {"ppo": HOSTILE}})
+    kept = json.loads(data.split("lesson.data = ")[1][:-2])
+    assert "<" not in data and kept == {"settings": {HOSTILE: 1}, "python": {"ppo": HOSTILE}}
+    docs = shutil.copytree(PAGE.parent, tmp_path / "docs")
+    (docs / "explorer-data.js").write_text(f"const hostile = `{HOSTILE}`;\n", encoding="utf-8")
+    monkeypatch.setattr("lab.book.page.DOCS", docs)
+    monkeypatch.setattr("lab.book.page.panels", lambda readme: {})
+    page = build()
+    scripts = ["".join(text) for tag, _, text in Elements(page).all if tag == "script"]
+    assert len(scripts) == page.count("<script>") == 2
+    written = re.search("const hostile = `(.*)`;", scripts[0])[1]
+    assert written.replace("\\x3c", "<") == HOSTILE  # as JavaScript reads it
 
 
 # ------------------------------------------------------------------ in a browser

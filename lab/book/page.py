@@ -1,7 +1,6 @@
 """The page: README, code and checks in one file that asks nobody for anything, and its print."""
 
 import base64
-import json
 import os
 import re
 import shutil
@@ -20,11 +19,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PRINT_SECONDS = 180
 
 
-def build(grades=()):
-    """The whole page, a str; the same one each time.
-
-    grades  what `grade --json` wrote, a list of dicts: equations get ticks
-    """
+def build():
+    """The whole page, a str; the same one each time."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     setter = Setter(readme, panels(readme), widgets())
     parts, colours = setter.chapters(), setter.colours
@@ -36,16 +32,11 @@ def build(grades=()):
     ]
     sections += [code_view(path) for path in files]
     contents = [f'<li><a href="#{one.id}">{escape(one.title)}</a></li>' for one in parts]
-    listed = "".join(f'<li><a href="#{path}"><code>{path}</code></a></li>' for path in files)
+    listed = "".join(f'<li><a href="#{p}"><code>{p}</code></a></li>' for p in map(escape, files))
     contents.append(f"<li><details><summary>The code</summary><ol>{listed}</ol></details></li>")
-    states = {}
-    for one in grades:
-        states.setdefault(one["equation"], set()).add(one["status"])
-    wrong = {n: "wrong" for n, own in states.items() if own & {"wrong", "error"}}
-    right = {n: "right" for n, own in states.items() if own == {"right"}}  # every function of it
     code = "".join((DOCS / name).read_text(encoding="utf-8") for name in WIDGET_CODE)
     page = (HERE / "template.html").read_text(encoding="utf-8")
-    for name, value in {
+    values = {
         "title": escape(parts[0].title),
         "fonts": fonts(),
         "light": variables(LIGHT, colours, 0),
@@ -53,11 +44,15 @@ def build(grades=()):
         "contents": "".join(contents),
         "sections": "\n".join(sections),
         "widget-style": (DOCS / "explorer.css").read_text(encoding="utf-8"),
-        "widget-code": code.replace("../README.md#", "#").replace(' data-eq="${n}"', ""),
-        "grades": json.dumps(right | wrong, sort_keys=True),
-    }.items():
-        page = page.replace(f"<<{name}>>", value)
-    return page
+        "widget-code": in_script(code.replace("../README.md#", "#").replace(' data-eq="${n}"', "")),
+    }
+    # In one go: what is put in may hold such a name itself.
+    return re.sub("<<([a-z-]+)>>", lambda place: values[place[1]], page)
+
+
+def in_script(code):
+    """JavaScript whose strings can neither end its <script> element nor begin another."""
+    return re.sub(r"<(?=/script|script|!--)", r"\\x3c", code, flags=re.IGNORECASE)
 
 
 def widgets():
@@ -80,6 +75,7 @@ def code_view(path):
     """A file of the lesson, whole; every function is a place to go to."""
     text = (ROOT / path).read_text(encoding="utf-8")
     ids = {one.start: f"code-{one.name}" for one in definitions(path).values()}
+    path = escape(path)
     return (
         f'<section class="chapter code" id="{path}" data-title="{path}"><article><h2>{path}</h2>'
         f'<pre class="file">{coloured(text, 1, (), ids)}</pre></article></section>'

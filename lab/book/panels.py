@@ -285,5 +285,5 @@ def panel(number, found, codes, traced):
 
 
 def table(title, rows):
-    cells = "".join(f"<tr><th>{escape(k)}</th><td>{v}</td></tr>" for k, v in rows)
-    return f'<table class="through"><caption>{title}</caption>{cells}</table>'
+    cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows)
+    return f'<table class="through"><caption>{escape(title)}</caption>{cells}</table>'

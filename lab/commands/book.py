@@ -1,7 +1,5 @@
 """`run.py book`: the derivations, the lines that compute them, and real numbers, in one page."""
 
-import json
-
 from lab.commands import fail, refused
 from lab.runs import write_whole
 
@@ -10,7 +8,6 @@ def book_options(parser, argv):
     parser.add_argument(
         "file", nargs="?", default="docs/index.html", help="the page [docs/index.html]"
     )
-    parser.add_argument("--grade", metavar="FILE", help="what `grade --json FILE` wrote, as ticks")
     parser.add_argument("--pdf", metavar="FILE", help="print the page there, too, with Chromium")
 
 
@@ -19,16 +16,7 @@ def book(parser, args):
         from lab.book import build, print_pdf
     except ModuleNotFoundError as error:
         return fail(f"{error.name} is missing: pip install -r requirements/book.txt")
-    grades = []
-    if args.grade:
-        try:
-            with open(args.grade, encoding="utf-8") as file:
-                grades = [{k: one[k] for k in ("equation", "status")} for one in json.load(file)]
-        except OSError as error:
-            parser.refuse(f"{args.grade} cannot be read: {error.strerror}")
-        except (ValueError, TypeError, KeyError):
-            parser.refuse(f"{args.grade} was not written by `grade --json`")
-    page = build(grades).encode()
+    page = build().encode()
     with refused(parser, args.file):
         write_whole(args.file, page)
     print(f"{args.file}: {len(page) / 1e6:.1f} MB; open it in any browser")

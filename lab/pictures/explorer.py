@@ -102,6 +102,7 @@ def render(data):
     text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     for name in (*data, *ALGORITHMS, *BREAKS):  # a line for each part, so that changes can be read
         text = text.replace(f'"{name}":{{', f'\n"{name}":{{')
+    text = text.replace("<", "\\u003c")  # in a page, no text of it ends the script
     return f"// Written by `python run.py explorer`.\nlesson.data = {text};\n"
 
 

@@ -12,7 +12,7 @@ from lab import doors
 __getattr__ = doors(
     __name__,
     blanks="BLANKS CHAPTERS PAGE Blank write_workbook",
-    grading="grade grade_table line_of",
+    grading="grade grade_table line_of stand_in",
     mistakes="MISTAKES edited",
     hints="hint",
 )
