@@ -14,11 +14,17 @@ In the order of the file:
     Eq. 34  Adam
 
 Shapes: B rows of a batch, I inputs and O outputs of a layer, P parameters.
+
+Numbers are float, finite, and come back in their common dtype: float32 to train,
+float64 or complex128 to check. Layers leave their arguments as they are; the
+optimiser changes what its docstrings say in place, and that must be float.
 """
 
 from itertools import pairwise
 
 import numpy as np
+
+from arrays import FLOATS
 
 # ------------------------------------------------------------------ layers
 
@@ -74,7 +80,7 @@ ACTIVATIONS = {"tanh": (tanh_forward, tanh_backward), "relu": (relu_forward, rel
 def orthogonal(shape, gain, rng, dtype=np.float32):
     """A random matrix with orthogonal columns (or rows) of length `gain`.
 
-    shape (I, O), gain float, rng np.random.Generator  ->  W (I, O)
+    shape (I, O), gain float, rng np.random.Generator  ->  W (I, O) of a float dtype
 
     WᵀW = gain² 1 when I >= O, otherwise WWᵀ = gain² 1: the layer stretches
     every direction alike, so signals neither explode nor vanish at the start.
@@ -97,14 +103,15 @@ class MLP:
     rng          np.random.Generator for the initial weights (Eq. 33)
     activation   "tanh" or "relu", after every layer but the last
     output_gain  gain of the last layer's weights; hidden layers have √2
-    dtype        float32 to train; float64 or complex128 to check gradients
+    dtype        float32 to train; float64 or complex128 to check gradients; no narrower one
     extra        numbers to keep behind the network's own, for its owner to use
 
     `parameters` is one flat vector (P,) that holds W₁, b₁, W₂, b₂, … in turn.
     `layers`, [(W₁, b₁), (W₂, b₂), …], are views into it, so that one vector
     operation on `parameters` (Adam's step, say) changes every layer.
 
-    Raises ValueError for an unknown activation or fewer than two sizes.
+    Raises ValueError for an unknown activation, fewer than two sizes, a size
+    below 1, or another dtype.
     """
 
     def __init__(self, sizes, rng, activation="tanh", output_gain=1.0, dtype=np.float32, extra=0):
@@ -114,6 +121,8 @@ class MLP:
             )
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"sizes must name inputs and outputs, each at least 1, not {sizes}")
+        if np.dtype(dtype).char not in FLOATS:
+            raise ValueError(f"dtype must be float32, float64 or complex128, not {np.dtype(dtype)}")
         self.sizes, self.activation = tuple(sizes), activation
         size = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
         self.parameters = np.zeros(size + extra, dtype)
@@ -139,8 +148,8 @@ class MLP:
         self.layers = self._views()
 
     def __call__(self, x):
-        """x (B, inputs) -> y (B, outputs). Keeps nothing: for acting."""
-        return self.forward(x)[0]
+        """x (B, inputs), any real numbers -> y (B, outputs) of the network's dtype: for acting."""
+        return self.forward(np.asarray(x, self.parameters.dtype))[0]
 
     def forward(self, x):
         """x (B, inputs) -> y (B, outputs), cache.
@@ -178,11 +187,15 @@ class MLP:
 
 
 def clip_global_norm(gradient, max_norm):
-    """Shorten `gradient` (P,) in place to at most `max_norm`; Eq. 35.
+    """Shorten `gradient` (P,) in place to at most `max_norm` > 0, but for rounding; Eq. 35.
 
     Returns its Euclidean norm before clipping, a float. The direction stays.
     """
     norm = float(np.sqrt(gradient @ gradient))
+    if not 1e-15 < norm < np.inf:  # squares may have left the dtype's range: in another unit
+        largest = float(np.abs(gradient).max(initial=0))
+        if 0 < largest < np.inf:
+            norm = largest * float(np.linalg.norm(gradient / largest))
     # Eq. 35: g ← g min(1, c / (n + 1e-6))
     if norm > max_norm - 1e-6:
         gradient *= max_norm / (norm + 1e-6)
@@ -195,17 +208,27 @@ class Adam:
     size           P, the number of parameters
     learning_rate  α; may be set anew between steps (annealing does)
     betas, eps     (β₁, β₂), how slowly the two moments forget; ε
+    dtype          of the moments: as in MLP
 
     `m`, `v` (P,) are the running first and second moments, `t` counts steps.
+    Raises ValueError for another dtype.
     Source: Kingma & Ba (2015), Algorithm 1, https://arxiv.org/abs/1412.6980.
     """
 
     def __init__(self, size, learning_rate, betas=(0.9, 0.999), eps=1e-8, dtype=np.float32):
+        if np.dtype(dtype).char not in FLOATS:
+            raise ValueError(f"dtype must be float32, float64 or complex128, not {np.dtype(dtype)}")
         self.learning_rate, self.betas, self.eps = learning_rate, betas, eps
         self.m, self.v, self.t = np.zeros(size, dtype), np.zeros(size, dtype), 0
 
     def step(self, parameters, gradient):
-        """Move `parameters` (P,) in place, against `gradient` (P,)."""
+        """Move `parameters` (P,) in place, against `gradient` (P,), whose squares the dtype holds.
+
+        Raises ValueError for other shapes.
+        """
+        if not self.m.shape == parameters.shape == gradient.shape:
+            found = f"{parameters.shape} and {gradient.shape}"
+            raise ValueError(f"parameters and gradient must be {self.m.shape}, not {found}")
         beta1, beta2 = self.betas
         self.t += 1
         # Eq. 34: m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²

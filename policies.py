@@ -11,6 +11,9 @@ Every policy has
 
 Shapes: B rows of a batch, D observation size, K actions of a softmax policy,
 A action dimensions of a Gaussian one, P parameters.
+
+Observations are finite numbers; `sample`, `greedy` and `distribution` take them of
+any dtype, and all floats that come back have the policy's own.
 """
 
 import numpy as np
@@ -48,16 +51,16 @@ class CategoricalPolicy:
         self.parameters = self.network.parameters
 
     def sample(self, obs, rng):
-        """obs (B,D), rng np.random.Generator  ->  actions (B,) int64, log_probs (B,)."""
+        """obs (B,D), rng np.random.Generator  ->  actions (B,) int, log_probs (B,)."""
         log_probs = log_softmax(self.network(obs))
         # Inverse CDF: a uniform number lands in action k's stretch of [0, 1) with
         # probability πₖ. The last edge is 1 whatever rounding made of the sum.
         edges = np.exp(log_probs).cumsum(axis=1)[:, :-1]
         actions = (rng.random((len(obs), 1), edges.real.dtype) >= edges).sum(axis=1)
-        return actions, categorical_log_prob(log_probs, actions)
+        return actions, log_probs[np.arange(len(obs)), actions]
 
     def greedy(self, obs):
-        """obs (B,D) -> the likeliest action of each row (B,) int64."""
+        """obs (B,D) -> the likeliest action of each row (B,) int."""
         return self.network(obs).argmax(axis=1)
 
     def distribution(self, obs):

@@ -67,7 +67,7 @@ FAULTS = [
     ),
     (1, "rollout.Sampler.collect", "raw[t + 1] = self.obs", "raw[t + 1] = raw[t]"),
     (1, "policies.CategoricalPolicy.sample", ">= edges", "< edges"),
-    (1, "policies.CategoricalPolicy.sample", "(log_probs, actions)", "(log_probs, 1 - actions)"),
+    (1, "policies.CategoricalPolicy.sample", "(len(obs)), actions]", "(len(obs)), 1 - actions]"),
     (2, "lab.proof.mdp.returns", "np.triu", "np.tril"),
     (2, "lab.proof.mdp.returns", "steps[:, None], 0)", "steps[:, None] + 1, 0)"),
     (2, "lab.proof.mdp.values_within", "mdp.gamma * P @ V", "P @ V"),
