@@ -98,8 +98,7 @@ def normalize(advantages, eps=1e-8):
     largest = float(np.abs(advantages).max())
     if HUGE < largest < np.inf:  # in another unit, where squares don't overflow
         return normalize(advantages / largest, max(eps / largest, 1e-30))
-    if np.ptp(advantages) < NEARLY * largest:  # exact, where a mean's own rounding would show
-        advantages = advantages - advantages[0]
+    advantages = _level(advantages)
     # Eq. 19: Ãᵢ = (Âᵢ − m) / (σ + ε)
     return (advantages - advantages.mean()) / (advantages.std() + eps)
 
@@ -121,19 +120,28 @@ def group_advantages(rewards, scale, eps=1e-8):
     rewards = floats("MG", rewards)
     _positive(eps)
     size, dtype = rewards.shape[1], rewards.dtype
+    rewards = rewards.astype(np.result_type(dtype, np.float64))
     if size < 2:
         raise ValueError("a group needs at least two responses, or there is nothing to compare")
     if not (np.abs(rewards) <= 1e150).all():
         raise ValueError("rewards must be finite, and at most 1e150 for their squares' sake")
-    # From each group's first, in float64: then equal rewards differ by 0, as their mean may not.
-    rewards = rewards.astype(np.result_type(dtype, np.float64))
-    rewards = rewards - rewards[:, :1]
+    rewards = _level(rewards)
     centred = rewards - rewards.mean(axis=1, keepdims=True)
     if scale:
         # Eq. 51: Âᵢ = (Rᵢ − R̄) / (σ + ε)
         return (centred / (rewards.std(axis=1, keepdims=True) + eps)).astype(dtype)
     # Eq. 50: Âᵢ = Rᵢ − the mean of the others = G/(G − 1) (Rᵢ − R̄)
     return (centred * size / (size - 1)).astype(dtype)
+
+
+def _level(rows):
+    """rows (..., B), less their first where nearly equal, so that no mean's rounding shows."""
+    first, spread = rows[..., :1], np.ptp(rows, axis=-1, keepdims=True)
+    nearly = spread < NEARLY * np.abs(rows).max(axis=-1, keepdims=True)
+    if not nearly.any():
+        return rows
+    exact = (spread == 0) & (rows.mean(axis=-1, keepdims=True) == first)
+    return np.where(nearly & ~exact, rows - first, rows)
 
 
 def _ends(shape, terminated, ended, *fractions):

@@ -57,12 +57,10 @@ def flags(shape, *arrays):
 def indices(array, rows, below):
     """An array (rows,) of whole numbers from 0 to below − 1. Raises ValueError for anything else."""
     array = np.asarray(array)
-    if array.shape != (rows,) or (array.dtype.kind not in "iu" and rows):
-        raise ValueError(
-            f"whole numbers of shape ({rows},) are needed, not {array.dtype} of {array.shape}"
-        )
-    if rows and array.astype(np.uintp).max() >= below:  # where −1 is the largest of all
-        raise ValueError(f"from 0 to {below - 1} there is no {array.min()} or no {array.max()}")
+    if array.shape != (rows,) or (rows and array.dtype.kind not in "iu"):
+        raise ValueError(f"({rows},) whole numbers are needed, not {array.shape} {array.dtype}")
+    if np.count_nonzero(array.astype(np.uintp) >= below):  # unsigned, the negative ones are huge
+        raise ValueError(f"there is no {array.min()} or no {array.max()} from 0 to {below - 1}")
     return array
 
 

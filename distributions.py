@@ -69,8 +69,9 @@ def categorical_log_prob_backward(dlog_probs, actions, probs):
     raises the taken action's logit and lowers the others, each by how likely it was.
     """
     dlog_probs, probs = floats("B BK", dlog_probs, probs)
-    actions = indices(actions, *probs.shape)
     onehot = (np.arange(probs.shape[1])[:, None] == actions).T
+    if onehot.shape != probs.shape or np.count_nonzero(onehot) != len(probs):
+        indices(actions, *probs.shape)  # says what is wrong with them
     # Eq. 22: Z̄ᵢ = (∂L/∂log πᵢ) (e_aᵢ − πᵢ); for Eq. 10's loss this is Eq. 23
     return dlog_probs[:, None] * (onehot - probs)
 

@@ -20,7 +20,7 @@ class RunningNormalizer:
     """Shifts and scales rows by running moments, which only `update` changes.
 
     `mean`, `variance` (D,) and `count` (1,) are float64. Before the first row
-    they are 0, 1 and 0: rows are only clipped. Rows (B,D) may have any dtype; it
+    they are 0, 1 and 0: rows are only clipped (to eight digits). Rows (B,D) may have any dtype; it
     is theirs that says how much of a small change beside a large number is left,
     so they come as the source gave them. Raises ValueError for other shapes.
     """
@@ -35,8 +35,7 @@ class RunningNormalizer:
         rows; whole numbers count as floats (arrays.floats).
         """
         rows, mean = floats("BD D", rows, self.mean)
-        deviation = np.sqrt(self.variance + 1e-8) if self.count > 0 else 1.0
-        scaled = (rows - mean) / deviation
+        scaled = (rows - mean) / np.sqrt(self.variance + 1e-8)
         return np.clip(scaled, -LARGEST, LARGEST).astype(rows.dtype)
 
     def update(self, rows):

@@ -79,7 +79,7 @@ class CategoricalPolicy:
         """dLoss/dlog_probs (B,), dLoss/dentropies (B,)  ->  dLoss/dparameters (P,)."""
         actions, all_log_probs, entropies, network_cache = cache
         dlogits = categorical_log_prob_backward(dlog_probs, actions, np.exp(all_log_probs))
-        if dentropies.any():  # not without an entropy bonus
+        if np.count_nonzero(dentropies):  # not without an entropy bonus
             dlogits += categorical_entropy_backward(dentropies, entropies, all_log_probs)
         return self.network.backward(dlogits, network_cache)
 

@@ -49,7 +49,7 @@ def clipped_surrogate(log_probs, old_log_probs, advantages, clip_range):
     # Eq. 38: ρᵢ = exp(log π(aᵢ|sᵢ) − log πᵒˡᵈ(aᵢ|sᵢ))
     ratios = np.exp(log_probs - old_log_probs)
     plain = ratios * advantages
-    clipped = np.clip(ratios, 1 - clip_range, 1 + clip_range) * advantages
+    clipped = ratios.clip(1 - clip_range, 1 + clip_range) * advantages
     # Eq. 39: L = −(1/N) Σ min(ρᵢ Âᵢ, clip(ρᵢ, 1 − ε, 1 + ε) Âᵢ)
     loss = -np.minimum(plain, clipped).sum() / len(plain)
     # Eq. 40: cᵢ = 1 wherever the plain branch is the smaller one *or they tie*, as they do

@@ -128,7 +128,7 @@ class Sampler:
         self.totals += rewards  # 0 on a reset call
         self.lengths += ~self.ended
         episodes = []
-        for i in np.flatnonzero(ended):
+        for i in ended.nonzero()[0]:
             total, length = float(self.totals[i]), int(self.lengths[i])
             episodes.append(Episode(int(self.began[i]), self.steps, total, length))
             self.began[i], self.totals[i], self.lengths[i] = self.steps, 0, 0

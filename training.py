@@ -153,7 +153,7 @@ def make_batch(rollout, value, config):
     if config.normalize_advantages:
         advantages = normalize(advantages)
     return Batch(
-        rollout.obs[:-1][rollout.valid],
+        rollout.obs[:-1].reshape(T * N, -1).compress(rollout.valid.ravel(), axis=0),
         rollout.actions[rollout.valid],
         rollout.log_probs[rollout.valid],
         values[:-1][rollout.valid],

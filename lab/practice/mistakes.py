@@ -232,7 +232,7 @@ MISTAKES = [
     ("advantages.group_advantages", "rewards.std(axis=1, keepdims=True)", "rewards.std(axis=1, keepdims=True, ddof=1)", "divides by G − 1 in the deviation, as torch.std does; G is meant"),
     ("advantages.group_advantages", "rewards.std(", "rewards.var(", "divides by the variance; it is the deviation"),
     ("advantages.group_advantages", "if scale", "if not scale", "the two kinds of credit have changed places"),
-    ("advantages.group_advantages", "return centred / (", "return centred * size / (size - 1) / (", "scales what leave-one-out gives; with the deviation it is the group's own mean"),
+    ("advantages.group_advantages", "return (centred / (", "return (centred * size / (size - 1) / (", "scales what leave-one-out gives; with the deviation it is the group's own mean"),
     ("advantages.group_advantages", "rewards.std(axis=1, keepdims=True) + eps", "np.sqrt(rewards.var(axis=1, keepdims=True) + eps)", "ε stands under the root; it belongs beside it"),
     ("advantages.group_advantages", "if scale:", "if True:", "scales always; without `scale` it is leave-one-out"),
     ("advantages.group_advantages", "if scale:", "if False:", "never scales; with `scale` the group's deviation divides"),
