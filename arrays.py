@@ -46,7 +46,9 @@ def flags(shape, *arrays):
     found = [np.asarray(array) for array in arrays]
     for i, array in enumerate(found):
         if array.shape != shape:
-            raise ValueError(f"flags must have one shape with the numbers: {shape}, not {array.shape}")
+            raise ValueError(
+                f"flags must have one shape with the numbers: {shape}, not {array.shape}"
+            )
         if array.dtype != bool:
             found[i] = array == 1
             if not (found[i] | (array == 0)).all():

@@ -70,7 +70,11 @@ def categorical_log_prob_backward(dlog_probs, actions, probs):
     """
     dlog_probs, probs = floats("B BK", dlog_probs, probs)
     onehot = (np.arange(probs.shape[1])[:, None] == actions).T
-    if onehot.shape != probs.shape or np.count_nonzero(onehot) != len(probs):
+    if (
+        onehot.shape != probs.shape
+        or np.count_nonzero(onehot) != len(probs)
+        or np.ndim(actions) != 1
+    ):
         indices(actions, *probs.shape)  # says what is wrong with them
     # Eq. 22: Z̄ᵢ = (∂L/∂log πᵢ) (e_aᵢ − πᵢ); for Eq. 10's loss this is Eq. 23
     return dlog_probs[:, None] * (onehot - probs)
@@ -121,9 +125,7 @@ def gaussian_log_prob_backward(dlog_probs, actions, means, log_stds):
     Eq. 27 gives each row's slopes; Eq. 28 weighs them. The log-deviations are
     shared by all rows, so their gradient is a sum over rows.
     """
-    dlog_probs, actions, means, log_stds = floats(
-        "B BA BA A", dlog_probs, actions, means, log_stds
-    )
+    dlog_probs, actions, means, log_stds = floats("B BA BA A", dlog_probs, actions, means, log_stds)
     scaled = (actions - means) * np.exp(-log_stds)
     # Eq. 27, 28: ∂log π/∂μⱼ = (aⱼ − μⱼ)/σⱼ²    ∂log π/∂ℓⱼ = (aⱼ − μⱼ)²/σⱼ² − 1
     dmeans = dlog_probs[:, None] * scaled * np.exp(-log_stds)
