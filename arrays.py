@@ -57,7 +57,7 @@ def flags(shape, *arrays):
 
 
 def indices(array, rows, below):
-    """An array (rows,) of whole numbers from 0 to below − 1. Raises ValueError for anything else."""
+    """An array (rows,) of whole numbers from 0 to below − 1; ValueError for anything else."""
     array = np.asarray(array)
     if array.shape != (rows,) or (rows and array.dtype.kind not in "iu"):
         raise ValueError(f"({rows},) whole numbers are needed, not {array.shape} {array.dtype}")

@@ -70,11 +70,7 @@ def categorical_log_prob_backward(dlog_probs, actions, probs):
     """
     dlog_probs, probs = floats("B BK", dlog_probs, probs)
     onehot = (np.arange(probs.shape[1])[:, None] == actions).T
-    if (
-        onehot.shape != probs.shape
-        or np.count_nonzero(onehot) != len(probs)
-        or np.ndim(actions) != 1
-    ):
+    if np.shape(actions) != probs.shape[:1] or np.count_nonzero(onehot) != len(probs):
         indices(actions, *probs.shape)  # says what is wrong with them
     # Eq. 22: Z̄ᵢ = (∂L/∂log πᵢ) (e_aᵢ − πᵢ); for Eq. 10's loss this is Eq. 23
     return dlog_probs[:, None] * (onehot - probs)
