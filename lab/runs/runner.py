@@ -78,9 +78,15 @@ def progress_texts(trainer, mean_return):
     if math.isnan(mean_return):
         short, long = "", "no episode has ended yet"
     else:
-        short = f", return {mean_return:.1f}"
-        long = f"return of the last 100 episodes {mean_return:7.1f}"
+        short = f", return {shown(mean_return)}"
+        long = f"return of the last 100 episodes {shown(mean_return):>7}"
     return speed + short, f"{trainer.env_steps:>11,} steps {speed:>17}   {long}"
+
+
+def shown(number, decimals=1):
+    """A return as people read it: 500.0; small and huge ones with three digits, 2.13e-05."""
+    usual = number == 0 or 1 <= abs(number) < 1e9
+    return f"{number:.{decimals}f}" if usual else f"{number:.3g}"
 
 
 def summarize(trainer, folder, eval_episodes):
@@ -103,7 +109,7 @@ def summarize(trainer, folder, eval_episodes):
     print(f"{eval_episodes} fresh episodes each, mean (lowest) return:")
     for kind in ("greedy", "sampled"):
         mean, lowest = (summary[f"{kind}_return_{name}"] for name in ("mean", "min"))
-        print(f"  {kind:7} {mean:8.1f} ({lowest:.1f})")
+        print(f"  {kind:7} {shown(mean):>8} ({shown(lowest)})")
     if summary["reward_threshold"] is not None:
         print(f"  {verdict(summary, np.isfinite(looks[1]).sum())}")
 
@@ -114,7 +120,7 @@ def print_returns(trainer, episodes):
     _, means = returns_when_begun(*episodes, trainer.config.num_envs, trainer.env_steps, 40)
     if np.isfinite(means).any():
         low, high = np.nanmin(means), np.nanmax(means)
-        print(f"returns {sparkline(means)} {low:.0f} to {high:.0f}")
+        print(f"returns {sparkline(means)} {shown(low, 0)} to {shown(high, 0)}")
 
 
 def verdict(summary, looks):

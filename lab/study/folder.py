@@ -49,7 +49,7 @@ EVALUATIONS = 50  # of a training, unless a study is told otherwise
 # The code that decides a seed's results.
 DECIDING = (
     "nn distributions policies advantages rollout vpg ppo ppo_penalty training "
-    "config environments normalization lab/runs/judging lab/study/ablation"
+    "arrays config environments normalization lab/runs/judging lab/study/ablation"
 )
 
 
