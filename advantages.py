@@ -21,9 +21,9 @@ A + V, are read off these; the README derives both.
 
 import numpy as np
 
-from arrays import flags, floats
+from arrays import flags, floats, level
 
-NEARLY, HUGE = 1e-3, 1e15  # a spread of so little of the size; a size whose square may overflow
+HUGE = 1e15  # from here on squares may leave float32's range
 
 
 def returns_to_go(rewards, next_values, terminated, ended, gamma):
@@ -98,7 +98,7 @@ def normalize(advantages, eps=1e-8):
     largest = float(np.abs(advantages).max())
     if HUGE < largest < np.inf:  # in another unit, where squares don't overflow
         return normalize(advantages / largest, max(eps / largest, 1e-30))
-    advantages = _level(advantages)
+    advantages = level(advantages)
     # Eq. 19: Ãᵢ = (Âᵢ − m) / (σ + ε)
     return (advantages - advantages.mean()) / (advantages.std() + eps)
 
@@ -125,23 +125,13 @@ def group_advantages(rewards, scale, eps=1e-8):
         raise ValueError("a group needs at least two responses, or there is nothing to compare")
     if not (np.abs(rewards) <= 1e150).all():
         raise ValueError("rewards must be finite, and at most 1e150 for their squares' sake")
-    rewards = _level(rewards)
+    rewards = level(rewards)
     centred = rewards - rewards.mean(axis=1, keepdims=True)
     if scale:
         # Eq. 51: Âᵢ = (Rᵢ − R̄) / (σ + ε)
         return (centred / (rewards.std(axis=1, keepdims=True) + eps)).astype(dtype)
     # Eq. 50: Âᵢ = Rᵢ − the mean of the others = G/(G − 1) (Rᵢ − R̄)
     return (centred * size / (size - 1)).astype(dtype)
-
-
-def _level(rows):
-    """rows (..., B), less their first where nearly equal, so that no mean's rounding shows."""
-    first, spread = rows[..., :1], np.ptp(rows, axis=-1, keepdims=True)
-    nearly = spread < NEARLY * np.abs(rows).max(axis=-1, keepdims=True)
-    if not nearly.any():
-        return rows
-    exact = (spread == 0) & (rows.mean(axis=-1, keepdims=True) == first)
-    return np.where(nearly & ~exact, rows - first, rows)
 
 
 def _ends(shape, terminated, ended, *fractions):

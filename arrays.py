@@ -32,6 +32,8 @@ def floats(shapes, *arrays):
 
 
 def _as_floats(array):
+    if isinstance(array, np.ma.MaskedArray):
+        raise ValueError("a masked array's mask would be lost; fill it or drop rows first")
     array = np.asarray(array)
     if array.dtype.kind not in "biufc":
         raise ValueError(f"an array of numbers is needed, not of {array.dtype}")
@@ -64,6 +66,19 @@ def indices(array, rows, below):
     if np.count_nonzero(array.astype(np.uintp) >= below):  # unsigned, the negative ones are huge
         raise ValueError(f"there is no {array.min()} or no {array.max()} from 0 to {below - 1}")
     return array
+
+
+def level(rows):
+    """rows (..., B) float, less their first where they are nearly equal: no mean's rounding shows.
+
+    The subtraction is exact. Equal rows whose mean rounds to another number become zeros.
+    """
+    first, spread = rows[..., :1], np.ptp(rows, axis=-1, keepdims=True)
+    nearly = spread < 1e-3 * np.abs(rows).max(axis=-1, keepdims=True)
+    if not nearly.any():
+        return rows
+    exact = (spread == 0) & (rows.mean(axis=-1, keepdims=True) == first)
+    return np.where(nearly & ~exact, rows - first, rows)
 
 
 @lru_cache(maxsize=1024)  # a training has few shapes, and asks for them again and again

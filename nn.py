@@ -15,9 +15,11 @@ In the order of the file:
 
 Shapes: B rows of a batch, I inputs and O outputs of a layer, P parameters.
 
-Numbers are float, finite, and come back in their common dtype: float32 to train,
-float64 or complex128 to check. Layers leave their arguments as they are; the
-optimiser changes what its docstrings say in place, and that must be float.
+Numbers are finite, and come back in their common dtype: float32 to train, float64
+or complex128 to check. Layers take arrays, leave them as they are, count whole
+numbers as floats (arrays.floats) and raise ValueError for other shapes. They are asked
+of only what numpy would not refuse: a hundred of them make one update. The optimiser
+changes what its docstrings say in place, and that must be float.
 """
 
 from functools import lru_cache
@@ -25,13 +27,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from arrays import FLOATS
+from arrays import FLOATS, floats
 
 # ------------------------------------------------------------------ layers
 
 
 def linear_forward(x, W, b):
     """One linear layer, Eq. 30: (B,I) (I,O) (O,) -> y (B,O)."""
+    if b.shape != W.shape[1:] or W.dtype.char not in FLOATS:  # the rest is matmul's to refuse
+        x, W, b = floats("BI IO O", x, W, b)
     # Eq. 30: Y = X W + 1 b
     return x @ W + b
 
@@ -44,6 +48,8 @@ def linear_backward(dy, x, W):
     The rows of dy already carry the loss's 1/B, so that sums over rows are
     means. Nothing is divided here.
     """
+    if dy.shape != x.shape[:1] + W.shape[1:] or x.ndim != 2 or dy.dtype.char not in FLOATS:
+        dy, x, W = floats("BO BI IO", dy, x, W)
     # Eq. 30: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
     # (np.dot is `@`, but ten times faster where O is 1, as in a value network's last layer.)
     ones = _ones(len(dy), dy.dtype)
@@ -57,22 +63,30 @@ def _ones(rows, dtype):
 
 def tanh_forward(z):
     """h = tanh(z), Eq. 31, any shape."""
+    if z.dtype.char not in FLOATS:
+        z = floats("B...", z)
     return np.tanh(z)
 
 
 def tanh_backward(dh, h):
     """dz given dh and the *output* h = tanh(z), Eq. 31, any shape."""
+    if dh.shape != h.shape or dh.dtype.char not in FLOATS:
+        dh, h = floats("B... B...", dh, h)
     # Eq. 31: Ȳ = H̄ ⊙ (1 − H ⊙ H)
     return dh * (1 - h * h)
 
 
 def relu_forward(z):
     """h = max(z, 0), Eq. 31, any shape."""
+    if z.dtype.char not in FLOATS:
+        z = floats("B...", z)
     return np.maximum(z, 0)
 
 
 def relu_backward(dh, h):
     """dz given dh and the *output* h = max(z, 0), Eq. 31, any shape; at h = 0 nothing passes."""
+    if dh.shape != h.shape or dh.dtype.char not in FLOATS:
+        dh, h = floats("B... B...", dh, h)
     # Eq. 31: Ȳ = H̄ ⊙ 1[Y > 0], and h > 0 exactly where z > 0
     return dh * (h > 0)
 
@@ -127,8 +141,7 @@ class MLP:
             )
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"sizes must name inputs and outputs, each at least 1, not {sizes}")
-        if np.dtype(dtype).char not in FLOATS:
-            raise ValueError(f"dtype must be float32, float64 or complex128, not {np.dtype(dtype)}")
+        _check(dtype)
         self.sizes, self.activation = tuple(sizes), activation
         size = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
         self.parameters = np.zeros(size + extra, dtype)
@@ -196,7 +209,10 @@ def clip_global_norm(gradient, max_norm):
     """Shorten `gradient` (P,) in place to at most `max_norm` > 0, but for rounding; Eq. 35.
 
     Returns its Euclidean norm before clipping, a float. The direction stays.
+    Raises ValueError for a limit that isn't positive.
     """
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be greater than 0, not {max_norm}")
     norm = float(np.sqrt(gradient @ gradient))
     if not 1e-15 < norm < np.inf:  # squares may have left the dtype's range: in another unit
         largest = float(np.abs(gradient).max(initial=0))
@@ -206,6 +222,11 @@ def clip_global_norm(gradient, max_norm):
     if norm > max_norm - 1e-6:
         gradient *= max_norm / (norm + 1e-6)
     return norm
+
+
+def _check(dtype):
+    if np.dtype(dtype).char not in "fdD":
+        raise ValueError(f"dtype must be float32, float64 or complex128, not {np.dtype(dtype)}")
 
 
 class Adam:
@@ -222,8 +243,7 @@ class Adam:
     """
 
     def __init__(self, size, learning_rate, betas=(0.9, 0.999), eps=1e-8, dtype=np.float32):
-        if np.dtype(dtype).char not in FLOATS:
-            raise ValueError(f"dtype must be float32, float64 or complex128, not {np.dtype(dtype)}")
+        _check(dtype)
         self.learning_rate, self.betas, self.eps = learning_rate, betas, eps
         self.m, self.v, self.t = np.zeros(size, dtype), np.zeros(size, dtype), 0
 

@@ -24,7 +24,7 @@ import numpy as np
 from gymnasium.spaces import Discrete
 
 from advantages import gae, normalize
-from arrays import floats
+from arrays import floats, level
 from distributions import kl_estimates
 from environments import make_envs, reset
 from nn import MLP, Adam, descend
@@ -202,8 +202,9 @@ def explained_variance(values, targets):
     for other shapes.
     """
     values, targets = floats("N N", values, targets)
-    variance = np.var(targets) if np.ptp(targets) > 0 else 0  # rounding gives equals one, too
-    return float(1 - np.var(targets - values) / variance) if 0 < variance < np.inf else np.nan
+    variance = np.var(level(targets))
+    share = np.var(level(targets - values)) / variance if 0 < variance < np.inf else np.nan
+    return float(1 - share)
 
 
 class Trainer:

@@ -7,7 +7,8 @@ meets every form. What follows them are promises of other kinds.
 
 import copy
 from fractions import Fraction
-from math import exp, expm1, fsum, inf, log, pi, sqrt
+from math import exp, expm1, fsum, inf, log, pi, sqrt, tanh
+from operator import mul
 
 import numpy as np
 import pytest
@@ -161,6 +162,15 @@ FUNCTIONS = [
     (distributions.gaussian_kl, "BA BA BA BA", lambda *a: each(gaussian_kl, *a)),
     (distributions.gaussian_kl_backward, "B BA A BA A", gaussian_kl_slopes),
     (distributions.kl_estimates, "B", lambda r: ([-x for x in r], [expm1(x) - x for x in r])),
+    (nn.linear_forward, "BI IO O", lambda x, W, b: each(lambda r: [fsum(r[i] * W[i][o] for i in range(len(W))) + b[o] for o in range(len(b))], x)),
+    (nn.linear_backward, "BO BI IO", lambda dy, x, W: (
+        each(lambda r: [fsum(map(mul, r, w)) for w in W], dy),
+        [[fsum(each(lambda a, d, i=i, o=o: a[i] * d[o], x, dy)) for o in range(len(W[0]))] for i in range(len(W))],
+        [fsum(column) for column in zip(*dy, strict=True)])),
+    (nn.tanh_forward, "BI", lambda z: each(lambda r: [tanh(x) for x in r], z)),
+    (nn.tanh_backward, "BI BI", lambda d, h: each(lambda a, b: [x * (1 - y * y) for x, y in zip(a, b, strict=True)], d, h)),
+    (nn.relu_forward, "BI", lambda z: each(lambda r: [max(x, 0.0) for x in r], z)),
+    (nn.relu_backward, "BI BI", lambda d, h: each(lambda a, b: [x * (y > 0) for x, y in zip(a, b, strict=True)], d, h)),
     (vpg.policy_loss, "N N", lambda p, a: (-mean(each(lambda x, y: x * y, p, a)), [-y / len(a) for y in a])),
     (vpg.value_loss, "N N", lambda v, y: (mean(each(lambda a, b: (a - b) ** 2, v, y)) / 2, each(lambda a, b: (a - b) / len(v), v, y))),
     (ppo.clipped_surrogate, "N N N =0.2", surrogate),
@@ -188,12 +198,18 @@ FORMS = {
     "every other": lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
     "backwards": lambda x: np.flip(np.flip(x).copy()),
 }
+ANY_SHAPE = (  # and the number of the argument
+    (distributions.kl_estimates, 0),
+    (nn.tanh_forward, 0),
+    (nn.relu_forward, 0),
+    (nn.linear_forward, 0),
+)
 NARROW = "bool", "int8", "uint8", "float16", "float32", ">f4"  # these become float32
 
 
 def arguments(rng, takes):
     """One set of arguments, of random sizes; where floats are, whole ones from 0 to 3."""
-    sizes = dict(zip("TMNBKAG", rng.integers(2, 5, 7), strict=True))
+    sizes = dict(zip("TMNBKAGIO", rng.permutation(9) % 4 + 2, strict=True))
     made = []
     for one in takes.split():
         shape = [sizes[axis] for axis in one.split("<")[0].strip("?") if axis in sizes]
@@ -225,9 +241,9 @@ def test_in_any_form_the_right_numbers_in_floats_and_arguments_left_alone(
 ):
     rng = np.random.default_rng(seed)
     for name, form in FORMS.items():
-        loss = function.__module__ == "advantages" or "loss" in function.__name__
-        if name == "int8" and not loss:
-            continue  # exp(120)
+        linear = function.__module__ in ("advantages", "nn") or "loss" in function.__name__
+        if (name == "int8" and not linear) or (name == "list" and function.__module__ == "nn"):
+            continue  # exp(120); layers take arrays
         given_ = arguments(rng, takes)
         for i, one in enumerate(takes.split()):
             if one.isalpha():
@@ -274,8 +290,10 @@ def test_what_numpy_would_stretch_is_refused_in_one_line(function, takes, oracle
         for kind, wrong in bad.items():
             if alone and kind in ("a list of one", "too many"):
                 continue  # another size, and a right one
-            if function is distributions.kl_estimates and kind in ("a column", "a row"):
-                continue  # takes any shape
+            if (function, i) in ANY_SHAPE and kind in ("a column", "a row", "one number"):
+                continue
+            if function.__module__ == "nn" and kind in ("nothing", "words", "objects"):
+                continue  # layers take arrays of numbers; these are Python's and numpy's to refuse
             with pytest.raises(ValueError) as refusal:
                 function(*right[:i], wrong, *right[i + 1 :])
                 raise AssertionError(f"{function.__name__}, argument {i}: {kind}")
@@ -381,8 +399,10 @@ def test_normalised_is_normalised_whatever_the_size(rows, dtype):
     others = np.array(leave_one_out(rows.tolist()))
     if np.abs(others).max() < np.finfo(dtype).max:
         found = advantages.group_advantages(group, scale=False)[0]
-        size = np.abs(rows).max()
-        np.testing.assert_allclose(found, others, rtol=0, atol=4 * np.finfo(dtype).eps * size)
+        size, tiny = np.abs(rows).max(), np.finfo(dtype).smallest_subnormal
+        np.testing.assert_allclose(
+            found, others, rtol=0, atol=4 * (np.finfo(dtype).eps * size + tiny)
+        )
         assert np.ptp(rows) > 0 or not found.any()
 
 
@@ -586,3 +606,15 @@ def test_nothing_that_is_right_already_is_copied(rng):
     for dtype in (np.float32, np.float64, np.longdouble, np.complex128):
         array = rng.normal(size=(3, 2)).astype(dtype)
         assert floats("BK", array) is array
+
+
+def test_a_mask_is_not_dropped_without_a_word():
+    with pytest.raises(ValueError, match="mask"):
+        advantages.normalize(np.ma.masked_greater([1.0, 2.0, 9.0], 5))
+
+
+@pytest.mark.parametrize("number", [np.float64(0.9), np.float32(0.5), np.int64(1), Fraction(1, 2)])
+def test_a_setting_is_a_plain_number(number):
+    config = ppo.Config(gamma=number, hidden_sizes=(np.int64(8),), epochs=np.int32(3))
+    assert type(config.gamma) is float and config.gamma == number
+    assert type(config.hidden_sizes[0]) is type(config.epochs) is int
