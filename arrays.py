@@ -73,11 +73,11 @@ def level(rows):
 
     The subtraction is exact. Equal rows whose mean rounds to another number become zeros.
     """
-    first, spread = rows[..., :1], np.ptp(rows, axis=-1, keepdims=True)
-    nearly = spread < 1e-3 * np.abs(rows).max(axis=-1, keepdims=True)
+    first, top, bottom = rows[..., :1], rows.max(-1, keepdims=True), rows.min(-1, keepdims=True)
+    nearly = top - bottom < 1e-3 * np.maximum(np.abs(top), np.abs(bottom))
     if not nearly.any():
         return rows
-    exact = (spread == 0) & (rows.mean(axis=-1, keepdims=True) == first)
+    exact = (top == bottom) & (rows.mean(axis=-1, keepdims=True) == first)
     return np.where(nearly & ~exact, rows - first, rows)
 
 

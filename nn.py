@@ -17,8 +17,8 @@ Shapes: B rows of a batch, I inputs and O outputs of a layer, P parameters.
 
 Numbers are finite, and come back in their common dtype: float32 to train, float64
 or complex128 to check. Layers take arrays, leave them as they are, count whole
-numbers as floats (arrays.floats) and raise ValueError for other shapes. They are asked
-of only what numpy would not refuse: a hundred of them make one update. The optimiser
+numbers as floats (arrays.floats) and raise ValueError for shapes that don't multiply
+or add; they look no closer, for a hundred of them make one update. The optimiser
 changes what its docstrings say in place, and that must be float.
 """
 
@@ -48,12 +48,12 @@ def linear_backward(dy, x, W):
     The rows of dy already carry the loss's 1/B, so that sums over rows are
     means. Nothing is divided here.
     """
-    if dy.shape != x.shape[:1] + W.shape[1:] or x.ndim != 2 or dy.dtype.char not in FLOATS:
+    if dy.ndim != 2 or dy.dtype.char not in FLOATS:  # the rest is np.dot's to refuse
         dy, x, W = floats("BO BI IO", dy, x, W)
     # Eq. 30: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
-    # (np.dot is `@`, but ten times faster where O is 1, as in a value network's last layer.)
+    # (np.dot is `@`, but faster, ten times where O is 1, as in a value network's last layer.)
     ones = _ones(len(dy), dy.dtype)
-    return np.dot(dy, W.T), x.T @ dy, ones @ dy
+    return np.dot(dy, W.T), np.dot(x.T, dy), np.dot(ones, dy)
 
 
 @lru_cache(maxsize=64)

@@ -55,7 +55,7 @@ class CategoricalPolicy:
         log_probs = log_softmax(self.network(obs))
         # Inverse CDF: a uniform number lands in action k's stretch of [0, 1) with
         # probability πₖ. The last edge is 1 whatever rounding made of the sum.
-        edges = np.exp(log_probs).cumsum(axis=1)[:, :-1]
+        edges = np.exp(log_probs[:, :-1]).cumsum(axis=1)
         actions = (rng.random((len(obs), 1), edges.real.dtype) >= edges).sum(axis=1)
         return actions, log_probs[np.arange(len(obs)), actions]
 
