@@ -252,9 +252,8 @@ class Adam:
 
         Raises ValueError for other shapes.
         """
-        if not self.m.shape == parameters.shape == gradient.shape:
-            found = f"{parameters.shape} and {gradient.shape}"
-            raise ValueError(f"parameters and gradient must be {self.m.shape}, not {found}")
+        if gradient.shape != self.m.shape:
+            raise ValueError(f"a gradient must be {self.m.shape}, not {gradient.shape}")
         beta1, beta2 = self.betas
         self.t += 1
         # Eq. 34: m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²

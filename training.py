@@ -202,9 +202,8 @@ def explained_variance(values, targets):
     for other shapes.
     """
     values, targets = floats("N N", values, targets)
-    variance = np.var(level(targets))
-    share = np.var(level(targets - values)) / variance if 0 < variance < np.inf else np.nan
-    return float(1 - share)
+    variance, unexplained = np.var(level(np.stack([targets, targets - values])), axis=1)
+    return float(1 - unexplained / variance) if 0 < variance < np.inf else np.nan
 
 
 class Trainer:

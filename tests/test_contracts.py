@@ -204,6 +204,7 @@ ANY_SHAPE = (  # and the number of the argument
     (nn.relu_forward, 0),
     (nn.linear_forward, 0),
     (nn.linear_backward, 1),
+    (nn.linear_backward, 2),
 )
 NARROW = "bool", "int8", "uint8", "float16", "float32", ">f4"  # these become float32
 
