@@ -90,5 +90,6 @@ def _fit(shapes, *found):
         sized = [(axes, shape)] if whole else list(zip(axes, shape, strict=False))
         fits = shape if whole else len(axes) == len(shape) and ("N", 0) not in sized
         if not fits or any(sizes.setdefault(axis, size) != size for axis, size in sized):
-            wanted = " ".join(f"({','.join(s.replace('...', '…'))})" for s in shapes.split())
+            tuples = (str(tuple(s.replace("...", "…"))).replace("'", "") for s in shapes.split())
+            wanted = " ".join(tuples) + ", N at least 1" * ("N" in shapes)
             raise ValueError(f"shapes must be {wanted}, not {' '.join(map(str, found))}")

@@ -34,7 +34,7 @@ from arrays import FLOATS, floats
 
 def linear_forward(x, W, b):
     """One linear layer, Eq. 30: (B,I) (I,O) (O,) -> y (B,O)."""
-    if b.shape != W.shape[1:] or W.dtype.char not in FLOATS:  # the rest is matmul's to refuse
+    if b.shape != W.shape[1:] or W.dtype.char not in FLOATS:  # the rest multiplies, or is refused
         x, W, b = floats("BI IO O", x, W, b)
     # Eq. 30: Y = X W + 1 b
     return x @ W + b
@@ -48,7 +48,7 @@ def linear_backward(dy, x, W):
     The rows of dy already carry the loss's 1/B, so that sums over rows are
     means. Nothing is divided here.
     """
-    if dy.ndim != 2 or dy.dtype.char not in FLOATS:  # the rest is np.dot's to refuse
+    if dy.ndim != 2 or dy.dtype.char not in FLOATS:  # the rest multiplies, or is refused
         dy, x, W = floats("BO BI IO", dy, x, W)
     # Eq. 30: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
     # (np.dot is `@`, but faster, ten times where O is 1, as in a value network's last layer.)
@@ -94,18 +94,25 @@ def relu_backward(dh, h):
 ACTIVATIONS = {"tanh": (tanh_forward, tanh_backward), "relu": (relu_forward, relu_backward)}
 
 
+def _check(dtype):
+    """Raise ValueError unless a network can be of this dtype."""
+    if np.dtype(dtype).char not in "fdD":
+        raise ValueError(f"dtype must be float32, float64 or complex128, not {np.dtype(dtype)}")
+
+
 # ----------------------------------------------------------- initial weights
 
 
 def orthogonal(shape, gain, rng, dtype=np.float32):
     """A random matrix with orthogonal columns (or rows) of length `gain`.
 
-    shape (I, O), gain float, rng np.random.Generator  ->  W (I, O) of a float dtype
+    shape (I, O), gain float, rng np.random.Generator, dtype as in MLP  ->  W (I, O)
 
     WᵀW = gain² 1 when I >= O, otherwise WWᵀ = gain² 1: the layer stretches
     every direction alike, so signals neither explode nor vanish at the start.
     Source: Eq. 33; Saxe et al. (2014), https://arxiv.org/abs/1312.6120.
     """
+    _check(dtype)
     rows, columns = shape
     # Eq. 33: QR = N(0,1), Q ← Q diag(sign(diag R)), W = gain Q or gain Qᵀ
     q, r = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
@@ -222,11 +229,6 @@ def clip_global_norm(gradient, max_norm):
     if norm > max_norm - 1e-6:
         gradient *= max_norm / (norm + 1e-6)
     return norm
-
-
-def _check(dtype):
-    if np.dtype(dtype).char not in "fdD":
-        raise ValueError(f"dtype must be float32, float64 or complex128, not {np.dtype(dtype)}")
 
 
 class Adam:

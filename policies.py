@@ -12,8 +12,8 @@ Every policy has
 Shapes: B rows of a batch, D observation size, K actions of a softmax policy,
 A action dimensions of a Gaussian one, P parameters.
 
-Observations are finite numbers; `sample`, `greedy` and `distribution` take them of
-any dtype, and all floats that come back have the policy's own.
+Observations are finite numbers. `sample`, `greedy` and `distribution` take them of
+any dtype and give floats of the policy's own; `forward` keeps a wider one.
 """
 
 import numpy as np

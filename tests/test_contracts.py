@@ -485,6 +485,8 @@ def test_networks_are_of_floats(dtype, rng):
         nn.MLP((2, 1), rng, dtype=dtype)
     with pytest.raises(ValueError, match="dtype must be"):
         nn.Adam(3, 0.1, dtype=dtype)
+    with pytest.raises(ValueError, match="dtype must be"):
+        nn.orthogonal((3, 2), 1.0, rng, dtype)
 
 
 @pytest.mark.parametrize("shape", [(1,), (3, 1), (4,), ()])
