@@ -220,7 +220,7 @@ def clip_global_norm(gradient, max_norm):
     """
     if not max_norm > 0:
         raise ValueError(f"max_norm must be greater than 0, not {max_norm}")
-    norm = float(np.sqrt(gradient @ gradient))
+    norm = float(np.sqrt(np.dot(gradient, gradient)))
     if not 1e-15 < norm < np.inf:  # squares may have left the dtype's range: in another unit
         largest = float(np.abs(gradient).max(initial=0))
         if 0 < largest < np.inf:

@@ -208,7 +208,7 @@ FAULTS = [
     (34, "nn.Adam.step", "beta1 ** self.t", "beta1 ** (self.t - 1 or 1)"),
     (34, "nn.Adam.step", "(gradient * gradient - self.v)", "(gradient - self.v)"),
     (34, "nn.Adam.step", "parameters -= ", "parameters += "),
-    (35, "nn.clip_global_norm", "np.sqrt(gradient @ gradient)", "np.abs(gradient).max()"),
+    (35, "nn.clip_global_norm", "np.sqrt(np.dot(gradient, gradient))", "np.abs(gradient).max()"),
     (
         35,
         "nn.clip_global_norm",
