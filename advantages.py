@@ -21,23 +21,31 @@ A + V, are read off these; the README derives both.
 
 import numpy as np
 
+from arrays import flags, floats, level
+
+HUGE = 1e15  # from here on squares may leave float32's range
+
 
 def returns_to_go(rewards, next_values, terminated, ended, gamma):
     """Discounted rewards from each step to its episode's end, Eq. 14.
 
-    rewards      (T, ...) float
-    next_values  (T, ...) float; V of the *true* successor of step t, never of
-                 the state after a reset
+    rewards      (T, ...) float, finite
+    next_values  (T, ...) float, finite; V of the *true* successor of step t,
+                 never of the state after a reset
     terminated   (T, ...) bool
     ended        (T, ...) bool; terminated or truncated
     gamma        discount factor in [0, 1]
 
-    Returns (T, ...) in the dtype of rewards. The last row is the rollout's end:
-    the sum stops there and next_values stands for the rest. Training uses `gae`,
-    which with λ = 1 gives this less the values.
-    Raises ValueError when the shapes differ.
+    Returns (T, ...) in the common dtype of the numbers; whole numbers count as
+    floats (arrays.floats). The last row is the rollout's end: the sum stops
+    there and next_values stands for the rest. Training uses `gae`, which with
+    λ = 1 gives this less the values, where those of one episode agree:
+    next_values[t] = values[t + 1].
+    Raises ValueError when the shapes differ, when a flag is neither true nor
+    false, when a step terminated that didn't end, or gamma is outside [0, 1].
     """
-    _same_shapes(rewards, next_values, terminated, ended)
+    rewards, next_values = floats("T... T...", rewards, next_values)
+    terminated, ended = _ends(rewards.shape, terminated, ended, gamma)
     # Eq. 14: Ĝₜ = rₜ + γ (1 − dₜ) [uₜ V(s'ₜ) + (1 − uₜ) Ĝₜ₊₁]
     returns = rewards + gamma * next_values * ~terminated
     for t in reversed(range(len(rewards) - 1)):
@@ -48,20 +56,22 @@ def returns_to_go(rewards, next_values, terminated, ended, gamma):
 def gae(rewards, values, next_values, terminated, ended, gamma, gae_lambda):
     """Generalized advantage estimates, Eq. 15 and 16.
 
-    rewards, values, next_values  (T, ...) float; values[t] is V of the state
-                                  that step t acts in, next_values[t] V of its
-                                  *true* successor, never of the reset state
+    rewards, values, next_values  (T, ...) float, finite; values[t] is V of the
+                                  state that step t acts in, next_values[t] V of
+                                  its *true* successor, never of the reset state
     terminated, ended             (T, ...) bool; ended = terminated or truncated
     gamma, gae_lambda             discount γ and trace decay λ, both in [0, 1]
 
-    Returns advantages (T, ...) in the dtype of rewards. The last row is the
-    rollout's end: the trace stops there and next_values stands for the rest.
-    λ = 0 is the one-step error δ; λ = 1 is returns_to_go − values (Monte Carlo);
-    in between it is a mean of n-step estimates (Eq. 17).
-    Raises ValueError when the shapes differ.
+    Returns advantages (T, ...) in the common dtype of the numbers, as
+    returns_to_go. The last row is the rollout's end: the trace stops there and
+    next_values stands for the rest. λ = 0 is the one-step error δ; λ = 1 is
+    returns_to_go − values (Monte Carlo), where next_values[t] = values[t + 1]
+    inside an episode; in between it is a mean of n-step estimates (Eq. 17).
+    Raises ValueError as returns_to_go, for gae_lambda too.
     Source: Schulman et al. (2016), Eq. 16, https://arxiv.org/abs/1506.02438.
     """
-    _same_shapes(rewards, values, next_values, terminated, ended)
+    rewards, values, next_values = floats("T... T... T...", rewards, values, next_values)
+    terminated, ended = _ends(rewards.shape, terminated, ended, gamma, gae_lambda)
     # Eq. 15: δₜ = rₜ + γ (1 − dₜ) V(s'ₜ) − V(sₜ). Termination alone removes V(s'ₜ).
     advantages = rewards + gamma * next_values * ~terminated - values
     # Eq. 16: Âₜ = δₜ + γλ (1 − uₜ) Âₜ₊₁. Either kind of end cuts the trace.
@@ -73,13 +83,22 @@ def gae(rewards, values, next_values, terminated, ended, gamma, gae_lambda):
 def normalize(advantages, eps=1e-8):
     """Shift to mean 0 and scale to standard deviation 1, Eq. 19.
 
-    advantages (B,) -> (B,). Fewer than two rows have no spread and come back
-    unchanged. Subtracting the mean is a baseline that is the same for every
-    row; dividing by the deviation rescales the step. Only ever for advantages:
-    the value function's targets keep their units.
+    advantages (B,) float, eps > 0 -> (B,) in its dtype, a new array; whole
+    numbers count as floats (arrays.floats). The deviation becomes σ/(σ + ε): a
+    spread of ε and less is taken for none. Equal rows give zeros. Fewer than two
+    rows have no spread and come back unchanged. Subtracting the mean is a
+    baseline that is the same for every row; dividing by the deviation rescales
+    the step. Only ever for advantages: the value function's targets keep their
+    units. Raises ValueError for another shape, or eps <= 0.
     """
+    advantages = floats("B", advantages)
+    _positive(eps)
     if len(advantages) < 2:
-        return advantages
+        return advantages.copy()
+    largest = float(np.abs(advantages).max())
+    if HUGE < largest < np.inf:  # in another unit, where squares don't overflow
+        return normalize(advantages / largest, max(eps / largest, 1e-30))
+    advantages = level(advantages)
     # Eq. 19: Ãᵢ = (Âᵢ − m) / (σ + ε)
     return (advantages - advantages.mean()) / (advantages.std() + eps)
 
@@ -89,25 +108,43 @@ def group_advantages(rewards, scale, eps=1e-8):
 
     rewards  (M, G) float; M prompts, G responses to each, at least two
     scale    False: less the mean of the *other* responses, leave-one-out (RLOO);
-             True: less the group's mean, over its standard deviation (GRPO)
+             True: less the group's mean, over its standard deviation plus eps > 0 (GRPO)
 
-    Returns (M, G). A group of equal rewards says nothing: it gets zeros.
-    Raises ValueError for groups of one.
+    Returns (M, G) in the dtype of rewards; whole numbers, as 0 and 1, count as
+    floats (arrays.floats). A group of equal rewards says nothing: it gets zeros.
+    Raises ValueError for groups of one, another shape, eps <= 0, and rewards
+    that are not finite or above 1e150.
     Sources: Ahmadian et al. (2024), https://arxiv.org/abs/2402.14740; Shao et al.
     (2024), https://arxiv.org/abs/2402.03300.
     """
-    size = rewards.shape[1]
+    rewards = floats("MG", rewards)
+    _positive(eps)
+    size, dtype = rewards.shape[1], rewards.dtype
+    rewards = rewards.astype(np.result_type(dtype, np.float64))
     if size < 2:
         raise ValueError("a group needs at least two responses, or there is nothing to compare")
+    if not (np.abs(rewards) <= 1e150).all():
+        raise ValueError("rewards must be finite, and at most 1e150 for their squares' sake")
+    rewards = level(rewards)
     centred = rewards - rewards.mean(axis=1, keepdims=True)
     if scale:
         # Eq. 51: Âᵢ = (Rᵢ − R̄) / (σ + ε)
-        return centred / (rewards.std(axis=1, keepdims=True) + eps)
+        return (centred / (rewards.std(axis=1, keepdims=True) + eps)).astype(dtype)
     # Eq. 50: Âᵢ = Rᵢ − the mean of the others = G/(G − 1) (Rᵢ − R̄)
-    return centred * size / (size - 1)
+    return (centred * size / (size - 1)).astype(dtype)
 
 
-def _same_shapes(*arrays):
-    shapes = [np.shape(array) for array in arrays]
-    if any(shape != shapes[0] for shape in shapes):
-        raise ValueError(f"all arrays must have one shape (T, ...), got {shapes}")
+def _ends(shape, terminated, ended, *fractions):
+    """The two flags as bools of this shape; raises ValueError as returns_to_go says."""
+    terminated, ended = flags(shape, terminated, ended)
+    if (terminated & ~ended).any():
+        raise ValueError("a step that terminated has ended, too: ended = terminated or truncated")
+    for fraction in fractions:
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"gamma and gae_lambda must be in [0, 1], not {fraction}")
+    return terminated, ended
+
+
+def _positive(eps):
+    if not eps > 0:
+        raise ValueError(f"eps must be greater than 0, not {eps}")

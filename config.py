@@ -88,8 +88,12 @@ class CommonConfig:
             value, valid = getattr(self, f.name), f.metadata["valid"]
             if value is None and f.default is None:
                 continue  # an optional setting that is off
-            if not has_type(value, type(f.default) if f.default is not None else float):
+            kind = type(f.default) if f.default is not None else float
+            if not has_type(value, kind):
                 raise ValueError(f"{f.name} must be {describe(f.default)}, not {value!r}")
+            # Plain Python numbers: numpy's own would decide the dtype of what they multiply.
+            plain = tuple(map(int, value)) if kind is tuple else kind(value)
+            object.__setattr__(self, f.name, plain)
             for single in value if isinstance(value, tuple) else (value,):
                 if valid is not None and single not in valid:
                     raise ValueError(f"{f.name} must be {valid}, not {single!r}")

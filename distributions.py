@@ -19,19 +19,28 @@ a Gaussian one.
 
 Every `*_backward` takes dLoss/d(what its twin returns) and gives
 dLoss/d(the network's outputs). The loss's 1/B is already in what it is given.
+
+Numbers are float, finite, and come back in their common dtype (arrays.floats);
+nothing is changed in place. Other shapes than those given, and actions that are
+not whole numbers from 0 to K − 1, raise ValueError.
 """
 
 import math
 
 import numpy as np
 
+from arrays import floats, indices
+
 # ---------------------------------------------------- softmax: K actions
 
 
 def log_softmax(logits):
-    """logits (B,K) -> log-probabilities (B,K), Eq. 20; finite for logits of any size."""
+    """logits (B,K) -> log-probabilities (B,K), Eq. 20.
+
+    Finite for logits of any size whose differences the dtype can hold; −inf beyond.
+    """
     # Sums along rows of only K numbers are slow; stored by columns they run along all B rows.
-    logits = np.asfortranarray(logits)
+    logits = np.asfortranarray(floats("BK", logits))
     # Eq. 20: log πₖ = zₖ − M − log Σⱼ exp(zⱼ − M), M = maxⱼ zⱼ
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -39,12 +48,15 @@ def log_softmax(logits):
 
 def log_softmax_backward(dlog_probs, log_probs):
     """dlog_probs (B,K), log_probs (B,K) = log_softmax(logits)  ->  dlogits (B,K), Eq. 21."""
+    dlog_probs, log_probs = floats("BK BK", dlog_probs, log_probs)
     # Eq. 21: Z̄ = U − P ⊙ (U 1)
     return dlog_probs - np.exp(log_probs) * dlog_probs.sum(axis=1, keepdims=True)
 
 
 def categorical_log_prob(log_probs, actions):
     """log_probs (B,K), actions (B,) int  ->  log π(aᵢ|sᵢ) (B,): the chosen column of each row."""
+    log_probs = floats("BK", log_probs)
+    actions = indices(actions, *log_probs.shape)
     return log_probs[np.arange(len(actions)), actions]
 
 
@@ -56,31 +68,38 @@ def categorical_log_prob_backward(dlog_probs, actions, probs):
     it there is only an ordinary network. Where dlog_probs is negative, descent
     raises the taken action's logit and lowers the others, each by how likely it was.
     """
+    dlog_probs, probs = floats("B BK", dlog_probs, probs)
     onehot = (np.arange(probs.shape[1])[:, None] == actions).T
+    if np.shape(actions) != probs.shape[:1] or np.count_nonzero(onehot) != len(probs):
+        indices(actions, *probs.shape)  # says what is wrong with them
     # Eq. 22: Z̄ᵢ = (∂L/∂log π(aᵢ)) (e_aᵢ − πᵢ); for Eq. 10's loss this is Eq. 23
     return dlog_probs[:, None] * (onehot - probs)
 
 
 def categorical_entropy(log_probs):
     """log_probs (B,K) -> entropies (B,) in nats; Eq. 25 is their gradient."""
+    log_probs = floats("BK", log_probs)
     # H = −Σₖ πₖ log πₖ
     return -(np.exp(log_probs) * log_probs).sum(axis=1)
 
 
 def categorical_entropy_backward(dentropies, entropies, log_probs):
     """dentropies (B,), entropies (B,), log_probs (B,K)  ->  dlogits (B,K), Eq. 25."""
+    dentropies, entropies, log_probs = floats("B B BK", dentropies, entropies, log_probs)
     # Eq. 24, 25: ∂H/∂zⱼ = −πⱼ (log πⱼ + H), where log πⱼ + H is −log πⱼ − 1 less its mean
     return -dentropies[:, None] * np.exp(log_probs) * (log_probs + entropies[:, None])
 
 
 def categorical_kl(old_log_probs, log_probs):
     """KL(old‖new) of each row, Eq. 43: two (B,K) arrays of log-probabilities -> (B,) in nats."""
+    old_log_probs, log_probs = floats("BK BK", old_log_probs, log_probs)
     # Eq. 43: KLᵢ = Σₖ πᵒˡᵈ (log πᵒˡᵈ − log π)
     return (np.exp(old_log_probs) * (old_log_probs - log_probs)).sum(axis=1)
 
 
 def categorical_kl_backward(dkls, old_log_probs, log_probs):
     """dkls (B,), two (B,K) arrays of log-probabilities  ->  dlogits (B,K), Eq. 43."""
+    dkls, old_log_probs, log_probs = floats("B BK BK", dkls, old_log_probs, log_probs)
     # Eq. 43: ∂KLᵢ/∂zᵢ = πᵢ − πᵢᵒˡᵈ
     return dkls[:, None] * (np.exp(log_probs) - np.exp(old_log_probs))
 
@@ -90,6 +109,7 @@ def categorical_kl_backward(dkls, old_log_probs, log_probs):
 
 def gaussian_log_prob(actions, means, log_stds):
     """actions (B,A), means (B,A), log_stds (A,)  ->  log-density of each row (B,), Eq. 26."""
+    actions, means, log_stds = floats("BA BA A", actions, means, log_stds)
     # Eq. 26: log π(a|s) = Σⱼ [−(aⱼ − μⱼ)² / 2σⱼ² − ℓⱼ − ½ log 2π]
     scaled = (actions - means) * np.exp(-log_stds)
     return (-0.5 * scaled * scaled - log_stds - 0.5 * math.log(2 * math.pi)).sum(axis=1)
@@ -101,6 +121,7 @@ def gaussian_log_prob_backward(dlog_probs, actions, means, log_stds):
     Eq. 27 gives each row's slopes; Eq. 28 weighs them. The log-deviations are
     shared by all rows, so their gradient is a sum over rows.
     """
+    dlog_probs, actions, means, log_stds = floats("B BA BA A", dlog_probs, actions, means, log_stds)
     scaled = (actions - means) * np.exp(-log_stds)
     # Eq. 27, 28: ∂log π/∂μⱼ = (aⱼ − μⱼ)/σⱼ²    ∂log π/∂ℓⱼ = (aⱼ − μⱼ)²/σⱼ² − 1
     dmeans = dlog_probs[:, None] * scaled * np.exp(-log_stds)
@@ -109,13 +130,16 @@ def gaussian_log_prob_backward(dlog_probs, actions, means, log_stds):
 
 
 def gaussian_entropy(log_stds):
-    """log_stds (A,) -> entropy in nats, a float; the same for every row, Eq. 29."""
+    """log_stds (A,) -> entropy in nats, a number; the same for every row, Eq. 29."""
+    log_stds = floats("A", log_stds)
     # Eq. 29: H = Σⱼ ℓⱼ + (A/2) log 2πe, so ∂H/∂ℓⱼ = 1 and ∂H/∂μⱼ = 0
     return log_stds.sum() + 0.5 * len(log_stds) * math.log(2 * math.pi * math.e)
 
 
 def gaussian_kl(old_means, old_log_stds, means, log_stds):
     """KL(old‖new) of each row, Eq. 45: means (B,A), log_stds (A,) or (B,A)  ->  (B,) in nats."""
+    old_means, means = floats("BA BA", old_means, means)
+    old_log_stds, log_stds = _spreads(means, old_log_stds, log_stds)
     # Eq. 45: Σⱼ [ℓⱼ − ℓⱼᵒ + (σᵒⱼ² + (μⱼᵒ − μⱼ)²) / 2σⱼ² − ½]
     squares = np.exp(2 * old_log_stds) + (old_means - means) ** 2
     return (log_stds - old_log_stds + 0.5 * squares * np.exp(-2 * log_stds) - 0.5).sum(axis=1)
@@ -123,11 +147,18 @@ def gaussian_kl(old_means, old_log_stds, means, log_stds):
 
 def gaussian_kl_backward(dkls, old_means, old_log_stds, means, log_stds):
     """dkls (B,), then as gaussian_kl  ->  dmeans (B,A), dlog_stds (A,), Eq. 45."""
+    dkls, old_means, means = floats("B BA BA", dkls, old_means, means)
+    old_log_stds, log_stds = _spreads(means, old_log_stds, log_stds)
     squares = np.exp(2 * old_log_stds) + (old_means - means) ** 2
     # Eq. 45: ∂μⱼ = (μⱼ − μⱼᵒ)/σⱼ²    ∂ℓⱼ = 1 − (σᵒⱼ² + (μⱼᵒ − μⱼ)²)/σⱼ²
     dmeans = dkls[:, None] * (means - old_means) * np.exp(-2 * log_stds)
     dlog_stds = dkls @ (1 - squares * np.exp(-2 * log_stds))
     return dmeans, dlog_stds
+
+
+def _spreads(means, *log_stds):
+    """Log-deviations (A,), or (B,A) as means, as floats."""
+    return [floats(f"BA {'BA'[-np.ndim(one) :]}", means, one)[1] for one in log_stds]
 
 
 # -------------------------------------------------- KL from sampled actions
@@ -136,9 +167,11 @@ def gaussian_kl_backward(dkls, old_means, old_log_stds, means, log_stds):
 def kl_estimates(log_ratios):
     """Two unbiased estimates of KL(old‖new) from actions that *old* sampled, Eq. 48.
 
-    log_ratios (B,) = log π(a|s) − log πᵒˡᵈ(a|s)  ->  k1 (B,), k3 (B,) in nats.
+    log_ratios (B, ...) = log π(a|s) − log πᵒˡᵈ(a|s)  ->  k1, k3 (B, ...) in nats;
+    k3 is inf where the ratio is beyond the dtype's range.
     k1 may be negative in a sample; k3 never is, and has less variance when the
     policies are close. Source: Schulman (2020), http://joschu.net/blog/kl-approx.html.
     """
+    log_ratios = floats("B...", log_ratios)
     # Eq. 48: k₁ = −log ρ    k₃ = ρ − 1 − log ρ; expm1 keeps the digits of ρ − 1 near ρ = 1
     return -log_ratios, np.expm1(log_ratios) - log_ratios

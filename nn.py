@@ -14,17 +14,28 @@ In the order of the file:
     Eq. 34  Adam
 
 Shapes: B rows of a batch, I inputs and O outputs of a layer, P parameters.
+
+Numbers are finite, and come back in their common dtype: float32 to train, float64
+or complex128 to check. Layers take arrays, leave them as they are, count whole
+numbers as floats (arrays.floats) and raise ValueError for shapes that don't multiply
+or add; they look no closer, for a hundred of them make one update. The optimiser
+changes what its docstrings say in place, and that must be float.
 """
 
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
+
+from arrays import FLOATS, floats
 
 # ------------------------------------------------------------------ layers
 
 
 def linear_forward(x, W, b):
     """One linear layer, Eq. 30: (B,I) (I,O) (O,) -> y (B,O)."""
+    if b.shape != W.shape[1:] or W.dtype.char not in FLOATS:  # the rest multiplies, or is refused
+        x, W, b = floats("BI IO O", x, W, b)
     # Eq. 30: Y = X W + 1 b
     return x @ W + b
 
@@ -37,35 +48,56 @@ def linear_backward(dy, x, W):
     The rows of dy already carry the loss's 1/B, so that sums over rows are
     means. Nothing is divided here.
     """
+    if dy.ndim != 2 or dy.dtype.char not in FLOATS:  # the rest multiplies, or is refused
+        dy, x, W = floats("BO BI IO", dy, x, W)
     # Eq. 30: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
-    # (np.dot is `@`, but ten times faster where O is 1, as in a value network's last layer.)
-    ones = np.ones(len(dy), dy.dtype)
-    return np.dot(dy, W.T), x.T @ dy, ones @ dy
+    # (np.dot is `@`, but faster, ten times where O is 1, as in a value network's last layer.)
+    ones = _ones(len(dy), dy.dtype)
+    return np.dot(dy, W.T), np.dot(x.T, dy), np.dot(ones, dy)
+
+
+@lru_cache(maxsize=64)
+def _ones(rows, dtype):
+    return np.ones(rows, dtype)
 
 
 def tanh_forward(z):
     """h = tanh(z), Eq. 31, any shape."""
+    if z.dtype.char not in FLOATS:
+        z = floats("B...", z)
     return np.tanh(z)
 
 
 def tanh_backward(dh, h):
     """dz given dh and the *output* h = tanh(z), Eq. 31, any shape."""
+    if dh.shape != h.shape or dh.dtype.char not in FLOATS:
+        dh, h = floats("B... B...", dh, h)
     # Eq. 31: Ȳ = H̄ ⊙ (1 − H ⊙ H)
     return dh * (1 - h * h)
 
 
 def relu_forward(z):
     """h = max(z, 0), Eq. 31, any shape."""
+    if z.dtype.char not in FLOATS:
+        z = floats("B...", z)
     return np.maximum(z, 0)
 
 
 def relu_backward(dh, h):
     """dz given dh and the *output* h = max(z, 0), Eq. 31, any shape; at h = 0 nothing passes."""
+    if dh.shape != h.shape or dh.dtype.char not in FLOATS:
+        dh, h = floats("B... B...", dh, h)
     # Eq. 31: Ȳ = H̄ ⊙ 1[Y > 0], and h > 0 exactly where z > 0
     return dh * (h > 0)
 
 
 ACTIVATIONS = {"tanh": (tanh_forward, tanh_backward), "relu": (relu_forward, relu_backward)}
+
+
+def _check(dtype):
+    """Raise ValueError unless a network can be of this dtype."""
+    if np.dtype(dtype).char not in "fdD":
+        raise ValueError(f"dtype must be float32, float64 or complex128, not {np.dtype(dtype)}")
 
 
 # ----------------------------------------------------------- initial weights
@@ -74,12 +106,13 @@ ACTIVATIONS = {"tanh": (tanh_forward, tanh_backward), "relu": (relu_forward, rel
 def orthogonal(shape, gain, rng, dtype=np.float32):
     """A random matrix with orthogonal columns (or rows) of length `gain`.
 
-    shape (I, O), gain float, rng np.random.Generator  ->  W (I, O)
+    shape (I, O), gain float, rng np.random.Generator, dtype as in MLP  ->  W (I, O)
 
     WᵀW = gain² 1 when I >= O, otherwise WWᵀ = gain² 1: the layer stretches
     every direction alike, so signals neither explode nor vanish at the start.
     Source: Eq. 33; Saxe et al. (2014), https://arxiv.org/abs/1312.6120.
     """
+    _check(dtype)
     rows, columns = shape
     # Eq. 33: QR = N(0,1), Q ← Q diag(sign(diag R)), W = gain Q or gain Qᵀ
     q, r = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
@@ -97,14 +130,15 @@ class MLP:
     rng          np.random.Generator for the initial weights (Eq. 33)
     activation   "tanh" or "relu", after every layer but the last
     output_gain  gain of the last layer's weights; hidden layers have √2
-    dtype        float32 to train; float64 or complex128 to check gradients
+    dtype        float32 to train; float64 or complex128 to check gradients; no narrower one
     extra        numbers to keep behind the network's own, for its owner to use
 
     `parameters` is one flat vector (P,) that holds W₁, b₁, W₂, b₂, … in turn.
     `layers`, [(W₁, b₁), (W₂, b₂), …], are views into it, so that one vector
     operation on `parameters` (Adam's step, say) changes every layer.
 
-    Raises ValueError for an unknown activation or fewer than two sizes.
+    Raises ValueError for an unknown activation, fewer than two sizes, a size
+    below 1, or another dtype.
     """
 
     def __init__(self, sizes, rng, activation="tanh", output_gain=1.0, dtype=np.float32, extra=0):
@@ -114,6 +148,7 @@ class MLP:
             )
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"sizes must name inputs and outputs, each at least 1, not {sizes}")
+        _check(dtype)
         self.sizes, self.activation = tuple(sizes), activation
         size = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
         self.parameters = np.zeros(size + extra, dtype)
@@ -139,8 +174,8 @@ class MLP:
         self.layers = self._views()
 
     def __call__(self, x):
-        """x (B, inputs) -> y (B, outputs). Keeps nothing: for acting."""
-        return self.forward(x)[0]
+        """x (B, inputs), any real numbers -> y (B, outputs) of the network's dtype: for acting."""
+        return self.forward(np.asarray(x, self.parameters.dtype))[0]
 
     def forward(self, x):
         """x (B, inputs) -> y (B, outputs), cache.
@@ -178,11 +213,18 @@ class MLP:
 
 
 def clip_global_norm(gradient, max_norm):
-    """Shorten `gradient` (P,) in place to at most `max_norm`; Eq. 35.
+    """Shorten `gradient` (P,) in place to at most `max_norm` > 0, but for rounding; Eq. 35.
 
     Returns its Euclidean norm before clipping, a float. The direction stays.
+    Raises ValueError for a limit that isn't positive.
     """
-    norm = float(np.sqrt(gradient @ gradient))
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be greater than 0, not {max_norm}")
+    norm = float(np.sqrt(np.dot(gradient, gradient)))
+    if not 1e-15 < norm < np.inf:  # squares may have left the dtype's range: in another unit
+        largest = float(np.abs(gradient).max(initial=0))
+        if 0 < largest < np.inf:
+            norm = largest * float(np.linalg.norm(gradient / largest))
     # Eq. 35: g ← g min(1, c / (n + 1e-6))
     if norm > max_norm - 1e-6:
         gradient *= max_norm / (norm + 1e-6)
@@ -195,17 +237,25 @@ class Adam:
     size           P, the number of parameters
     learning_rate  α; may be set anew between steps (annealing does)
     betas, eps     (β₁, β₂), how slowly the two moments forget; ε
+    dtype          of the moments: as in MLP
 
     `m`, `v` (P,) are the running first and second moments, `t` counts steps.
+    Raises ValueError for another dtype.
     Source: Kingma & Ba (2015), Algorithm 1, https://arxiv.org/abs/1412.6980.
     """
 
     def __init__(self, size, learning_rate, betas=(0.9, 0.999), eps=1e-8, dtype=np.float32):
+        _check(dtype)
         self.learning_rate, self.betas, self.eps = learning_rate, betas, eps
         self.m, self.v, self.t = np.zeros(size, dtype), np.zeros(size, dtype), 0
 
     def step(self, parameters, gradient):
-        """Move `parameters` (P,) in place, against `gradient` (P,)."""
+        """Move `parameters` (P,) in place, against `gradient` (P,), whose squares the dtype holds.
+
+        Raises ValueError for other shapes.
+        """
+        if gradient.shape != self.m.shape:
+            raise ValueError(f"a gradient must be {self.m.shape}, not {gradient.shape}")
         beta1, beta2 = self.betas
         self.t += 1
         # Eq. 34: m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²

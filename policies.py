@@ -11,6 +11,9 @@ Every policy has
 
 Shapes: B rows of a batch, D observation size, K actions of a softmax policy,
 A action dimensions of a Gaussian one, P parameters.
+
+Observations are finite numbers. `sample`, `greedy` and `distribution` take them of
+any dtype and give floats of the policy's own; `forward` keeps a wider one.
 """
 
 import numpy as np
@@ -48,16 +51,16 @@ class CategoricalPolicy:
         self.parameters = self.network.parameters
 
     def sample(self, obs, rng):
-        """obs (B,D), rng np.random.Generator  ->  actions (B,) int64, log_probs (B,)."""
+        """obs (B,D), rng np.random.Generator  ->  actions (B,) int, log_probs (B,)."""
         log_probs = log_softmax(self.network(obs))
         # Inverse CDF: a uniform number lands in action k's stretch of [0, 1) with
         # probability πₖ. The last edge is 1 whatever rounding made of the sum.
-        edges = np.exp(log_probs).cumsum(axis=1)[:, :-1]
+        edges = np.exp(log_probs[:, :-1]).cumsum(axis=1)
         actions = (rng.random((len(obs), 1), edges.real.dtype) >= edges).sum(axis=1)
-        return actions, categorical_log_prob(log_probs, actions)
+        return actions, log_probs[np.arange(len(obs)), actions]
 
     def greedy(self, obs):
-        """obs (B,D) -> the likeliest action of each row (B,) int64."""
+        """obs (B,D) -> the likeliest action of each row (B,) int."""
         return self.network(obs).argmax(axis=1)
 
     def distribution(self, obs):
@@ -76,7 +79,7 @@ class CategoricalPolicy:
         """dLoss/dlog_probs (B,), dLoss/dentropies (B,)  ->  dLoss/dparameters (P,)."""
         actions, all_log_probs, entropies, network_cache = cache
         dlogits = categorical_log_prob_backward(dlog_probs, actions, np.exp(all_log_probs))
-        if dentropies.any():  # not without an entropy bonus
+        if np.count_nonzero(dentropies):  # not without an entropy bonus
             dlogits += categorical_entropy_backward(dentropies, entropies, all_log_probs)
         return self.network.backward(dlogits, network_cache)
 

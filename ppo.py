@@ -7,7 +7,8 @@ In the order of the file:
     Eq. 42     the clipped value loss
     the update: epochs of minibatches, each a step for policy and value function
 
-Shapes: B rows of a batch, D observation size.
+Shapes: B rows of a batch, at least one; D observation size. Losses take floats
+(arrays.floats), change nothing in place and raise ValueError for other shapes.
 Source: Schulman et al. (2017), https://arxiv.org/abs/1707.06347.
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from arrays import floats
 from config import AT_LEAST_ONE, POSITIVE, CommonConfig, setting
 from training import means, measure, policy_step, value_step
 from vpg import value_loss
@@ -40,12 +42,14 @@ def clipped_surrogate(log_probs, old_log_probs, advantages, clip_range):
     """PPO's clipped loss, Eq. 38–40: three (B,), a float  ->  loss, dlog_probs (B,).
 
     The clip takes a row's gradient away only where the ratio has already moved
-    the way the advantage asks for, beyond 1 ± clip_range.
+    the way the advantage asks for, beyond 1 ± clip_range. A ratio that the dtype
+    cannot hold (in float32 above e⁸⁸) leaves a loss or a slope that is not finite.
     """
+    log_probs, old_log_probs, advantages = floats("N N N", log_probs, old_log_probs, advantages)
     # Eq. 38: ρᵢ = exp(log π(aᵢ|sᵢ) − log πᵒˡᵈ(aᵢ|sᵢ))
     ratios = np.exp(log_probs - old_log_probs)
     plain = ratios * advantages
-    clipped = np.clip(ratios, 1 - clip_range, 1 + clip_range) * advantages
+    clipped = ratios.clip(1 - clip_range, 1 + clip_range) * advantages
     # Eq. 39: L = −(1/N) Σ min(ρᵢ Âᵢ, clip(ρᵢ, 1 − ε, 1 + ε) Âᵢ)
     loss = -np.minimum(plain, clipped).sum() / len(plain)
     # Eq. 40: cᵢ = 1 wherever the plain branch is the smaller one *or they tie*, as they do
@@ -60,6 +64,7 @@ def clipped_value_loss(values, old_values, targets, clip_range):
 
     Of the plain and the clipped squared error, the larger one counts.
     """
+    values, old_values, targets = floats("N N N", values, old_values, targets)
     # Eq. 42: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε), written so that vᶜ *is* v inside the band.
     # Subtracting and adding vᵒˡᵈ rounds, and a vᶜ off by one bit can cost a row its slope.
     clipped = np.clip(values, old_values - clip_range, old_values + clip_range)
@@ -75,8 +80,11 @@ def minibatches(num_rows, size, rng):
     """Shuffle the row numbers 0 … num_rows − 1 and deal them into parts of at most `size`.
 
     Yields int arrays. Each row comes once; the parts differ by one row at most,
-    so that no step rests on a handful of left-over rows.
+    so that no step rests on a handful of left-over rows. Raises ValueError unless
+    both numbers are at least 1.
     """
+    if num_rows < 1 or size < 1:
+        raise ValueError(f"{num_rows} rows cannot be dealt into parts of at most {size}")
     yield from np.array_split(rng.permutation(num_rows), -(-num_rows // size))
 
 
@@ -99,7 +107,7 @@ def update(learner, batch, config, progress, rng):
     value_range, steps = config.value_clip_range, []
     for _ in range(config.epochs):
         for rows in minibatches(len(batch.obs), config.minibatch_size, rng):
-            minibatch = batch._make(array[rows] for array in batch)
+            minibatch = batch._make(array.take(rows, axis=0) for array in batch)
             # step 1
             surrogate = clipped_surrogate, minibatch.log_probs, minibatch.advantages, clip_range
             statistics = policy_step(learner, minibatch, config, *surrogate)

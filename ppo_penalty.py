@@ -7,7 +7,7 @@ In the order of the file:
     Eq. 46  the penalty's weight β, adapted after each rollout
     the update: as in ppo.py
 
-Shapes: B rows of a batch.
+Shapes: B rows of a batch, at least one.
 Source: Schulman et al. (2017), section 4, https://arxiv.org/abs/1707.06347.
 """
 
@@ -15,13 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from config import AT_LEAST_ONE, POSITIVE, CommonConfig, setting
+from arrays import floats
+from config import AT_LEAST_ONE, POSITIVE, CommonConfig, Within, setting
 from nn import descend
 from ppo import minibatches
 from training import entropy_bonus, means, value_step
 from vpg import value_loss
 
 SMALLEST, LARGEST = 1e-6, 1e6  # β stays between: from 0 or inf no factor of two leads back
+BETAS = Within(SMALLEST, LARGEST)
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,18 @@ class Config(CommonConfig):
 
     epochs: int = setting(6, "passes over each rollout", AT_LEAST_ONE)
     minibatch_size: int = setting(256, "rows of one gradient step, at most", AT_LEAST_ONE)
-    kl_coefficient: float = setting(1.0, "first weight β of the KL penalty (Eq. 44)", POSITIVE)
+    kl_coefficient: float = setting(1.0, "first weight β of the KL penalty (Eq. 44)", BETAS)
     kl_target: float = setting(0.01, "KL that an adapting β aims at (Eq. 46)", POSITIVE)
 
 
 def penalized_surrogate(log_probs, old_log_probs, advantages, kls, kl_coefficient):
     """PPO's loss with a KL penalty, Eq. 44: four (B,), a float  ->  loss, dlog_probs, dkls.
 
-    dlog_probs and dkls are (B,).
+    dlog_probs and dkls are (B,). Raises ValueError for other shapes.
     """
+    log_probs, old_log_probs, advantages, kls = floats(
+        "N N N N", log_probs, old_log_probs, advantages, kls
+    )
     # Eq. 44: L = −(1/N) Σ (ρᵢ Âᵢ − β KLᵢ)
     plain = np.exp(log_probs - old_log_probs) * advantages
     loss = -np.mean(plain - kl_coefficient * kls)
@@ -48,8 +53,11 @@ def penalized_surrogate(log_probs, old_log_probs, advantages, kls, kl_coefficien
 def adapt_kl_coefficient(kl_coefficient, kl, kl_target):
     """The next penalty weight β, given the mean KL that the last one led to, Eq. 46.
 
-    Between the two edges it stays; it never leaves SMALLEST to LARGEST.
+    Between the two edges it stays; it never leaves SMALLEST to LARGEST, where it
+    begins. Raises ValueError for one from outside.
     """
+    if kl_coefficient not in BETAS:
+        raise ValueError(f"kl_coefficient must be {BETAS}, not {kl_coefficient}")
     # Eq. 46: KL < target/1.5: β ← β/2    KL > 1.5 target: β ← 2β
     if kl < kl_target / 1.5:
         return max(kl_coefficient / 2, SMALLEST)
@@ -93,7 +101,7 @@ def update(learner, batch, config, progress, rng):
     steps = []
     for _ in range(config.epochs):
         for rows in minibatches(len(batch.obs), config.minibatch_size, rng):
-            minibatch = batch._make(array[rows] for array in batch)
+            minibatch = batch._make(array.take(rows, axis=0) for array in batch)
             # step 1
             statistics = penalized_step(learner, minibatch, config, old_distribution[rows], beta)
             # step 2

@@ -44,7 +44,7 @@ class Episode(NamedTuple):
 class Rollout(NamedTuple):
     """T steps of N environments side by side."""
 
-    obs: np.ndarray  # (T+1, N, D) float
+    obs: np.ndarray  # (T+1, N, D) float, as the policy saw them
     actions: np.ndarray  # (T, N) int or (T, N, A) float
     rewards: np.ndarray  # (T, N) float
     terminated: np.ndarray  # (T, N) bool
@@ -90,11 +90,12 @@ class Sampler:
     def collect(self, policy, num_steps, rng):
         """Act for `num_steps` steps in every environment; rng np.random.Generator -> Rollout.
 
-        Floats are of the policy's dtype.
+        Floats are of the policy's dtype, but observations are normalised and
+        returns summed before they are made so: in the environments' own.
         """
         dtype, shape = policy.parameters.dtype, (num_steps, self.envs.num_envs)
-        raw = np.empty((num_steps + 1, *self.obs.shape), dtype)
-        obs = np.empty_like(raw)
+        raw = np.empty((num_steps + 1, *self.obs.shape), self.obs.dtype)
+        obs = np.empty(raw.shape, dtype)
         rewards, log_probs = np.empty(shape, dtype), np.empty(shape, dtype)
         terminated, truncated, valid = (np.empty(shape, bool) for _ in range(3))
         actions, episodes = [], []
@@ -105,10 +106,11 @@ class Sampler:
             actions.append(action)
             valid[t] = ~self.ended
             fitted = fit_actions(action, self.envs.single_action_space)
-            self.obs, rewards[t], terminated[t], truncated[t], _ = self.envs.step(fitted)
+            self.obs, reward, terminated[t], truncated[t], _ = self.envs.step(fitted)
+            rewards[t] = reward
             raw[t + 1] = self.obs
             obs[t + 1] = self._seen(raw[t + 1])
-            episodes += self._count(rewards[t], terminated[t] | truncated[t])
+            episodes += self._count(reward, terminated[t] | truncated[t])
         if self.normalizer is not None:
             # Only now: a whole rollout is seen through the same glasses.
             self.normalizer.update(raw[:-1][valid])
@@ -126,7 +128,7 @@ class Sampler:
         self.totals += rewards  # 0 on a reset call
         self.lengths += ~self.ended
         episodes = []
-        for i in np.flatnonzero(ended):
+        for i in ended.nonzero()[0]:
             total, length = float(self.totals[i]), int(self.lengths[i])
             episodes.append(Episode(int(self.began[i]), self.steps, total, length))
             self.began[i], self.totals[i], self.lengths[i] = self.steps, 0, 0

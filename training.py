@@ -24,6 +24,7 @@ import numpy as np
 from gymnasium.spaces import Discrete
 
 from advantages import gae, normalize
+from arrays import floats, level
 from distributions import kl_estimates
 from environments import make_envs, reset
 from nn import MLP, Adam, descend
@@ -101,7 +102,7 @@ def policy_step(learner, batch, config, loss_function, *arguments):
 
 
 def entropy_bonus(entropies, config):
-    """dLoss/dentropies of the bonus in Eq. 47: (B,) -> (B,)."""
+    """dLoss/dentropies of the bonus in Eq. 47: (B,) float -> (B,) of its dtype."""
     # Eq. 47: L = … − c_H (1/N) Σ Hᵢ, so each row's slope is −c_H/N; Eq. 25 takes it to the logits
     return np.full_like(entropies, -config.entropy_coefficient / len(entropies))
 
@@ -152,7 +153,7 @@ def make_batch(rollout, value, config):
     if config.normalize_advantages:
         advantages = normalize(advantages)
     return Batch(
-        rollout.obs[:-1][rollout.valid],
+        rollout.obs[:-1].reshape(T * N, -1).compress(rollout.valid.ravel(), axis=0),
         rollout.actions[rollout.valid],
         rollout.log_probs[rollout.valid],
         values[:-1][rollout.valid],
@@ -166,8 +167,10 @@ def clip_statistics(log_probs, old_log_probs, advantages, clip_range):
 
     clip_fraction counts rows whose ratio left the band, dead_fraction those
     among them whose gradient the clip took away (c = 0 in Eq. 40). About half
-    of the rows outside the band still pull the policy back.
+    of the rows outside the band still pull the policy back. Raises ValueError
+    for other shapes.
     """
+    log_probs, old_log_probs, advantages = floats("N N N", log_probs, old_log_probs, advantages)
     ratios = np.exp(log_probs - old_log_probs)
     above, below = ratios > 1 + clip_range, ratios < 1 - clip_range
     dead = (above & (advantages > 0)) | (below & (advantages < 0))
@@ -194,10 +197,13 @@ def explained_variance(values, targets):
     """1 − Var(targets − values) / Var(targets): (B,) (B,) -> float.
 
     1 is a perfect value function, 0 no better than a constant; nan if the
-    targets are all equal and there is nothing to explain.
+    targets are all equal and there is nothing to explain, and where the variance
+    of the targets is below or beyond what their dtype holds. Raises ValueError
+    for other shapes.
     """
-    variance = np.var(targets)
-    return float(1 - np.var(targets - values) / variance) if variance > 0 else float("nan")
+    values, targets = floats("N N", values, targets)
+    variance, unexplained = np.var(level(np.stack([targets, targets - values])), axis=1)
+    return float(1 - unexplained / variance) if 0 < variance < np.inf else np.nan
 
 
 class Trainer:
@@ -388,7 +394,6 @@ def evaluate(policy, env_id, episodes, seed, greedy=True):
     returns, running = np.zeros(episodes), np.ones(episodes, bool)
     time_limit = envs.spec.max_episode_steps if envs.spec is not None else None
     for _ in range(time_limit or LONGEST_EPISODE):
-        obs = obs.astype(policy.parameters.dtype, copy=False)
         actions = policy.greedy(obs) if greedy else policy.sample(obs, rng)[0]
         fitted = fit_actions(actions, envs.single_action_space)
         obs, rewards, terminated, truncated, _ = envs.step(fitted)

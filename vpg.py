@@ -7,13 +7,15 @@ In the order of the file:
     Eq. 36  the value function's loss
     the update: one step for the policy, several for the value function
 
-Shapes: B rows of a batch, D observation size.
+Shapes: B rows of a batch, at least one; D observation size. Losses take floats
+(arrays.floats), change nothing in place and raise ValueError for other shapes.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from arrays import floats
 from config import AT_LEAST_ONE, CommonConfig, override, setting
 from training import policy_step, value_step
 
@@ -37,12 +39,14 @@ def policy_loss(log_probs, advantages):
     Its gradient estimates that of −J. Its value means nothing: it does not fall
     as the policy gets better.
     """
+    log_probs, advantages = floats("N N", log_probs, advantages)
     # Eq. 10: L = −(1/N) Σ Âᵢ log π(aᵢ|sᵢ), so ∂L/∂log π(aᵢ) = −Âᵢ/N
     return -np.mean(advantages * log_probs), -advantages / len(advantages)
 
 
 def value_loss(values, targets):
     """Half the mean squared error, Eq. 36: (B,) (B,)  ->  loss, dvalues (B,)."""
+    values, targets = floats("N N", values, targets)
     # Eq. 36: L = (1/2N) Σ (vᵢ − yᵢ)², so ∂L/∂vᵢ = (vᵢ − yᵢ)/N
     errors = values - targets
     return 0.5 * (errors @ errors) / len(errors), errors / len(errors)

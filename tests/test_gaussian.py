@@ -113,7 +113,7 @@ def test_density_integrates_to_one():
     log_stds = np.array([-0.4, 0.3])
     axes = [np.linspace(-12, 12, 801) for _ in log_stds]
     grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
-    density = np.exp(gaussian_log_prob(grid, np.array([[0.5, -1.0]]), log_stds))
+    density = np.exp(gaussian_log_prob(grid, np.full_like(grid, [0.5, -1.0]), log_stds))
     assert density.sum() * (axes[0][1] - axes[0][0]) ** 2 == pytest.approx(1, abs=1e-10)
 
 

@@ -25,21 +25,21 @@ LESSON = [
     "training",
     "one_page",
 ]
-SUPPORT = ["config", "environments", "normalization"]
+SUPPORT = ["arrays", "config", "environments", "normalization"]
 ROOMS = sorted(path.parent.name for path in HOUSE.glob("lab/*/__init__.py"))
 FILES = sorted(HOUSE.glob("lab/**/*.py"))
 
 # What a lesson file may import of this project; whatever is missing it must not know about.
 NEIGHBOURS = {
-    "nn": "",
-    "distributions": "",
-    "advantages": "",
+    "nn": "arrays",
+    "distributions": "arrays",
+    "advantages": "arrays",
     "policies": "distributions nn",
     "rollout": "environments",
-    "vpg": "config training",
-    "ppo": "config training vpg",
-    "ppo_penalty": "config nn ppo training vpg",
-    "training": "advantages distributions environments nn normalization policies rollout",
+    "vpg": "arrays config training",
+    "ppo": "arrays config training vpg",
+    "ppo_penalty": "arrays config nn ppo training vpg",
+    "training": "advantages arrays distributions environments nn normalization policies rollout",
     "one_page": "",
 }
 # Words that may stand in no name of a file (comments and docstrings are not names).

@@ -2,6 +2,7 @@
 
 import copy
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 import ppo
 import ppo_penalty
 import vpg
-from lab.runs.records import RunFolder
+from lab.runs.records import RunFolder, load_policy
 from normalization import LARGEST, RunningNormalizer
 from training import Trainer, evaluate
 
@@ -140,3 +141,49 @@ def test_off_by_default():
     trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), seed=0)
     assert trainer.normalizer is None
     assert not any(name.startswith("obs") for name in trainer.state()[0])
+
+
+class Clock(gym.Env):
+    """Twenty steps; a clock that began long ago says which of two actions is right."""
+
+    action_space = gym.spaces.Discrete(2)
+    render_mode = None
+
+    def __init__(self, offset, dtype):
+        self.offset, self.dtype = offset, dtype
+        self.observation_space = gym.spaces.Box(0, 2e9, (1,), dtype)
+
+    def _obs(self):
+        self.late = self.np_random.random() < 0.5
+        return np.array([self.offset + 100 * self.late], self.dtype)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.now = 0
+        return self._obs(), {}
+
+    def step(self, action):
+        reward = float(action == self.late)
+        self.now += 1
+        return self._obs(), reward, False, self.now == 20, {}
+
+
+@pytest.mark.parametrize("offset, dtype", [(1.7e9, np.float64), (1_700_000_000, np.int64)])
+def test_a_clock_is_normalised_before_float32_sees_it(tmp_path, offset, dtype):
+    """And judged and loaded as it was trained."""
+    gym.register("Clock-v0", Clock, kwargs={"offset": offset, "dtype": dtype})
+    try:
+        config = ppo.Config(total_steps=6_000, normalize_observations=True)
+        trainer = Trainer(ppo, "Clock-v0", config, seed=0)
+        for _ in trainer:
+            pass
+        assert trainer.normalizer.mean == pytest.approx(offset + 50, abs=3)
+        assert evaluate(trainer.policy, "Clock-v0", 20, 0).mean() == 20
+        assert trainer.rollout.obs.dtype == np.float32
+        loaded = load_policy(RunFolder.create(tmp_path, trainer).path)
+        obs = np.array([[offset], [offset + 100]], dtype)
+        for policy in (trainer.policy, loaded):
+            np.testing.assert_array_equal(policy.greedy(obs), [0, 1])
+            assert policy.distribution(obs).dtype == np.float32
+    finally:
+        del gym.registry["Clock-v0"]

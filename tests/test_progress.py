@@ -11,6 +11,7 @@ from test_run import run
 
 from lab.runs import Progress, progress, runner
 from lab.runs.progress import sparkline
+from lab.runs.runner import print_returns, progress_texts, shown
 from lab.watch import Session, record
 from nn import MLP
 from policies import CategoricalPolicy
@@ -178,3 +179,33 @@ def test_without_a_standard_error_it_goes_on(monkeypatch, capsys):
     progress.show(10, "", "all")
     progress.close()
     assert capsys.readouterr().out == "all\n"
+
+
+@pytest.mark.parametrize(
+    "number, text",
+    [
+        (500.0, "500.0"),
+        (9.36, "9.4"),
+        (0, "0.0"),
+        (-651.04, "-651.0"),
+        (2.1345e-5, "2.13e-05"),
+        (-3e-9, "-3e-09"),
+        (0.7249, "0.725"),
+        (16777217.25, "16777217.2"),
+        (1e30, "1e+30"),
+    ],
+)
+def test_a_return_is_shown_with_digits_that_say_something(number, text):
+    assert shown(number) == text
+    trainer = SimpleNamespace(env_steps=2_048, train_seconds=0.5)
+    live, line = progress_texts(trainer, number, number)
+    assert live == f"greedy {text}, last 100 episodes {text}"
+    assert line.endswith(f" greedy {text:>6}   last 100 episodes {text:>6}")
+
+
+@pytest.mark.parametrize("scale, words", [(1.0, "9 to 500"), (1e-5, "9e-05 to 0.005")])
+def test_the_course_of_small_returns_is_no_row_of_zeros(capsys, scale, words):
+    trainer = SimpleNamespace(env_steps=40, config=SimpleNamespace(num_envs=1))
+    returns = scale * np.linspace(9, 500, 40)
+    print_returns(trainer, {"began": np.arange(40), "return": returns, "length": np.zeros(40)})
+    assert capsys.readouterr().out.endswith(f" {words}\n")

@@ -304,6 +304,11 @@ SICK = {
     "--env Pendulum-v1 --reward-scale 1": lambda rows: (
         rows[0]["value_grad_norm"] > 50 and last(rows)["mean_return"] < -500
     ),
+    "--reward-scale 0.00001": lambda rows: (
+        max(row["explained_variance"] for row in rows[-5:]) < -0.5
+        and max(row["value_loss"] for row in rows[-5:]) < 1e-4
+        and last(rows)["mean_return"] < 60
+    ),
     "--env MountainCar-v0 --no-normalize-observations --total-steps 60000": lambda rows: (
         {row["mean_return"] for row in rows[2:]} == {-200.0}
         and last(rows)["value_loss"] < 0.01 < 0.1 < rows[0]["value_loss"]

@@ -1,5 +1,6 @@
 import io
 import json
+import math
 import os
 import pickle
 import shutil
@@ -15,7 +16,7 @@ import pytest
 import ppo
 import vpg
 from lab.runs import carry_out, files, judging, load_policy, records, runner, safe_name, write_whole
-from lab.runs.records import BEST, CHECKPOINT, RunFolder, unpack
+from lab.runs.records import BEST, CHECKPOINT, RunFolder, number_text, unpack
 from rollout import fit_actions
 from training import Trainer
 
@@ -624,3 +625,24 @@ def test_a_run_is_judged_and_ends_as_it_was_begun(tmp_path):
     trainer = run.resume(media=False, max_episodes=5)
     assert not carry_out(trainer, run, 1, 2, max_episodes=5, media=False)  # judged, no step more
     assert trainer.env_steps == before and (run / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    "number, text",
+    [
+        (500.0, "500"),
+        (0.1, "0.1"),
+        (2.0**24 + 1, "16777217"),
+        (3 * (2.0**40 + 1), "3298534883331.0"),
+        (1 / 3, "0.3333333333333333"),
+        (-1e-30 / 3, "-3.3333333333333338e-31"),
+        (12, "12"),
+        (math.nan, ""),
+        (None, ""),
+        (math.inf, "inf"),
+    ],
+)
+def test_a_number_s_text_gives_it_back(number, text):
+    assert number_text(number) == text
+    if text:
+        assert type(number)(text) == number

@@ -182,3 +182,22 @@ def test_make_envs_refuses(env_id, message):
     with pytest.raises(ValueError, match=message) as caught:
         make_envs(env_id, 2)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("reward", [2.0**24 + 1, 0.1, 1e-30, 123_456_789.125, 1e300])
+def test_returns_are_the_environment_s_own_to_the_last_digit(policy, rng, reward):
+    """Summed in float64, whatever the policy computes in; the rollout's rewards are its floats."""
+    envs = gym.vector.SyncVectorEnv([lambda: Paid(Script([(3, "fall")]), reward)])
+    with np.errstate(over="ignore"):
+        rollout = Sampler(envs, seed=0).collect(policy, 5, rng)
+    assert rollout.episodes[0].total == reward + reward + reward
+    assert rollout.rewards.dtype == np.float32
+
+
+class Paid(gym.RewardWrapper):
+    def __init__(self, env, reward):
+        super().__init__(env)
+        self.paid = reward
+
+    def reward(self, reward):
+        return self.paid

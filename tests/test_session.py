@@ -6,6 +6,7 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 from pictures import balancing_policy, falling_policy
 
+import ppo
 from lab.runs import EnvironmentFailed
 from lab.watch.session import (
     PUSH,
@@ -17,6 +18,7 @@ from lab.watch.session import (
 )
 from nn import MLP
 from policies import CategoricalPolicy, GaussianPolicy
+from training import Trainer
 
 
 @pytest.fixture
@@ -249,3 +251,15 @@ def test_the_user_s_video_driver_plays_no_part(rng, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "wayland")
     policy, value = CategoricalPolicy(6, 3, (), rng), MLP((6, 8, 1), rng)
     assert Session(policy, value, "Acrobot-v1", seed=0).picture().any()
+
+
+def test_v_is_of_what_the_value_network_learned_from():
+    """A run with normalised observations: V(s) of the normalised state, not of the raw one."""
+    config = ppo.Config(total_steps=2_000, normalize_observations=True)
+    trainer = Trainer(ppo, "CartPole-v1", config, seed=0)
+    for _ in trainer:
+        pass
+    session = Session.of(trainer, seed=0)
+    seen = trainer.normalizer(session.obs[None])
+    assert session.value_now == float(trainer.value(seen)[0, 0])
+    assert abs(session.value_now - float(trainer.value(session.obs[None])[0, 0])) > 1e-3

@@ -424,7 +424,10 @@ def load_policy(run, name=None):
 
 
 def number_text(value):
-    """A number as CSV text: whole numbers as they are, others with nine digits, nan as nothing."""
+    """A number as CSV text that gives it back: nine digits where they do; nan is nothing."""
     if isinstance(value, (int, np.integer)):
         return str(value)
-    return "" if value is None or np.isnan(value) else f"{value:.9g}"
+    if value is None or np.isnan(value):
+        return ""
+    text = f"{value:.9g}"
+    return text if float(text) == value else repr(float(value))

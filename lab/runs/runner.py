@@ -107,12 +107,18 @@ def progress_texts(trainer, greedy, mean_return):
     speed = f"{trainer.env_steps / trainer.train_seconds:,.0f} steps/s"
     found = (("greedy", greedy), ("last 100 episodes", mean_return))
     known = [(name, number) for name, number in found if not math.isnan(number)]
-    live = ", ".join(f"{name} {number:.1f}" for name, number in known)
-    plain = "".join(f"   {name} {number:6.1f}" for name, number in known)
+    live = ", ".join(f"{name} {shown(number)}" for name, number in known)
+    plain = "".join(f"   {name} {shown(number):>6}" for name, number in known)
     return (
         live,
         f"{trainer.env_steps:>11,} steps {speed:>17}{plain or '   no episode has ended yet'}",
     )
+
+
+def shown(number, decimals=1):
+    """A return as people read it: 500.0; small and huge ones with three digits, 2.13e-05."""
+    usual = number == 0 or 1 <= abs(number) < 1e9
+    return f"{number:.{decimals}f}" if usual else f"{number:.3g}"
 
 
 def summarize(trainer, folder, eval_episodes):
@@ -135,7 +141,7 @@ def summarize(trainer, folder, eval_episodes):
     print(f"{eval_episodes} fresh episodes each, mean (lowest) return:")
     for kind in ("greedy", "sampled"):
         mean, lowest = (summary[f"{kind}_return_{name}"] for name in ("mean", "min"))
-        print(f"  {kind:7} {mean:8.1f} ({lowest:.1f})")
+        print(f"  {kind:7} {shown(mean):>8} ({shown(lowest)})")
     if summary["reward_threshold"] is not None:
         print(f"  {verdict(summary, np.isfinite(looks[1]).sum())}")
 
@@ -146,7 +152,7 @@ def print_returns(trainer, episodes):
     _, means = returns_when_begun(*episodes, trainer.config.num_envs, trainer.env_steps, 40)
     if np.isfinite(means).any():
         low, high = np.nanmin(means), np.nanmax(means)
-        print(f"returns {sparkline(means)} {low:.0f} to {high:.0f}")
+        print(f"returns {sparkline(means)} {shown(low, 0)} to {shown(high, 0)}")
 
 
 def verdict(summary, looks):

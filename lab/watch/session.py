@@ -15,6 +15,7 @@ import numpy as np
 
 from environments import find_spec, one_line
 from lab.runs import blamed, lesson
+from normalization import Normalized
 from rollout import fit_actions
 
 TRACE_SECONDS = 5
@@ -75,14 +76,14 @@ def portrait(policy):
     angle, velocity = np.meshgrid(ANGLES, VELOCITIES)
     still = np.zeros_like(angle)
     obs = np.stack([still, still, angle, velocity], axis=-1).reshape(-1, 4)
-    log_probs = policy.distribution(obs.astype(policy.parameters.dtype))
+    log_probs = policy.distribution(obs)
     return np.exp(log_probs[:, 1]).reshape(angle.shape).astype(np.float32)
 
 
 class Session:
     """A policy and a value function at work, with all that there is to show.
 
-    policy, value  as a training.Trainer has them
+    policy, value  take an environment's own observations: to a distribution, to V(s)
     env_id         a Gymnasium id
     seed           int; the same seed gives the same episodes
     greedy         take the likeliest action; otherwise actions are sampled
@@ -105,9 +106,12 @@ class Session:
         title += f"{trainer.env_steps:,} steps"
         if lesson():
             title += f", with your gradients ({Path(lesson()).name[:20]})"
+        value = trainer.value
+        if trainer.normalizer is not None:
+            value = Normalized(value, trainer.normalizer)
         return cls(
             trainer.policy,
-            trainer.value,
+            value,
             trainer.env_id,
             seed,
             title=title,
@@ -225,7 +229,7 @@ class Session:
 
     def _choose(self):
         """Evaluate π(·|s) and V(s) in the current state and choose its action."""
-        obs = self.obs[None].astype(self.policy.parameters.dtype)
+        obs = self.obs[None]  # as they are: who needs another dtype, makes it
         self.value_now = float(self.value(obs)[0, 0]) / self.reward_scale
         distribution = self.policy.distribution(obs)[0]
         self.probabilities = self.means = self.stds = None
