@@ -22,6 +22,7 @@ from lab.commands.settings import (
     make_config,
     print_preset,
     with_flag,
+    with_flags,
 )
 from lab.runs import ALGORITHMS
 
@@ -38,7 +39,7 @@ JUDGING = {"evaluations": 10, "eval_episodes": 100}  # and the defaults
 
 def environment_options(parser):
     """Which environment, and how a policy is judged in it: of trainings and studies."""
-    help = "an environment that shows a flat Box of numbers, also your own: module:Id-v0"
+    help = "of Gymnasium's, or your own: module:Id-v0 (docs/guide.md shows one in ten lines)"
     option(parser, "--env", "ID", help, "CartPole-v1")
     parser.add_argument(
         "--env-api",
@@ -91,6 +92,7 @@ def train(parser, args):
         folder.lock()
     print(f"{algorithm} on {env_id}, seed {args.seed}: {folder.path}")
     print_preset(args, algorithm)
+    print_remarks(trainer)
     return carry_out(trainer, folder, args, judging)
 
 
@@ -121,7 +123,13 @@ def resume(parser, args):
         judging = {**JUDGING, **folder.about()["judging"], **judging_of(args)}
     at_end = trainer.env_steps >= trainer.config.total_steps
     print(f"{folder.path} {'ended at' if at_end else 'goes on from'} step {trainer.env_steps:,}")
+    print_remarks(trainer)
     return carry_out(trainer, folder, args, judging)
+
+
+def print_remarks(trainer):
+    for line in runs.remarks(trainer):
+        print(line)
 
 
 def carry_out(trainer, folder, args, judging):
@@ -132,7 +140,7 @@ def carry_out(trainer, folder, args, judging):
     except KeyboardInterrupt:  # a second one, or one when it was being judged or drawn
         interrupted = True
     except (FloatingPointError, runs.EnvironmentFailed) as error:
-        return fail(f"{error}. The last good checkpoint is in {folder.path}")
+        return fail(f"{with_flags(error)}. The last good checkpoint is in {folder.path}")
     except runs.CannotWrite as error:
         return fail(
             f"{error.filename} cannot be written: {error.strerror}. What was saved before is kept"

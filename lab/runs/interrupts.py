@@ -17,9 +17,21 @@ def raise_interrupt(signum, frame):
 
 
 def interrupts_raise():
-    """From now on, either signal raises KeyboardInterrupt."""
+    """From now on, either signal raises KeyboardInterrupt; in forked children they simply end it.
+
+    An environment's helper processes would inherit the handler, and its close() wait
+    for ever for one that notes SIGTERM and goes on.
+    """
     for number in heeded():
         signal.signal(number, raise_interrupt)
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=interrupts_end)
+
+
+def interrupts_end():
+    """From now on, either signal ends the process."""
+    for number in heeded():
+        signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,9 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
-from environments import find_spec, one_line
+from environments import EnvironmentFailed, blame, find_spec, make_env
 from lab.runs import blamed, lesson
-from rollout import fit_actions
+from rollout import Actor, fit_actions
 
 TRACE_SECONDS = 5
 PUSH = 1.0  # N·s, the impulse of one push: as much as CartPole's motor gives in five steps
@@ -43,20 +43,20 @@ class CannotRender(ValueError):
     """An environment shows no pictures of itself; the message says why, in one line."""
 
 
-def make_env(env_id, shows_itself):
+def shown_env(env_id, shows_itself):
     """One environment, which gives pictures if it `shows_itself`. Raises CannotRender."""
-    spec = find_spec(env_id)
+    reason = "it has no render mode rgb_array"
     try:
-        env = gym.make(spec, disable_env_checker=True)
+        env = make_env(env_id)
         if not shows_itself:
             return env
         modes = env.metadata.get("render_modes") or ()
         env.close()
         if "rgb_array" in modes:
-            return gym.make(spec, render_mode="rgb_array", disable_env_checker=True)
-    except Exception as error:  # it may be anybody's, and raise anything
-        raise CannotRender(f"{env_id} cannot be shown: {one_line(error)}") from error
-    raise CannotRender(f"{env_id} cannot be shown: it has no render mode rgb_array")
+            return make_env(env_id, render_mode="rgb_array")
+    except EnvironmentFailed as error:
+        reason = str(error).removeprefix(f"{env_id} cannot be made: ")
+    raise CannotRender(f"{env_id} cannot be shown: {reason}")
 
 
 def action_names(env_id, count):
@@ -105,9 +105,15 @@ class Session:
         title += f"{trainer.env_steps:,} steps"
         if lesson():
             title += f", with your gradients ({Path(lesson()).name[:20]})"
+        value, normalizer = trainer.value, trainer.normalizer
+        if normalizer is not None:  # it, too, has only seen normalised observations
+
+            def value(obs):
+                return trainer.value(normalizer(obs))
+
         return cls(
             trainer.policy,
-            trainer.value,
+            value,
             trainer.env_id,
             seed,
             title=title,
@@ -123,9 +129,10 @@ class Session:
         self.is_cartpole = str(find_spec(env_id).entry_point).endswith("cartpole:CartPoleEnv")
         self.portrait = portrait(policy) if self.is_cartpole else None
         self.observed = OBSERVED.get(family(env_id), "first number of the observation")
-        self.env = make_env(env_id, not self.is_cartpole)
+        self.env = shown_env(env_id, not self.is_cartpole)
         fps = self.env.metadata.get("render_fps")
         self.fps = fps if isinstance(fps, Real) and 0 < fps < math.inf else USUAL_FPS
+        self.actor = Actor(policy, self.env.action_space)
         self.continuous = not isinstance(self.env.action_space, gym.spaces.Discrete)
         if self.continuous:
             space = self.env.action_space
@@ -134,7 +141,8 @@ class Session:
         else:
             self.action_names = action_names(env_id, int(self.env.action_space.n))
         self.rng = np.random.default_rng(seed)
-        self.env_seed = seed  # of the first episode; later ones go on with its generator
+        # Of the first episode, no larger than environments take; later ones go on from there.
+        self.env_seed = seed % 2**31
         self.episode = 0
         points = max(2, round(TRACE_SECONDS * self.fps))
         self.angles, self.values = deque(maxlen=points), deque(maxlen=points)
@@ -157,7 +165,7 @@ class Session:
         if self.ended:
             self.reset()
             return
-        action = fit_actions(self.action[None], self.env.action_space)[0]
+        action = fit_actions(self.action[None], self.actor.action_space)[0]
         with blamed(self.env_id):
             self.obs, reward, terminated, truncated, _ = self.env.step(action)
         self.steps += 1
@@ -200,8 +208,10 @@ class Session:
         """
         try:
             pixels = self.env.render()
-        except Exception as error:  # a renderer's own, such as pygame's or DependencyNotInstalled
-            raise CannotRender(f"{self.env_id} cannot be shown: {one_line(error)}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a renderer's own, such as pygame's
+            raise CannotRender(f"{self.env_id} cannot be shown: {blame(error)}") from error
         found = f"{getattr(pixels, 'dtype', type(pixels).__name__)} {np.shape(pixels)}"
         if not (found.startswith("uint8") and np.ndim(pixels) == 3 and pixels.shape[2] == 3):
             raise CannotRender(
@@ -225,7 +235,7 @@ class Session:
 
     def _choose(self):
         """Evaluate π(·|s) and V(s) in the current state and choose its action."""
-        obs = self.obs[None].astype(self.policy.parameters.dtype)
+        obs = self.actor.seen(self.obs[None])
         self.value_now = float(self.value(obs)[0, 0]) / self.reward_scale
         distribution = self.policy.distribution(obs)[0]
         self.probabilities = self.means = self.stds = None
