@@ -60,7 +60,7 @@ def find_spec(env_id):
         hint = f"did you mean {nearest}?" if nearest else none
     except ImportError as error:
         hint = str(error)
-    raise ValueError(f"no environment {short(repr(env_id))}; {hint}")
+    raise ValueError(f"no environment {short(repr(env_id), 40)}; {hint}")
 
 
 def import_module(module):
@@ -74,9 +74,9 @@ def import_module(module):
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # it may be anybody's, and raise anything
-        reason = blame(error)
+        reason = blame(error, "").removeprefix(": ")
         if isinstance(error, ModuleNotFoundError) and error.name == module:
-            reason = f"No module named {short(repr(module))} in this folder or on PYTHONPATH"
+            reason = f"No module named {short(repr(module), 30)} in this folder or on PYTHONPATH"
         raise ImportError(f"{reason}; {GUIDE}") from error
     finally:
         del sys.path[-1 - sys.path[::-1].index("")]
@@ -193,10 +193,10 @@ def making(env_id):
     except BaseException as error:  # it may be anybody's, and raise anything
         reason = blame(error)
         if isinstance(error, gym.error.Error):
-            reason = short(one_line(error), 100)
+            reason = f": {short(one_line(error), 100)}"
         if "ox2d" in str(error):
-            reason = "it needs a package: pip install -r requirements/box2d.txt"
-        raise EnvironmentFailed(f"{env_id} cannot be made: {reason}") from error
+            reason = ": it needs a package: pip install -r requirements/box2d.txt"
+        raise EnvironmentFailed(f"{env_id} cannot be made{reason}") from error
 
 
 def check_spaces(env_id, obs_space, action_space):
@@ -206,12 +206,12 @@ def check_spaces(env_id, obs_space, action_space):
     """
     try:
         numbers = gym.spaces.flatdim(obs_space)
-    except (NotImplementedError, ValueError):  # a Graph, a Sequence, somebody's own
+    except (NotImplementedError, ValueError, AttributeError):  # a Graph, somebody's own, None
         numbers = None
     if numbers is None or picture(obs_space) or not 0 < numbers <= MOST_NUMBERS:
         raise EnvironmentFailed(
-            f"{env_id} observes {short(obs_space, 60)}; supported: what flattens to 1 to "
-            f"{MOST_NUMBERS:,} numbers, no pictures; a wrapper helps, {GUIDE}"
+            f"{env_id} observes {short(obs_space, 50)}; supported: up to {MOST_NUMBERS:,} numbers, "
+            f"no pictures; a wrapper helps, {GUIDE}"
         )
     actions = 0
     if isinstance(action_space, gym.spaces.Discrete):
@@ -220,8 +220,8 @@ def check_spaces(env_id, obs_space, action_space):
         actions = action_space.shape[0] * np.issubdtype(action_space.dtype, np.floating)
     if not 0 < actions <= MOST_NUMBERS:
         raise EnvironmentFailed(
-            f"{env_id} acts in {short(action_space, 60)}; supported: Discrete, or a flat Box of "
-            f"real numbers, up to {MOST_NUMBERS:,}; a wrapper helps, {GUIDE}"
+            f"{env_id} acts in {short(action_space, 50)}; supported: Discrete, or a flat Box of "
+            f"floats, up to {MOST_NUMBERS:,}; a wrapper helps, {GUIDE}"
         )
     return isinstance(obs_space, gym.spaces.Box) and len(obs_space.shape) == 1
 
@@ -274,7 +274,7 @@ class Checked(gym.Wrapper):
 
     def __init__(self, env, env_id):
         super().__init__(env)
-        self.env_id = env_id
+        self.env_id, self.space = env_id, env.observation_space
 
     @property
     def spec(self):  # or gym.make would count this among the wrappers that the spec asks for
@@ -288,14 +288,14 @@ class Checked(gym.Wrapper):
 
     def held(self, name, given, parts, shape=()):
         """What `name` gave, if it is right."""
-        flaw = flaw_in(given, parts, self.observation_space, shape)
+        flaw = flaw_in(given, parts, self.space, shape)
         if flaw:
             raise EnvironmentFailed(
                 f"{self.env_id} failed in {place(self.env, name)}: {name} {flaw}"
             )
-        if not isinstance(self.observation_space, gym.spaces.Box):
+        if not isinstance(self.space, gym.spaces.Box):
             return given
-        return np.asarray(given[0], self.observation_space.dtype), *given[1:]
+        return np.asarray(given[0], self.space.dtype), *given[1:]
 
 
 class CheckedVector(gym.vector.VectorWrapper):
@@ -303,7 +303,8 @@ class CheckedVector(gym.vector.VectorWrapper):
 
     def __init__(self, envs, env_id):
         super().__init__(envs)
-        self.env_id = env_id
+        self.env_id, n = env_id, envs.num_envs
+        self.space = gym.vector.utils.batch_space(envs.single_observation_space, n)
 
     held = Checked.held
 
@@ -385,21 +386,22 @@ LIBRARIES = tuple(os.path.dirname(module.__file__) + os.sep for module in (gym, 
 DOORS = LIBRARIES[0], os.path.dirname(importlib.__file__) + os.sep  # behind which is others' code
 
 
-def blame(error):
-    """What an environment's exception says, in one line, and the file and line of its own code."""
-    frames = [
-        (f"{frame.filename}", frame.lineno) for frame in traceback.extract_tb(error.__traceback__)
-    ]
+def blame(error, link=": "):
+    """What an environment's exception says, after the file and line of its own code that led to it.
+
+    One line, to stand after "it failed": ": OSError: no socket", or with its place after `link`.
+    """
+    frames = [(one.filename, one.lineno) for one in traceback.extract_tb(error.__traceback__)]
     entered = next((i for i, (name, _) in enumerate(frames) if name.startswith(DOORS)), 0)
     own = [
-        f"{os.path.basename(name)}, line {line}: "
+        f"{link}{os.path.basename(name)}, line {line}"
         for name, line in frames[entered:]
         if not name.startswith((*LIBRARIES, __file__, "<frozen"))
     ]
     if not own and error.__cause__ is not None:
-        return blame(error.__cause__)  # gymnasium.make says it again, at length
+        return blame(error.__cause__, link)  # gymnasium.make says it again, at length
     name, said = type(error).__name__, short(one_line(error), 100)
-    return "".join(own[-1:]) + (name if said == name else f"{name}: {said}")
+    return "".join(own[-1:]) + f": {name}" + f": {said}" * (said != name)
 
 
 def place(env, name):

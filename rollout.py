@@ -66,32 +66,29 @@ def fit_actions(actions, action_space):
 
 
 class Actor:
-    """A policy as an environment meets it: its own observations in, its space's actions out.
+    """A policy as an environment meets it: its observations in, actions of its space out.
 
-    `greedy` and `sample` are the policy's, but for observations (N,D) of any dtype, and
-    with actions that went through `fit_actions`. An Actor's policy may be an Actor.
+    `greedy`, `sample` and `distribution` are the policy's (policies.py), but actions come as
+    `fit_actions` gives them. An Actor of an Actor is one of its policy.
     """
 
     def __init__(self, policy, action_space):
         self.policy = policy.policy if isinstance(policy, Actor) else policy
-        self.action_space, self.parameters = action_space, policy.parameters
+        self.action_space = action_space
+
+    @property
+    def parameters(self):
+        return self.policy.parameters
 
     def greedy(self, obs):
-        return fit_actions(self.policy.greedy(self.seen(obs)), self.action_space)
+        return fit_actions(self.policy.greedy(obs), self.action_space)
 
     def sample(self, obs, rng):
-        actions, log_probs = self.policy.sample(self.seen(obs), rng)
+        actions, log_probs = self.policy.sample(obs, rng)
         return fit_actions(actions, self.action_space), log_probs
 
     def distribution(self, obs):
-        return self.policy.distribution(self.seen(obs))
-
-    def seen(self, obs):
-        """Observations in the policy's dtype; a finer one of theirs where they get normalised."""
-        obs, dtype = np.asarray(obs), self.parameters.dtype
-        if hasattr(self.policy, "normalizer"):
-            dtype = np.promote_types(obs.dtype, dtype)
-        return obs.astype(dtype, copy=False)
+        return self.policy.distribution(obs)
 
 
 class Sampler:

@@ -67,7 +67,7 @@ def blamed(env_id):
         frames = traceback.extract_tb(error.__traceback__)
         if not any(frame.filename.startswith(GYMNASIUM) for frame in frames):
             raise  # not on the way through one of its environments: our own
-        raise EnvironmentFailed(f"{env_id} failed in {blame(error)}") from error
+        raise EnvironmentFailed(f"{env_id} failed{blame(error, ' in ')}") from error
 
 
 def new_trainer(algorithm, env_id, config, seed):

@@ -15,7 +15,7 @@ import numpy as np
 
 from environments import EnvironmentFailed, blame, find_spec, make_env
 from lab.runs import blamed, lesson
-from rollout import Actor, fit_actions
+from rollout import fit_actions
 
 TRACE_SECONDS = 5
 PUSH = 1.0  # N·s, the impulse of one push: as much as CartPole's motor gives in five steps
@@ -105,15 +105,9 @@ class Session:
         title += f"{trainer.env_steps:,} steps"
         if lesson():
             title += f", with your gradients ({Path(lesson()).name[:20]})"
-        value, normalizer = trainer.value, trainer.normalizer
-        if normalizer is not None:  # it, too, has only seen normalised observations
-
-            def value(obs):
-                return trainer.value(normalizer(obs))
-
         return cls(
             trainer.policy,
-            value,
+            trainer.value,
             trainer.env_id,
             seed,
             title=title,
@@ -132,7 +126,6 @@ class Session:
         self.env = shown_env(env_id, not self.is_cartpole)
         fps = self.env.metadata.get("render_fps")
         self.fps = fps if isinstance(fps, Real) and 0 < fps < math.inf else USUAL_FPS
-        self.actor = Actor(policy, self.env.action_space)
         self.continuous = not isinstance(self.env.action_space, gym.spaces.Discrete)
         if self.continuous:
             space = self.env.action_space
@@ -165,7 +158,7 @@ class Session:
         if self.ended:
             self.reset()
             return
-        action = fit_actions(self.action[None], self.actor.action_space)[0]
+        action = fit_actions(self.action[None], self.env.action_space)[0]
         with blamed(self.env_id):
             self.obs, reward, terminated, truncated, _ = self.env.step(action)
         self.steps += 1
@@ -211,7 +204,7 @@ class Session:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a renderer's own, such as pygame's
-            raise CannotRender(f"{self.env_id} cannot be shown: {blame(error)}") from error
+            raise CannotRender(f"{self.env_id} cannot be shown{blame(error)}") from error
         found = f"{getattr(pixels, 'dtype', type(pixels).__name__)} {np.shape(pixels)}"
         if not (found.startswith("uint8") and np.ndim(pixels) == 3 and pixels.shape[2] == 3):
             raise CannotRender(
@@ -235,7 +228,7 @@ class Session:
 
     def _choose(self):
         """Evaluate π(·|s) and V(s) in the current state and choose its action."""
-        obs = self.actor.seen(self.obs[None])
+        obs = self.obs[None].astype(self.policy.parameters.dtype)
         self.value_now = float(self.value(obs)[0, 0]) / self.reward_scale
         distribution = self.policy.distribution(obs)[0]
         self.probabilities = self.means = self.stds = None
