@@ -384,11 +384,12 @@ class Trainer:
     def _outsized(self, rollout):
         """The remedy for what went in that was the most times as large as is usual."""
         config = self.config
+        rewards, obs = (float(abs(array).max()) for array in (rollout.rewards, rollout.obs))
         times = {
             "a smaller learning_rate": config.learning_rate / 1e-2,
             "a smaller value_learning_rate": config.value_learning_rate / 1e-2,
-            "a smaller reward_scale": config.reward_scale * float(abs(rollout.rewards).max()) / 1e2,
-            "normalize_observations": float(abs(rollout.obs).max()) / 1e2,
+            "a smaller reward_scale": config.reward_scale * max(rewards, 1e-30) / 1e2,
+            "normalize_observations": obs / 1e2,
             "a smaller entropy_coefficient": config.entropy_coefficient,
             "a smaller kl_coefficient": getattr(config, "kl_coefficient", 0.0) / 1e2,
         }

@@ -3,6 +3,7 @@
 What needs the original gym is skipped where it is not installed, unless REQUIRE_GYM=1.
 """
 
+import copy
 import importlib.util
 import json
 import os
@@ -21,8 +22,8 @@ from environments import find_spec, make_env, make_envs, reset, reward_threshold
 from lab.runs import judged, new_trainer, remarks
 from lab.runs.records import RunFolder
 from lab.watch import session as watch_session
-from rollout import Sampler
-from training import Trainer, evaluate
+from rollout import Sampler, fit_actions
+from training import EVALUATION, Trainer, evaluate
 
 ROOT = Path(__file__).parents[1]
 MISSING = importlib.util.find_spec("gym") is None or importlib.util.find_spec("shimmy") is None
@@ -456,12 +457,12 @@ def test_what_a_step_gives_wrongly_is_told_with_its_file_and_line(given, message
         assert said.startswith(f"Odd-v0 failed in test_environments.py, line {line}: reset gave ")
 
 
-def session(trainer):
+def session(trainer, seed=0):
     """A Session without pictures."""
     shown = watch_session.shown_env
     watch_session.shown_env = lambda env_id, shows_itself: shown(env_id, False)
     try:
-        return watch_session.Session.of(trainer, 0)
+        return watch_session.Session.of(trainer, seed)
     finally:
         watch_session.shown_env = shown
 
@@ -517,7 +518,7 @@ def test_seeds_are_what_environments_and_the_tools_below_them_take(odd):
         trainer = Trainer(vpg, env_id, vpg.Config(num_envs=50), seed)
         evaluate(trainer.policy, env_id, 50, seed)
     assert len(set(seeds)) == len(seeds) == 2_000 and 2**30 < max(seeds) < 2**31
-    session(Trainer(vpg, env_id, vpg.Config(), 2**70 + 1))
+    session(Trainer(vpg, env_id, vpg.Config(), 0), 2**70 + 1)
     assert seeds[-1] == 1
 
 
@@ -552,3 +553,110 @@ def test_what_has_no_time_limit_is_said(odd):
         "Odd-v0 has no time limit: judging ends an episode after 10,000 steps"
     ]
     assert remarks(Trainer(vpg, odd(), vpg.Config(), 0)) == []
+
+
+# ------------------------------------------------------------- the guide's text
+
+GUIDES = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", GUIDES, re.MULTILINE | re.DOTALL)
+(LOOP,) = [block for block in BLOCKS if "load_policy" in block]
+
+
+class Asks(gym.Env):
+    """Pays for the action that its observation asks for; it takes none that is not of its space."""
+
+    def __init__(self):
+        self.observation_space = copy.deepcopy(self.observed)  # with a generator of its own
+        self.action_space = self.acts
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(int(self.np_random.integers(2**31)))
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        assert np.asarray(action).dtype == self.action_space.dtype
+        seen = self.observation_space.sample()
+        reward = float(np.sum(action) * np.mean(SPACES.flatten(self.observation_space, seen)))
+        return seen, reward, False, False, {}
+
+
+START, TIGHT = SPACES.Discrete(3, start=5), BOX(-0.01, 0.02, (2,), np.float64)
+PAIRS = {
+    "CartPole-v1": None,
+    "Pendulum-v1": None,
+    "Acrobot-v1": None,
+    "FrozenLake-v1": None,
+    "start": (BOX(-1, 1, (2,)), START),
+    "negative start": (BOX(-1, 1, (2,)), SPACES.Discrete(3, start=-1)),
+    "float64 actions": (BOX(-1, 1, (2,)), TIGHT),
+    "half actions": (BOX(-1, 1, (2,)), BOX(-0.5, np.inf, (1,), np.float16)),
+    "ints": (BOX(-9, 9, (2,), np.int32), START),
+    "bools": (BOX(0, 1, (3,), np.bool_), TIGHT),
+    "float64": (BOX(1e6, 1e6 + 1, (2,), np.float64), START),
+    "half": (BOX(-1, 1, (2,), np.float16), TIGHT),
+    "bytes": (BOX(0, 255, (2,), np.uint8), START),
+    "dict": (SPACES.Dict(a=BOX(-1, 1, (2, 2)), b=SPACES.Discrete(3, start=1)), TIGHT),
+    "multidiscrete": (SPACES.MultiDiscrete([2, 3]), START),
+}
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_guide_s_own_loop_gets_the_judged_return(name, normalize, odd, tmp_path, monkeypatch):
+    if PAIRS[name] is None:
+        env_id = name
+        monkeypatch.setattr(gym.registry[name], "vector_entry_point", None)
+    else:
+        spaces = dict(zip(("observed", "acts"), PAIRS[name], strict=True))
+        env_id = odd({"entry_point": type("Asked", (Asks,), spaces)})
+    config = {"num_envs": 4, "num_steps": 32, "minibatch_size": 16, "learning_rate": 0.05}
+    config = ppo.Config(**config, normalize_observations=normalize)
+    trainer = new_trainer(ppo, env_id, config, 0)
+    trainer.iterate()
+    run = RunFolder.create(tmp_path, trainer)
+    judged_returns = evaluate(trainer.policy, env_id, 3, 0)
+    envs = make_envs(env_id, 3)
+    reset(envs, np.random.SeedSequence(0, spawn_key=(EVALUATION,)).spawn(2)[0])
+    played = []
+    for env in envs.envs:
+        text = LOOP.replace("runs/CartPole-v1-ppo-seed0", str(run.path))
+        text = text.replace("CartPole-v1", env_id) if name != "CartPole-v1" else text
+        text = text.replace("seed=1", f"seed={env.unwrapped.np_random_seed}")
+        text = text.replace("    over =", "    total += reward\n    over =")
+        names = {"total": 0.0}
+        exec(compile(text, "guide.md", "exec"), names)
+        played.append(names["total"])
+    np.testing.assert_allclose(played, judged_returns, rtol=1e-6)
+    assert len({*played}) > 1 or PAIRS[name] is None
+    loaded, space = names["policy"], names["env"].action_space
+    np.testing.assert_array_equal(evaluate(loaded, env_id, 3, 0), judged_returns)
+    actions, _ = loaded.sample(names["obs"][None].repeat(9, 0), np.random.default_rng(0))
+    assert all(map(space.contains, actions))
+    if not isinstance(space, SPACES.Discrete):
+        np.testing.assert_array_equal(fit_actions(actions, space), actions)
+
+
+def test_the_guide_s_own_environment_trains_and_its_wrappers_fit(tmp_path, monkeypatch):
+    module, wrapper, package = [block for block in BLOCKS if "gym.register(" in block]
+    theirs = "import gymnasium as gym\nfrom test_environments import Odd\n"
+    theirs += "class Theirs(Odd):\n    action_space = gym.spaces.MultiDiscrete([2, 3])\n"
+    theirs += "    def step(self, action):\n        assert self.action_space.contains(action)\n"
+    theirs += "        return super().step(action)\n"
+    for name, text in {"my_env": module, "their_env": theirs, "wrapped": wrapper}.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = ppo.Config(total_steps=6_000, num_envs=8, num_steps=64, gamma=0.0)
+    trainer = Trainer(ppo, "my_env:Aim-v0", config, 0)
+    before = evaluate(trainer.policy, "my_env:Aim-v0", 50, 0).mean()
+    list(trainer)
+    assert evaluate(trainer.policy, "my_env:Aim-v0", 50, 0).mean() > 0.7 * before  # both below 0
+    trainer = Trainer(ppo, "wrapped:Mine-v0", config, 0)
+    assert trainer.envs.single_action_space.n == 6
+    trainer.iterate()
+    assert compile(package, "guide.md", "exec") and "ImgObsWrapper(gym.make(" in package
+    for env_id in ("Aim-v0", "Mine-v0"):
+        del gym.registry[env_id]
