@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium as gym
+import numpy as np
 import pytest
 from test_records import small_trainer
 
-from lab.runs import carry_out, interrupts_raise, judging
+import vpg
+from lab.runs import carry_out, interrupts_raise, judging, new_trainer
 from lab.runs.interrupts import first_interrupt_waits
 from lab.runs.records import RunFolder
 
@@ -142,3 +145,31 @@ def test_a_forked_child_ignores_what_its_parent_ignores():
         signal.raise_signal(signal.SIGINT)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+class Torn(gym.Env):
+    """Its own processes end at Ctrl-C, which reaches them, too."""
+
+    observation_space, action_space = gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(2)
+    steps = 0
+
+    def reset(self, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        Torn.steps += 1
+        if Torn.steps == 200:
+            signal.raise_signal(signal.SIGINT)
+            raise EOFError("its helper is gone")
+        return np.zeros(2, np.float32), 1.0, False, False, {}
+
+
+def test_what_an_interrupt_does_to_an_environment_is_no_fault_of_its_own(tmp_path):
+    gym.register("Torn-v0", Torn, max_episode_steps=5)
+    try:
+        trainer = new_trainer(vpg, "Torn-v0", vpg.Config(num_envs=2, num_steps=16), 0)
+        run = RunFolder.create(tmp_path, trainer)
+        assert carry_out(trainer, run, 1, 2, media=False)
+        assert not carry_out(run.resume(total_steps=640), run, 1, 2, media=False)
+    finally:
+        del gym.registry["Torn-v0"]

@@ -17,21 +17,28 @@ def raise_interrupt(signum, frame):
 
 
 def interrupts_raise():
-    """From now on, either signal raises KeyboardInterrupt; in forked children they simply end it.
+    """From now on, either signal raises KeyboardInterrupt; a forked child it simply ends.
 
-    An environment's helper processes would inherit the handler, and its close() wait
-    for ever for one that notes SIGTERM and goes on.
+    A child that inherits the handler notes SIGTERM and goes on, and an environment that
+    ends its helper processes waits for ever.
     """
     for number in heeded():
         signal.signal(number, raise_interrupt)
     if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(after_in_child=interrupts_end)
+        masks = []
 
+        def hold():  # a signal that comes before the child has let go of the handler waits
+            masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, heeded()))
 
-def interrupts_end():
-    """From now on, either signal ends the process."""
-    for number in heeded():
-        signal.signal(number, signal.SIG_DFL)
+        def release():
+            signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
+
+        def let_go():
+            for number in heeded():
+                signal.signal(number, signal.SIG_DFL)
+            release()
+
+        os.register_at_fork(before=hold, after_in_parent=release, after_in_child=let_go)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from environments import one_line
+from environments import EnvironmentFailed, one_line
 from lab import runs, watch
 from lab.runs.algorithms import lesson
 from lab.runs.files import write_json
@@ -54,20 +54,27 @@ def learn(trainer, folder, evaluations, eval_episodes, max_episodes=math.inf):
         return trainer.episodes >= max_episodes
 
     with first_interrupt_waits() as interrupts, contextlib.closing(progress):
-        for statistics, returns in judged(trainer, evaluations, eval_episodes, enough):
-            progress.show(trainer.env_steps, *progress_texts(trainer, statistics["mean_return"]))
-            greedy_return = math.nan if returns is None else float(returns.mean())
-            if greedy_return >= best:
-                best = greedy_return
-                folder.save(BEST, trainer, greedy_return=best)
-            folder.append("progress.csv", [{**statistics, "greedy_return": greedy_return}])
-            episodes = [episode._asdict() for episode in trainer.rollout.episodes]
-            folder.append("episodes.csv", [{"return": e.pop("total"), **e} for e in episodes])
-            if interrupts:
-                break
-            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-                folder.save(CHECKPOINT, trainer)
-                saved_at = time.monotonic()
+        try:
+            for statistics, returns in judged(trainer, evaluations, eval_episodes, enough):
+                progress.show(
+                    trainer.env_steps, *progress_texts(trainer, statistics["mean_return"])
+                )
+                greedy_return = math.nan if returns is None else float(returns.mean())
+                if greedy_return >= best:
+                    best = greedy_return
+                    folder.save(BEST, trainer, greedy_return=best)
+                folder.append("progress.csv", [{**statistics, "greedy_return": greedy_return}])
+                episodes = [episode._asdict() for episode in trainer.rollout.episodes]
+                folder.append("episodes.csv", [{"return": e.pop("total"), **e} for e in episodes])
+                if interrupts:
+                    break
+                if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                    folder.save(CHECKPOINT, trainer)
+                    saved_at = time.monotonic()
+        except EnvironmentFailed:
+            if not interrupts:
+                raise
+            return True  # Ctrl-C reaches an environment's own processes, too
         folder.save(CHECKPOINT, trainer)
     return bool(interrupts)
 
@@ -138,6 +145,7 @@ def draw(trainer, folder, names):
             if name == CURVE:
                 runs.learning_curve(folder, CURVE)
             elif name == RECORDING:
-                watch.record(watch.Session.of(trainer, trainer.seed), folder / RECORDING)
+                with contextlib.closing(watch.Session.of(trainer, trainer.seed)) as session:
+                    watch.record(session, folder / RECORDING)
         except Exception as error:  # an environment's own renderer may raise anything
             print(f"no {name}: {one_line(error)}")
