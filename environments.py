@@ -38,8 +38,10 @@ class EnvironmentFailed(ValueError):
 # ---------------------------------------------------------------------- found
 
 
-def find_spec(env_id):
+def find_spec(env_id, may_import=False):
     """Gymnasium's description of an environment: its id, time limit, reward_threshold, ….
+
+    may_import  import the module of "module:Id", if that is not done yet?
 
     Raises ValueError in one line for an id that nobody knows, naming the nearest ones, and
     for a module that cannot be imported.
@@ -49,7 +51,7 @@ def find_spec(env_id):
         raise ValueError(f"env_id must be a text such as 'CartPole-v1', {kind}; {GUIDE}")
     module, colon, name = env_id.rpartition(":")
     try:
-        if colon:
+        if colon and may_import:
             import_module(module)
         if name.startswith(ORIGINAL_GYM):
             register_original_gym()
@@ -112,7 +114,7 @@ def make_env(env_id, **options):
     an id that nobody knows, an environment that cannot be made, or other spaces than
     check_spaces names.
     """
-    spec = find_spec(env_id)
+    spec = find_spec(env_id, may_import=True)
     entry_point = spec.entry_point and partial(make_checked, env_id, spec.entry_point)
     with making(env_id):
         held = dataclasses.replace(spec, entry_point=entry_point)
@@ -139,7 +141,7 @@ def make_envs(env_id, num_envs):
     CartPole brings its own vectorised implementation; others run one after
     another in a SyncVectorEnv. Raises ValueError as make_env does.
     """
-    spec = find_spec(env_id)
+    spec = find_spec(env_id, may_import=True)
     with making(env_id):
         if spec.vector_entry_point is not None:
             envs = own_vector(env_id, spec, num_envs)

@@ -237,7 +237,7 @@ def test_a_module_that_cannot_be_imported_gets_one_line(content, message, tmp_pa
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "theirs", raising=False)
     path = sys.path[:]
-    said = refusal(find_spec, "theirs:Unheard-v0")
+    said = refusal(make_env, "theirs:Unheard-v0")
     assert said.startswith(f"no environment 'theirs:Unheard-v0'; {message}") and GUIDE in said
     assert sys.path == path
 
@@ -265,7 +265,7 @@ def test_an_odd_id_gets_one_line_with_a_remedy(env_id):
 def test_a_near_id_is_suggested_with_its_module(tmp_path, monkeypatch):
     (tmp_path / "its_module.py").write_text(MINE, encoding="utf-8")
     monkeypatch.chdir(tmp_path)  # where nothing else would look for it
-    assert refusal(find_spec, "its_module:mine-v0").endswith("did you mean its_module:Mine-v0?")
+    assert refusal(make_env, "its_module:mine-v0").endswith("did you mean its_module:Mine-v0?")
     assert make_envs("its_module:Mine-v0", 2).num_envs == 2
 
 
@@ -649,6 +649,7 @@ def test_the_guide_s_own_environment_trains_and_its_wrappers_fit(tmp_path, monke
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    gym.registry.pop("Mine-v0", None)  # another test's
     config = ppo.Config(total_steps=6_000, num_envs=8, num_steps=64, gamma=0.0)
     trainer = Trainer(ppo, "my_env:Aim-v0", config, 0)
     before = evaluate(trainer.policy, "my_env:Aim-v0", 50, 0).mean()

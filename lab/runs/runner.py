@@ -53,30 +53,33 @@ def learn(trainer, folder, evaluations, eval_episodes, max_episodes=math.inf):
     def enough():
         return trainer.episodes >= max_episodes
 
-    with first_interrupt_waits() as interrupts, contextlib.closing(progress):
-        try:
-            for statistics, returns in judged(trainer, evaluations, eval_episodes, enough):
-                progress.show(
-                    trainer.env_steps, *progress_texts(trainer, statistics["mean_return"])
-                )
-                greedy_return = math.nan if returns is None else float(returns.mean())
-                if greedy_return >= best:
-                    best = greedy_return
-                    folder.save(BEST, trainer, greedy_return=best)
-                folder.append("progress.csv", [{**statistics, "greedy_return": greedy_return}])
-                episodes = [episode._asdict() for episode in trainer.rollout.episodes]
-                folder.append("episodes.csv", [{"return": e.pop("total"), **e} for e in episodes])
-                if interrupts:
-                    break
-                if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-                    folder.save(CHECKPOINT, trainer)
-                    saved_at = time.monotonic()
-        except EnvironmentFailed:
-            if not interrupts:
-                raise
-            return True  # Ctrl-C reaches an environment's own processes, too
+    with first_interrupt_waits() as interrupts, contextlib.closing(progress), torn(interrupts):
+        for statistics, returns in judged(trainer, evaluations, eval_episodes, enough):
+            progress.show(trainer.env_steps, *progress_texts(trainer, statistics["mean_return"]))
+            greedy_return = math.nan if returns is None else float(returns.mean())
+            if greedy_return >= best:
+                best = greedy_return
+                folder.save(BEST, trainer, greedy_return=best)
+            folder.append("progress.csv", [{**statistics, "greedy_return": greedy_return}])
+            episodes = [episode._asdict() for episode in trainer.rollout.episodes]
+            folder.append("episodes.csv", [{"return": e.pop("total"), **e} for e in episodes])
+            if interrupts:
+                break
+            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                folder.save(CHECKPOINT, trainer)
+                saved_at = time.monotonic()
         folder.save(CHECKPOINT, trainer)
     return bool(interrupts)
+
+
+@contextlib.contextmanager
+def torn(interrupts):
+    """An environment that fails after an interrupt: Ctrl-C reaches its own processes, too."""
+    try:
+        yield
+    except EnvironmentFailed:
+        if not interrupts:
+            raise
 
 
 def progress_texts(trainer, mean_return):
