@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import difflib
 import importlib
+import itertools
 import os
 import re
 import sys
@@ -20,6 +21,7 @@ import traceback
 import warnings
 from collections.abc import Mapping
 from functools import partial
+from math import isfinite
 
 import gymnasium as gym
 import numpy as np
@@ -147,9 +149,16 @@ def make_envs(env_id, num_envs):
             envs = own_vector(env_id, spec, num_envs)
             if envs is not None:
                 return envs
-        envs = gym.vector.SyncVectorEnv([partial(make_env, env_id)] * num_envs)
+        envs = OneByOne([partial(make_env, env_id)] * num_envs)
     envs.spec = spec
     return envs
+
+
+class OneByOne(gym.vector.SyncVectorEnv):
+    """Plain environments, side by side, without their infos: nobody reads those here."""
+
+    def _add_info(self, vector_infos, env_info, env_num):
+        return vector_infos  # Gymnasium would stack them, and fail on arrays of changing length
 
 
 def own_vector(env_id, spec, num_envs):
@@ -265,7 +274,8 @@ def reset(envs, seed):
 # ------------------------------------------------------- held to its promises
 
 RESET = {"obs": "", "info": "O"}  # what it returns, and the kinds of numbers that its parts are
-STEP = {"obs": "", "reward": "biuf", "terminated": "b", "truncated": "b", "info": "O"}
+STEP = {"obs": "", "reward": "biuf", "terminated": "biu", "truncated": "biu", "info": "O"}
+USUAL = {(np.ndarray, *ends, dict) for ends in itertools.product((bool, np.bool_), repeat=2)}
 
 
 class Checked(gym.Wrapper):
@@ -277,6 +287,8 @@ class Checked(gym.Wrapper):
     def __init__(self, env, env_id):
         super().__init__(env)
         self.env_id, self.space = env_id, env.observation_space
+        box = isinstance(self.space, gym.spaces.Box)
+        self.shape, self.dtype = (self.space.shape, self.space.dtype) if box else (None, None)
 
     @property
     def spec(self):  # or gym.make would count this among the wrappers that the spec asks for
@@ -286,7 +298,20 @@ class Checked(gym.Wrapper):
         return self.held("reset", self.env.reset(**options), RESET)
 
     def step(self, action):
-        return self.held("step", self.env.step(action), STEP)
+        given = self.env.step(action)
+        return given if self.plain(given) else self.held("step", given, STEP)
+
+    def plain(self, given):
+        """Is it what is usual, and right? Only to be quick: `held` decides on everything else."""
+        if type(given) is not tuple or len(given) != len(STEP):
+            return False
+        obs, reward, terminated, truncated, info = given
+        return (
+            (type(obs), type(terminated), type(truncated), type(info)) in USUAL
+            and (type(reward) is float or type(reward) is np.float64)
+            and (obs.shape == self.shape and obs.dtype == self.dtype)
+            and (isfinite(reward) and np.logical_and.reduce(np.isfinite(obs), axis=None))
+        )
 
     def held(self, name, given, parts, shape=()):
         """What `name` gave, if it is right."""
@@ -334,7 +359,7 @@ def flaw_in(given, parts, space, shape):
             if not isinstance(value, Mapping):
                 return f"gave the info {describe(value)}, not a dict"
         elif not numeric(value, shape, kinds):
-            right = "a finite number" if kinds > "b" else "True or False"
+            right = "a finite number" if part == "reward" else "True or False"
             return f"gave {part} {describe(value)}, not {right}" + f" {shape}" * bool(shape)
     return None
 

@@ -484,6 +484,15 @@ def test_lists_and_bounds_are_taken_as_they_come(odd):
     assert env.step(0)[0].tolist() == [1, 2]
 
 
+def test_infos_may_be_anything(odd):
+    def step(self, action):
+        self.now = getattr(self, "now", 0) + 1
+        return GOOD, 1.0, False, 0, {"seen": np.zeros(self.now), "text": "x" * self.now, 3: None}
+
+    trainer = new_trainer(vpg, odd(step=step), vpg.Config(num_envs=2, total_steps=50), 0)
+    assert list(judged(trainer, 1, 2))
+
+
 @pytest.mark.parametrize("error", [KeyError("no\nlevel"), BaseException("x"), SystemExit(0)])
 def test_whatever_an_environment_raises_is_its_failure(error, odd):
     for part in ("reset", "step"):
