@@ -16,6 +16,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+import environments
 import ppo
 import vpg
 from environments import find_spec, make_env, make_envs, reset, reward_threshold, short
@@ -23,7 +24,7 @@ from lab.runs import judged, new_trainer, remarks
 from lab.runs.records import RunFolder
 from lab.watch import session as watch_session
 from rollout import Sampler, fit_actions
-from training import EVALUATION, Trainer, evaluate
+from training import EVALUATION, LONGEST_EPISODE, Trainer, evaluate
 
 ROOT = Path(__file__).parents[1]
 MISSING = importlib.util.find_spec("gym") is None or importlib.util.find_spec("shimmy") is None
@@ -645,6 +646,13 @@ def test_the_guide_s_own_loop_gets_the_judged_return(name, normalize, odd, tmp_p
     assert all(map(space.contains, actions))
     if not isinstance(space, SPACES.Discrete):
         np.testing.assert_array_equal(fit_actions(actions, space), actions)
+
+
+def test_the_guide_s_page_names_the_limits():
+    page = GUIDES.split("\n## Bring your own environment\n")[1].split("\n## ")[0]
+    assert f"At most {environments.MOST_NUMBERS:,} numbers" in page
+    assert f"at most {environments.MOST_NUMBERS:,} |" in page
+    assert f"after {LONGEST_EPISODE:,} steps" in page
 
 
 def test_the_guide_s_own_environment_trains_and_its_wrappers_fit(tmp_path, monkeypatch):
