@@ -261,11 +261,10 @@ def spawn_seeds(seed, count, bits=31):
 
 def reset(envs, seed):
     """Start every environment anew: seed (int or SeedSequence) -> first observations (N,D)."""
-    one_by_one = isinstance(envs, gym.vector.SyncVectorEnv)
-    env = envs.envs[0].unwrapped if one_by_one else envs.unwrapped
+    env = getattr(envs, "envs", [envs])[0].unwrapped
     env = getattr(env, "gym_env", env).unwrapped  # Shimmy's adapter stands around an original one
     bits = 64 if ANY_SEED.match(type(env).__module__) else 31
-    if one_by_one:
+    if isinstance(envs, (gym.vector.SyncVectorEnv, gym.vector.AsyncVectorEnv)):
         return envs.reset(seed=spawn_seeds(seed, envs.num_envs, bits))[0]
     # CartPole's own vector environment draws all N from one generator.
     return envs.reset(seed=spawn_seeds(seed, 1, bits)[0])[0]

@@ -19,7 +19,15 @@ import pytest
 import environments
 import ppo
 import vpg
-from environments import find_spec, make_env, make_envs, reset, reward_threshold, short
+from environments import (
+    EnvironmentFailed,
+    find_spec,
+    make_env,
+    make_envs,
+    reset,
+    reward_threshold,
+    short,
+)
 from lab.runs import judged, new_trainer, remarks
 from lab.runs.records import RunFolder
 from lab.watch import session as watch_session
@@ -551,8 +559,11 @@ def test_an_environment_that_allows_one_instance_is_told_before_it_trains(odd):
         alive.append(self)
 
     env_id = odd(__init__=__init__, close=lambda self: alive.clear())
-    said = refusal(new_trainer, vpg, env_id, vpg.Config(num_envs=1), 0)
-    assert said.startswith("judging needs another instance of Odd-v0, beside those that train; ")
+    with pytest.raises(EnvironmentFailed) as raised:
+        new_trainer(vpg, env_id, vpg.Config(num_envs=1), 0)
+    said = str(raised.value)
+    assert "\n" not in said and said.endswith(GUIDE)
+    assert said.startswith("judging needs another Odd-v0, beside those that train; ")
     assert "OSError: the simulator's port" in said and not alive
     assert list(Trainer(vpg, env_id, vpg.Config(num_envs=1, total_steps=600), 0))
 

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from environments import (
+    GUIDE,
     EnvironmentFailed,
     blame,
     flattened_from,
@@ -82,7 +83,7 @@ def new_trainer(algorithm, env_id, config, seed):
         except EnvironmentFailed as error:
             trainer.envs.close()
             raise EnvironmentFailed(
-                f"judging needs another instance of {env_id}, beside those that train; {error}"
+                f"judging needs another {env_id}, beside those that train; {error}; {GUIDE}"
             ) from error
         return trainer
 
