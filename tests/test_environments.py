@@ -19,18 +19,11 @@ import pytest
 import environments
 import ppo
 import vpg
-from environments import (
-    EnvironmentFailed,
-    find_spec,
-    make_env,
-    make_envs,
-    reset,
-    reward_threshold,
-    short,
-)
+from environments import find_spec, make_env, make_envs, reset, reward_threshold
 from lab.runs import judged, new_trainer, remarks
 from lab.runs.records import RunFolder
 from lab.watch import session as watch_session
+from promises import EnvironmentFailed, short
 from rollout import Sampler, fit_actions
 from training import EVALUATION, LONGEST_EPISODE, Trainer, evaluate
 

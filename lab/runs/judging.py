@@ -8,16 +8,9 @@ import traceback
 import gymnasium as gym
 import numpy as np
 
-from environments import (
-    GUIDE,
-    EnvironmentFailed,
-    blame,
-    flattened_from,
-    make_envs,
-    reward_threshold,
-    short,
-)
+from environments import flattened_from, make_envs, reward_threshold
 from lab.runs.records import processor, versions
+from promises import GUIDE, EnvironmentFailed, blame, short
 from training import LONGEST_EPISODE, Trainer, evaluate
 
 GYMNASIUM = os.path.dirname(gym.__file__) + os.sep

@@ -13,8 +13,9 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
-from environments import EnvironmentFailed, blame, find_spec, make_env
+from environments import find_spec, make_env
 from lab.runs import blamed, lesson
+from promises import EnvironmentFailed, blame
 from rollout import fit_actions
 
 TRACE_SECONDS = 5
