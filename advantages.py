@@ -19,6 +19,8 @@ Eq. 17, GAE as a mean of n-step estimates, and Eq. 18, the value target
 A + V, are read off these; the README derives both.
 """
 
+import math
+
 import numpy as np
 
 from arrays import flags, floats, level
@@ -97,7 +99,8 @@ def normalize(advantages, eps=1e-8):
         return advantages.copy()
     largest = float(np.abs(advantages).max())
     if HUGE < largest < np.inf:  # in another unit, where squares don't overflow
-        return normalize(advantages / largest, max(eps / largest, 1e-30))
+        unit = 2.0 ** (math.frexp(largest)[1] - 1)  # a power of two rounds nothing
+        return normalize(advantages / unit, max(eps / unit, 1e-30))
     advantages = level(advantages)
     # Eq. 19: Ãᵢ = (Âᵢ − m) / (σ + ε)
     return (advantages - advantages.mean()) / (advantages.std() + eps)

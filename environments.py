@@ -1,43 +1,82 @@
 """Environments: found, checked, made, reset. Nothing here knows about policies or learning.
 
     "CartPole-v1"        one of Gymnasium's
-    "module:Mine-v0"     the user's own: `module` is imported first, and registers it
+    "module:Mine-v0"     the user's own: `module` is imported first, and registers it; it lies in
+                         the current folder or on PYTHONPATH (docs/guide.md shows one)
     "gym/CartPole-v1"    OpenAI's original gym 0.26, through Shimmy's adapter; both are
                          optional (requirements/gym.txt) and imported only when asked for
 
 Shapes: N environments, D observation size, A action dimensions.
 """
 
+import contextlib
+import dataclasses
 import difflib
 import importlib
+import re
+import sys
+import warnings
+from collections.abc import Mapping
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
 
+from promises import GUIDE, Checked, CheckedVector, EnvironmentFailed, blame, one_line, short
+
 ORIGINAL_GYM = "gym/"
+MOST_NUMBERS = 4_096  # in an observation, and actions to choose from
+# Whose seeds may have 64 bits; published results were made with them. Others get 31, as C's int.
+ANY_SEED = re.compile(r"gym(nasium)?\.envs\.(classic_control|box2d)\.")
 
 
-def one_line(error):
-    """What an exception says, in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+# ---------------------------------------------------------------------- found
 
 
-def find_spec(env_id):
+def find_spec(env_id, may_import=False):
     """Gymnasium's description of an environment: its id, time limit, reward_threshold, ….
 
-    Raises ValueError in one line for an id that nobody knows, naming the nearest ones.
+    may_import  import the module of "module:Id", if that is not done yet?
+
+    Raises ValueError in one line for an id that nobody knows, naming the nearest ones, and
+    for a module that cannot be imported.
     """
+    if not isinstance(env_id, str):
+        kind = f"not {short(repr(env_id))}"
+        raise ValueError(f"env_id must be a text such as 'CartPole-v1', {kind}; {GUIDE}")
     module, colon, name = env_id.rpartition(":")
     try:
-        if colon:
-            importlib.import_module(module)
+        if colon and may_import:
+            import_module(module)
         if name.startswith(ORIGINAL_GYM):
             register_original_gym()
         return gym.spec(name)
-    except (gym.error.Error, ImportError, SyntaxError) as error:
-        nearest = nearest_ids(name) if isinstance(error, gym.error.Error) else []
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else one_line(error)
-        raise ValueError(f"no environment {env_id!r}; {hint}") from None
+    except gym.error.Error:
+        nearest = " or ".join(module + colon + near for near in nearest_ids(name))
+        none = f"Gymnasium has none; your own is module:Id, {GUIDE}"
+        hint = f"did you mean {nearest}?" if nearest else none
+    except ImportError as error:
+        hint = str(error)
+    raise ValueError(f"no environment {short(repr(env_id), 40)}; {hint}")
+
+
+def import_module(module):
+    """Import the module that an id names, from the current folder too.
+
+    Raises ImportError in one line, whatever the module raises.
+    """
+    sys.path.append("")
+    try:
+        importlib.import_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # it may be anybody's, and raise anything
+        reason = blame(error, "").removeprefix(": ")
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            reason = f"No module named {short(repr(module), 30)} in this folder or on PYTHONPATH"
+        raise ImportError(f"{reason}; {GUIDE}") from error
+    finally:
+        del sys.path[-1 - sys.path[::-1].index("")]
 
 
 def nearest_ids(env_id):
@@ -56,61 +95,172 @@ def reward_threshold(env_id):
     return find_spec(env_id).reward_threshold
 
 
+# ----------------------------------------------------------------------- made
+
+
+def make_env(env_id, **options):
+    """One environment, as training sees it: a gymnasium.Env that shows (D,) numbers.
+
+    options  of gymnasium.make, such as render_mode
+
+    Observations that are no flat Box (Discrete, Dict, a grid, …) are flattened. What it
+    gives is held to its spaces at every step: an observation of another shape or with nan,
+    say, raises EnvironmentFailed with the file and line of its step. Raises ValueError for
+    an id that nobody knows, an environment that cannot be made, or other spaces than
+    check_spaces names.
+    """
+    spec = find_spec(env_id, may_import=True)
+    entry_point = spec.entry_point and partial(make_checked, env_id, spec.entry_point)
+    with making(env_id):
+        held = dataclasses.replace(spec, entry_point=entry_point)
+        env = gym.make(held, disable_env_checker=True, **options)
+        try:
+            flat = check_spaces(env_id, env.observation_space, env.action_space)
+        except EnvironmentFailed:
+            env.close()
+            raise
+        return env if flat else gym.wrappers.FlattenObservation(env)
+
+
+def make_checked(env_id, entry_point, **options):
+    """What an entry point makes, as a Checked environment."""
+    if isinstance(entry_point, str):
+        entry_point = gym.envs.registration.load_env_creator(entry_point)
+    env = entry_point(**options)
+    return Checked(env, env_id) if isinstance(env, gym.Env) else env  # gym.make refuses others
+
+
 def make_envs(env_id, num_envs):
-    """N environments as one gymnasium.vector.VectorEnv.
+    """N environments as one gymnasium.vector.VectorEnv with NEXT_STEP autoreset.
 
     CartPole brings its own vectorised implementation; others run one after
-    another in a SyncVectorEnv. Raises ValueError for an id that nobody knows, an
-    environment that cannot be made (its extra packages are missing, say), or spaces
-    other than a flat Box of observations and Discrete or flat Box actions.
+    another in a SyncVectorEnv. Raises ValueError as make_env does.
     """
-    spec = find_spec(env_id)
-    try:
-        envs = gym.make_vec(spec, num_envs=num_envs)
-    except Exception as error:  # an environment may be anybody's, and raise anything
-        reason = one_line(error)
-        if "ox2d" in str(error):
-            reason = "it needs a package: pip install -r requirements/box2d.txt"
-        raise ValueError(f"{env_id} cannot be made: {reason}") from None
-    try:
-        check_spaces(env_id, envs.single_observation_space, envs.single_action_space)
-    except ValueError:
-        envs.close()
-        raise
+    spec = find_spec(env_id, may_import=True)
+    with making(env_id):
+        if spec.vector_entry_point is not None:
+            envs = own_vector(env_id, spec, num_envs)
+            if envs is not None:
+                return envs
+        envs = OneByOne([partial(make_env, env_id)] * num_envs)
+    envs.spec = spec
     return envs
 
 
+class OneByOne(gym.vector.SyncVectorEnv):
+    """Plain environments, side by side, without their infos: nobody reads those here."""
+
+    def _add_info(self, vector_infos, env_info, env_num):
+        return vector_infos  # Gymnasium would stack them, and fail on arrays of changing length
+
+
+def own_vector(env_id, spec, num_envs):
+    """N environments as the environment's own VectorEnv; None if plain ones serve better."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an autoreset mode that it does not name
+        envs = gym.make_vec(spec, num_envs=num_envs)
+    next_step = envs.metadata.get("autoreset_mode") == gym.vector.AutoresetMode.NEXT_STEP
+    try:
+        if not next_step and spec.entry_point is None:
+            raise EnvironmentFailed(
+                f"{env_id} has no NEXT_STEP autoreset and no plain entry_point; {GUIDE}"
+            )
+        flat = check_spaces(env_id, envs.single_observation_space, envs.single_action_space)
+        if next_step and (flat or spec.entry_point is None):
+            if not type(envs).__module__.startswith("gymnasium."):
+                envs = CheckedVector(envs, env_id)
+            return envs if flat else gym.wrappers.vector.FlattenObservation(envs)
+    except EnvironmentFailed:
+        envs.close()
+        raise
+    envs.close()
+    return None
+
+
+def flattened_from(envs):
+    """The space whose observations a VectorEnv of make_envs flattens; None if they were flat."""
+    first = envs.envs[0] if isinstance(envs, gym.vector.SyncVectorEnv) else envs
+    if isinstance(first, gym.wrappers.FlattenObservation):
+        return first.env.observation_space
+    if isinstance(first, gym.wrappers.vector.FlattenObservation):
+        return first.env.single_observation_space
+    return None
+
+
+@contextlib.contextmanager
+def making(env_id):
+    """Whatever an environment raises in here, as it is made, is an EnvironmentFailed."""
+    try:
+        yield
+    except (KeyboardInterrupt, EnvironmentFailed):
+        raise
+    except BaseException as error:  # it may be anybody's, and raise anything
+        reason = blame(error)
+        if isinstance(error, gym.error.Error):
+            reason = f": {short(one_line(error), 100)}"
+        if "ox2d" in str(error):
+            reason = ": it needs a package: pip install -r requirements/box2d.txt"
+        raise EnvironmentFailed(f"{env_id} cannot be made{reason}") from error
+
+
 def check_spaces(env_id, obs_space, action_space):
-    """Raise ValueError, saying what is supported, unless the spaces are."""
-    box = isinstance(obs_space, gym.spaces.Box)
-    if not (box and len(obs_space.shape) == 1 and obs_space.shape[0] > 0):
-        raise ValueError(f"{env_id} observes {obs_space}; supported: a flat Box, shape (D,)")
-    flat = isinstance(action_space, gym.spaces.Box) and len(action_space.shape) == 1
-    continuous = flat and np.issubdtype(action_space.dtype, np.floating)
-    if not (continuous or isinstance(action_space, gym.spaces.Discrete)):
-        raise ValueError(
-            f"{env_id} acts in {action_space}; "
-            "supported: Discrete, or a flat Box of real numbers, shape (A,)"
+    """Raise EnvironmentFailed, saying what is supported, unless the spaces are.
+
+    Returns whether observations are a flat Box already, shape (D,).
+    """
+    try:
+        numbers = gym.spaces.flatdim(obs_space)
+    except (NotImplementedError, ValueError, AttributeError):  # a Graph, somebody's own, None
+        numbers = None
+    if numbers is None or picture(obs_space) or not 0 < numbers <= MOST_NUMBERS:
+        raise EnvironmentFailed(
+            f"{env_id} observes {short(obs_space, 50)}; supported: up to {MOST_NUMBERS:,} numbers, "
+            f"no pictures; a wrapper helps, {GUIDE}"
         )
+    actions = 0
+    if isinstance(action_space, gym.spaces.Discrete):
+        actions = action_space.n
+    elif isinstance(action_space, gym.spaces.Box) and len(action_space.shape) == 1:
+        actions = action_space.shape[0] * np.issubdtype(action_space.dtype, np.floating)
+    if not 0 < actions <= MOST_NUMBERS:
+        raise EnvironmentFailed(
+            f"{env_id} acts in {short(action_space, 50)}; supported: Discrete, or a flat Box of "
+            f"floats, up to {MOST_NUMBERS:,}; a wrapper helps, {GUIDE}"
+        )
+    return isinstance(obs_space, gym.spaces.Box) and len(obs_space.shape) == 1
 
 
-def spawn_seeds(seed, count):
-    """seed: int or np.random.SeedSequence -> `count` ints that no other seed shares.
+def picture(space):
+    """Does a space hold a picture, uint8 with two sides of at least 16?"""
+    if isinstance(space, (gym.spaces.Dict, gym.spaces.Tuple)):
+        return any(map(picture, space.values() if isinstance(space, Mapping) else space))
+    pixels = isinstance(space, gym.spaces.Box) and space.dtype == np.uint8
+    return pixels and len([side for side in space.shape if side >= 16]) > 1
+
+
+# ---------------------------------------------------------------------- reset
+
+
+def spawn_seeds(seed, count, bits=31):
+    """seed: int or np.random.SeedSequence -> `count` ints of so many bits, fit for `reset`.
 
     Gymnasium by itself seeds environment i with seed + i, so that seeds 0 and 1
-    would train on almost the same episodes.
+    would train on almost the same episodes. These are as good as drawn by lot.
     """
     if not isinstance(seed, np.random.SeedSequence):
         seed = np.random.SeedSequence(seed)
-    return [int(state) for state in seed.generate_state(count, np.uint64)]
+    return [int(state) >> (64 - bits) for state in seed.generate_state(count, np.uint64)]
 
 
 def reset(envs, seed):
     """Start every environment anew: seed (int or SeedSequence) -> first observations (N,D)."""
+    env = getattr(envs, "envs", [envs])[0].unwrapped
+    env = getattr(env, "gym_env", env).unwrapped  # Shimmy's adapter stands around an original one
+    bits = 64 if ANY_SEED.match(type(env).__module__) else 31
     if isinstance(envs, (gym.vector.SyncVectorEnv, gym.vector.AsyncVectorEnv)):
-        return envs.reset(seed=spawn_seeds(seed, envs.num_envs))[0]
+        return envs.reset(seed=spawn_seeds(seed, envs.num_envs, bits))[0]
     # CartPole's own vector environment draws all N from one generator.
-    return envs.reset(seed=spawn_seeds(seed, 1)[0])[0]
+    return envs.reset(seed=spawn_seeds(seed, 1, bits)[0])[0]
 
 
 # ------------------------------------------------------- OpenAI's original gym
@@ -142,8 +292,9 @@ def register_original_gym():
             entry_point=make_original_env,
             kwargs={"gym_id": env_id},
             reward_threshold=spec.reward_threshold,
+            max_episode_steps=spec.max_episode_steps,  # known; gym's own wrapper keeps it, too
             disable_env_checker=True,
-            order_enforce=False,  # gym has put its own wrappers around it, the time limit too
+            order_enforce=False,  # gym has put its own wrappers around it
         )
 
 

@@ -65,6 +65,32 @@ def fit_actions(actions, action_space):
     return np.clip(actions, action_space.low, action_space.high).astype(action_space.dtype)
 
 
+class Actor:
+    """A policy as an environment meets it: its observations in, actions of its space out.
+
+    `greedy`, `sample` and `distribution` are the policy's (policies.py), but actions come as
+    `fit_actions` gives them. An Actor of an Actor is one of its policy.
+    """
+
+    def __init__(self, policy, action_space):
+        self.policy = policy.policy if isinstance(policy, Actor) else policy
+        self.action_space = action_space
+
+    @property
+    def parameters(self):
+        return self.policy.parameters
+
+    def greedy(self, obs):
+        return fit_actions(self.policy.greedy(obs), self.action_space)
+
+    def sample(self, obs, rng):
+        actions, log_probs = self.policy.sample(obs, rng)
+        return fit_actions(actions, self.action_space), log_probs
+
+    def distribution(self, obs):
+        return self.policy.distribution(obs)
+
+
 class Sampler:
     """Runs a policy in environments; owns their state from one rollout to the next.
 

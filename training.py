@@ -15,6 +15,7 @@ In the order of the file:
 Shapes: T steps, N environments, B = valid rows of a rollout, P parameters.
 """
 
+import contextlib
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from environments import make_envs, reset
 from nn import MLP, Adam, descend
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
-from rollout import Sampler, fit_actions
+from rollout import Actor, Sampler
 
 # Streams of random numbers besides a Trainer's own four, which have the keys 0 to 3.
 RESUMED, EVALUATION = 1_000, 1_001
@@ -278,7 +279,7 @@ class Trainer:
         statistics.update(measure(learner, batch, statistics.get("clip_range", np.inf)))
 
         self.iteration += 1
-        self._check_finite(statistics, rollout)
+        self._check_finite(statistics, rollout, batch)
         self.rollout = rollout
         self.env_steps += len(batch.obs)
         self.episodes += len(rollout.episodes)
@@ -363,18 +364,42 @@ class Trainer:
         episodes = np.random.SeedSequence(self.seed, spawn_key=(RESUMED, self.iteration))
         self.sampler = Sampler(self.envs, episodes, self.normalizer, self.env_steps)
 
-    def _check_finite(self, statistics, rollout):
-        names = "policy_loss", "value_loss", "policy_grad_norm", "value_grad_norm"
-        finite = all(np.isfinite(statistics[name]) for name in names)
-        for network in (self.learner.policy, self.learner.value):
-            finite = finite and np.isfinite(network.parameters).all()
-        if not finite:
-            fine = np.isfinite(rollout.obs).all() and np.isfinite(rollout.rewards).all()
-            tip = "a smaller learning rate may help" if fine else "nor is what its environment gave"
-            raise FloatingPointError(
-                f"iteration {self.iteration}: a loss, a gradient or a parameter is no longer "
-                f"finite; {tip}"
-            )
+    def _check_finite(self, statistics, rollout, batch):
+        """Raise FloatingPointError when something stopped being finite: what did first, and why."""
+        numbers = {  # in the loop's order
+            "an observation": rollout.obs,
+            "a reward": rollout.rewards,
+            "a value target": batch.targets,
+            "an advantage": batch.advantages,
+            **{name: statistics[name] for name in ("policy_loss", "policy_grad_norm")},
+            **{name: statistics[name] for name in ("value_loss", "value_grad_norm")},
+            "a parameter of the policy": self.learner.policy.parameters,
+            "a parameter of the value function": self.learner.value.parameters,
+        }
+        lost = [name for name, values in numbers.items() if not np.isfinite(values).all()]
+        if not lost:
+            return
+        if lost[0] in ("an observation", "a reward"):
+            tip = "its environment must stay within float32, 3.4e38"
+        else:
+            tip = f"{self._outsized(rollout)} may help"
+        raise FloatingPointError(
+            f"iteration {self.iteration}: {lost[0]} is no longer finite; {tip}"
+        )
+
+    def _outsized(self, rollout):
+        """The remedy for what went in that was the most times as large as is usual."""
+        config = self.config
+        rewards, obs = (float(abs(array).max()) for array in (rollout.rewards, rollout.obs))
+        times = {
+            "a smaller learning_rate": config.learning_rate / 1e-2,
+            "a smaller value_learning_rate": config.value_learning_rate / 1e-2,
+            "a smaller reward_scale": config.reward_scale * max(rewards, 1e-30) / 1e2,
+            "normalize_observations": obs / 1e2,
+            "a smaller entropy_coefficient": config.entropy_coefficient,
+            "a smaller kl_coefficient": getattr(config, "kl_coefficient", 0.0) / 1e2,
+        }
+        return max(times, key=times.get)
 
 
 def evaluate(policy, env_id, episodes, seed, greedy=True):
@@ -389,17 +414,15 @@ def evaluate(policy, env_id, episodes, seed, greedy=True):
     """
     env_stream, action_stream = np.random.SeedSequence(seed, spawn_key=(EVALUATION,)).spawn(2)
     rng = np.random.default_rng(action_stream)
-    envs = make_envs(env_id, episodes)
-    obs = reset(envs, env_stream)
-    returns, running = np.zeros(episodes), np.ones(episodes, bool)
-    time_limit = envs.spec.max_episode_steps if envs.spec is not None else None
-    for _ in range(time_limit or LONGEST_EPISODE):
-        actions = policy.greedy(obs) if greedy else policy.sample(obs, rng)[0]
-        fitted = fit_actions(actions, envs.single_action_space)
-        obs, rewards, terminated, truncated, _ = envs.step(fitted)
-        returns += rewards * running
-        running &= ~(terminated | truncated)
-        if not running.any():
-            break
-    envs.close()
+    with contextlib.closing(make_envs(env_id, episodes)) as envs:
+        actor, obs = Actor(policy, envs.single_action_space), reset(envs, env_stream)
+        returns, running = np.zeros(episodes), np.ones(episodes, bool)
+        time_limit = envs.spec.max_episode_steps if envs.spec is not None else None
+        for _ in range(time_limit or LONGEST_EPISODE):
+            actions = actor.greedy(obs) if greedy else actor.sample(obs, rng)[0]
+            obs, rewards, terminated, truncated, _ = envs.step(actions)
+            returns += rewards * running
+            running &= ~(terminated | truncated)
+            if not running.any():
+                break
     return returns

@@ -145,10 +145,11 @@ gym.register("Odd-v0", Odd, max_episode_steps=5)
             "odd:Odd-v0 failed in odd.py, line 18: OSError: simulator socket",
         ),
         ("raise SystemExit(0)", "odd:Odd-v0 called sys.exit(0)"),
+        ("raise BaseException('x')", "odd:Odd-v0 failed in odd.py, line 18: BaseException: x"),
         (
             "return np.full(2, np.nan, np.float32), 1.0, False, False, {}",
-            "iteration 23: a loss, a gradient or a parameter is no longer finite; nor is what "
-            "its environment gave",
+            "odd:Odd-v0 failed in odd.py, line 15: step gave the observation float32 (2,) with nan "
+            "or inf, not one of Box(-1.0, 1.0, (2,), float32)",
         ),
     ],
 )

@@ -25,7 +25,7 @@ LESSON = [
     "training",
     "one_page",
 ]
-SUPPORT = ["arrays", "config", "environments", "normalization"]
+SUPPORT = ["arrays", "config", "environments", "normalization", "promises"]
 ROOMS = sorted(path.parent.name for path in HOUSE.glob("lab/*/__init__.py"))
 FILES = sorted(HOUSE.glob("lab/**/*.py"))
 

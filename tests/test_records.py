@@ -325,8 +325,24 @@ def test_load_policy_needs_no_environment(tmp_path, monkeypatch, algorithm, env_
     policy = load_policy(str(run.path))
     np.testing.assert_array_equal(policy.greedy(obs), trainer.policy.greedy(obs))
     one, other = (p.sample(obs, np.random.default_rng(1)) for p in (policy, trainer.policy))
-    np.testing.assert_array_equal(one[0], other[0])
-    assert space.contains(fit_actions(policy.greedy(obs), space)[0])
+    np.testing.assert_array_equal(one[0], fit_actions(other[0], space))
+    assert space.contains(policy.greedy(obs)[0])
+
+
+@pytest.mark.parametrize(
+    "space", [None, 3, {}, {"start": "x"}, {"start": None}, {"low": [0], "high": [1], "dtype": "x"}]
+)
+def test_load_policy_and_what_is_saved_of_the_action_space(run, space):
+    """A folder of an earlier version tells nothing of it: there the policy's own actions come."""
+    about = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    assert about["action_space"] == {"start": 0}
+    (run / "config.json").write_text(json.dumps({**about, "action_space": space}), "utf-8")
+    if space is None:
+        assert load_policy(run.path).greedy(np.zeros((2, 4), np.float32)).shape == (2,)
+        return
+    with pytest.raises(ValueError, match="cannot be used: ") as raised:
+        load_policy(run.path)
+    assert "\n" not in str(raised.value)
 
 
 def test_load_policy_refuses_weights_of_another_network(run):

@@ -175,7 +175,6 @@ def test_other_autoreset_is_refused(policy):
         ("Qwertzuiop", "no environment 'Qwertzuiop'"),
         ("", "no environment ''"),
         ("nowhere:Env-v0", "no environment"),
-        ("FrozenLake-v1", "supported: a flat Box"),
     ],
 )
 def test_make_envs_refuses(env_id, message):

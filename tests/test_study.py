@@ -537,8 +537,11 @@ def test_what_decides_a_seed_is_followed_by_imports(copy):
         return {path.relative_to(copy).as_posix().removesuffix(".py") for path in found}
 
     (ppo_itself,) = variants_of("ppo")
-    loop = "nn arrays distributions policies advantages rollout training config environments"
-    always = {*loop.split(), "normalization", "vpg", "lab/runs/judging", "lab/study/seed"}
+    loop = (
+        "nn arrays distributions policies advantages rollout training config environments promises"
+    )
+    leant_on = "config environments promises normalization"
+    always = {*loop.split(), *leant_on.split(), "vpg", "lab/runs/judging", "lab/study/seed"}
     assert names(*variants_of("vpg")) == always
     assert names(ppo_itself) == {*always, "ppo"}
     assert names(ppo_itself._replace(change="uphill")) == {*always, "ppo", "lab/study/ablation"}

@@ -350,8 +350,49 @@ def test_a_gradient_that_overflows_is_told(monkeypatch, culprit):
         vpg, "update", lambda *arguments: {**dict.fromkeys(LOSSES, 0.0), culprit: np.inf}
     )
     trainer = Trainer(vpg, "CartPole-v1", vpg.Config(), seed=0)
-    with pytest.raises(FloatingPointError, match="iteration 1: a loss, a gradient or a parameter"):
+    with pytest.raises(FloatingPointError, match=f"iteration 1: {culprit} is no longer finite; "):
         trainer.iterate()
+
+
+class Paid(gym.Env):
+    """Pays and shows what a test says."""
+
+    observation_space, action_space = gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(2)
+    reward, shown = 1.0, 0.0
+
+    def reset(self, seed=None, options=None):
+        return np.full(2, self.shown, np.float32), {}
+
+    def step(self, action):
+        return np.full(2, self.shown, np.float32), self.reward, False, False, {}
+
+
+@pytest.mark.parametrize(
+    "algorithm, settings, parts, first, remedy",
+    [
+        (ppo, {"learning_rate": 1e38}, {}, ".*", "a smaller learning_rate"),
+        (vpg, {"value_learning_rate": 1e30}, {}, ".*value.*", "a smaller value_learning_rate"),
+        (ppo, {}, {"reward": 1e30}, ".*", "a smaller reward_scale"),
+        (vpg, {}, {"reward": -1e30}, ".*", "a smaller reward_scale"),
+        (vpg, {"reward_scale": 1e308}, {}, "a value target", "a smaller reward_scale"),
+        (vpg, {"reward_scale": 1e308}, {"reward": 0.0}, ".*", "a smaller reward_scale"),
+        (ppo, {"entropy_coefficient": 1e308}, {}, "policy_.*", "a smaller entropy_coefficient"),
+        (vpg, {"activation": "relu"}, {"shown": 1e38}, ".*", "normalize_observations"),
+        (ppo, {}, {"reward": 1e39}, "a reward", "its environment"),
+    ],
+)
+def test_what_stopped_being_finite_first_is_told_with_its_remedy(
+    monkeypatch, algorithm, settings, parts, first, remedy
+):
+    paid = type("Paid", (Paid,), parts)
+    monkeypatch.setattr(
+        training, "make_envs", lambda env_id, count: gym.vector.SyncVectorEnv([paid] * count)
+    )
+    trainer = Trainer(algorithm, "Paid", small_config(algorithm, **settings), seed=0)
+    said = f"iteration \\d+: {first} is no longer finite; {remedy} "
+    with pytest.raises(FloatingPointError, match=said):
+        for _ in range(20):
+            trainer.iterate()
 
 
 def test_an_evaluation_without_a_time_limit_ends(monkeypatch):

@@ -127,6 +127,13 @@ def with_flag(error):
     return f"{flag(name)} {rest}" if name in known_settings() else str(error)
 
 
+def with_flags(error):
+    """An error's text, with options in place of settings' names where something may help."""
+    text, semicolon, tip = str(error).rpartition("; ")
+    words = [flag(word) if word in known_settings() else word for word in tip.split(" ")]
+    return text + semicolon + " ".join(words)
+
+
 def make_config(parser, args, algorithm):
     """An algorithm's Config: its defaults, the environment's preset, the options given.
 

@@ -1,5 +1,6 @@
 """`run.py --algo ppo`, `resume` and `settings`: train, judge, keep."""
 
+import contextlib
 import shlex
 import textwrap
 
@@ -22,6 +23,7 @@ from lab.commands.settings import (
     make_config,
     print_preset,
     with_flag,
+    with_flags,
 )
 from lab.runs import ALGORITHMS
 
@@ -38,7 +40,7 @@ JUDGING = {"evaluations": 10, "eval_episodes": 100}  # and the defaults
 
 def environment_options(parser):
     """Which environment, and how a policy is judged in it: of trainings and studies."""
-    help = "an environment that shows a flat Box of numbers, also your own: module:Id-v0"
+    help = "of Gymnasium's, or your own: module:Id-v0 (docs/guide.md shows one in ten lines)"
     option(parser, "--env", "ID", help, "CartPole-v1")
     parser.add_argument(
         "--env-api",
@@ -86,12 +88,14 @@ def train(parser, args):
     with refused(parser, told=with_flag):
         trainer = runs.new_trainer(ALGORITHMS[algorithm], env_id, config, args.seed)
     judging = judging_of(args)
-    with refused(parser, f"--runs-dir {args.runs_dir}"):
-        folder = runs.RunFolder.create(args.runs_dir, trainer, **judging)
-        folder.lock()
-    print(f"{algorithm} on {env_id}, seed {args.seed}: {folder.path}")
-    print_preset(args, algorithm)
-    return carry_out(trainer, folder, args, judging)
+    with closed_after(trainer):
+        with refused(parser, f"--runs-dir {args.runs_dir}"):
+            folder = runs.RunFolder.create(args.runs_dir, trainer, **judging)
+            folder.lock()
+        print(f"{algorithm} on {env_id}, seed {args.seed}: {folder.path}")
+        print_preset(args, algorithm)
+        print_remarks(trainer)
+        return carry_out(trainer, folder, args, judging)
 
 
 def named(args):
@@ -119,9 +123,28 @@ def resume(parser, args):
     with refused(parser, folder.path):
         trainer = folder.resume(not args.no_media, args.max_episodes, **changes)
         judging = {**JUDGING, **folder.about()["judging"], **judging_of(args)}
-    at_end = trainer.env_steps >= trainer.config.total_steps
-    print(f"{folder.path} {'ended at' if at_end else 'goes on from'} step {trainer.env_steps:,}")
-    return carry_out(trainer, folder, args, judging)
+    with closed_after(trainer):
+        at_end = trainer.env_steps >= trainer.config.total_steps
+        print(
+            f"{folder.path} {'ended at' if at_end else 'goes on from'} step {trainer.env_steps:,}"
+        )
+        print_remarks(trainer)
+        return carry_out(trainer, folder, args, judging)
+
+
+@contextlib.contextmanager
+def closed_after(trainer):
+    """Close the environments in the end: Python waits at its own for processes that they left."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Exception):  # all is saved, and they may be anybody's
+            trainer.envs.close()
+
+
+def print_remarks(trainer):
+    for line in runs.remarks(trainer):
+        print(line)
 
 
 def carry_out(trainer, folder, args, judging):
@@ -132,7 +155,7 @@ def carry_out(trainer, folder, args, judging):
     except KeyboardInterrupt:  # a second one, or one when it was being judged or drawn
         interrupted = True
     except (FloatingPointError, runs.EnvironmentFailed) as error:
-        return fail(f"{error}. The last good checkpoint is in {folder.path}")
+        return fail(f"{with_flags(error)}. The last good checkpoint is in {folder.path}")
     except runs.CannotWrite as error:
         return fail(
             f"{error.filename} cannot be written: {error.strerror}. What was saved before is kept"

@@ -1,5 +1,6 @@
 """`run.py play`, `record` and `compare`: look at runs that exist."""
 
+import contextlib
 from pathlib import Path
 
 from lab import runs, watch
@@ -17,6 +18,7 @@ def session_of(parser, args):
     folder = runs.RunFolder(args.run)
     with refused(parser):
         trainer = folder.load_trainer(folder.shown())
+        trainer.envs.close()  # a Session has an environment of its own
         return watch.Session.of(trainer, args.seed), folder
 
 
@@ -25,7 +27,9 @@ def play_options(parser, argv):
 
 
 def play(parser, args):
-    return show(*session_of(parser, args), "watch.gif")
+    session, folder = session_of(parser, args)
+    with contextlib.closing(session):
+        return show(session, folder, "watch.gif")
 
 
 def show(session, folder, gif_name):
@@ -51,7 +55,7 @@ def record_options(parser, argv):
 def record(parser, args):
     session, _ = session_of(parser, args)
     try:
-        with refused(parser, args.file):
+        with refused(parser, args.file), contextlib.closing(session):
             watch.record(session, args.file)
     except ImportError as error:
         return fail(str(error))

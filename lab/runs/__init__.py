@@ -13,7 +13,7 @@ from lab import doors
 __getattr__ = doors(
     __name__,
     algorithms="ALGORITHMS lesson",
-    judging="EnvironmentFailed blamed new_trainer judged "
+    judging="EnvironmentFailed blamed new_trainer remarks judged "
     "final_judgement solved_steps returns_when_begun",
     files="CannotWrite hold new_folder read_json safe_name write_json write_whole",
     records="CHECKPOINT RunFolder as_settings load_policy processor versions",

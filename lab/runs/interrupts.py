@@ -17,9 +17,28 @@ def raise_interrupt(signum, frame):
 
 
 def interrupts_raise():
-    """From now on, either signal raises KeyboardInterrupt."""
+    """From now on, either signal raises KeyboardInterrupt; a forked child it simply ends.
+
+    A child that inherits the handler notes SIGTERM and goes on, and an environment that
+    ends its helper processes waits for ever.
+    """
     for number in heeded():
         signal.signal(number, raise_interrupt)
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        masks = []
+
+        def hold():  # a signal that comes before the child has let go of the handler waits
+            masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, heeded()))
+
+        def release():
+            signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
+
+        def let_go():
+            for number in heeded():
+                signal.signal(number, signal.SIG_DFL)
+            release()
+
+        os.register_at_fork(before=hold, after_in_parent=release, after_in_child=let_go)
 
 
 @contextlib.contextmanager

@@ -8,9 +8,10 @@ import traceback
 import gymnasium as gym
 import numpy as np
 
-from environments import one_line, reward_threshold
+from environments import flattened_from, make_envs, reward_threshold
 from lab.runs.records import processor, versions
-from training import Trainer, evaluate
+from promises import GUIDE, EnvironmentFailed, blame, short
+from training import LONGEST_EPISODE, Trainer, evaluate
 
 GYMNASIUM = os.path.dirname(gym.__file__) + os.sep
 WINDOWS = 100  # of a learning curve
@@ -47,30 +48,50 @@ def judged(trainer, evaluations, episodes, enough=lambda: False):
                 return
 
 
-class EnvironmentFailed(ValueError):
-    """An environment raised something: where and what, in one line."""
-
-
 @contextlib.contextmanager
 def blamed(env_id):
     """What the environment does wrong in here, sys.exit included, raises EnvironmentFailed."""
     try:
         yield
+    except (KeyboardInterrupt, GeneratorExit, EnvironmentFailed):
+        raise
     except SystemExit as error:  # no way for us to end
         raise EnvironmentFailed(f"{env_id} called sys.exit({error.code!r})") from error
-    except Exception as error:
+    except BaseException as error:
         frames = traceback.extract_tb(error.__traceback__)
         if not any(frame.filename.startswith(GYMNASIUM) for frame in frames):
             raise  # not on the way through one of its environments: our own
-        where = f"{os.path.basename(frames[-1].filename)}, line {frames[-1].lineno}"
-        what = f"{type(error).__name__}: {one_line(error)}"
-        raise EnvironmentFailed(f"{env_id} failed in {where}: {what}") from error
+        raise EnvironmentFailed(f"{env_id} failed{blame(error, ' in ')}") from error
 
 
 def new_trainer(algorithm, env_id, config, seed):
-    """A training.Trainer, whose environments have begun an episode. Raises EnvironmentFailed."""
+    """A training.Trainer, whose environments have begun an episode. Raises EnvironmentFailed.
+
+    So it does where an environment allows no second instance: judging needs its own.
+    """
     with blamed(env_id):
-        return Trainer(algorithm, env_id, config, seed)
+        trainer = Trainer(algorithm, env_id, config, seed)
+        try:
+            make_envs(env_id, 1).close()
+        except EnvironmentFailed as error:
+            trainer.envs.close()
+            raise EnvironmentFailed(
+                f"judging needs another {env_id}, beside those that train; {error}; {GUIDE}"
+            ) from error
+        return trainer
+
+
+def remarks(trainer):
+    """What the user should know about a training's environment: a list of lines."""
+    envs, env_id, lines = trainer.envs, trainer.env_id, []
+    before = flattened_from(envs)
+    if before is not None:
+        numbers = envs.single_observation_space.shape[0]
+        lines.append(f"{env_id} observes {short(before)}: flattened to {numbers:,} numbers")
+    if envs.spec is not None and envs.spec.max_episode_steps is None:
+        end = f"judging ends an episode after {LONGEST_EPISODE:,} steps"
+        lines.append(f"{env_id} has no time limit: {end}")
+    return lines
 
 
 def final_judgement(trainer, steps, means, episodes):

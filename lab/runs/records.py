@@ -26,8 +26,8 @@ import zlib
 from numbers import Real
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Discrete
 
 from environments import ORIGINAL_GYM, one_line
 from lab import runs
@@ -35,6 +35,7 @@ from lab.runs.algorithms import ALGORITHMS, lesson
 from lab.runs.files import flush, hold, new_folder, read_json, write_json, write_whole, writing
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
+from rollout import Actor
 
 FORMAT = 2  # of config.json and the checkpoints; raise it when programs could misread them
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
@@ -96,11 +97,12 @@ def identity(trainer):
 def describe(trainer, judging, sessions=()):
     """The content of config.json, a dict; sessions: those that this run has had before."""
     space = trainer.envs.single_action_space
-    discrete = isinstance(space, Discrete)
+    discrete = isinstance(space, gym.spaces.Discrete)
     return {
         **identity(trainer),
         "obs_dim": trainer.envs.single_observation_space.shape[0],
         **({"num_actions": int(space.n)} if discrete else {"action_dim": space.shape[0]}),
+        "action_space": action_numbers(space),
         "config": dataclasses.asdict(trainer.config),
         "judging": judging,
         **({"lesson": lesson()} if lesson() else {}),
@@ -114,6 +116,30 @@ def describe(trainer, judging, sessions=()):
             },
         ],
     }
+
+
+def action_numbers(space):
+    """What must be known of an action space besides its size, a dict fit for JSON."""
+    if isinstance(space, gym.spaces.Discrete):
+        return {"start": int(space.start)}
+    bounds = {"low": space.low.tolist(), "high": space.high.tolist()}
+    finite = {k: [x if math.isfinite(x) else None for x in bound] for k, bound in bounds.items()}
+    return {**finite, "dtype": space.dtype.name}
+
+
+def action_space_of(about):
+    """The action space that a config.json tells of; None if it is of an earlier version."""
+    numbers = about.get("action_space")
+    if numbers is None:
+        return None
+    if "num_actions" in about:
+        return gym.spaces.Discrete(about["num_actions"], start=numbers["start"])
+    dtype, ends = np.dtype(numbers["dtype"]), {"low": -np.inf, "high": np.inf}
+    low, high = (
+        np.array([end if x is None else x for x in numbers[name]], dtype)
+        for name, end in ends.items()
+    )
+    return gym.spaces.Box(low, high, (about["action_dim"],), dtype)
 
 
 # ---------------------------------------------------------------- checkpoints
@@ -390,15 +416,17 @@ class RunFolder:
 
 
 def load_policy(run, name=None):
-    """The policy of a run folder, as it acts on the environment's own observations.
+    """The policy of a run folder, from the environment's own observations to its own actions.
 
     name  of a checkpoint; None: the best
 
-    No environment is made. `policy.greedy(obs)` takes observations (N,D) to the
+    No environment is made. `policy.greedy(obs)` takes observations (N,D) of any dtype to the
     likeliest actions, `policy.sample(obs, rng)` draws them (and gives their log-
-    probabilities): (N,) int for Discrete actions, (N,A) real numbers for a Box, which
-    rollout.fit_actions brings into the space's bounds. A run with normalised
-    observations normalises them here too. Raises ValueError in one line.
+    probabilities). Actions are as `env.step` takes them: (N,) int for a Discrete space,
+    counted from its start; (N,A) for a Box, within its bounds and in its dtype. A run with
+    normalised observations normalises them here too. (A folder of an earlier version
+    does not know the space: there rollout.fit_actions has to be applied.)
+    Raises ValueError in one line.
     """
     folder = RunFolder(run)
     about, name = folder.about(), name or folder.shown()
@@ -414,13 +442,14 @@ def load_policy(run, name=None):
         if arrays["policy"].shape != policy.parameters.shape:
             raise ValueError("the saved weights don't fit its network")
         policy.parameters[:] = arrays["policy"]
-        if not config.normalize_observations:
-            return policy
-        normalizer = RunningNormalizer(about["obs_dim"])
-        normalizer.mean[:], normalizer.variance[:] = arrays["obs_mean"], arrays["obs_variance"]
-    except UNREADABLE as error:
+        if config.normalize_observations:
+            normalizer = RunningNormalizer(about["obs_dim"])
+            normalizer.mean[:], normalizer.variance[:] = arrays["obs_mean"], arrays["obs_variance"]
+            policy = Normalized(policy, normalizer)
+        space = action_space_of(about)
+        return policy if space is None else Actor(policy, space)
+    except (*UNREADABLE, AssertionError) as error:
         raise ValueError(f"{folder / name} cannot be used: {one_line(error)}") from None
-    return Normalized(policy, normalizer)
 
 
 def number_text(value):

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from environments import one_line
+from environments import EnvironmentFailed, one_line
 from lab import runs, watch
 from lab.runs.algorithms import lesson
 from lab.runs.files import write_json
@@ -54,7 +54,7 @@ def learn(trainer, folder, evaluations, eval_episodes, max_episodes=math.inf):
     def enough():
         return trainer.episodes >= max_episodes
 
-    with first_interrupt_waits() as interrupts, contextlib.closing(progress):
+    with first_interrupt_waits() as interrupts, contextlib.closing(progress), torn(interrupts):
         for statistics, returns in judged(trainer, evaluations, eval_episodes, enough):
             greedy_return = math.nan if returns is None else float(returns.mean())
             greedy = greedy if returns is None else greedy_return
@@ -73,6 +73,16 @@ def learn(trainer, folder, evaluations, eval_episodes, max_episodes=math.inf):
                 saved_at = time.monotonic()
         folder.save(CHECKPOINT, trainer)
     return bool(interrupts)
+
+
+@contextlib.contextmanager
+def torn(interrupts):
+    """An environment that fails after an interrupt: Ctrl-C reaches its own processes, too."""
+    try:
+        yield
+    except EnvironmentFailed:
+        if not interrupts:
+            raise
 
 
 class Clock:
@@ -176,6 +186,7 @@ def draw(trainer, folder, names):
             if name == CURVE:
                 runs.learning_curve(folder, CURVE)
             elif name == RECORDING:
-                watch.record(watch.Session.of(trainer, trainer.seed), folder / RECORDING)
+                with contextlib.closing(watch.Session.of(trainer, trainer.seed)) as session:
+                    watch.record(session, folder / RECORDING)
         except Exception as error:  # an environment's own renderer may raise anything
             print(f"no {name}: {one_line(error)}")

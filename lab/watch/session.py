@@ -13,9 +13,10 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
-from environments import find_spec, one_line
+from environments import find_spec, make_env
 from lab.runs import blamed, lesson
 from normalization import Normalized
+from promises import EnvironmentFailed, blame
 from rollout import fit_actions
 
 TRACE_SECONDS = 5
@@ -44,20 +45,20 @@ class CannotRender(ValueError):
     """An environment shows no pictures of itself; the message says why, in one line."""
 
 
-def make_env(env_id, shows_itself):
+def shown_env(env_id, shows_itself):
     """One environment, which gives pictures if it `shows_itself`. Raises CannotRender."""
-    spec = find_spec(env_id)
+    reason = "it has no render mode rgb_array"
     try:
-        env = gym.make(spec, disable_env_checker=True)
+        env = make_env(env_id)
         if not shows_itself:
             return env
         modes = env.metadata.get("render_modes") or ()
         env.close()
         if "rgb_array" in modes:
-            return gym.make(spec, render_mode="rgb_array", disable_env_checker=True)
-    except Exception as error:  # it may be anybody's, and raise anything
-        raise CannotRender(f"{env_id} cannot be shown: {one_line(error)}") from error
-    raise CannotRender(f"{env_id} cannot be shown: it has no render mode rgb_array")
+            return make_env(env_id, render_mode="rgb_array")
+    except EnvironmentFailed as error:
+        reason = str(error).removeprefix(f"{env_id} cannot be made: ")
+    raise CannotRender(f"{env_id} cannot be shown: {reason}")
 
 
 def action_names(env_id, count):
@@ -127,7 +128,7 @@ class Session:
         self.is_cartpole = str(find_spec(env_id).entry_point).endswith("cartpole:CartPoleEnv")
         self.portrait = portrait(policy) if self.is_cartpole else None
         self.observed = OBSERVED.get(family(env_id), "first number of the observation")
-        self.env = make_env(env_id, not self.is_cartpole)
+        self.env = shown_env(env_id, not self.is_cartpole)
         fps = self.env.metadata.get("render_fps")
         self.fps = fps if isinstance(fps, Real) and 0 < fps < math.inf else USUAL_FPS
         self.continuous = not isinstance(self.env.action_space, gym.spaces.Discrete)
@@ -138,7 +139,8 @@ class Session:
         else:
             self.action_names = action_names(env_id, int(self.env.action_space.n))
         self.rng = np.random.default_rng(seed)
-        self.env_seed = seed  # of the first episode; later ones go on with its generator
+        # Of the first episode, no larger than environments take; later ones go on from there.
+        self.env_seed = seed % 2**31
         self.episode = 0
         points = max(2, round(TRACE_SECONDS * self.fps))
         self.angles, self.values = deque(maxlen=points), deque(maxlen=points)
@@ -204,8 +206,10 @@ class Session:
         """
         try:
             pixels = self.env.render()
-        except Exception as error:  # a renderer's own, such as pygame's or DependencyNotInstalled
-            raise CannotRender(f"{self.env_id} cannot be shown: {one_line(error)}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a renderer's own, such as pygame's
+            raise CannotRender(f"{self.env_id} cannot be shown{blame(error)}") from error
         found = f"{getattr(pixels, 'dtype', type(pixels).__name__)} {np.shape(pixels)}"
         if not (found.startswith("uint8") and np.ndim(pixels) == 3 and pixels.shape[2] == 3):
             raise CannotRender(

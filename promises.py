@@ -1,0 +1,195 @@
+"""An environment held to what its spaces promise, and blamed in one line for what it does wrong.
+
+Nothing here knows about learning, or where an environment comes from. It may be anybody's, and
+give or raise anything: what is said names the file and line of its author's own code.
+"""
+
+import importlib
+import itertools
+import os
+import traceback
+from collections.abc import Mapping
+from math import isfinite
+
+import gymnasium as gym
+import numpy as np
+
+GUIDE = 'see "Bring your own environment" in docs/guide.md'
+
+
+class EnvironmentFailed(ValueError):
+    """An environment cannot be made, or gave or raised what it must not: why, in one line."""
+
+
+# ---------------------------------------------------------- what it gives
+
+RESET = {"obs": "", "info": "O"}  # what it returns, and the kinds of numbers that its parts are
+STEP = {"obs": "", "reward": "biuf", "terminated": "biu", "truncated": "biu", "info": "O"}
+USUAL = {(np.ndarray, *ends, dict) for ends in itertools.product((bool, np.bool_), repeat=2)}
+
+
+class Checked(gym.Wrapper):
+    """An environment whose `reset` and `step` must give what its spaces promise.
+
+    Raises EnvironmentFailed, naming the file and line of the one that does not.
+    """
+
+    def __init__(self, env, env_id):
+        super().__init__(env)
+        self.env_id, self.space = env_id, env.observation_space
+        box = isinstance(self.space, gym.spaces.Box)
+        self.shape, self.dtype = (self.space.shape, self.space.dtype) if box else (None, None)
+
+    @property
+    def spec(self):  # or gym.make would count this among the wrappers that the spec asks for
+        return self.env.spec
+
+    def reset(self, **options):
+        return self.held("reset", self.env.reset(**options), RESET)
+
+    def step(self, action):
+        given = self.env.step(action)
+        return given if self.plain(given) else self.held("step", given, STEP)
+
+    def plain(self, given):
+        """Is it what is usual, and right? Only to be quick: `held` decides on everything else."""
+        if type(given) is not tuple or len(given) != len(STEP):
+            return False
+        obs, reward, terminated, truncated, info = given
+        return (
+            (type(obs), type(terminated), type(truncated), type(info)) in USUAL
+            and (type(reward) is float or type(reward) is np.float64)
+            and (obs.shape == self.shape and obs.dtype == self.dtype)
+            and (isfinite(reward) and np.logical_and.reduce(np.isfinite(obs), axis=None))
+        )
+
+    def held(self, name, given, parts, shape=()):
+        """What `name` gave, if it is right."""
+        flaw = flaw_in(given, parts, self.space, shape)
+        if flaw:
+            raise EnvironmentFailed(
+                f"{self.env_id} failed in {place(self.env, name)}: {name} {flaw}"
+            )
+        if not isinstance(self.space, gym.spaces.Box):
+            return given
+        return np.asarray(given[0], self.space.dtype), *given[1:]
+
+
+class CheckedVector(gym.vector.VectorWrapper):
+    """The same for an environment's own VectorEnv."""
+
+    def __init__(self, envs, env_id):
+        super().__init__(envs)
+        self.env_id, n = env_id, envs.num_envs
+        self.space = gym.vector.utils.batch_space(envs.single_observation_space, n)
+
+    held = Checked.held
+
+    def reset(self, **options):
+        return self.held("reset", self.env.reset(**options), RESET, (self.num_envs,))
+
+    def step(self, actions):
+        return self.held("step", self.env.step(actions), STEP, (self.num_envs,))
+
+
+def flaw_in(given, parts, space, shape):
+    """What is wrong with what a reset or step gave, and what would be right: a text, or None.
+
+    parts   RESET or STEP
+    space   that the observation belongs to
+    shape   of reward, terminated and truncated
+    """
+    if not (isinstance(given, (tuple, list)) and len(given) == len(parts)):
+        return f"gave {describe(given)}, not ({', '.join(parts)}); {GUIDE}"
+    for (part, kinds), value in zip(parts.items(), given, strict=True):
+        if part == "obs":
+            if not fits(space, value):
+                return f"gave the observation {describe(value)}, not one of {short(space, 60)}"
+        elif kinds == "O":
+            if not isinstance(value, Mapping):
+                return f"gave the info {describe(value)}, not a dict"
+        elif not numeric(value, shape, kinds):
+            right = "a finite number" if part == "reward" else "True or False"
+            return f"gave {part} {describe(value)}, not {right}" + f" {shape}" * bool(shape)
+    return None
+
+
+def fits(space, value):
+    """Is a value of a space's kind and shape, and finite? A Box's bounds may be overstepped."""
+    if isinstance(space, gym.spaces.Dict):
+        return isinstance(value, Mapping) and all(
+            key in value and fits(one, value[key]) for key, one in space.items()
+        )
+    if isinstance(space, gym.spaces.Tuple):
+        right = isinstance(value, (tuple, list)) and len(value) == len(space)
+        return right and all(map(fits, space, value))
+    if isinstance(space, gym.spaces.Box):
+        return numeric(value, space.shape, "biu" if space.dtype.kind in "iu" else "biuf")
+    return space.contains(value)
+
+
+def numeric(value, shape, kinds):
+    """Does a value consist of finite numbers of these kinds (np.dtype.kind), in this shape?"""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        return False
+    return array.shape == shape and array.dtype.kind in kinds and bool(np.isfinite(array).all())
+
+
+# --------------------------------------------------------- what it raises
+
+
+def one_line(error):
+    """What an exception says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def short(text, width=80):
+    """A text in one line of at most so many characters."""
+    text = " ".join(str(text).split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def describe(value):
+    """A value for people, short: an array by its dtype and shape."""
+    if not isinstance(value, np.ndarray):
+        return short(repr(value), 40)
+    finite = value.dtype.kind not in "fc" or np.isfinite(value).all()
+    return f"{value.dtype} {value.shape}" + (" with nan or inf" * (not finite))
+
+
+LIBRARIES = tuple(os.path.dirname(module.__file__) + os.sep for module in (gym, np, os))
+OURS = tuple(
+    os.path.join(os.path.dirname(__file__), f"{name}.py") for name in ("promises", "environments")
+)
+DOORS = LIBRARIES[0], os.path.dirname(importlib.__file__) + os.sep  # behind which is others' code
+
+
+def blame(error, link=": "):
+    """What an environment's exception says, after the file and line of its own code that led to it.
+
+    One line, to stand after "it failed": ": OSError: no socket", or with its place after `link`.
+    """
+    frames = [(one.filename, one.lineno) for one in traceback.extract_tb(error.__traceback__)]
+    entered = next((i for i, (name, _) in enumerate(frames) if name.startswith(DOORS)), 0)
+    own = [
+        f"{link}{os.path.basename(name)}, line {line}"
+        for name, line in frames[entered:]
+        if not name.startswith((*LIBRARIES, *OURS, "<frozen"))
+    ]
+    if not own and error.__cause__ is not None:
+        return blame(error.__cause__, link)  # gymnasium.make says it again, at length
+    name, said = type(error).__name__, short(one_line(error), 100)
+    return "".join(own[-1:]) + f": {name}" + f": {said}" * (said != name)
+
+
+def place(env, name):
+    """File and line of an environment's `reset` or `step`: of its outermost layer's own."""
+    while isinstance(env, gym.Wrapper) and type(env).__module__.startswith("gymnasium."):
+        env = env.env
+    for method in (name, "observation", "__init__"):
+        code = getattr(getattr(type(env), method, None), "__code__", None)
+        if code is not None and not code.co_filename.startswith(LIBRARIES):
+            return f"{os.path.basename(code.co_filename)}, line {code.co_firstlineno}"
+    return type(env).__name__
