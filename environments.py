@@ -22,14 +22,16 @@ def one_line(error):
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def find_spec(env_id):
+def find_spec(env_id, may_import=False):
     """Gymnasium's description of an environment: its id, time limit, reward_threshold, ….
+
+    may_import  import the module of "module:Id", if that is not done yet?
 
     Raises ValueError in one line for an id that nobody knows, naming the nearest ones.
     """
     module, colon, name = env_id.rpartition(":")
     try:
-        if colon:
+        if colon and may_import:
             importlib.import_module(module)
         if name.startswith(ORIGINAL_GYM):
             register_original_gym()
@@ -64,7 +66,7 @@ def make_envs(env_id, num_envs):
     environment that cannot be made (its extra packages are missing, say), or spaces
     other than a flat Box of observations and Discrete or flat Box actions.
     """
-    spec = find_spec(env_id)
+    spec = find_spec(env_id, may_import=True)
     try:
         envs = gym.make_vec(spec, num_envs=num_envs)
     except Exception as error:  # an environment may be anybody's, and raise anything

@@ -2,7 +2,7 @@
 
 import json
 
-from lab.commands import fail, refused
+from lab.commands import fail, ready, refused
 from lab.runs import write_whole
 
 
@@ -28,6 +28,9 @@ def book(parser, args):
             parser.refuse(f"{args.grade} cannot be read: {error.strerror}")
         except (ValueError, TypeError, KeyError):
             parser.refuse(f"{args.grade} was not written by `grade --json`")
+    ready(parser, args.file)
+    if args.pdf:
+        ready(parser, args.pdf)
     page = build(grades).encode()
     with refused(parser, args.file):
         write_whole(args.file, page)

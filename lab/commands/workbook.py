@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from lab import practice as room
-from lab.commands import FAILED, refused, whole_number
+from lab.commands import FAILED, ready, refused, whole_number
 from lab.runs import write_whole
 
 LOOK_SECONDS = 0.5  # between two looks at the files, with --watch
@@ -65,6 +65,8 @@ def grade_options(parser, argv):
 def grade(parser, args):
     if args.folder.isdecimal() and not Path(args.folder).exists():  # grade N
         args.equations, args.folder = [int(args.folder), *args.equations], "practice"
+    if args.json:
+        ready(parser, args.json)
     while True:
         seen = saved(args.folder)
         with refused(parser):

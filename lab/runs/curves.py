@@ -7,9 +7,8 @@ lag by as much as these episodes are long.
 
 import numpy as np
 
-from environments import reward_threshold
 from lab.pictures import LIGHT, drawing, hues, png, steps_axis
-from lab.runs.files import write_whole
+from lab.runs.files import replace_whole, write_whole
 from lab.runs.judging import returns_when_begun
 
 WINDOWS = 50  # of a run's line
@@ -44,7 +43,7 @@ def learning_curve(folder, name="learning_curve.png"):
                      label="each episode, where it began")  # fmt: skip
         draw_run(top, folder, about, progress, hue, "mean of those begun in a short window")
         top.lines[-1].set_label("greedy evaluation")
-        draw_threshold(top, about["env_id"])
+        draw_threshold(top, about["reward_threshold"])
         top.set(ylabel="return", xlabel="environment steps", xlim=(0, progress["env_steps"][-1]))
         top.set_title(f"{title(about)} on {about['env_id']}, seed {about['seed']}")
         top.legend(loc="lower right")
@@ -52,7 +51,7 @@ def learning_curve(folder, name="learning_curve.png"):
         for place, keys in enumerate(shown):
             axes = figure.add_subplot(grid[1 + place // 3, place % 3], sharex=top)
             draw_instrument(axes, progress, keys.split(), *INSTRUMENTS[keys], hue)
-        write_whole(folder / name, png(figure, DOTS_PER_INCH))
+        replace_whole(folder / name, png(figure, DOTS_PER_INCH))
 
 
 def episodes_of(folder):
@@ -87,8 +86,7 @@ def draw_instrument(axes, progress, keys, title, healthy, limits, hue):
     axes.tick_params(labelsize=7.5)
 
 
-def draw_threshold(axes, env_id):
-    threshold = reward_threshold(env_id)
+def draw_threshold(axes, threshold):
     if threshold is not None:
         axes.axhline(threshold, color=LIGHT.ink, ls=(0, (4, 3)), lw=1, zorder=0)
         axes.annotate(f"solved: {threshold:g}", (0.995, threshold), (0, -4), fontsize=9,
@@ -138,7 +136,7 @@ def compare(folders, path):
         axes = figure.subplots()
         for one in zip(folders, abouts, progresses, colours, labels, strict=True):
             draw_run(axes, *one)
-        draw_threshold(axes, env_ids[0])
+        draw_threshold(axes, abouts[0]["reward_threshold"])
         handles = axes.get_legend_handles_labels()[0][:MOST_NAMES]
         more = len(labels) - len(handles)
         axes.legend(handles=handles, title=f"and {more} more" if more else None, loc="best")

@@ -22,18 +22,42 @@ def interrupts_raise():
         signal.signal(number, raise_interrupt)
 
 
+class Asked(list):
+    """The signals that have come, as first_interrupt_waits yields them."""
+
+    waiting, broke_off = True, False
+
+    def unless(self, function, *arguments):
+        """function(*arguments); or None, and `broke_off`, if the first signal is there or comes.
+
+        What is long, and can be done again, is not waited for.
+        """
+        try:
+            try:
+                self.waiting = False
+                if not self:
+                    return function(*arguments)
+            finally:
+                self.waiting = True
+        except BaseException:  # or whatever helpers that Ctrl-C has ended make of it
+            if len(self) != 1:
+                raise
+        self.broke_off = True
+        return None
+
+
 @contextlib.contextmanager
 def first_interrupt_waits():
     """The first signal asks to stop at the iteration's end; a second one stops at once.
 
-    Yields a list that is no longer empty once there was one.
+    Yields the signals so far, an Asked: a list that is no longer empty once there was one.
     """
-    asked = []
+    asked = Asked()
 
     def note(signum, frame):
-        if asked:
-            raise KeyboardInterrupt
         asked.append(signum)
+        if len(asked) > 1 or not asked.waiting:
+            raise KeyboardInterrupt
         if sys.stderr.isatty():  # print must not be called here
             os.write(2, b"\nstopping at the end of this iteration; once more stops at once\n")
 
