@@ -6,6 +6,7 @@ line (run.py) and the error messages are made from the dataclass itself.
 """
 
 import math
+import sys
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from numbers import Integral, Real
@@ -111,7 +112,7 @@ def has_type(value, kind):
     if kind in (int, float):
         abstract = Integral if kind is int else Real
         number = isinstance(value, abstract) and not isinstance(value, bool)
-        return number and abs(value) < math.inf
+        return number and abs(value) <= sys.float_info.max  # an int may be larger
     return isinstance(value, kind)
 
 

@@ -66,14 +66,20 @@ CONFIG = {
     "lesson?": TEXT,
     "sessions": [{}],
 }
+GENERATOR = {  # numpy's PCG64
+    "bit_generator": Kind("PCG64", lambda v: v == "PCG64"),
+    "state": {"state": whole(0, 2**128 - 1), "inc": whole(0, 2**128 - 1)},
+    "has_uint32": whole(0, 1),
+    "uinteger": whole(0, 2**32 - 1),
+}
 NUMBERS = {  # of a checkpoint
     **IDENTITY,
     **dict.fromkeys(("iteration", "env_steps", "episodes", "policy_t", "value_t"), COUNT),
     "train_seconds": real(0),
     "recent_returns": [real()],
     "memory": {"*": real()},
-    "acting_rng": {},  # numpy says more
-    "shuffling_rng": {},
+    "acting_rng": GENERATOR,
+    "shuffling_rng": GENERATOR,
     "greedy_return?": real(),  # best.npz: what it was the best with
     "columns?": {"*": TEXT},  # the CSV files' first lines
     "owed?": {"mean_return": OR_NAN, "*": OR_NAN},  # the row whose evaluation was broken off

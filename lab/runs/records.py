@@ -151,6 +151,8 @@ def unpack(path):
                     check(numbers, NUMBERS)
                     arrays = {name: saved[name] for name in ARRAYS if name in saved}
                     check_arrays(arrays)
+                    if numbers["env_steps"] and not numbers["train_seconds"]:
+                        raise ValueError("its env_steps took no train_seconds")
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
     except Exception as error:  # a file that was made to harm may let its reader raise anything
