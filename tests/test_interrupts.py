@@ -197,9 +197,9 @@ def test_killed_before_it_is_made_up_for(tmp_path, monkeypatch):
         run.resume(media=False)  # killed: the row has been taken out
         assert len(run.owed()) == 1
     trainer = run.resume(media=False)
-    monkeypatch.setattr(run, "save", lambda *arguments, **more: None)
-    assert not carry_out(trainer, run, 10, 2, media=False)  # killed: no checkpoint was written
-    run = RunFolder(run.path)
+    with monkeypatch.context() as killed:  # before another checkpoint was written
+        killed.setattr(run, "save", lambda *arguments, **more: None)
+        assert not carry_out(trainer, run, 10, 2, media=False)
     (run / "summary.json").unlink()
     assert not carry_out(run.resume(media=False), run, 10, 2, media=False)
     iterations = run.read("progress.csv")["iteration"]
