@@ -112,7 +112,7 @@ def has_type(value, kind):
     if kind in (int, float):
         abstract = Integral if kind is int else Real
         number = isinstance(value, abstract) and not isinstance(value, bool)
-        return number and abs(value) <= sys.float_info.max  # an int may be larger
+        return number and (kind is int or abs(value) <= sys.float_info.max)
     return isinstance(value, kind)
 
 
