@@ -194,7 +194,7 @@ FINE = {  # by where it is: which of them are as good as any other
         "action_dim": [None], "reward_threshold": [..., None, -1, 0, 1.5, 2**53 + 1, 1e308],
         "config": [], "config.hidden_sizes": [], "config.activation": [...], "config.x": [],
         "config.learning_rate": [..., 1.5, 2**53 + 1, 1e308], "config.gamma": [..., 0],
-        "config.total_steps": [..., 2**53 + 1], "config.num_envs": [...],
+        "config.total_steps": [..., HUGE, 2**53 + 1], "config.num_envs": [...],
         "judging": [..., None, {}], "judging.evaluations": [None, HUGE, 2**53 + 1],
         "judging.eval_episodes": [..., None], "judging.max_episodes": [None, HUGE, 2**53 + 1],
         "judging.x": [], "lesson": [None, "x"], "sessions": [[]],
