@@ -441,8 +441,8 @@ def changed(name, value):
 
 
 def compressed(path):
-    data = io.BytesIO()
-    np.savez_compressed(data, numbers=np.zeros(1_000_000))
+    (arrays, numbers), data = unpack(path), io.BytesIO()
+    np.savez_compressed(data, **arrays, numbers=json.dumps(numbers))
     return data.getvalue()
 
 
