@@ -114,8 +114,12 @@ def has_type(value, kind):
         return isinstance(value, tuple) and value and all(has_type(v, int) for v in value)
     if kind in (int, float):
         abstract = Integral if kind is int else Real
-        number = isinstance(value, abstract) and not isinstance(value, bool)
-        return number and abs(value) < math.inf
+        if not isinstance(value, abstract) or isinstance(value, bool):
+            return False
+        try:
+            return kind is int or math.isfinite(value)
+        except OverflowError:  # 10**400
+            return False
     return isinstance(value, kind)
 
 

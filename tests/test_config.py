@@ -28,6 +28,7 @@ import vpg
         ("activation", "sigmoid", "activation must be one of tanh, relu"),
         ("learning_rate", 0.0, "learning_rate must be greater than 0"),
         ("learning_rate", float("inf"), "learning_rate must be a finite number, not inf"),
+        ("learning_rate", 10**400, "learning_rate must be a finite number, not 1000"),
         ("hidden_sizes", (60_000, 60_000), "hidden_sizes asks for 3,600,000,000 numbers at once"),
         ("num_envs", 2 * 10**9, "num_envs × num_steps × hidden_sizes asks for"),
         ("num_steps", 10**23, "num_envs × num_steps × hidden_sizes asks for"),

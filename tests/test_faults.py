@@ -182,7 +182,8 @@ def test_a_run_whose_environment_does_not_begin_any_more_is_not_taken_up(tmp_pat
     assert run(*options, "--env", "odd:Odd-v0", cwd=tmp_path, env=env).returncode == 0
     odd = ODD.replace("return np.zeros(2, np.float32), {}", "raise SystemExit(0)")
     (tmp_path / "odd.py").write_text(odd.replace("WRONG", "pass"), encoding="utf-8")
-    done = run(*RESUME, folder, "--total-steps", "1200", cwd=tmp_path, env=env)
+    named = "--total-steps", "1200", "--env", "odd:Odd-v0"
+    done = run(*RESUME, folder, *named, cwd=tmp_path, env=env)
     said = f"{folder} cannot be used: odd:Odd-v0 called sys.exit(0)"
     assert (done.returncode, done.stderr) == (2, f"run.py resume: error: {said}\n")
 

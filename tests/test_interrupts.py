@@ -3,20 +3,20 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from programs import ENOUGH, ROOT
 from test_records import small_trainer
 
 import vpg
-from lab.runs import carry_out, interrupts_raise, judging, new_trainer
+from lab.runs import carry_out, interrupts_raise, judging, new_trainer, read_json
 from lab.runs.interrupts import first_interrupt_waits
 from lab.runs.records import RunFolder
 
-ROOT = Path(__file__).parents[1]
 BOTH = signal.SIGINT, signal.SIGTERM
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 
 @pytest.fixture(autouse=True)
@@ -55,28 +55,163 @@ def test_what_the_parent_ignores_stays_ignored(number):
     assert signal.getsignal(number) == signal.SIG_IGN
 
 
-def test_a_run_stops_at_the_iteration_s_end_and_resume_finishes_it(tmp_path, monkeypatch):
-    """Also when the signal comes during the last iteration: then only the judging is left."""
+def test_what_can_be_done_again_is_broken_off_at_once():
+    def finish(*signals):
+        for number in signals:
+            signal.raise_signal(number)
+        return "done"
+
+    with first_interrupt_waits() as asked:
+        assert asked.unless(finish) == "done" and not asked.broke_off
+        with pytest.raises(ZeroDivisionError):
+            asked.unless(divmod, 1, 0)
+        assert asked.unless(finish, signal.SIGTERM) is None and asked.broke_off
+        assert asked.unless(pytest.fail) is None  # nothing is begun any more
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_helpers_that_ctrl_c_has_ended_are_blamed_for_nothing():
+    """A terminal sends Ctrl-C to an environment's processes, too: it fails as they go."""
+
+    def fail():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise BrokenPipeError("a helper is gone") from None
+
+    with first_interrupt_waits() as asked:
+        assert asked.unless(fail) is None and asked.broke_off
+
+
+class Counting(gym.Env):
+    """Episodes of 50 steps, the n-th step of all of which is `interrupted_at`, by a signal."""
+
+    observation_space = gym.spaces.Box(-1, 1, (2,))
+    action_space = gym.spaces.Discrete(2)
+    steps = interrupted_at = 0
+
+    def reset(self, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        type(self).steps += 1
+        if self.steps == self.interrupted_at:
+            signal.raise_signal(signal.SIGTERM)
+        return np.zeros(2, np.float32), 1.0, False, False, {}
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    spec = gym.envs.registration.EnvSpec("Counting-v0", Counting, max_episode_steps=50)
+    monkeypatch.setitem(gym.registry, "Counting-v0", spec)
+    monkeypatch.setattr(Counting, "steps", 0)
+    monkeypatch.setattr(Counting, "interrupted_at", 0)
+    return Counting
+
+
+def test_no_step_of_an_evaluation_is_waited_for(tmp_path, counting):
+    trainer = small_trainer(iterations=0, env_id="Counting-v0", total_steps=64)
+    run = RunFolder.create(tmp_path, trainer)
+    trainer = run.resume(media=False)
+    counting.steps, counting.interrupted_at = 0, 16 + 7  # a rollout, and seven steps of judging
+    assert carry_out(trainer, run, 4, 3, media=False)
+    assert counting.steps == 16 + 7 and trainer.env_steps == 16
+    assert run.read("progress.csv")["iteration"] == [1]
+    assert np.isnan(run.read("progress.csv")["greedy_return"]).all()
+    assert not carry_out(run.resume(media=False), run, 4, 3, media=False)
+    progress = run.read("progress.csv")
+    np.testing.assert_array_equal(progress["iteration"], [1, 2, 3, 4])
+    assert (progress["greedy_return"] == 50).all()  # at the same steps as if nothing had been
+
+
+def test_an_evaluation_that_is_due_after_the_signal_is_not_begun(tmp_path, counting):
+    trainer = small_trainer(iterations=0, env_id="Counting-v0", total_steps=64)
+    run = RunFolder.create(tmp_path, trainer)
+    counting.interrupted_at = 3
+    assert carry_out(run.resume(media=False), run, 4, 3, media=False)
+    assert counting.steps == 16 and len(run.owed()) == 1
+
+
+def test_what_is_made_up_for_is_what_it_would_have_been(tmp_path, monkeypatch):
+    """The same policy on the same episodes, and the same row but for the time."""
+    settings = {"iterations": 0, "total_steps": 320}
+    whole, other = (RunFolder.create(tmp_path, small_trainer(**settings)) for _ in range(2))
+    assert not carry_out(whole.resume(media=False), whole, 10, 2, media=False)
     evaluate = judging.evaluate
-    run = RunFolder.create(tmp_path, small_trainer(iterations=0, total_steps=320))
-    for evaluation in (2, 8):  # of ten
-        calls = []
 
-        def interrupted(*arguments, calls=calls, evaluation=evaluation):
-            calls.append(arguments)
-            if len(calls) == evaluation:
-                signal.raise_signal(signal.SIGTERM)
-            return evaluate(*arguments)
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return evaluate(*arguments)
 
+    rows = []
+    for _ in range(3):  # the first evaluation, and twice again
         monkeypatch.setattr(judging, "evaluate", interrupted)
-        trainer = run.resume()
-        assert carry_out(trainer, run, 10, 2, media=False)
-        assert run.load_trainer().iteration == run.read("progress.csv")["iteration"][-1]
-        assert len(calls) == evaluation and not (run / "summary.json").exists()
+        assert carry_out(other.resume(media=False), other, 10, 2, media=False)
+        rows.append(other.read("progress.csv"))
+        assert (
+            other.load_trainer().iteration == rows[-1]["iteration"][-1] == rows[0]["iteration"][-1]
+        )
     monkeypatch.undo()
-    assert trainer.env_steps >= 320
+    assert not carry_out(other.resume(media=False), other, 10, 2, media=False)
+    wanted, found = whole.read("progress.csv"), other.read("progress.csv")
+    place = len(rows[0]["iteration"])
+    assert np.isfinite(wanted["greedy_return"][place - 1])
+    for name in wanted.keys() - {"steps_per_second"}:
+        np.testing.assert_array_equal(found[name][:place], wanted[name][:place], name)
+    np.testing.assert_array_equal(found["iteration"], np.arange(1, len(found["iteration"]) + 1))
+    assert np.isfinite(found["greedy_return"]).sum() == 10
+    ended = (run.read("episodes.csv")["ended"] for run in (other, whole))
+    mine, theirs = (steps[steps <= wanted["env_steps"][place - 1]] for steps in ended)
+    np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("evaluation", [2, 4])
+def test_solved_for_good_is_what_it_would_have_been(tmp_path, monkeypatch, evaluation):
+    """Also if the last evaluation is broken off, and with it the one that fails."""
+    means = [500.0, 500.0, 500.0, 3.0]  # of four evaluations, then of the final judgement
+
+    def scripted(*arguments):
+        calls.append(arguments)
+        if len(calls) == evaluation and not told:
+            told.append(calls.pop())
+            signal.raise_signal(signal.SIGTERM)
+        return np.full(2, means[len(calls) - 1] if len(calls) <= 4 else 500.0)
+
+    judged = []
+    for told in ([None], []):  # undisturbed, disturbed
+        calls = []
+        monkeypatch.setattr(judging, "evaluate", scripted)
+        run = RunFolder.create(tmp_path, small_trainer(iterations=0, total_steps=320))
+        while carry_out(run.resume(media=False), run, 4, 2, media=False):
+            assert len(told) == 1 and not (run / "summary.json").exists()
+        summary = read_json(run / "summary.json")
+        looks = run.read("progress.csv")["greedy_return"]
+        judged.append(looks[np.isfinite(looks)].tolist())
+        assert summary["solved_for_good_at_step"] == summary["env_steps"]
+        assert summary["solved_at_step"] < summary["env_steps"]
+    assert judged == [means, means]
+
+
+def test_killed_before_it_is_made_up_for(tmp_path, monkeypatch):
+    """The row is there once, whenever between the two checkpoints that was."""
+    run = RunFolder.create(tmp_path, small_trainer(iterations=0, total_steps=320))
+    evaluate = judging.evaluate
+    monkeypatch.setattr(judging, "evaluate", lambda *_: signal.raise_signal(signal.SIGTERM))
+    assert carry_out(run.resume(media=False), run, 10, 2, media=False)
+    monkeypatch.setattr(judging, "evaluate", evaluate)
+    for _ in range(2):
+        run.resume(media=False)  # killed: the row has been taken out
+        assert len(run.owed()) == 1
+    trainer = run.resume(media=False)
+    with monkeypatch.context() as killed:  # before another checkpoint was written
+        killed.setattr(run, "save", lambda *arguments, **more: None)
+        assert not carry_out(trainer, run, 10, 2, media=False)
+    (run / "summary.json").unlink()
     assert not carry_out(run.resume(media=False), run, 10, 2, media=False)
     assert (run / "summary.json").exists()
+    iterations = run.read("progress.csv")["iteration"]
+    np.testing.assert_array_equal(iterations, np.arange(1, len(iterations) + 1))
 
 
 HELPED = """
@@ -106,7 +241,7 @@ gym.register("Helped-v0", Helped, max_episode_steps=5)
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@forks
 def test_an_environment_s_forked_helpers_end_when_they_are_told_to(tmp_path):
     """They inherited the handler that notes a signal and goes on, and close() waited for ever."""
     (tmp_path / "helped.py").write_text(HELPED, encoding="utf-8")
@@ -116,14 +251,15 @@ def test_an_environment_s_forked_helpers_end_when_they_are_told_to(tmp_path):
         command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        out, _ = process.communicate(timeout=600)
+        out, _ = process.communicate(timeout=ENOUGH)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0 and "saved in runs" in out
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@forks
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")  # pytest-xdist's is
 @pytest.mark.parametrize("number", BOTH)
 @pytest.mark.parametrize("within", [contextlib.nullcontext, first_interrupt_waits])
 def test_a_forked_child_ends_at_either_signal(number, within):
@@ -136,7 +272,8 @@ def test_a_forked_child_ends_at_either_signal(number, within):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -number
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@forks
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 def test_a_forked_child_ignores_what_its_parent_ignores():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     interrupts_raise()

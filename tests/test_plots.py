@@ -146,7 +146,8 @@ def drawn(monkeypatch):
     """The Figures that are drawn; no file is written."""
     found = []
     monkeypatch.setattr(curves, "png", lambda figure, dots_per_inch: found.append(figure))
-    monkeypatch.setattr(curves, "write_whole", lambda path, data: None)
+    for name in ("write_whole", "replace_whole"):
+        monkeypatch.setattr(curves, name, lambda path, data: None)
     return found
 
 
@@ -217,7 +218,8 @@ def test_nothing_is_written_over_anything_else(folders, monkeypatch, rng):
     monkeypatch.setattr(RunFolder, "read", lambda folder, name: files[name])
     found = []
     monkeypatch.setattr(curves, "png", lambda figure, dots_per_inch: found.append(overlaps(figure)))
-    monkeypatch.setattr(curves, "write_whole", lambda path, data: None)
+    for name in ("write_whole", "replace_whole"):
+        monkeypatch.setattr(curves, name, lambda path, data: None)
     learning_curve(folders[0])
     compare(folders[:1], None)
     compare(folders * 30, None)

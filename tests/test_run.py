@@ -201,7 +201,7 @@ def test_every_setting_has_an_option():
         (["resume", "nowhere"], str(Path("nowhere/config.json")) + " does not exist"),
         (["resume", "nowhere", "--gamma", "0.9"], "unrecognized arguments: --gamma 0.9"),
         (["resume", "nowhere", "--seed", "7"], "unrecognized arguments: --seed 7"),
-        (["resume", "nowhere", "--env", "Acrobot-v1"], "unrecognized arguments: --env Acrobot-v1"),
+        (["resume", "nowhere", "--env", "Acrobot-v1"], "config.json does not exist"),
         (["play", "nowhere", "--gamma", ".1"], "unrecognized arguments: --gamma .1"),
         (["compare", "nowhere", "--algo", "ppo"], "unrecognized arguments: --algo ppo"),
         (["check", "3", "--algo", "vpg"], "unrecognized arguments: --algo vpg"),

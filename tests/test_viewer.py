@@ -462,7 +462,7 @@ def test_render_after_a_training_without_display(tmp_path):
     ("words", "message"),
     [
         (["record", "RUN", "episode.avi"], "must end in .gif or .mp4"),
-        (["record", "RUN", "nowhere/episode.gif"], "cannot be written"),
+        (["record", "RUN", "README.md/episode.gif"], "README.md/episode.gif cannot be written"),
         (["play", "nowhere"], "does not exist"),
         (["record", "RUN"], "the following arguments are required: FILE"),
     ],

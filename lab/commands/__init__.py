@@ -14,7 +14,6 @@ import os
 import sys
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit statuses
-MOST_EPISODES = 10_000  # of one evaluation: they all run side by side
 
 # Command -> its module, and what it does. Without a command, run.py trains.
 COMMANDS = {
@@ -107,6 +106,22 @@ def refused(parser, path=None, told=str):
         if path is None:
             raise
         parser.refuse(f"{path} cannot be written: {error.strerror}")
+
+
+def ready(parser, path, *endings):
+    """Refuse a file that is to be written, before the work, unless it ends so and can be."""
+    from lab import runs
+
+    if endings and not str(path).lower().endswith(endings):
+        parser.refuse(f"{path} must end in {' or '.join(endings)}")
+    with refused(parser, path):
+        runs.ready(path)
+
+
+def env_option(parser):
+    """The one way to let a run's own environment be imported: the user names it."""
+    help = "the run's environment: needed where it is of your own, module:Id-v0"
+    option(parser, "--env", "ID", help)
 
 
 def fail(message):

@@ -1,6 +1,6 @@
 """`run.py book`: the derivations, the lines that compute them, and real numbers, in one page."""
 
-from lab.commands import fail, refused
+from lab.commands import fail, ready, refused
 from lab.runs import write_whole
 
 
@@ -16,6 +16,9 @@ def book(parser, args):
         from lab.book import build, print_pdf
     except ModuleNotFoundError as error:
         return fail(f"{error.name} is missing: pip install -r requirements/book.txt")
+    ready(parser, args.file)
+    if args.pdf:
+        ready(parser, args.pdf)
     page = build().encode()
     with refused(parser, args.file):
         write_whole(args.file, page)

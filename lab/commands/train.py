@@ -8,7 +8,7 @@ from lab import runs
 from lab.commands import (
     COMMANDS,
     INTERRUPTED,
-    MOST_EPISODES,
+    env_option,
     fail,
     lesson_option,
     option,
@@ -25,7 +25,7 @@ from lab.commands.settings import (
     with_flag,
     with_flags,
 )
-from lab.runs import ALGORITHMS
+from lab.runs import ALGORITHMS, MOST_EPISODES
 
 HELP = {
     "usage": "run.py --algo {vpg,ppo,ppo-penalty} [options]\n       run.py COMMAND …",
@@ -113,12 +113,13 @@ def resume_options(parser, argv):
     parser.epilog = "What no option says stays as it was begun."
     option(parser, "run", "RUN", "a run's folder")
     option(parser, "--total-steps", "N", "train until this step", type=whole_number(1))
+    env_option(parser)
     lesson_option(parser)
     judging_options(parser, None, None)
 
 
 def resume(parser, args):
-    folder = runs.RunFolder(args.run)
+    folder = runs.RunFolder(args.run, args.env)
     changes = {} if args.total_steps is None else {"total_steps": args.total_steps}
     with refused(parser, folder.path):
         trainer = folder.resume(not args.no_media, args.max_episodes, **changes)
@@ -149,7 +150,8 @@ def print_remarks(trainer):
 
 def carry_out(trainer, folder, args, judging):
     """Train, judge, draw; everything goes into the folder. Returns the exit status."""
-    again = shlex.join([str(folder.path), *(["--lesson", args.lesson] if args.lesson else [])])
+    again = [str(folder.path), *(["--lesson", args.lesson] if args.lesson else [])]
+    again = shlex.join([*again, *(["--env", trainer.env_id] if ":" in trainer.env_id else [])])
     try:
         interrupted = runs.carry_out(trainer, folder, **judging, media=not args.no_media)
     except KeyboardInterrupt:  # a second one, or one when it was being judged or drawn

@@ -1,21 +1,21 @@
 """`run.py play`, `record` and `compare`: look at runs that exist."""
 
 import contextlib
-from pathlib import Path
 
 from lab import runs, watch
-from lab.commands import fail, lesson_option, option, refused, whole_number
+from lab.commands import env_option, fail, lesson_option, option, ready, refused, whole_number
 
 
 def run_options(parser):
     option(parser, "run", "RUN", "a run's folder")
     option(parser, "--seed", "N", "of the episode", 0, type=whole_number(0))
+    env_option(parser)
     lesson_option(parser)
 
 
 def session_of(parser, args):
     """An episode of a run's best policy, about to begin."""
-    folder = runs.RunFolder(args.run)
+    folder = runs.RunFolder(args.run, args.env)
     with refused(parser):
         trainer = folder.load_trainer(folder.shown())
         trainer.envs.close()  # a Session has an environment of its own
@@ -38,7 +38,7 @@ def show(session, folder, gif_name):
         watch.play(session, folder.path)
     except watch.NoWindow as reason:
         try:
-            watch.record(session, folder / gif_name)
+            watch.record(session, folder / gif_name, write=runs.replace_whole)
         except (ImportError, OSError, ValueError) as error:
             return fail(f"{reason}, and no GIF: {error}")
         print(f"{reason}; recorded instead: {folder / gif_name}")
@@ -54,6 +54,7 @@ def record_options(parser, argv):
 
 def record(parser, args):
     session, _ = session_of(parser, args)
+    ready(parser, args.file, *watch.KINDS)
     try:
         with refused(parser, args.file), contextlib.closing(session):
             watch.record(session, args.file)
@@ -69,8 +70,8 @@ def compare_options(parser, argv):
 
 
 def compare(parser, args):
+    ready(parser, args.out, ".png")
     with refused(parser, args.out):
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
         runs.compare([runs.RunFolder(name) for name in args.runs], args.out)
     print(f"drawn: {args.out}")
     return 0

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from lab import practice as room
-from lab.commands import FAILED, refused, whole_number
+from lab.commands import FAILED, ready, refused, whole_number
 from lab.runs import write_whole
 
 LOOK_SECONDS = 0.5  # between two looks at the files, with --watch
@@ -69,6 +69,8 @@ def grade(parser, args):
     number = args.folder.isdecimal() and len(args.folder) < 10
     if number and not os.path.exists(args.folder):  # grade N
         args.equations, args.folder = [int(args.folder), *args.equations], "practice"
+    if args.json:
+        ready(parser, args.json)
     while True:
         seen = saved(args.folder)
         with refused(parser):

@@ -9,14 +9,13 @@ SEEDS when it is broken as the page's switches break it, for the reader to compa
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 
 import ppo
 import vpg
 from lab.pictures.looks import DARK, LIGHT
-from lab.runs import write_whole
+from lab.runs import ready, write_whole
 from lab.study import Cores, run_jobs, statistics, train_one
 
 ENV_ID, SEEDS, EPISODES, EVALUATIONS = "CartPole-v1", range(10), 100, 50
@@ -111,9 +110,7 @@ def write(path):
 
     Raises OSError if it cannot be written there.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.open("ab").close()  # better to know now than in ten minutes
+    ready(path)  # better to know now than in ten minutes
     data = render(collect()).encode()
     write_whole(path, data)
     return len(data)

@@ -1,7 +1,8 @@
 """One training with all that goes with it: watched, judged, kept in a folder, taken up again.
 
 judging     the one judged training loop; what "solved" means; the learning curve
-records     the run folder and everything that is read from or written into one
+records     the run folder and everything that is read from or written into one;
+            contents: what such a file may hold
 files       writing that appears whole or not at all, for every room
 runner      what the command line does with a training; interrupts: how it is stopped;
             progress: how far it is
@@ -15,7 +16,9 @@ __getattr__ = doors(
     algorithms="ALGORITHMS lesson",
     judging="EnvironmentFailed blamed new_trainer remarks judged "
     "final_judgement solved_steps returns_when_begun",
-    files="CannotWrite hold new_folder read_json safe_name write_json write_whole",
+    contents="MOST_EPISODES",
+    files="CannotWrite hold new_folder read_json ready replace_whole safe_name write_json "
+    "write_whole",
     records="CHECKPOINT RunFolder as_settings load_policy processor versions",
     runner="carry_out",
     interrupts="interrupts_raise",

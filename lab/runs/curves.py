@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from environments import reward_threshold
 from lab.pictures import LIGHT, drawing, hues, png, steps_axis
-from lab.runs.files import write_whole
+from lab.runs.files import replace_whole, write_whole
 from lab.runs.judging import returns_when_begun
 
 WINDOWS = 50  # of a run's line
@@ -55,7 +54,7 @@ def learning_curve(folder, name="learning_curve.png"):
     rows = -(-len(shown) // 3)
     with drawing(8, 3.4 + 1.6 * rows) as figure:
         draw_learning_curve(figure, folder, about, progress, shown, rows)
-        write_whole(folder / name, png(figure, DOTS_PER_INCH))
+        replace_whole(folder / name, png(figure, DOTS_PER_INCH))
 
 
 def draw_learning_curve(figure, folder, about, progress, shown, rows):
@@ -69,7 +68,7 @@ def draw_learning_curve(figure, folder, about, progress, shown, rows):
                  label="episode, where it began")  # fmt: skip
     draw_run(top, folder, about, progress, hue, label="mean of those begun together")
     top.lines[-1].set_label("greedy evaluation")
-    draw_threshold(top, about["env_id"])
+    draw_threshold(top, about["reward_threshold"])
     top.set(ylabel="return", xlabel="environment steps", xlim=(0, progress["env_steps"][-1]))
     top.set_title(f"{title(about)} on {about['env_id']}, seed {about['seed']}", pad=24)
     top.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.99), ncols=3, borderaxespad=0)
@@ -148,9 +147,8 @@ def hardly_vary(explained, value_loss):
     return hardly | np.isnan(explained)
 
 
-def draw_threshold(axes, env_id):
+def draw_threshold(axes, threshold):
     """The environment's own threshold, with its name beside the axes."""
-    threshold = reward_threshold(env_id)
     if threshold is not None:
         axes.axhline(threshold, color=LIGHT.ink, ls=(0, (4, 3)), lw=1, zorder=0)
         axes.annotate(f"solved:\n{threshold:g}".replace("-", "−"), (1, threshold), (7, 0),
@@ -219,6 +217,6 @@ def draw_comparison(axes, folders, abouts, progresses, named):
             draw_run(axes, *one, colours[place], **style)
         else:
             draw_run(axes, *one, LIGHT.soft, lw=1, zorder=1, alpha=0.4)
-    draw_threshold(axes, abouts[0]["env_id"])
+    draw_threshold(axes, abouts[0]["reward_threshold"])
     axes.set(xlabel="environment steps", ylabel="return", xlim=(0, None))
     steps_axis(axes)

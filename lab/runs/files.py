@@ -1,10 +1,13 @@
 """Files and folders that appear whole or not at all, on every system, also beside other writers."""
 
 import contextlib
+import errno
 import itertools
 import json
 import os
 import shutil
+import stat
+import sys
 import tempfile
 import time
 import uuid
@@ -37,23 +40,91 @@ def safe_name(text):
 
 
 def write_whole(path, data):
+    """Write bytes to a file that a user names, as `cp` would write there. Raises CannotWrite.
+
+    A link is followed. A device, a pipe and a descriptor (/dev/stdout) are written into, and so
+    is what nothing can take the place of: a mounted file, one in a folder that is not ours.
+    Any other file holds either what it held before or all of `data`, as of replace_whole.
+    """
+    with writing(path):
+        if not _is_written_into(path):
+            try:
+                return replace_whole(os.path.realpath(path) if os.path.islink(path) else path, data)
+            except OSError as error:
+                if error.errno != errno.EBUSY:  # it is mounted
+                    raise
+        descriptor = _descriptor(path)
+        with open(path if descriptor is None else os.dup(descriptor), "wb") as file:
+            file.write(data)
+
+
+def ready(path):
+    """See to it, before the work, that its result can be written to `path`; makes its folder.
+
+    Raises CannotWrite, as write_whole would after the work.
+    """
+    with writing(path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if not _is_written_into(path):
+            with _beside(os.path.realpath(path)):
+                pass
+
+
+def _is_written_into(path):
+    """Would write_whole open what is there, not replace it? Raises OSError if it could neither."""
+    if _descriptor(path) is not None:
+        return True
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode) or not os.access(path, os.W_OK):
+        code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EACCES
+        raise OSError(code, os.strerror(code))
+    folder = os.path.dirname(os.path.realpath(path))
+    return not (stat.S_ISREG(mode) and os.access(folder, os.W_OK))
+
+
+def _descriptor(path):
+    """Which open file of this process `path` leads to (/dev/stdout: 1), or None."""
+    for _ in range(9):  # links, one after another
+        folder, name = os.path.split(path)
+        if not os.path.islink(path):
+            break
+        if os.path.realpath(folder) == os.path.realpath("/proc/self/fd"):
+            sys.stdout.flush()
+            return int(name)
+        path = os.path.join(folder, os.readlink(path))
+    return None
+
+
+def replace_whole(path, data):
     """Write bytes to `path` so that it holds either what it held before or all of `data`.
 
     That holds through a power cut too: the bytes are on the disk before they get
-    their name, and the name is when this returns. Raises CannotWrite.
+    their name, and the name is when this returns. A file keeps its mode; a link is
+    not followed, but replaced. Raises CannotWrite.
     """
     path = Path(path)
-    beside = path.parent / f".{path.name}.{uuid.uuid4().hex}.new"
-    with writing(path):
-        try:
-            with open(beside, "xb") as file:
-                file.write(data)
-                flush(file)
-            replace(beside, path)
-        except BaseException:
-            beside.unlink(missing_ok=True)  # on a full disk, leave no half file in the way
-            raise
+    with writing(path), _beside(path) as beside:
+        with open(beside, "wb") as file:
+            if path.is_file() and not path.is_symlink():
+                beside.chmod(stat.S_IMODE(path.stat().st_mode) & 0o777)
+            file.write(data)
+            flush(file)
+        replace(beside, path)
         flush_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _beside(path):
+    """An empty file beside `path`, which is gone in the end unless it was renamed."""
+    beside = Path(path).parent / f".{uuid.uuid4().hex}.new"
+    try:
+        open(beside, "xb").close()
+        yield beside
+    finally:
+        beside.unlink(missing_ok=True)  # on a full disk, leave no half file in the way
 
 
 def flush(file):
@@ -84,16 +155,28 @@ def replace(source, target):
 
 def write_json(path, data):
     """Write a dict as readable JSON, whole or not at all."""
-    write_whole(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+    replace_whole(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def regular(path):
+    """`path` as a Path. Raises ValueError if it is there, but no file: a pipe, a folder, a device.
+
+    Reading a pipe would wait for somebody to write.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no regular file")
+    return path
 
 
 def read_json(path):
     """The dict in a JSON file. Raises ValueError, naming the file, when there is none."""
+    path = regular(path)
     try:
-        data = json.loads(Path(path).read_text("utf-8"))
+        data = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
     if not isinstance(data, dict):
         raise ValueError(f"{path} does not hold a JSON object")
@@ -131,7 +214,10 @@ def hold(folder):
 
     Raises ValueError if another process holds it, CannotWrite if it cannot be written.
     """
-    lock = filelock.FileLock(Path(folder) / ".lock", blocking=False)
+    path = Path(folder) / ".lock"
+    if path.is_symlink():  # locking a file empties it
+        raise ValueError(f"{path} is a link; no lock of this program is")
+    lock = filelock.FileLock(regular(path), blocking=False)
     with writing(folder):
         try:
             lock.acquire()

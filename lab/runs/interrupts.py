@@ -1,6 +1,7 @@
 """Ctrl-C, and SIGTERM (Slurm, Docker, kill) which is meant the same way."""
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -17,42 +18,72 @@ def raise_interrupt(signum, frame):
 
 
 def interrupts_raise():
-    """From now on, either signal raises KeyboardInterrupt; a forked child it simply ends.
-
-    A child that inherits the handler notes SIGTERM and goes on, and an environment that
-    ends its helper processes waits for ever.
-    """
+    """From now on, either signal raises KeyboardInterrupt; a forked child it simply ends."""
     for number in heeded():
         signal.signal(number, raise_interrupt)
     if hasattr(os, "register_at_fork"):  # not on Windows
-        masks = []
+        forked_children_end()
 
-        def hold():  # a signal that comes before the child has let go of the handler waits
-            masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, heeded()))
 
-        def release():
-            signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
+@functools.cache  # what is registered cannot be taken back
+def forked_children_end():
+    """Give forked children the system's own handlers of both signals.
 
-        def let_go():
-            for number in heeded():
-                signal.signal(number, signal.SIG_DFL)
-            release()
+    A child that inherits ours notes SIGTERM and goes on, and an environment that ends its
+    helper processes waits for ever.
+    """
+    masks = []
 
-        os.register_at_fork(before=hold, after_in_parent=release, after_in_child=let_go)
+    def hold():  # a signal that comes before the child has let go of the handler waits
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, heeded()))
+
+    def release():
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
+
+    def let_go():
+        for number in heeded():
+            signal.signal(number, signal.SIG_DFL)
+        release()
+
+    os.register_at_fork(before=hold, after_in_parent=release, after_in_child=let_go)
+
+
+class Asked(list):
+    """The signals that have come, as first_interrupt_waits yields them."""
+
+    waiting, broke_off = True, False
+
+    def unless(self, function, *arguments):
+        """function(*arguments); or None, and `broke_off`, if the first signal is there or comes.
+
+        What is long, and can be done again, is not waited for.
+        """
+        try:
+            try:
+                self.waiting = False
+                if not self:
+                    return function(*arguments)
+            finally:
+                self.waiting = True
+        except BaseException:  # or whatever helpers that Ctrl-C has ended make of it
+            if len(self) != 1:
+                raise
+        self.broke_off = True
+        return None
 
 
 @contextlib.contextmanager
 def first_interrupt_waits():
     """The first signal asks to stop at the iteration's end; a second one stops at once.
 
-    Yields a list that is no longer empty once there was one.
+    Yields the signals so far, an Asked: a list that is no longer empty once there was one.
     """
-    asked = []
+    asked = Asked()
 
     def note(signum, frame):
-        if asked:
-            raise KeyboardInterrupt
         asked.append(signum)
+        if len(asked) > 1 or not asked.waiting:
+            raise KeyboardInterrupt
         if sys.stderr.isatty():  # print must not be called here
             os.write(2, b"\nstopping at the end of this iteration; once more stops at once\n")
 

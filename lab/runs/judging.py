@@ -1,6 +1,7 @@
 """The one judged training loop, the one meaning of "solved", the one learning curve."""
 
 import contextlib
+import itertools
 import math
 import os
 import traceback
@@ -17,13 +18,23 @@ GYMNASIUM = os.path.dirname(gym.__file__) + os.sep
 WINDOWS = 100  # of a learning curve
 
 
-def judged(trainer, evaluations, episodes, enough=lambda: False):
+def judged(
+    trainer,
+    evaluations,
+    episodes,
+    enough=lambda: False,
+    owed=(),
+    attempt=lambda function, *arguments: function(*arguments),
+):
     """Train to the end and judge on the way: yields (statistics, returns) for each iteration.
 
     evaluations  of the greedy policy, spread evenly over the steps; after the last
                  iteration there is always one, also if this is 0
     episodes     fresh ones of each evaluation, which no training step has seen
     enough       called after each iteration: should this one be the last?
+    owed         [statistics] of the trainer's last iteration if its evaluation was broken off:
+                 it is judged first
+    attempt      calls evaluate, and may break it off: then it gives None
 
     statistics   of the iteration, a dict
     returns      float array (episodes,) if an evaluation was due, otherwise None
@@ -33,16 +44,16 @@ def judged(trainer, evaluations, episodes, enough=lambda: False):
     one that never stopped.
     """
     total = trainer.config.total_steps
-    seen = trainer.env_steps * evaluations // total
+    seen = -1 if owed else trainer.env_steps * evaluations // total
     with blamed(trainer.env_id):
-        for statistics in trainer:
+        for statistics in itertools.chain(owed, trainer):
             last = bool(enough()) or trainer.env_steps >= total
             due = trainer.env_steps * evaluations // total
             returns = None
             if last or due > seen:
                 seen = due
                 fresh = (trainer.seed, trainer.iteration)
-                returns = evaluate(trainer.policy, trainer.env_id, episodes, fresh)
+                returns = attempt(evaluate, trainer.policy, trainer.env_id, episodes, fresh)
             yield statistics, returns
             if last:
                 return

@@ -18,7 +18,7 @@ class Progress:
     """
 
     def __init__(self, counted, total, done=0):
-        self.total, self.tenth = total, (total - done) / 10
+        self.total, self.tenth = total, max(total - done, 1) / 10
         self.next_line = done + self.tenth
         self.bar = self.end = None
         if sys.stderr is not None and sys.stderr.isatty():

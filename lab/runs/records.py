@@ -10,8 +10,11 @@
 
 Every file appears whole or not at all (lab/runs/files.py); the two CSV files grow
 by whole rows. They are on the disk before a checkpoint that counts on them is, so
-that after a power cut too no row before the checkpoint is missing. Checkpoints
-hold plain numbers and JSON text; nothing in them is ever executed (no pickle).
+that after a power cut too no row before the checkpoint is missing.
+
+Nothing in a run folder is ever executed or imported: it holds plain numbers and text
+(no pickle), each of which must be as lab/runs/contents.py says; and an environment of
+somebody's own, "module:Id", is made only for who names it.
 """
 
 import dataclasses
@@ -20,35 +23,36 @@ import io
 import json
 import math
 import platform
+import reprlib
+import shlex
 import time
 import zipfile
-import zlib
-from numbers import Real
+from itertools import pairwise
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 
-from environments import ORIGINAL_GYM, one_line
+from environments import ORIGINAL_GYM, one_line, reward_threshold
 from lab import runs
 from lab.runs.algorithms import ALGORITHMS, lesson
-from lab.runs.files import flush, hold, new_folder, read_json, write_json, write_whole, writing
+from lab.runs.contents import ARRAYS, CONFIG, FORMAT, LOGS, NUMBERS, check, check_arrays
+from lab.runs.files import (
+    flush,
+    hold,
+    new_folder,
+    read_json,
+    regular,
+    replace_whole,
+    write_json,
+    writing,
+)
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
 from rollout import Actor
 
-FORMAT = 2  # of config.json and the checkpoints; raise it when programs could misread them
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
 CURVE, RECORDING = "learning_curve.png", "episode.gif"
-LOGS = {  # and what must be among their columns, first the one that counts up
-    "progress.csv": ("iteration", "env_steps", "greedy_return"),
-    "episodes.csv": ("ended", "began", "return", "length"),
-}
-# What reading raises for files that are something else, cut short, or made to harm.
-UNREADABLE = (
-    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError),
-    *(zipfile.BadZipFile, zlib.error, NotImplementedError, MemoryError, RecursionError),
-)
 
 
 # ------------------------------------------------------- what a run says about itself
@@ -103,6 +107,7 @@ def describe(trainer, judging, sessions=()):
         "obs_dim": trainer.envs.single_observation_space.shape[0],
         **({"num_actions": int(space.n)} if discrete else {"action_dim": space.shape[0]}),
         "action_space": action_numbers(space),
+        "reward_threshold": reward_threshold(trainer.env_id),
         "config": dataclasses.asdict(trainer.config),
         "judging": judging,
         **({"lesson": lesson()} if lesson() else {}),
@@ -160,37 +165,27 @@ def unpack(path):
     this program, such as a truncated, foreign, newer or pickled file.
     """
     try:
-        with open(path, "rb") as file:
+        with open(regular(path), "rb") as file:
             with zipfile.ZipFile(file) as archive:
                 if any(entry.compress_type for entry in archive.infolist()):
                     raise ValueError("its arrays are compressed")  # to any size at all
             with np.load(file, allow_pickle=False) as saved:
-                arrays = {name: saved[name] for name in saved.files}
-        numbers = json.loads(str(arrays.pop("numbers")))
-        version = numbers["format"]
-        if version == FORMAT:
-            check_numbers(arrays, numbers)
+                numbers = json.loads(str(saved["numbers"]))
+                version = numbers["format"]
+                if version == FORMAT:
+                    check(numbers, NUMBERS)
+                    arrays = {name: saved[name] for name in ARRAYS if name in saved}
+                    check_arrays(arrays)
+                    if numbers["env_steps"] and not numbers["train_seconds"]:
+                        raise ValueError("its env_steps took no train_seconds")
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
-    except UNREADABLE as error:
+    except Exception as error:  # a file that was made to harm may let its reader raise anything
         raise ValueError(f"{path} is no checkpoint of this program ({one_line(error)})") from None
     if version != FORMAT:
+        version = reprlib.repr(version)
         raise ValueError(f"{path} has format {version}; this program reads format {FORMAT}")
     return arrays, numbers
-
-
-def check_numbers(arrays, numbers):
-    """Raise ValueError, naming the culprit, unless every number is finite and a number."""
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise ValueError(f"its {name} is not finite")
-    for name in ("iteration", "env_steps", "episodes", "policy_t", "value_t"):
-        if not isinstance(numbers[name], int) or numbers[name] < 0:
-            raise ValueError(f"its {name} is {numbers[name]!r}")
-    memory = numbers["memory"].values()
-    for value in (numbers["train_seconds"], *numbers["recent_returns"], *memory):
-        if not isinstance(value, Real) or not math.isfinite(value):
-            raise ValueError(f"it holds {value!r} where a number should be")
 
 
 # ----------------------------------------------------------------- the folder
@@ -201,10 +196,13 @@ class RunFolder:
 
     `RunFolder.create` makes a new one, `RunFolder(path)` opens one that exists.
     Whatever cannot be written (a full disk, say) raises CannotWrite, an OSError.
+
+    env_id  of the run, if the user has said so: no module of an environment of somebody's
+            own, "module:Id", is imported because a file names it
     """
 
-    def __init__(self, path):
-        self.path = Path(path)
+    def __init__(self, path, env_id=None):
+        self.path, self.env_id = Path(path), env_id
 
     def __truediv__(self, name):
         return self.path / name
@@ -223,7 +221,7 @@ class RunFolder:
             cls(path).save(CHECKPOINT, trainer)
 
         name = f"{trainer.env_id}-{algorithm_name(trainer.algorithm)}-seed{trainer.seed}"
-        return cls(new_folder(runs_dir, name, fill))
+        return cls(new_folder(runs_dir, name, fill), trainer.env_id)
 
     def lock(self):
         """Keep other processes from writing here until this one ends, however it ends.
@@ -232,37 +230,46 @@ class RunFolder:
         CannotWrite if it cannot be written.
         """
         self.about()  # in a folder that is no run's, leave not even a lock
+        for name in (*LOGS, CHECKPOINT, BEST, CURVE, RECORDING, "summary.json"):
+            regular(self / name)
         self._lock = None  # let go of what this object held before
         self._lock = hold(self.path)
 
     def about(self):
         """The content of config.json. Raises ValueError in one line if it is no run's."""
         path = self / "config.json"
+        if self.path.is_file():
+            own = self.path.parent if (self.path.parent / "config.json").exists() else None
+            such = own or "such as runs/CartPole-v1-ppo-seed0"
+            raise ValueError(f"{self.path} is a file; what is meant is a run's folder, {such}")
         about = read_json(path)
         if about.get("format") != FORMAT:
-            raise ValueError(f"{path} has format {about.get('format')}, not {FORMAT}")
-        about.setdefault("judging", {})
-        kinds = {"env_id": str, "seed": int, "config": dict, "sessions": list}
-        kinds |= {"algorithm": str, "obs_dim": int, "judging": dict}
-        for name, kind in kinds.items():
-            if not isinstance(about.get(name), kind):
-                raise ValueError(f"{path} says that {name} is {about.get(name)!r}")
-        for name, value in about["judging"].items():
-            if value is not None and not (isinstance(value, int) and value > 0):
-                raise ValueError(f"{path} says that {name} is {value!r}")
-        if about["algorithm"] not in ALGORITHMS:
-            raise ValueError(f"{path} names the algorithm {about['algorithm']!r}, which is unknown")
+            raise ValueError(f"{path} has format {reprlib.repr(about.get('format'))}, not {FORMAT}")
+        try:
+            check(about, CONFIG)
+            if bool(about.get("num_actions")) == bool(about.get("action_dim")):
+                raise ValueError("it must have num_actions or action_dim")
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}") from None
+        judging = about.get("judging") or {}
+        about["judging"] = {name: value for name, value in judging.items() if value is not None}
+        known = gym.registry.get(about["env_id"])  # as it is: nothing is imported to know more
+        about.setdefault("reward_threshold", known and known.reward_threshold)
         return about
 
     # ------------------------------------------------------------- checkpoints
 
     def save(self, name, trainer, **more):
         """Write the trainer's state to `name` (CHECKPOINT or BEST); more: numbers to note in it."""
+        columns = {}
         for log in LOGS:
             if (self / log).exists():
-                with writing(self / log), open(self / log, "ab") as file:
+                with writing(self / log), open(self / log, "a+b") as file:
                     flush(file)
-        write_whole(self / name, pack(trainer, **more))
+                    file.seek(0)
+                    columns[log] = file.readline().decode("utf-8", "replace").strip()
+        columns = {log: line for log, line in columns.items() if line}
+        replace_whole(self / name, pack(trainer, columns=columns, **more))
 
     def shown(self):
         """The checkpoint worth looking at: the best, or the latest before any evaluation."""
@@ -272,7 +279,13 @@ class RunFolder:
         """The mean greedy return at the best evaluation so far, -inf if there was none."""
         if not (self / BEST).exists():
             return -math.inf
-        return unpack(self / BEST)[1].get("greedy_return", -math.inf)
+        best = self.unpack(BEST, self.about())[1].get("greedy_return")
+        return -math.inf if best is None else best
+
+    def owed(self):
+        """The iteration whose evaluation was broken off: [its statistics], or []."""
+        row = self.unpack(CHECKPOINT, self.about())[1].get("owed")
+        return [] if row is None else [row]
 
     def unpack(self, name, about):
         """`unpack` a checkpoint of this run; about: what `about` gave.
@@ -281,9 +294,9 @@ class RunFolder:
         """
         arrays, numbers = unpack(self / name)
         for key in ("algorithm", "env_id", "seed"):
-            if numbers.get(key) != about[key]:
+            if numbers[key] != about[key]:
                 raise ValueError(
-                    f"{self / name} is of another run: its {key} is {numbers.get(key)}, "
+                    f"{self / name} is of another run: its {key} is {numbers[key]}, "
                     f"that of config.json {about[key]}"
                 )
         return arrays, numbers
@@ -296,6 +309,14 @@ class RunFolder:
         checkpoint cannot be used.
         """
         about = self.about()
+        env_id = about["env_id"]
+        if self.env_id not in (None, env_id):
+            raise ValueError(f"{self.path} is of {env_id}, not of {self.env_id}")
+        if ":" in env_id and self.env_id is None:
+            raise ValueError(
+                f"{self.path} is of {env_id}; its module is only imported if you name it: "
+                f"--env {shlex.quote(env_id)}"
+            )
         if about.get("lesson") != lesson():
             remedy = f"with --lesson {about['lesson']}" if "lesson" in about else "without --lesson"
             raise ValueError(f"{self.path} was trained {remedy}; it goes on in the same way")
@@ -303,9 +324,10 @@ class RunFolder:
         algorithm = ALGORITHMS[about["algorithm"]]
         try:
             config = algorithm.Config(**{**as_settings(about["config"]), **changes})
-            trainer = runs.new_trainer(algorithm, about["env_id"], config, about["seed"])
-            trainer.restore(arrays, numbers)
-        except UNREADABLE as error:
+            trainer = runs.new_trainer(algorithm, env_id, config, about["seed"])
+            with np.errstate(over="raise"):  # of numbers that only float64 holds
+                trainer.restore(arrays, numbers)
+        except Exception as error:  # as in unpack
             raise ValueError(f"{self.path} cannot be used: {one_line(error)}") from None
         return trainer
 
@@ -379,7 +401,8 @@ class RunFolder:
 
     def lines(self, name):
         """A CSV file's lines, bytes; without what a crash left at the end: half a one, or zeros."""
-        content = (self / name).read_bytes().rstrip(b"\0") if (self / name).exists() else b""
+        path = regular(self / name)
+        content = path.read_bytes().rstrip(b"\0") if path.exists() else b""
         return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
 
     def read(self, name):
@@ -389,9 +412,9 @@ class RunFolder:
         """
         damaged, rows = f"{self / name} is damaged", []
         lines = [line.decode("utf-8", "replace").strip() for line in self.lines(name)]
-        names = lines[0].split(",") if lines else LOGS[name]
+        names = lines[0].split(",") if lines else [*LOGS[name]]
         for column in LOGS[name]:
-            if column not in names:
+            if names.count(column) != 1:
                 raise ValueError(f"{damaged}: its first line names no column {column}")
         for number, line in enumerate(lines[1:], 2):
             try:
@@ -400,19 +423,34 @@ class RunFolder:
                 rows.append(())
             if len(rows[-1]) != len(names):
                 raise ValueError(f"{damaged} in line {number}; without it the run goes on")
-        return dict(zip(names, np.array(rows).T, strict=True)) if rows else {}
+        columns = dict(zip(names, np.array(rows).T, strict=True)) if rows else {}
+        for column, kind in LOGS[name].items() if rows else ():
+            wrong = np.flatnonzero(~kind.holds(columns[column]))
+            if len(wrong):
+                what = f"{column} is {columns[column][wrong[0]]:g}; it must be {kind.name}"
+                raise ValueError(f"{damaged} in line {wrong[0] + 2}: {what}")
+        return columns
 
     def trim(self, trainer):
         """Drop CSV rows from after the trainer's state, so that the files go on without a gap.
 
-        A run that was killed may have written rows since its last checkpoint.
+        A run that was killed may have written rows since its last checkpoint; and the row
+        whose evaluation is owed is written when it has been made up for. Raises ValueError
+        if a file is damaged, before anything is dropped.
         """
-        for name, last in zip(LOGS, (trainer.iteration, trainer.env_steps), strict=True):
-            counts = self.read(name).get(LOGS[name][0], ())
+        lasts = trainer.iteration - len(self.owed()), trainer.env_steps
+        noted, kept = self.unpack(CHECKPOINT, self.about())[1].get("columns") or {}, {}
+        for name, last in zip(LOGS, lasts, strict=True):
+            counts = self.read(name).get(next(iter(LOGS[name])), ())
+            head, rows = self.lines(name)[:1], self.lines(name)[1:]
+            first = noted.get(name, "")
+            if first and head and head[0].decode("utf-8", "replace").strip() != first:
+                raise ValueError(f"{self / name} is damaged: its first line is not {first}")
+            rows = [row for row, count in zip(rows, counts, strict=True) if count <= last]
+            kept[name] = b"".join(head + rows)
+        for name, content in kept.items():
             if (self / name).exists():
-                head, rows = self.lines(name)[:1], self.lines(name)[1:]
-                rows = [row for row, count in zip(rows, counts, strict=True) if count <= last]
-                write_whole(self / name, b"".join(head + rows))
+                replace_whole(self / name, content)
 
 
 def load_policy(run, name=None):
@@ -435,20 +473,28 @@ def load_policy(run, name=None):
         config = ALGORITHMS[about["algorithm"]].Config(**as_settings(about["config"]))
         rng = np.random.default_rng(0)  # for weights that are overwritten
         network = config.hidden_sizes, rng, config.activation
-        if "num_actions" in about:
-            policy = CategoricalPolicy(about["obs_dim"], about["num_actions"], *network)
-        else:
-            policy = GaussianPolicy(about["obs_dim"], about["action_dim"], *network)
-        if arrays["policy"].shape != policy.parameters.shape:
+        outputs, behind = about.get("num_actions") or about["action_dim"], about.get("action_dim")
+        sizes = about["obs_dim"], *config.hidden_sizes, outputs
+        size = sum((a + 1) * b for a, b in pairwise(sizes)) + (behind or 0)
+        if len(arrays["policy"]) != size:  # before memory is asked for
             raise ValueError("the saved weights don't fit its network")
-        policy.parameters[:] = arrays["policy"]
+        if behind is None:
+            policy = CategoricalPolicy(about["obs_dim"], outputs, *network)
+        else:
+            policy = GaussianPolicy(about["obs_dim"], outputs, *network)
+        with np.errstate(over="raise"):
+            policy.parameters[:] = arrays["policy"]
         if config.normalize_observations:
             normalizer = RunningNormalizer(about["obs_dim"])
-            normalizer.mean[:], normalizer.variance[:] = arrays["obs_mean"], arrays["obs_variance"]
+            moments = {"obs_mean": normalizer.mean, "obs_variance": normalizer.variance}
+            for key, live in moments.items():
+                if key not in arrays or arrays[key].shape != live.shape:
+                    raise ValueError(f"the saved array {key!r} doesn't fit this network")
+                live[:] = arrays[key]
             policy = Normalized(policy, normalizer)
         space = action_space_of(about)
         return policy if space is None else Actor(policy, space)
-    except (*UNREADABLE, AssertionError) as error:
+    except Exception as error:  # as in unpack
         raise ValueError(f"{folder / name} cannot be used: {one_line(error)}") from None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from environments import EnvironmentFailed, one_line
 from lab import runs, watch
 from lab.runs.algorithms import lesson
-from lab.runs.files import write_json
+from lab.runs.files import replace_whole, write_json
 from lab.runs.interrupts import first_interrupt_waits
 from lab.runs.judging import final_judgement, judged, returns_when_begun
 from lab.runs.progress import Progress, sparkline
@@ -36,7 +36,8 @@ def carry_out(trainer, folder, evaluations, eval_episodes, max_episodes=None, me
     Raises CannotWrite, and FloatingPointError as Trainer does.
     """
     limit = math.inf if max_episodes is None else max_episodes
-    if trainer.episodes < limit and learn(trainer, folder, evaluations, eval_episodes, limit):
+    goes_on = trainer.episodes < limit or folder.owed()
+    if goes_on and learn(trainer, folder, evaluations, eval_episodes, limit):
         return True
     missing = folder.missing(trainer, media)
     if "summary.json" in missing:
@@ -55,7 +56,8 @@ def learn(trainer, folder, evaluations, eval_episodes, max_episodes=math.inf):
         return trainer.episodes >= max_episodes
 
     with first_interrupt_waits() as interrupts, contextlib.closing(progress), torn(interrupts):
-        for statistics, returns in judged(trainer, evaluations, eval_episodes, enough):
+        how = evaluations, eval_episodes, enough, folder.owed(), interrupts.unless
+        for statistics, returns in judged(trainer, *how):
             greedy_return = math.nan if returns is None else float(returns.mean())
             greedy = greedy if returns is None else greedy_return
             texts = progress_texts(trainer, greedy, statistics["mean_return"])
@@ -64,14 +66,15 @@ def learn(trainer, folder, evaluations, eval_episodes, max_episodes=math.inf):
                 best = greedy_return
                 folder.save(BEST, trainer, greedy_return=best)
             folder.append("progress.csv", [{**statistics, "greedy_return": greedy_return}])
-            episodes = [episode._asdict() for episode in trainer.rollout.episodes]
-            folder.append("episodes.csv", [{"return": e.pop("total"), **e} for e in episodes])
+            if trainer.rollout is not None:  # the owed iteration's are there already
+                episodes = [episode._asdict() for episode in trainer.rollout.episodes]
+                folder.append("episodes.csv", [{"return": e.pop("total"), **e} for e in episodes])
             if interrupts:
                 break
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 folder.save(CHECKPOINT, trainer)
                 saved_at = time.monotonic()
-        folder.save(CHECKPOINT, trainer)
+        folder.save(CHECKPOINT, trainer, owed=statistics if interrupts.broke_off else None)
     return bool(interrupts)
 
 
@@ -187,6 +190,6 @@ def draw(trainer, folder, names):
                 runs.learning_curve(folder, CURVE)
             elif name == RECORDING:
                 with contextlib.closing(watch.Session.of(trainer, trainer.seed)) as session:
-                    watch.record(session, folder / RECORDING)
+                    watch.record(session, folder / RECORDING, write=replace_whole)
         except Exception as error:  # an environment's own renderer may raise anything
             print(f"no {name}: {one_line(error)}")

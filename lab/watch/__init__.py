@@ -13,6 +13,6 @@ __getattr__ = doors(
     session="ANGLES VELOCITIES CannotRender Session portrait",
     window="NoWindow play",
     canvas="Canvas",
-    recorder="animation record",
+    recorder="KINDS animation record",
     scene="",
 )

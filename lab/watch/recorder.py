@@ -24,20 +24,20 @@ HOLD_SECONDS = 1.5  # the last frame stays, so that one can read how the episode
 TRANSPARENT = 255  # the one index of a GIF's palette that is no colour
 
 
-def record(session, path, max_steps=1_000):
+def record(session, path, max_steps=1_000, write=write_whole):
     """Play a Session's episode to its end and write it to `path`, a .gif or .mp4, at true speed.
 
     max_steps  where an episode without end is cut off
+    write      write(path, bytes): how a file is written
 
     Raises ValueError for another ending of `path`, ImportError (gymnasium's
     DependencyNotInstalled among them) in one line when a package is missing,
     OSError when the file cannot be written.
     """
-    kinds = {".gif": gif, ".mp4": mp4}
     kind = Path(path).suffix.lower()
-    if kind not in kinds:
-        raise ValueError(f"{path} must end in {' or '.join(kinds)}")
-    write_whole(path, kinds[kind](session, max_steps))
+    if kind not in KINDS:
+        raise ValueError(f"{path} must end in {' or '.join(KINDS)}")
+    write(path, KINDS[kind](session, max_steps))
 
 
 def frames(session, canvas, stride, max_steps):
@@ -142,3 +142,6 @@ def mp4(session, max_steps):
             for _ in range(round(HOLD_SECONDS * session.fps)):
                 writer.send(canvas.image.tobytes())
         return path.read_bytes()
+
+
+KINDS = {".gif": gif, ".mp4": mp4}

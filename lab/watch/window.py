@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 
 from environments import one_line
-from lab.runs import write_whole
+from lab.runs import replace_whole
 from lab.watch import scene
 from lab.watch.canvas import Canvas
 
@@ -166,7 +166,7 @@ class Player:
         self.canvas.image.save(png, "PNG")
         self.note_age = 0.0
         try:
-            write_whole(path, png.getvalue())
+            replace_whole(path, png.getvalue())
             self.note = f"saved {path.name}"
             print(f"screenshot: {path}", flush=True)
         except OSError as error:

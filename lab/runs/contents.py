@@ -1,0 +1,139 @@
+"""What the files of a run hold, one description of each, and what holds a file to it.
+
+A description is a Kind of value, [what a list holds], or a dict of names: one that ends
+in ? may be missing or null, and * stands for all the names that are not there.
+"""
+
+import reprlib
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from lab.runs.algorithms import ALGORITHMS
+
+FORMAT = 2  # of config.json and the checkpoints; raise it when programs could misread them
+MOST_EPISODES = 10_000  # of one evaluation: they all run side by side
+MOST = 2**53  # what a float, and numpy's int64, still counts exactly
+
+
+class Kind(NamedTuple):
+    """A kind of value: its name, and whether a value (a column, all of its values) is of it."""
+
+    name: str
+    holds: Callable
+
+
+def whole(low=0, high=None):
+    """Whole numbers; True is none."""
+    end = "" if high is None else f" to {high:,}"
+    most = float("inf") if high is None else high
+    return Kind(f"a whole number from {low}{end}", lambda v: type(v) is int and low <= v <= most)
+
+
+def real(low=-sys.float_info.max):
+    """Finite numbers, which fit into a float."""
+    most = sys.float_info.max
+    name = "a finite number" + (f" from {low:g}" if low > -most else "")
+    return Kind(name, lambda v: type(v) in (int, float) and low <= v <= most)
+
+
+TEXT = Kind(
+    "a line of text", lambda v: isinstance(v, str) and v.isprintable() and 0 < len(v) < 9_999
+)
+BOUND = Kind("a number, or null", lambda v: v is None or real().holds(v))
+DTYPE = Kind("float16, float32 or float64", lambda v: v in ("float16", "float32", "float64"))
+OR_NAN = Kind("a number", lambda v: v != v or real().holds(v))
+NOTHING = Kind("left out", lambda v: False)
+COUNT = whole(0, MOST)
+IDENTITY = {
+    "algorithm": Kind(f"one of {', '.join(ALGORITHMS)}", lambda v: v in [*ALGORITHMS]),
+    "env_id": TEXT,
+    "seed": whole(),
+}
+CONFIG = {
+    **IDENTITY,
+    "obs_dim": whole(1, MOST),
+    "num_actions?": whole(1, MOST),
+    "action_dim?": whole(1, MOST),
+    "action_space?": {
+        "start?": whole(-MOST, MOST),
+        "low?": [BOUND],
+        "high?": [BOUND],
+        "dtype?": DTYPE,
+    },
+    "reward_threshold?": real(),
+    "config": {},  # its algorithm's Config says more
+    "judging?": {
+        "evaluations?": whole(1),
+        "eval_episodes?": whole(1, MOST_EPISODES),
+        "max_episodes?": whole(1),
+        "*": NOTHING,
+    },
+    "lesson?": TEXT,
+    "sessions": [{}],
+}
+GENERATOR = {  # numpy's PCG64
+    "bit_generator": Kind("PCG64", lambda v: v == "PCG64"),
+    "state": {"state": whole(0, 2**128 - 1), "inc": whole(0, 2**128 - 1)},
+    "has_uint32": whole(0, 1),
+    "uinteger": whole(0, 2**32 - 1),
+}
+NUMBERS = {  # of a checkpoint
+    **IDENTITY,
+    **dict.fromkeys(("iteration", "env_steps", "episodes", "policy_t", "value_t"), COUNT),
+    "train_seconds": real(0),
+    "recent_returns": [real()],
+    "memory": {"*": real()},
+    "acting_rng": GENERATOR,
+    "shuffling_rng": GENERATOR,
+    "greedy_return?": real(),  # best.npz: what it was the best with
+    "columns?": {"*": TEXT},  # the CSV files' first lines
+    "owed?": {"mean_return": OR_NAN, "*": OR_NAN},  # the row whose evaluation was broken off
+}
+ARRAYS = {  # likewise, (n,) each, and their smallest number; the obs_* only if normalised
+    **{"policy": -np.inf, "policy_m": -np.inf, "policy_v": 0.0},
+    **{"value": -np.inf, "value_m": -np.inf, "value_v": 0.0},
+    **{"obs_mean": -np.inf, "obs_variance": 0.0, "obs_count": 0.0},
+}
+COUNTS = Kind("a whole number", lambda v: (v >= 0) & (v <= MOST) & (v == np.floor(v)))
+REALS = Kind("a number", lambda v: np.abs(v) < 1e150)  # which one can square
+GAPS = Kind("a number, or nothing", lambda v: REALS.holds(v) | np.isnan(v))
+LOGS = {  # the CSV files, and columns that must be among theirs; the first one counts up
+    "progress.csv": {"iteration": COUNTS, "env_steps": COUNTS, "greedy_return": GAPS},
+    "episodes.csv": {"ended": COUNTS, "began": COUNTS, "return": REALS, "length": COUNTS},
+}
+
+
+def check(found, wanted, name="it"):
+    """Raise ValueError, naming the culprit, unless what was read from JSON is as described."""
+    kind = {dict: "an object", list: "a list"}.get(type(wanted))
+    if kind and not isinstance(found, type(wanted)):
+        raise ValueError(f"{name} is {reprlib.repr(found)}; it must be {kind}")
+    if isinstance(wanted, list):
+        for one in found:
+            check(one, *wanted, f"one of {name}")
+    elif isinstance(wanted, dict):
+        names = {key.rstrip("?"): key for key in wanted if key != "*"}
+        for own, key in names.items():
+            if found.get(own) is not None:
+                check(found[own], wanted[key], own)
+            elif own == key:
+                raise ValueError(f"{name} has no {own}")
+        for other in found.keys() - names.keys() if "*" in wanted else ():
+            check(found[other], wanted["*"], other)
+    elif not wanted.holds(found):
+        raise ValueError(f"{name} is {reprlib.repr(found)}; it must be {wanted.name}")
+
+
+def check_arrays(arrays):
+    """Raise ValueError, naming the culprit, unless a checkpoint's arrays are as described."""
+    for name, low in ARRAYS.items():
+        if name not in arrays and name.startswith("obs_"):
+            continue
+        array = np.asarray(arrays.get(name))
+        if array.dtype not in (np.float32, np.float64) or array.ndim != 1:
+            raise ValueError(f"{name} holds {array.dtype} {array.shape}; it must hold floats (n,)")
+        if not (np.isfinite(array) & (array >= low)).all():
+            raise ValueError(f"{name} is not finite" + (f" and at least {low:g}" * (low == 0)))

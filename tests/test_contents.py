@@ -1,0 +1,483 @@
+"""A run folder that somebody hands you: nothing in it is executed, nothing makes us stumble."""
+
+import importlib
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import struct
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from test_environments import MINE
+from test_records import saved_arrays, small_trainer
+
+import ppo_penalty
+from lab.commands import COMMANDS, Parser, main
+from lab.runs import carry_out, load_policy
+from lab.runs.contents import ARRAYS
+from lab.runs.records import BEST, CHECKPOINT, LOGS, RunFolder, unpack
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a run that was trained to its end, judged, without pictures."""
+    settings = {"minibatch_size": 16, "total_steps": 200, "normalize_observations": True}
+    trainer = small_trainer(algorithm=ppo_penalty, iterations=0, **settings)
+    run = RunFolder.create(tmp_path_factory.mktemp("runs"), trainer, eval_episodes=2)
+    assert not carry_out(trainer, run, 3, 2, media=False)
+    return run
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of it, to be damaged."""
+    (tmp_path / "handed over").mkdir()
+    for path in trained.path.glob("[!.]*"):
+        (tmp_path / "handed over" / path.name).write_bytes(path.read_bytes())
+    return RunFolder(tmp_path / "handed over")
+
+
+def put(content, path, value):
+    """Set or (with ...) take away what lies at "judging.evaluations" in nested dicts."""
+    *outer, last = path.split(".")
+    for name in outer:
+        content = content[name]
+    if value is ...:
+        del content[last]
+    else:
+        content[last] = value
+
+
+def forge(run, name, path, value):
+    """Change one value in config.json, or among the numbers of a checkpoint."""
+    if name.endswith(".json"):
+        content = json.loads((run / name).read_text("utf-8"))
+        put(content, path, value)
+        (run / name).write_text(json.dumps(content), "utf-8")
+        return
+    with np.load(run / name) as saved:
+        arrays = {**saved}
+    numbers = json.loads(str(arrays.pop("numbers")))
+    put(numbers, path, value)
+    (run / name).write_bytes(saved_arrays(**arrays, numbers=json.dumps(numbers)))
+
+
+def refusal(capsys, *words):
+    """Run a command that must refuse -> what it says, one line without a traceback."""
+    try:
+        status = main([str(word) for word in words])
+    except SystemExit as end:
+        status = end.code
+    said = capsys.readouterr()
+    assert status == 2, (words, said)
+    assert re.fullmatch(r"run\.py \w+: error: [^\n]+\n", said.err), said.err
+    assert said.out == "" and len(said.err) < 600
+    return said.err
+
+
+# ------------------------------------------------------- nothing is executed
+
+
+def takes_a_run(name):
+    """The words of a command on a run, but for the run's folder; None if it takes none."""
+    parser = Parser(f"run.py {name}")
+    module = importlib.import_module(f"lab.commands.{COMMANDS[name][0]}")
+    getattr(module, f"{name}_options")(parser, [])
+    places = [one for one in parser._actions if not one.option_strings]
+    if "RUN" not in [one.metavar for one in places]:
+        return None
+    return [f"{one.dest}.gif" for one in places if one.metavar != "RUN"]
+
+
+ON_RUNS = {name: words for name in COMMANDS if (words := takes_a_run(name)) is not None}
+
+
+def test_the_commands_that_take_a_run_are_found():
+    assert {"resume", "play", "record", "compare"} <= ON_RUNS.keys()
+
+
+@pytest.fixture
+def poisoned(run, tmp_path, monkeypatch):
+    """A run folder in a place that Python imports from, as runs/ beside run.py is one."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "handed over").rename(tmp_path / "shared")
+    payload = f"open({str(tmp_path / 'PWNED')!r}, 'a').write('x')\n"
+    (tmp_path / "shared" / "payload.py").write_text(payload, "utf-8")
+    yield RunFolder(tmp_path / "shared")
+    assert not (tmp_path / "PWNED").exists() and "shared.payload" not in sys.modules
+
+
+HIDDEN = ["shared.payload:CartPole-v1", "gym/shared.payload:CartPole-v1",
+          " shared.payload:CartPole-v1", "shared.payload :CartPole-v1", "shared.payload::x",
+          "a:shared.payload:CartPole-v1", "shared/payload:CartPole-v1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("env_id", HIDDEN)
+@pytest.mark.parametrize("name", ON_RUNS)
+def test_no_command_imports_what_a_run_names(poisoned, name, env_id, capsys):
+    for file in ("config.json", CHECKPOINT, BEST):
+        forge(poisoned, file, "env_id", env_id)
+    words = [name, str(poisoned.path), *ON_RUNS[name]]
+    if name == "compare":
+        assert main([*words, "--out", "comparison.png"]) == 0
+        return
+    said = refusal(capsys, *words)
+    assert said.endswith(
+        f"shared is of {env_id}; its module is only imported if you name it: "
+        f"--env {shlex.quote(env_id)}\n"
+    )
+    said = refusal(capsys, *words, "--env", "CartPole-v1")
+    assert said.endswith(f"shared is of {env_id}, not of CartPole-v1\n")
+
+
+def test_from_python_neither(poisoned):
+    for file in ("config.json", CHECKPOINT, BEST):
+        forge(poisoned, file, "env_id", HIDDEN[0])
+    load_policy(poisoned.path)  # makes no environment
+    for read in (poisoned.load_trainer, poisoned.resume):
+        with pytest.raises(ValueError, match="its module is only imported if you name it"):
+            read()
+
+
+@pytest.mark.parametrize(
+    "name, value", [("lesson", "shared"), ("algorithm", "shared.payload"), ("config", "payload")]
+)
+def test_neither_what_else_it_names(poisoned, name, value, capsys):
+    (poisoned / "ppo.py").write_text("import shared.payload\n", "utf-8")
+    forge(poisoned, "config.json", name, value)
+    for command in ("resume", "play"):
+        refusal(capsys, command, poisoned.path)
+
+
+def test_an_own_environment_goes_on_by_the_printed_command(tmp_path, monkeypatch, capsys):
+    """Trained with --env, taken up, recorded and compared by what it says."""
+    (tmp_path / "my_own.py").write_text(MINE.replace("Mine-v0", "Own-v0"), "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    options = ["--num-envs", "2", "--num-steps", "8", "--eval-episodes", "2", "--no-media"]
+    assert main(["--algo", "vpg", "--env", "my_own:Own-v0", "--total-steps", "64", *options]) == 0
+    out = capsys.readouterr().out
+    (again,) = re.findall(r"watch it: +python run\.py play (.*)", out)
+    assert again == "runs/my_own-Own-v0-vpg-seed0 --env my_own:Own-v0"
+    place = shlex.split(again)
+    goes_on = ["resume", *place, "--total-steps", "128", "--no-media"]
+    assert main(goes_on) == 0
+    assert f"play {again}\n" in capsys.readouterr().out
+    assert "only imported if you name it" in refusal(capsys, *goes_on[:2], "--no-media")
+    assert main(["compare", place[0], "--out", "compared.png"]) == 0
+    assert RunFolder(place[0]).about()["reward_threshold"] == 7
+
+
+# --------------------------------------- whatever a file holds: fine, or refused in one line
+
+HUGE = 10**400
+NASTY = [..., None, "x", "", True, False, -1, 0, 1.5, float("nan"), float("inf"), HUGE, -HUGE,
+         [], [1], [None], {}, {"a": 1}, {"a": None}, "a\nb", "\x1b[2J", 2**53 + 1, 1e308,
+]  # fmt: skip
+FINE = {  # by where it is: which of them are as good as any other
+    "config.json": {
+        "format": [], "algorithm": [], "env_id": [], "seed": [0], "obs_dim": [], "num_actions": [],
+        "action_dim": [None], "reward_threshold": [..., None, -1, 0, 1.5, 2**53 + 1, 1e308],
+        "config": [], "config.hidden_sizes": [], "config.activation": [...], "config.x": [],
+        "config.learning_rate": [..., 1.5, 2**53 + 1, 1e308], "config.gamma": [..., 0],
+        "config.total_steps": [..., HUGE, 2**53 + 1], "config.num_envs": [...],
+        "judging": [..., None, {}], "judging.evaluations": [None, HUGE, 2**53 + 1],
+        "judging.eval_episodes": [..., None], "judging.max_episodes": [None, HUGE, 2**53 + 1],
+        "judging.x": [], "lesson": [None, "x"], "sessions": [[]],
+    },
+    CHECKPOINT: {
+        "format": [], "algorithm": [], "env_id": [], "seed": [0], "iteration": [0],
+        "env_steps": [0], "episodes": [0], "policy_t": [0], "value_t": [0],
+        "train_seconds": [1.5, 2**53 + 1, 1e308], "recent_returns": [[], [1]],
+        "memory": [{}, {"a": 1}], "memory.kl_coefficient": [..., -1, 0, 1.5, 2**53 + 1, 1e308],
+        "acting_rng": [], "acting_rng.state": [], "acting_rng.has_uint32": [0],
+        "shuffling_rng.state.inc": [0, 2**53 + 1], "shuffling_rng.bit_generator": [],
+        "columns": [..., None, {}], "columns.x": ["x"], "owed": [..., None],
+        "owed.mean_return": [-1, 0, 1.5, float("nan"), 2**53 + 1, 1e308],
+    },
+    BEST: {
+        "greedy_return": [..., None, -1, 0, 1.5, 2**53 + 1, 1e308], "policy_t": [0], "seed": [0],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name, place", [(name, place) for name in FINE for place in FINE[name]])
+def test_no_value_makes_it_stumble(run, name, place):
+    if place.startswith("owed."):
+        forge(run, name, "owed", {})
+    whole, taken = (run / name).read_bytes(), []
+    for value in NASTY:
+        (run / name).write_bytes(whole)
+        try:
+            forge(run, name, place, value)
+        except KeyError:
+            continue  # it was not there
+        try:
+            about = run.about()
+            run.unpack(name if name != "config.json" else CHECKPOINT, about)
+            if place.startswith("config"):
+                load_policy(run.path)
+            taken.append(value)
+        except ValueError as error:
+            said = str(error)
+            assert str(run.path) in said and said.isprintable() and len(said) < 900, said
+    assert repr(taken) == repr([v for v in NASTY if repr(v) in map(repr, FINE[name][place])])
+
+
+@pytest.mark.parametrize("place", [name for name in ("judging", "greedy_return", "policy_t")])
+def test_what_is_refused_is_so_by_the_commands(run, place, capsys):
+    """Whole ways through, for the three that were reported."""
+    name = {"judging": "config.json", "greedy_return": BEST}.get(place, CHECKPOINT)
+    values = [True, {"x": 1}, {"eval_episodes": 10**7}] if place == "judging" else ["x", HUGE]
+    whole = (run / name).read_bytes()
+    for value in values:
+        (run / name).write_bytes(whole)
+        forge(run, name, place, value)
+        refusal(capsys, "resume", run.path, "--total-steps", "400", "--no-media")
+    if place == "judging":
+        forge(run, name, place, {"eval_episodes": 10**7})
+        assert "must be a whole number from 1 to 10,000" in refusal(capsys, "play", run.path)
+
+
+def arrays_of(run, name):
+    with np.load(run / name) as saved:
+        return {**saved}
+
+
+ODD = {  # what an array may be instead
+    "complex": lambda array: array.astype(complex),
+    "text": lambda array: array.astype(str),
+    "bytes": lambda array: array.astype("S8"),
+    "whole": lambda array: array.astype(int),
+    "bool": lambda array: array.astype(bool),
+    "half": lambda array: array.astype(np.float16),
+    "time": lambda array: np.zeros(len(array), "datetime64[s]"),
+    "record": lambda array: np.zeros(len(array), [("a", "f4")]),
+    "column": lambda array: array[:, None],
+    "single": lambda array: array[:1] if len(array) > 1 else array[:0],
+    "scalar": lambda array: array[0],
+    "empty": lambda array: array[:0],
+    "longer": lambda array: np.append(array, array[:1]),
+    "nan": lambda array: array * np.nan,
+    "double": lambda array: array.astype(float) * 0 + 1e300,  # too large for float32
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.filterwarnings("ignore")  # a refusal, not a warning
+def test_no_array_makes_it_stumble(run, odd):
+    arrays = arrays_of(run, BEST)
+    for name in ARRAYS:
+        (run / BEST).write_bytes(saved_arrays(**{**arrays, name: ODD[odd](arrays[name])}))
+        if odd == "double" and name.startswith("obs_"):
+            run.load_trainer(BEST)  # float64 itself
+            continue
+        with pytest.raises(ValueError) as caught:
+            run.load_trainer(BEST)
+        assert "handed over" in str(caught.value) and str(caught.value).isprintable()
+        if name in ("policy", "obs_mean", "obs_variance"):
+            with pytest.raises(ValueError):
+                load_policy(run.path)
+
+
+def test_neither_a_missing_nor_a_negative_one(run):
+    arrays = arrays_of(run, CHECKPOINT)
+    for name, low in ARRAYS.items():
+        (run / CHECKPOINT).write_bytes(
+            saved_arrays(**{key: array for key, array in arrays.items() if key != name})
+        )
+        with pytest.raises(ValueError, match=name):
+            run.load_trainer()
+        (run / CHECKPOINT).write_bytes(saved_arrays(**{**arrays, name: -arrays[name] - 1}))
+        if low == 0:
+            with pytest.raises(ValueError, match=f"{name} is not finite and at least 0"):
+                run.load_trainer()
+
+
+def archive(*entries, **options):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", **options) as file:
+        for name, content in entries:
+            file.writestr(name, content)
+    return data.getvalue()
+
+
+def test_no_archive_makes_it_stumble(run):
+    whole = (run / CHECKPOINT).read_bytes()
+    encrypted, at = bytearray(whole), 0
+    while (at := encrypted.find(b"PK\x01\x02", at)) >= 0:  # every entry of the directory
+        encrypted[at + 8] |= 1
+        at += 1
+    python_2 = (
+        b"\x93NUMPY\x01\x00"
+        + struct.pack("<H", 40)
+        + b"{'descr': '<f4', 'shape': (3L,) 'x\n".ljust(40)
+    )
+    for content in (
+        bytes(encrypted),
+        archive(("numbers.npy", b"no array")),
+        archive(("numbers.npy", python_2)),
+        archive(("numbers", b"{}")),
+        archive(("numbers.npy", bytes(10**6)), compression=zipfile.ZIP_DEFLATED),
+        archive(("../numbers.npy", b"")),
+        archive(),
+    ):
+        (run / CHECKPOINT).write_bytes(content)
+        with pytest.raises(ValueError, match=r"checkpoint\.npz is no checkpoint of this program"):
+            run.load_trainer()
+
+
+def test_a_bomb_of_one_array_many_times_is_not_read(run, monkeypatch):
+    """Entries of a zip may lie over each other: a small file that unfolds without compression."""
+    arrays = arrays_of(run, CHECKPOINT)
+    extra = {f"x{k}": np.zeros(1000) for k in range(50)}
+    (run / CHECKPOINT).write_bytes(saved_arrays(**arrays, **extra))
+    read, lib = [], np.lib.format.read_array
+    monkeypatch.setattr(np.lib.format, "read_array", lambda *a, **k: read.append(a) or lib(*a, **k))
+    unpack(run / CHECKPOINT)
+    assert len(read) <= len(arrays)
+
+
+@pytest.mark.parametrize("name", ["config.json", CHECKPOINT, BEST, *LOGS])
+@pytest.mark.skipif(os.name == "nt", reason="POSIX's pipes")
+def test_a_pipe_is_not_waited_for(run, name, capsys):
+    """Nor anything else that is no file."""
+    for make in (os.mkfifo, os.mkdir):
+        (run / name).unlink() if (run / name).is_file() else None
+        make(run / name)
+        commands = [["resume", "--no-media", "--total-steps", "900"]]
+        if name not in LOGS:
+            commands.append(["play"])
+        if name not in (CHECKPOINT, BEST):
+            commands.append(["compare", "--out", run / "x.png"])
+        for command, *more in commands:
+            if name == CHECKPOINT and command == "play":
+                continue  # it shows the best
+            assert f"{name} is no regular file" in refusal(capsys, command, run.path, *more)
+        (run / name).unlink() if not (run / name).is_dir() else (run / name).rmdir()
+
+
+CELLS = {
+    "progress.csv": {
+        "iteration": ["", "x", "nan", "inf", "-1", "1.5", "1e300"],
+        "env_steps": ["", "x", "nan", "inf", "-1", "1.5", "1e300"],
+        "greedy_return": ["x", "inf", "-inf", "1e200"],
+    },
+    "episodes.csv": {
+        "ended": ["", "x", "nan", "inf", "-1", "1.5", "1e300"],
+        "began": ["", "x", "-1", "1e300"],
+        "return": ["", "x", "inf", "1e200", "=1+1"],
+        "length": ["", "x", "inf", "-1", "0.5"],
+    },
+}
+
+
+@pytest.mark.parametrize("name, column", [(n, c) for n in CELLS for c in CELLS[n]])
+def test_no_cell_makes_it_stumble(run, name, column, capsys):
+    head, first, second, *rest = (run / name).read_text("utf-8").splitlines()
+    place = head.split(",").index(column)
+    for cell in CELLS[name][column]:
+        cells = second.split(",")
+        cells[place] = cell
+        (run / name).write_text("\n".join([head, first, ",".join(cells), *rest, ""]), "utf-8")
+        for read in (lambda: run.read(name), run.resume):
+            with pytest.raises(ValueError, match=f"{name} is damaged in line 3"):
+                read()
+    assert "is damaged in line 3" in refusal(capsys, "compare", run.path, "--out", run / "x.png")
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_changed_columns_are_told_before_the_training(run, name, capsys):
+    """Renamed, dropped, added, exchanged, twice: damaged, and nothing is trained or written."""
+    content = (run / name).read_bytes()
+    head, *rows = content.decode().splitlines()
+    names = head.split(",")
+    wrong = [
+        ",".join([*names[:-1], "other"]),
+        ",".join(names[:-1]),
+        f"{head},more",
+        ",".join(names[::-1]),
+        ",".join([names[0], *names]),
+        "\ufeff" + head,
+    ]
+    for line in wrong:
+        (run / name).write_text("\n".join([line, *rows, ""]), "utf-8")
+        before = {path.name: path.read_bytes() for path in run.path.glob("[!.]*")}
+        said = refusal(capsys, "resume", run.path, "--total-steps", "900", "--no-media")
+        assert f"{name} is damaged" in said
+        assert {path.name: path.read_bytes() for path in run.path.glob("[!.]*")} == before
+    (run / name).write_bytes(content)
+    assert run.resume(media=False, total_steps=900).iteration > 0
+
+
+# ------------------------------------------------------------------ what is no run folder
+
+
+def test_what_is_no_run_s_folder_is_told_what_would_be(run, tmp_path, capsys):
+    (tmp_path / "model.zip").write_bytes(archive())
+    for command in ("play", "resume"):
+        said = refusal(capsys, command, run / BEST)
+        assert said.endswith(f"best.npz is a file; what is meant is a run's folder, {run.path}\n")
+        said = refusal(capsys, command, tmp_path / "model.zip")
+        assert said.endswith("is a file; what is meant is a run's folder, such as "
+                             "runs/CartPole-v1-ppo-seed0\n")  # fmt: skip
+    assert "config.json does not exist" in refusal(capsys, "play", tmp_path)
+
+
+def test_what_cannot_be_written_is_said_before_the_work(run, tmp_path, capsys, monkeypatch):
+    def work(*arguments, **options):
+        pytest.fail("it began to work")
+
+    monkeypatch.setattr("lab.watch.recorder.gif", work)
+    monkeypatch.setattr("lab.watch.recorder.KINDS", {".gif": work})
+    monkeypatch.setattr("lab.runs.curves.compare", work)
+    monkeypatch.setattr("lab.practice.grade", work)
+    monkeypatch.setattr("lab.book.build", work)
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "x.gif").mkdir()
+    (tmp_path / "x.png").mkdir()
+    for bad in ("file/x", "x"):
+        refusal(capsys, "record", run.path, tmp_path / f"{bad}.gif")
+        refusal(capsys, "compare", run.path, "--out", tmp_path / f"{bad}.png")
+        refusal(capsys, "grade", "nowhere", "--json", tmp_path / f"{bad}.gif")
+        refusal(capsys, "book", tmp_path / f"{bad}.gif")
+    for wrong in ("x.svg", "x.pdf", "x", "png"):
+        said = refusal(capsys, "compare", run.path, "--out", tmp_path / wrong)
+        assert said.endswith(f"{tmp_path / wrong} must end in .png\n")
+    assert "must end in .gif or .mp4" not in refusal(capsys, "record", run.path, tmp_path / "x.txt")
+
+
+def test_the_folder_of_what_is_written_is_made(run, tmp_path):
+    assert main(["compare", str(run.path), "--out", str(tmp_path / "a" / "b" / "x.PNG")]) == 0
+    assert main(["record", str(run.path), str(tmp_path / "c" / "x.gif")]) == 0
+    assert (tmp_path / "a" / "b" / "x.PNG").exists() and (tmp_path / "c" / "x.gif").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links take rights there")
+@pytest.mark.parametrize("name", ["learning_curve.png", "episode.gif", "watch.gif", "summary.json"])
+def test_no_link_in_a_run_folder_leads_what_is_written_elsewhere(run, tmp_path, name, monkeypatch):
+    (tmp_path / "precious").write_bytes(b"precious")
+    if (run / name).exists():
+        (run / name).unlink()
+    (run / name).symlink_to(tmp_path / "precious")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    if name == "watch.gif":
+        main(["play", str(run.path)])
+    else:
+        assert main(["resume", str(run.path), "--total-steps", "300"]) == 0
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert (run / name).is_file() and not (run / name).is_symlink()
