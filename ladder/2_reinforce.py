@@ -1,0 +1,59 @@
+# /// script
+# dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
+# ///
+"""New:
+Bought:
+Still wrong:"""
+
+import sys
+
+try:
+    import gymnasium as gym
+    import numpy as np
+except ImportError as error:
+    print(f"{error}: pip install numpy gymnasium, or uv run", file=sys.stderr)
+    sys.exit(2)
+
+ENV_ID, OBS, ACTIONS, N, TOTAL_STEPS, STEP_SIZE = "CartPole-v1", 4, 2, 8, 100_000, 0.5
+
+
+def softmax(logits):  # -> π, Eq. 20; less the largest: exp cannot overflow
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def play(n, policy, rng, greedy=False):  # n episodes side by side, arrays (T,n,…)
+    envs = gym.make_vec(ENV_ID, num_envs=n)
+    obs, running, rows = envs.reset(seed=int(rng.integers(2**31)))[0], np.ones(n, bool), []
+    while running.any():
+        probs = softmax(obs @ policy)
+        action = (rng.random((n, 1)) >= probs.cumsum(axis=1)[:, :-1]).sum(axis=1)
+        action = probs.argmax(axis=1) if greedy else action
+        next_obs, reward, terminated, truncated, _ = envs.step(action)
+        rows.append((obs, action, reward * running, running))  # the fallen wait
+        obs, running = next_obs, running & ~(terminated | truncated)
+    return [np.array(column) for column in zip(*rows)]
+
+
+def train(seed):  # after each update: steps so far, the policy, the mean return
+    rng, W, env_steps = np.random.default_rng(seed), np.zeros((OBS, ACTIONS)), 0
+    while env_steps < TOTAL_STEPS:
+        obs, action, reward, valid = play(N, W, rng)
+        weight = np.broadcast_to(reward.sum(axis=0), reward.shape)  # the whole return
+        x, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]
+        gradient = x.T @ (weight[:, None] * (onehot - softmax(x @ W)))  # Eq. 5, 22
+        W += STEP_SIZE * gradient / (np.linalg.norm(gradient) + 1e-8)  # uphill
+        env_steps += len(x)
+        yield env_steps, W, reward.sum(axis=0).mean()
+
+
+if __name__ == "__main__":
+    seed = " ".join(sys.argv[1:]) or "0"
+    if not seed.isdecimal() or len(seed) > 9:
+        print(f"the seed is a number of up to 9 digits, not {seed!r}", file=sys.stderr)
+        sys.exit(2)
+    for update, (env_steps, policy, mean_return) in enumerate(train(int(seed))):
+        if update % 10 == 0:
+            print(f"{env_steps:>9,} steps   mean return {mean_return:6.1f}")
+    reward = play(100, policy, np.random.default_rng(int(seed) + 1), greedy=True)[2]
+    print(f"greedy, 100 fresh episodes: {reward.sum(axis=0).mean():.1f} of 500")
