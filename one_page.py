@@ -2,13 +2,9 @@
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
 """PPO on one page: CartPole in about a second, every gradient by hand.
-
-    python one_page.py [SEED]        or, with nothing installed:  uv run one_page.py
-
-The numbers are those of the equations in README.md. The same seed gives the same
-bits as `python run.py --algo ppo`, which is this page with room to breathe. It is
-the ladder's ninth stair; DOC
-"""
+New: the clip, Eq. 39, 40; the ratio from logarithms, Eq. 20; the bits of run.py's PPO.
+Bought: ?
+Still wrong: nothing that fits a page. The lesson is this one with room to breathe."""
 
 import sys
 
@@ -16,7 +12,7 @@ try:
     import gymnasium as gym
     import numpy as np
 except ImportError as error:
-    print(f"{error}: pip install numpy gymnasium, or uv run", file=sys.stderr)
+    print(f"{error}: pip install gymnasium, or uv run {sys.argv[0]}", file=sys.stderr)
     sys.exit(2)
 
 ENV_ID, OBS, ACTIONS, N, TOTAL_STEPS, STEP_SIZE = "CartPole-v1", 4, 2, 32, 100_000, 1e-2
@@ -92,7 +88,7 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
         rows = []
         for _ in range(T):
             log_probs = log_softmax(policy.forward(obs)[0])
-            edges = np.exp(log_probs).cumsum(axis=1)[:, :-1]
+            edges = np.exp(log_probs).cumsum(axis=1)[:, :-1]  # of the actions' shares
             action = (rng.random((N, 1), np.float32) >= edges).sum(axis=1)
             old = log_probs[np.arange(N), action]
             next_obs, reward, terminated, truncated, _ = envs.step(action)
@@ -129,9 +125,9 @@ def judge(policy, seed, n=100):  # mean return of n episodes, the likelier actio
 
 
 if __name__ == "__main__":
-    seed = " ".join(sys.argv[1:]) or "0"
+    seed = " ".join(sys.argv[1:] or ["0"])
     if not seed.isdecimal() or len(seed) > 9:
-        print(f"the seed is a number of up to 9 digits, not {seed!r}", file=sys.stderr)
+        print(f"the seed is a whole number below 10**9, not {seed!r}", file=sys.stderr)
         sys.exit(2)
     for update, (env_steps, policy, mean_return) in enumerate(train(int(seed))):
         if update % 10 == 0:

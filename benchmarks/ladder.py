@@ -33,15 +33,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 os.environ["OMP_NUM_THREADS"] = "1"
-HOME = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(HOME))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import gymnasium as gym
 import numpy as np
 
 from lab.runs import processor, versions
 
-KEPT = Path(__file__).parent / "results" / "ladder.json"
+HOME = Path(__file__).resolve().parent.parent
+KEPT = HOME / "benchmarks" / "results" / "ladder.json"
 STAIRS = [*sorted((HOME / "ladder").glob("[1-8]_*.py")), HOME / "one_page.py"]
 SWING_UP = "SwingUp-v0"
 TASKS = {  # constants of a stair's module; looks at the policy, episodes of each
@@ -213,10 +213,8 @@ def noise(after, seed=20_000, estimates=400):
     -> {estimate: [total variance over the squared mean's length, cosine to stair 4's mean]}
     """
     stair, critic, rng = load(4), load(6), np.random.default_rng(seed)
-    for env_steps, policy, _ in stair.train(seed):
-        if env_steps >= after:
-            break
-    W, value, seen = policy.copy(), critic.Network(4, 1, 1.0, rng), []
+    W = next(policy.copy() for steps, policy, _ in stair.train(seed) if steps >= after)
+    value, seen = critic.Network(4, 1, 1.0, rng), []
 
     class Linear:
         def forward(self, obs):
@@ -291,8 +289,8 @@ def table(data):
         for number, rows in stairs.items():
             s = summary(rows)
             lines.append(
-                f"{number:>5} {s['area']:>5.0f} {s['end']:>6.1f} {s['good']:>5} {s['first_step']:>10.0f}"
-                f" {s['good_step']:>10.0f} {s['seconds']:>8.2f} {s['updates']:>8.0f}"
+                "{number:>5} {area:>5.0f} {end:>6.1f} {good:>5} {first_step:>10.0f} "
+                "{good_step:>10.0f} {seconds:>8.2f} {updates:>8.0f}".format(number=number, **s)
             )
     lines += [f"noise after {steps} steps: {found}" for steps, found in data["noise"].items()]
     for number, found in data["updates"].items():
@@ -314,9 +312,9 @@ def fill(data):
     """Put those lines into the stairs."""
     for number, sentence in sentences(data).items():
         path = STAIRS[number - 1]
-        text = path.read_text("utf-8")
-        line = f"Bought: {sentence}"
-        path.write_text(re.sub(r"(?m)^Bought:.*$", lambda _: line, text, count=1), "utf-8")
+        before, rest = path.read_text("utf-8").split("\nBought: ", 1)
+        after = rest[rest.index("\n") :]
+        path.write_text(f"{before}\nBought: {sentence}{after}", "utf-8")
 
 
 # ---------------------------------------------------------------------- main
@@ -325,9 +323,9 @@ def fill(data):
 def write(path, data):
     """JSON with a seed a line."""
     text = json.dumps(data, ensure_ascii=False, indent=1)
-    flat = re.sub(r"\[[^\[\]{}]*\]", lambda m: re.sub(r"\s+", " ", m[0]), text)
-    flat = re.sub(r"\[\s+(\d+, [\d.]+, \d+, \[[^\]]*\])\s+\]", r"[\1]", re.sub(r",\s+(?=[\d\[])", ", ", flat))
-    path.write_text(flat + "\n", "utf-8")
+    text = re.sub(r"\[[^\[\]{}]*\]", lambda numbers: " ".join(numbers[0].split()), text)
+    text = re.sub(r"\[\s+(\d+),\s+([\d.]+),\s+(\d+),\s+(\[.*\])\s+\]", r"[\1, \2, \3, \4]", text)
+    path.write_text(text + "\n", "utf-8")
 
 
 def main():

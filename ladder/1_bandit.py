@@ -1,16 +1,16 @@
 # /// script
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
-"""New:
-Bought:
-Still wrong:"""
+"""New: the score. A reward r makes its action a likelier, by r (e_a − π): Eq. 5.
+Bought: ?
+Still wrong: it sees nothing. What if it has to look before it acts?"""
 
 import sys
 
 try:
     import numpy as np
 except ImportError as error:
-    print(f"{error}: pip install numpy gymnasium, or uv run", file=sys.stderr)
+    print(f"{error}: pip install gymnasium, or uv run {sys.argv[0]}", file=sys.stderr)
     sys.exit(2)
 
 ACTIONS, PAYS, TOTAL_STEPS, STEP_SIZE = 2, np.array([1.0, 2.0]), 200, 0.1
@@ -34,9 +34,9 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
 
 
 if __name__ == "__main__":
-    seed = " ".join(sys.argv[1:]) or "0"
+    seed = " ".join(sys.argv[1:] or ["0"])
     if not seed.isdecimal() or len(seed) > 9:
-        print(f"the seed is a number of up to 9 digits, not {seed!r}", file=sys.stderr)
+        print(f"the seed is a whole number below 10**9, not {seed!r}", file=sys.stderr)
         sys.exit(2)
     for update, (env_steps, policy, mean_return) in enumerate(train(int(seed))):
         if update % 10 == 0:

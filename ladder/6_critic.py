@@ -1,9 +1,9 @@
 # /// script
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
-"""New:
-Bought:
-Still wrong:"""
+"""New: a critic V, Eq. 36, and credit by GAE, Eq. 15, 16; a time limit is no fall.
+Bought: ?
+Still wrong: carts that have fallen wait for the last. What if an update did not?"""
 
 import sys
 
@@ -11,7 +11,7 @@ try:
     import gymnasium as gym
     import numpy as np
 except ImportError as error:
-    print(f"{error}: pip install numpy gymnasium, or uv run", file=sys.stderr)
+    print(f"{error}: pip install gymnasium, or uv run {sys.argv[0]}", file=sys.stderr)
     sys.exit(2)
 
 ENV_ID, OBS, ACTIONS, N, TOTAL_STEPS, STEP_SIZE = "CartPole-v1", 4, 2, 8, 100_000, 1e-2
@@ -65,10 +65,10 @@ def credit(reward, v, terminated, truncated):
 
 
 def play(n, policy, rng, greedy=False):  # n episodes side by side, arrays (T,n,…)
-    envs = gym.make_vec(ENV_ID, num_envs=n)
-    obs, running, rows = envs.reset(seed=int(rng.integers(2**31)))[0], np.ones(n, bool), []
+    envs, rows = gym.make_vec(ENV_ID, num_envs=n), []
+    obs, running = envs.reset(seed=int(rng.integers(2**31)))[0], np.ones(n, bool)
     while running.any():
-        probs = softmax(policy.forward(obs)[0])
+        probs = softmax(policy.forward(obs)[0])  # each action's share of [0, 1)
         action = (rng.random((n, 1)) >= probs.cumsum(axis=1)[:, :-1]).sum(axis=1)
         action = probs.argmax(axis=1) if greedy else action
         next_obs, reward, terminated, truncated, _ = envs.step(action)
@@ -98,9 +98,9 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
 
 
 if __name__ == "__main__":
-    seed = " ".join(sys.argv[1:]) or "0"
+    seed = " ".join(sys.argv[1:] or ["0"])
     if not seed.isdecimal() or len(seed) > 9:
-        print(f"the seed is a number of up to 9 digits, not {seed!r}", file=sys.stderr)
+        print(f"the seed is a whole number below 10**9, not {seed!r}", file=sys.stderr)
         sys.exit(2)
     for update, (env_steps, policy, mean_return) in enumerate(train(int(seed))):
         if update % 10 == 0:

@@ -1,9 +1,9 @@
 # /// script
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
-"""New:
-Bought:
-Still wrong:"""
+"""New: many carts. An update takes 32 steps of each of 32, wherever they are.
+Bought: ?
+Still wrong: a row is used once and thrown away. How often may it be used?"""
 
 import sys
 
@@ -11,7 +11,7 @@ try:
     import gymnasium as gym
     import numpy as np
 except ImportError as error:
-    print(f"{error}: pip install numpy gymnasium, or uv run", file=sys.stderr)
+    print(f"{error}: pip install gymnasium, or uv run {sys.argv[0]}", file=sys.stderr)
     sys.exit(2)
 
 ENV_ID, OBS, ACTIONS, N, TOTAL_STEPS, STEP_SIZE = "CartPole-v1", 4, 2, 32, 100_000, 1e-2
@@ -72,7 +72,7 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
     while env_steps < TOTAL_STEPS:
         rows = []
         for _ in range(T):
-            probs = softmax(policy.forward(obs)[0])
+            probs = softmax(policy.forward(obs)[0])  # each action's share of [0, 1)
             action = (rng.random((N, 1)) >= probs.cumsum(axis=1)[:, :-1]).sum(axis=1)
             next_obs, reward, terminated, truncated, _ = envs.step(action)
             rows.append((obs, action, reward, running, terminated, truncated))
@@ -105,9 +105,9 @@ def judge(policy, seed, n=100):  # mean return of n episodes, the likelier actio
 
 
 if __name__ == "__main__":
-    seed = " ".join(sys.argv[1:]) or "0"
+    seed = " ".join(sys.argv[1:] or ["0"])
     if not seed.isdecimal() or len(seed) > 9:
-        print(f"the seed is a number of up to 9 digits, not {seed!r}", file=sys.stderr)
+        print(f"the seed is a whole number below 10**9, not {seed!r}", file=sys.stderr)
         sys.exit(2)
     for update, (env_steps, policy, mean_return) in enumerate(train(int(seed))):
         if update % 10 == 0:
