@@ -21,11 +21,15 @@ def softmax(logits):  # -> π, Eq. 20; less the largest: exp cannot overflow
     return e / e.sum(axis=-1, keepdims=True)
 
 
+def play(logits, rng):  # pull one arm
+    action = rng.choice(ACTIONS, p=softmax(logits))
+    return action, rng.normal(PAYS[action])  # what this arm pays, give or take
+
+
 def train(seed):  # after each update: steps so far, the policy, the mean return
     rng, logits, env_steps = np.random.default_rng(seed), np.zeros(ACTIONS), 0
     while env_steps < TOTAL_STEPS:
-        action = rng.choice(ACTIONS, p=softmax(logits))
-        reward = rng.normal(PAYS[action])  # what this arm pays, give or take
+        action, reward = play(logits, rng)
         onehot = np.eye(ACTIONS)[action]
         gradient = reward * (onehot - softmax(logits))  # Eq. 5, 22
         logits += STEP_SIZE * gradient  # uphill

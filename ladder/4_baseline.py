@@ -14,7 +14,7 @@ except ImportError as error:
     print(f"{error}: pip install gymnasium, or uv run {sys.argv[0]}", file=sys.stderr)
     sys.exit(2)
 
-ENV_ID, OBS, ACTIONS, N, TOTAL_STEPS, STEP_SIZE = "CartPole-v1", 4, 2, 8, 100_000, 0.5
+ENV_ID, OBS, ACTIONS, N, TOTAL_STEPS, STEP_SIZE = "CartPole-v1", 4, 2, 8, 100_000, 0.3
 
 
 def softmax(logits):  # -> π, Eq. 20; less the largest: exp cannot overflow
@@ -22,13 +22,12 @@ def softmax(logits):  # -> π, Eq. 20; less the largest: exp cannot overflow
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def play(n, policy, rng, greedy=False):  # n episodes side by side, arrays (T,n,…)
+def play(n, policy, rng):  # n episodes side by side, arrays (T,n,…)
     envs, rows = gym.make_vec(ENV_ID, num_envs=n), []
     obs, running = envs.reset(seed=int(rng.integers(2**31)))[0], np.ones(n, bool)
     while running.any():
         probs = softmax(obs @ policy)  # each action's share of [0, 1)
         action = (rng.random((n, 1)) >= probs.cumsum(axis=1)[:, :-1]).sum(axis=1)
-        action = probs.argmax(axis=1) if greedy else action
         next_obs, reward, terminated, truncated, _ = envs.step(action)
         rows.append((obs, action, reward * running, running))  # the fallen wait
         obs, running = next_obs, running & ~(terminated | truncated)
@@ -56,5 +55,5 @@ if __name__ == "__main__":
     for update, (env_steps, policy, mean_return) in enumerate(train(int(seed))):
         if update % 10 == 0:
             print(f"{env_steps:>9,} steps   mean return {mean_return:6.1f}")
-    reward = play(100, policy, np.random.default_rng(int(seed) + 1), greedy=True)[2]
+    reward = play(100, 1e6 * policy, np.random.default_rng(int(seed) + 1))[2]  # certain
     print(f"greedy, 100 fresh episodes: {reward.sum(axis=0).mean():.1f} of 500")

@@ -54,13 +54,12 @@ def softmax(logits):  # -> π, Eq. 20; less the largest: exp cannot overflow
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def play(n, policy, rng, greedy=False):  # n episodes side by side, arrays (T,n,…)
+def play(n, policy, rng):  # n episodes side by side, arrays (T,n,…)
     envs, rows = gym.make_vec(ENV_ID, num_envs=n), []
     obs, running = envs.reset(seed=int(rng.integers(2**31)))[0], np.ones(n, bool)
     while running.any():
         probs = softmax(policy.forward(obs)[0])  # each action's share of [0, 1)
         action = (rng.random((n, 1)) >= probs.cumsum(axis=1)[:, :-1]).sum(axis=1)
-        action = probs.argmax(axis=1) if greedy else action
         next_obs, reward, terminated, truncated, _ = envs.step(action)
         rows.append((obs, action, reward * running, running))  # the fallen wait
         obs, running = next_obs, running & ~(terminated | truncated)
@@ -83,6 +82,17 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
         yield env_steps, policy, reward.sum(axis=0).mean()
 
 
+def judge(policy, seed, n=100):  # mean return of n episodes, the likelier action taken
+    envs = gym.make_vec(ENV_ID, num_envs=n)
+    obs, total, running = envs.reset(seed=seed)[0], 0, np.ones(n, bool)
+    while running.any():
+        action = policy.forward(obs)[0].argmax(axis=1)
+        obs, reward, terminated, truncated, _ = envs.step(action)
+        total += reward @ running
+        running &= ~(terminated | truncated)
+    return total / n
+
+
 if __name__ == "__main__":
     seed = " ".join(sys.argv[1:] or ["0"])
     if not seed.isdecimal() or len(seed) > 9:
@@ -91,5 +101,4 @@ if __name__ == "__main__":
     for update, (env_steps, policy, mean_return) in enumerate(train(int(seed))):
         if update % 10 == 0:
             print(f"{env_steps:>9,} steps   mean return {mean_return:6.1f}")
-    reward = play(100, policy, np.random.default_rng(int(seed) + 1), greedy=True)[2]
-    print(f"greedy, 100 fresh episodes: {reward.sum(axis=0).mean():.1f} of 500")
+    print(f"greedy, 100 fresh episodes: {judge(policy, int(seed) + 1):.1f} of 500")
