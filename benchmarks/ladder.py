@@ -304,8 +304,37 @@ def table(data):
 
 
 def sentences(data):
-    """{stair: the line of its docstring that says what it bought}."""
-    return {}
+    """{stair: what its docstring says that it bought}, each in at most 80 characters."""
+    cart, swing = ({int(n): summary(rows) for n, rows in data["runs"][t].items()} for t in TASKS)
+    noise = {name: found[0] for name, found in data["noise"]["1000"].items()}
+    largest = {n: np.median(found["largest_kl_of_seeds"]) for n, found in data["updates"].items()}
+    seeds = cart[1]["seeds"]
+
+    def quieter(old, new):
+        return f"the gradient's variance is {noise[old] / noise[new]:.1f} times as small"
+
+    def thousand(number, key="good_step"):
+        return f"{cart[number][key] / 1000:.0f},000"
+
+    def for_good(number):
+        return f"{cart[number]['good']} of {seeds} seeds solved for good"
+
+    def ends(number):
+        return f"{swing[number]['end']:.0f}"
+
+    return {
+        1: f"the better arm's probability goes from 0.5 to {cart[1]['end']:.2f} in 200 pulls.",
+        2: f"it learns, a mean return of {cart[2]['area']:.0f} on the way; {for_good(2)}.",
+        3: f"{quieter('whole return', 'reward-to-go')}; {for_good(3)}.",
+        4: f"{quieter('reward-to-go', 'baseline')}; swing-up ends at {ends(4)}, not {ends(3)}.",
+        5: f"on CartPole nothing, {for_good(5)}; swing-up {ends(5)}, not {ends(4)}.",
+        6: f"{quieter('baseline', 'critic')}; swing-up {ends(6)}, not {ends(5)}.",
+        7: f"{cart[7]['seconds']:.1f} seconds, not {cart[6]['seconds']:.1f}; "
+        f"it costs steps, {thousand(7)} to 475, not {thousand(6)}.",
+        8: f"475 first at {thousand(8, 'first_step')} steps, not {thousand(7, 'first_step')}; "
+        f"{for_good(8)}.",
+        9: f"{for_good(9)}; an update's largest KL is {largest['9']:.2f}, not {largest['8']:.1f}.",
+    }
 
 
 def fill(data):
