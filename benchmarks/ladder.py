@@ -326,9 +326,9 @@ def sentences(data):
         1: f"the better arm's probability goes from 0.5 to {cart[1]['end']:.2f} in 200 pulls.",
         2: f"it learns, a mean return of {cart[2]['area']:.0f} on the way; {for_good(2)}.",
         3: f"{quieter('whole return', 'reward-to-go')}; {for_good(3)}.",
-        4: f"{quieter('reward-to-go', 'baseline')}; swing-up ends at {ends(4)}, not {ends(3)}.",
-        5: f"on CartPole nothing, {for_good(5)}; swing-up {ends(5)}, not {ends(4)}.",
-        6: f"{quieter('baseline', 'critic')}; swing-up {ends(6)}, not {ends(5)}.",
+        4: f"{quieter('reward-to-go', 'baseline')}; Pendulum ends at {ends(4)}, not {ends(3)}.",
+        5: f"on CartPole nothing, {for_good(5)}; Pendulum {ends(5)}, not {ends(4)}.",
+        6: f"{quieter('baseline', 'critic')}; Pendulum {ends(6)}, not {ends(5)}.",
         7: f"{cart[7]['seconds']:.1f} seconds, not {cart[6]['seconds']:.1f}; "
         f"it costs steps, {thousand(7)} to 475, not {thousand(6)}.",
         8: f"475 first at {thousand(8, 'first_step')} steps, not {thousand(7, 'first_step')}; "
@@ -388,7 +388,7 @@ def main():
             "versions": versions("CartPole-v1"),
             "tasks": {
                 "CartPole-v1": "100,000 steps; solved: 475. Stair 1 is the bandit, 200 pulls",
-                SWING_UP: f"200,000 steps, gamma 0.95. {swing_up.__doc__}",
+                SWING_UP: f"200,000 steps, gamma 0.95: {swing_up.__doc__}",
             },
             "noise": {steps: found.result() for steps, found in noises.items()},
             "updates": {n: drifts([one.result() for one in found]) for n, found in moved.items()},

@@ -47,7 +47,8 @@ def log_softmax(logits):
 
 
 def test_nine_stairs():
-    names = "bandit reinforce reward_to_go baseline network critic many_carts epochs".split()
+    names = "bandit", "reinforce", "reward_to_go", "baseline"
+    names += "network", "critic", "many_carts", "epochs"
     expected = [f"{n}_{name}.py" for n, name in enumerate(names, 1)]
     assert [path.name for path in STAIRS] == [*expected, "one_page.py"]
     assert sorted(p.name for p in (ROOT / "ladder").glob("*.py")) == expected
@@ -79,7 +80,7 @@ def test_a_stair_stands_alone_and_in_order(number):
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
     assert not any(isinstance(node, ast.ImportFrom) for node in ast.walk(tree))
     assert {a.name for n in imports for a in n.names} <= {"sys", "numpy", "gymnasium"}
-    order = "Network softmax log_softmax credit policy_slope play train judge".split()
+    order = "Network", "softmax", "log_softmax", "credit", "policy_slope", "play", "train", "judge"
     defined = [n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
     assert [name for name in order if name in defined] == defined
     assert lines(number)[:3] == [

@@ -19,8 +19,9 @@ PAGE = Path(one_page.__file__)
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_it_learns_the_lesson_s_bits(learned, seed):
     training = one_page.train(seed)
-    for env_steps, policy, _ in training:
+    for last in training:
         value = training.gi_frame.f_locals["value"]
+    env_steps, policy, _ = last
     trainer, _ = learned(ppo, seed)
     assert env_steps == trainer.env_steps
     np.testing.assert_array_equal(policy.parameters, trainer.learner.policy.parameters)
