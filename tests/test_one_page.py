@@ -19,9 +19,8 @@ PAGE = Path(one_page.__file__)
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_it_learns_the_lesson_s_bits(learned, seed):
     training = one_page.train(seed)
-    for last in training:
-        value = training.gi_frame.f_locals["value"]
-    env_steps, policy, _ = last
+    seen = [(step, training.gi_frame.f_locals["value"]) for step in training]
+    (env_steps, policy, _), value = seen[-1]
     trainer, _ = learned(ppo, seed)
     assert env_steps == trainer.env_steps
     np.testing.assert_array_equal(policy.parameters, trainer.learner.policy.parameters)
