@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from oracles import brute_force_advantage, complex_step, network_complex_step
@@ -24,6 +25,15 @@ LADDER = runpy.run_path(str(ROOT / "benchmarks" / "ladder.py"))
 STAIRS, load = LADDER["STAIRS"], LADDER["load"]
 NUMBERS = range(1, 10)
 KEPT = json.loads(LADDER["KEPT"].read_text("utf-8"))
+
+
+SHORT = "ShortCart-v0"  # falls and time limits, both within a rollout
+gym.register(
+    SHORT,
+    entry_point="gymnasium.envs.classic_control.cartpole:CartPoleEnv",
+    vector_entry_point="gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv",
+    max_episode_steps=15,
+)
 
 
 def lines(number):
@@ -194,7 +204,7 @@ def test_a_linear_stair_s_step_is_uphill_of_its_objective(number):
 
 def spied(number):
     """A stair whose networks write down each step: parameters before it, dy, x, gradient."""
-    stair = load(number)
+    stair = load(number, ENV_ID=SHORT)
     stair.seen = {}
 
     class Spy(stair.Network):
@@ -290,6 +300,10 @@ def test_credit_from_the_definitions(number, held):
         return
     reward, v = np.float64(seen["reward"]), np.float64(seen["v"])
     ended = seen["terminated"] | seen["truncated"]
+    assert (seen["terminated"] & valid).any() and (seen["truncated"] & valid).any()
+    # Stair 6 plays an episode each, to its end; the others' carts only begin anew in the next row.
+    over = np.logical_or.accumulate(ended) if number == 6 else ended
+    np.testing.assert_array_equal(valid[1:], ~over[:-1])
     columns = [
         [
             brute_force_advantage(
@@ -330,6 +344,28 @@ def test_a_time_limit_is_no_fall():
         given = reward, v[:-1], v[1:], terminated, ended, stair.GAMMA, stair.LAMBDA
         found = stair.credit(reward, v, terminated, truncated)
         np.testing.assert_allclose(found, advantages.gae(*given), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("number", range(2, 10))
+def test_an_action_is_drawn_from_the_policy(number, rng):
+    stair = load(number)
+    if number < 5:
+        W = rng.normal(size=(4, 2))
+        obs, action, _, valid = stair.play(5, 1e6 * W, rng)
+        np.testing.assert_array_equal(action[valid], (obs[valid] @ W).argmax(axis=1))
+        obs, action, _, valid = stair.play(500, np.zeros((4, 2)), rng)
+        assert abs(action[valid].mean() - 0.5) < 0.03
+        return
+
+    class Sure(stair.Network):
+        def __init__(self, *settings):
+            super().__init__(*settings)
+            self.b2 += np.arange(len(self.b2))  # e : 1 for action 1
+
+    stair.Network = Sure
+    stair.N = 200
+    seen = after(stair.train(0), 1)
+    assert abs(seen["action"][seen["valid"]].mean() - np.e / (1 + np.e)) < 0.03
 
 
 # ---------------------------------------------------------------- its learning
