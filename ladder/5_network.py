@@ -2,7 +2,7 @@
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
 """New: a hidden layer with its backprop, Eq. 30–32, and Adam, Eq. 34.
-Bought: ?
+Bought: 475 later, 24,000 steps for 11,000, and it stays; Pendulum -84, not -98.
 Still wrong: an episode must end before an action is judged. Who could tell sooner?"""
 
 import sys

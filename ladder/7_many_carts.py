@@ -2,7 +2,7 @@
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
 """New: many carts. An update takes 32 steps of each of 32, wherever they are.
-Bought: ?
+Bought: 0.4 seconds, not 0.9; it costs steps, 38,000 to 475 for good, not 33,000.
 Still wrong: a row is used once and thrown away. How often may it be used?"""
 
 import sys
