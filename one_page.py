@@ -100,7 +100,7 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
         target, advantage = (advantage + v[:-1])[valid, None], advantage[valid]
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)  # Eq. 19
         x, a, old = x[valid], action[valid], old[valid]
-        step_size = STEP_SIZE * (1 - env_steps / TOTAL_STEPS)
+        step_size = STEP_SIZE * (1 - env_steps / TOTAL_STEPS)  # falls to 0
         clip_range = CLIP_RANGE * (1 - env_steps / TOTAL_STEPS)
         for _ in range(EPOCHS):
             for i in np.array_split(shuffling.permutation(len(x)), -(-len(x) // ROWS)):

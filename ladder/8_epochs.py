@@ -84,7 +84,7 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
         target, advantage = (advantage + v[:-1])[valid, None], advantage[valid, None]
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)  # Eq. 19
         x, old, onehot = x[valid], old[valid, None], np.eye(ACTIONS)[action[valid]]
-        step_size = STEP_SIZE * (1 - env_steps / TOTAL_STEPS)
+        step_size = STEP_SIZE * (1 - env_steps / TOTAL_STEPS)  # falls to 0
         for _ in range(EPOCHS):
             for i in np.array_split(rng.permutation(len(x)), -(-len(x) // ROWS)):
                 logits, h = policy.forward(x[i])
