@@ -6,6 +6,7 @@
 # make figures       draw the README's pictures anew
 # make renumber      number the equations in the order in which README.md has them
 # make ablation      PPO less one thing at a time, 30 seeds each (long)
+# make ladder        what each stair of the ladder buys, 20 seeds each (a quarter of an hour)
 # make scaling       many seeds: two processes against one
 # make benchmark     side by side with Stable-Baselines3 (installs PyTorch)
 # make tables        the text's tables, from the files in benchmarks/results
@@ -19,7 +20,7 @@ BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ALL_CORES = -n auto --dist loadgroup  # pytest-xdist; ARGS="-n 0" takes one
 ARGS ?=
 
-.PHONY: train test test-fast test-browser lint format book figures ablation benchmark tables renumber scaling clean
+.PHONY: train test test-fast test-browser lint format book figures ablation benchmark ladder tables renumber scaling clean
 
 train: $(VENV)/requirements.done
 	$(BIN)/python run.py --algo ppo $(ARGS)
@@ -52,6 +53,9 @@ ablation: $(VENV)/requirements.done
 
 benchmark: $(VENV)/bench.done
 	$(BIN)/python benchmarks/against_sb3.py $(ARGS)
+
+ladder: $(VENV)/requirements.done
+	$(BIN)/python benchmarks/ladder.py $(ARGS)
 
 renumber: $(VENV)/requirements.done
 	$(BIN)/python -m lab.proof.renumber
