@@ -224,7 +224,7 @@ GUIDE = 'see "Bring your own environment" in docs/guide.md'
     "content, message",
     [
         ("raise ImportError", "theirs.py, line 1: ImportError"),
-        ("\nimport numpy\nnumpy.bool8", "theirs.py, line 3: AttributeError: module 'numpy'"),
+        ("\nimport numpy\nnumpy.bool9", "theirs.py, line 3: AttributeError: module 'numpy'"),
         ("open('/no/level')", "theirs.py, line 1: FileNotFoundError: [Errno 2] No such"),
         ("raise RuntimeError('no\\nGPU')", "theirs.py, line 1: RuntimeError: no"),
         ("raise SystemExit(3)", "theirs.py, line 1: SystemExit: 3"),

@@ -343,6 +343,14 @@ class RunFolder:
         does; CannotWrite.
         """
         self.lock()  # first: what is read after this, nobody else changes
+        try:
+            return self._taken_up(media, max_episodes, changes)
+        except BaseException:
+            self._lock.release(force=True)
+            raise
+
+    def _taken_up(self, media, max_episodes, changes):
+        """The rest of `resume`, in a folder that is ours."""
         trainer = self.load_trainer(**changes)
         self.best_return()  # damage is told now, not in mid-training
         if changes.get("total_steps", math.inf) <= trainer.env_steps:
