@@ -30,9 +30,8 @@ from training import Trainer, evaluate
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSON = sorted(ROOT.glob("*.py"))
-OTHERS = [
-    path for folder in ("ladder", "lab", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")
-]
+FOLDERS = "ladder", "lab", "tests", "benchmarks"
+OTHERS = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
 # This file is left out: its examples are no citations.
 CODE = sorted({*LESSON, *OTHERS} - {Path(__file__).resolve()})
 
