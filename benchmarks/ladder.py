@@ -13,7 +13,6 @@ Writes results/ladder.json:
                another share of the steps was done (for the bandit: π of the better arm)
     noise      the gradient's variance over its squared mean, at one policy, from 8 episodes each
     updates    of the stairs 7 to 9 on CartPole, for each update: KL(old‖new) and ratios
-    sentences  what stands in the docstrings
 
 Seconds are CPU seconds of one thread, evaluations not counted.
 """
@@ -308,33 +307,33 @@ def sentences(data):
     cart, swing = ({int(n): summary(rows) for n, rows in data["runs"][t].items()} for t in TASKS)
     noise = {name: found[0] for name, found in data["noise"]["1000"].items()}
     largest = {n: np.median(found["largest_kl_of_seeds"]) for n, found in data["updates"].items()}
-    seeds = cart[1]["seeds"]
 
-    def quieter(old, new):
-        return f"the gradient's variance is {noise[old] / noise[new]:.1f} times as small"
+    def quieter(old, new, what="the gradient's variance"):
+        return f"{what} falls {noise[old] / noise[new]:.1f}-fold"
 
     def thousand(number, key="good_step"):
         return f"{cart[number][key] / 1000:.0f},000"
 
-    def for_good(number):
-        return f"{cart[number]['good']} of {seeds} seeds solved for good"
+    def good(number):
+        return f"{cart[number]['good']} of {cart[number]['seeds']}"
 
     def ends(number):
         return f"{swing[number]['end']:.0f}"
 
     return {
         1: f"the better arm's probability goes from 0.5 to {cart[1]['end']:.2f} in 200 pulls.",
-        2: f"it learns, a mean return of {cart[2]['area']:.0f} on the way; {for_good(2)}.",
-        3: f"{quieter('whole return', 'reward-to-go')}; {for_good(3)}.",
-        4: f"{quieter('reward-to-go', 'baseline')}; Pendulum {ends(4)}, not {ends(3)}.",
-        5: f"475 later, {thousand(5, 'first_step')} steps for {thousand(4, 'first_step')}, "
-        f"and it stays; Pendulum {ends(5)}, not {ends(4)}.",
-        6: f"{quieter('baseline', 'critic')}; Pendulum {ends(6)}, not {ends(5)}.",
-        7: f"{cart[7]['seconds']:.1f} seconds, not {cart[6]['seconds']:.1f}; it costs steps, "
-        f"{thousand(7)} to 475 for good, not {thousand(6)}.",
+        2: f"a return of {cart[2]['area']:.0f} on the way; {good(2)} seeds reach 475 and stay.",
+        3: f"{quieter('whole return', 'reward-to-go')}; {good(3)} seeds reach 475 and stay.",
+        4: f"{quieter('reward-to-go', 'baseline', 'the variance')}; swinging up a pendulum: "
+        f"a return of {ends(4)}, not {ends(3)}.",
+        5: f"475 at {thousand(5, 'first_step')} steps, not {thousand(4, 'first_step')}, and "
+        f"stays; the pendulum's return {ends(5)}, not {ends(4)}.",
+        6: f"{quieter('baseline', 'critic')}; the pendulum's return {ends(6)}, not {ends(5)}.",
+        7: f"{cart[7]['seconds']:.1f} seconds, not {cart[6]['seconds']:.1f}; it costs steps: "
+        f"475 for good at {thousand(7)}, not {thousand(6)}.",
         8: f"475 first at {thousand(8, 'first_step')} steps, not {thousand(7, 'first_step')}; "
-        f"but solved for good {cart[8]['good']} of {seeds}, not {cart[7]['good']}.",
-        9: f"{cart[9]['good']} of {seeds} for good, not {cart[8]['good']}; Pendulum {ends(9)}, "
+        f"but {good(8)} seeds stay there, not {cart[7]['good']}.",
+        9: f"{good(9)} stay, not {cart[8]['good']}; pendulum's return {ends(9)}, "
         f"not {ends(8)}; largest KL {largest['9']:.2f}, not {largest['8']:.1f}.",
     }
 

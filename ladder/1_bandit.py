@@ -1,9 +1,9 @@
 # /// script
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
-"""New: the score. A reward r makes its action a likelier, by r (e_a − π): Eq. 5.
+"""New: the score, Eq. 5: reward r adds α r (e_a − π) to the logits, uphill on average.
 Bought: the better arm's probability goes from 0.5 to 0.98 in 200 pulls.
-Still wrong: it sees nothing. What if it has to look before it acts?"""
+Still wrong: it is blind, and a pull is a whole game. What of a pole to balance?"""
 
 import sys
 

@@ -1,8 +1,8 @@
 # /// script
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
-"""New: observations. A matrix makes logits of them; the whole return is credit, Eq. 5.
-Bought: it learns, a mean return of 320 on the way; 8 of 20 seeds solved for good.
+"""New: it sees, logits x W; the whole return is credit, Eq. 5; steps of one length.
+Bought: a return of 320 on the way; 8 of 20 seeds reach 475 and stay.
 Still wrong: an action is praised for rewards that were paid before it. Need it be?"""
 
 import sys
@@ -26,7 +26,7 @@ def play(n, policy, rng):  # n episodes side by side, arrays (T,n,…)
     envs, rows = gym.make_vec(ENV_ID, num_envs=n), []
     obs, running = envs.reset(seed=int(rng.integers(2**31)))[0], np.ones(n, bool)
     while running.any():
-        probs = softmax(obs @ policy)  # each action's share of [0, 1)
+        probs = softmax(obs @ policy)  # shares of [0, 1): a draw hits one
         action = (rng.random((n, 1)) >= probs.cumsum(axis=1)[:, :-1]).sum(axis=1)
         next_obs, reward, terminated, truncated, _ = envs.step(action)
         rows.append((obs, action, reward * running, running))  # the fallen wait
@@ -54,5 +54,5 @@ if __name__ == "__main__":
     for update, (env_steps, policy, mean_return) in enumerate(train(int(seed))):
         if update % 10 == 0:
             print(f"{env_steps:>9,} steps   mean return {mean_return:6.1f}")
-    reward = play(100, 1e6 * policy, np.random.default_rng(int(seed) + 1))[2]  # certain
+    reward = play(100, 1e6 * policy, np.random.default_rng(int(seed) + 1))[2]  # greedy
     print(f"greedy, 100 fresh episodes: {reward.sum(axis=0).mean():.1f} of 500")

@@ -1,9 +1,9 @@
 # /// script
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
-"""New: a baseline, Eq. 8. Praise is for more than the carts' mean return at that time.
-Bought: the gradient's variance is 2.2 times as small; Pendulum -98, not -157.
-Still wrong: W is one straight line through what it sees. What if that is not enough?"""
+"""New: a baseline, Eq. 8: the mean reward-to-go of all carts that stand at that time.
+Bought: the variance falls 2.2-fold; swinging up a pendulum: a return of -98, not -157.
+Still wrong: W draws a straight line: enough for CartPole. What if it is not?"""
 
 import sys
 
@@ -26,7 +26,7 @@ def play(n, policy, rng):  # n episodes side by side, arrays (T,n,…)
     envs, rows = gym.make_vec(ENV_ID, num_envs=n), []
     obs, running = envs.reset(seed=int(rng.integers(2**31)))[0], np.ones(n, bool)
     while running.any():
-        probs = softmax(obs @ policy)  # each action's share of [0, 1)
+        probs = softmax(obs @ policy)  # shares of [0, 1): a draw hits one
         action = (rng.random((n, 1)) >= probs.cumsum(axis=1)[:, :-1]).sum(axis=1)
         next_obs, reward, terminated, truncated, _ = envs.step(action)
         rows.append((obs, action, reward * running, running))  # the fallen wait
@@ -38,8 +38,9 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
     rng, W, env_steps = np.random.default_rng(seed), np.zeros((OBS, ACTIONS)), 0
     while env_steps < TOTAL_STEPS:
         obs, action, reward, valid = play(N, W, rng)
-        weight = reward[::-1].cumsum(axis=0)[::-1]  # the reward-to-go
+        weight = reward[::-1].cumsum(axis=0)[::-1]  # the reward-to-go, γ is 1
         weight = weight - (weight.sum(axis=1) / valid.sum(axis=1))[:, None]  # baseline
+        # Its own return is in the mean: of n carts, that takes 1/n off, on average.
         x, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]
         gradient = x.T @ (weight[:, None] * (onehot - softmax(x @ W)))  # Eq. 8, 22
         W += STEP_SIZE * gradient / (np.linalg.norm(gradient) + 1e-8)  # uphill
@@ -55,5 +56,5 @@ if __name__ == "__main__":
     for update, (env_steps, policy, mean_return) in enumerate(train(int(seed))):
         if update % 10 == 0:
             print(f"{env_steps:>9,} steps   mean return {mean_return:6.1f}")
-    reward = play(100, 1e6 * policy, np.random.default_rng(int(seed) + 1))[2]  # certain
+    reward = play(100, 1e6 * policy, np.random.default_rng(int(seed) + 1))[2]  # greedy
     print(f"greedy, 100 fresh episodes: {reward.sum(axis=0).mean():.1f} of 500")

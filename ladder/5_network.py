@@ -1,9 +1,9 @@
 # /// script
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
-"""New: a hidden layer with its backprop, Eq. 30–32, and Adam, Eq. 34.
-Bought: 475 later, 24,000 steps for 11,000, and it stays; Pendulum -84, not -98.
-Still wrong: an episode must end before an action is judged. Who could tell sooner?"""
+"""New: a hidden layer and its backprop, Eq. 30–32; Adam, Eq. 34; a loss, downhill.
+Bought: 475 at 24,000 steps, not 11,000, and stays; the pendulum's return -84, not -98.
+Still wrong: an action is paid for all later luck. Who knows what to expect?"""
 
 import sys
 
@@ -58,7 +58,7 @@ def play(n, policy, rng):  # n episodes side by side, arrays (T,n,…)
     envs, rows = gym.make_vec(ENV_ID, num_envs=n), []
     obs, running = envs.reset(seed=int(rng.integers(2**31)))[0], np.ones(n, bool)
     while running.any():
-        probs = softmax(policy.forward(obs)[0])  # each action's share of [0, 1)
+        probs = softmax(policy.forward(obs)[0])  # shares of [0, 1): a draw hits one
         action = (rng.random((n, 1)) >= probs.cumsum(axis=1)[:, :-1]).sum(axis=1)
         next_obs, reward, terminated, truncated, _ = envs.step(action)
         rows.append((obs, action, reward * running, running))  # the fallen wait
@@ -71,8 +71,9 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
     policy = Network(OBS, ACTIONS, 0.01, rng)
     while env_steps < TOTAL_STEPS:
         obs, action, reward, valid = play(N, policy, rng)
-        weight = reward[::-1].cumsum(axis=0)[::-1]  # the reward-to-go
+        weight = reward[::-1].cumsum(axis=0)[::-1]  # the reward-to-go, γ is 1
         weight = weight - (weight.sum(axis=1) / valid.sum(axis=1))[:, None]  # baseline
+        # Its own return is in the mean: of n carts, that takes 1/n off, on average.
         x, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]
         weight = weight / (weight.std() + 1e-8)  # Eq. 19
         logits, h = policy.forward(x)

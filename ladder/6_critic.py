@@ -2,8 +2,8 @@
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
 """New: a critic V, Eq. 36, and credit by GAE, Eq. 15, 16; a time limit is no fall.
-Bought: the gradient's variance is 3.2 times as small; Pendulum -36, not -84.
-Still wrong: carts that have fallen wait for the last. What if an update did not?"""
+Bought: the gradient's variance falls 3.2-fold; the pendulum's return -36, not -84.
+Still wrong: the fallen wait for the last, and so does the update. Must it, with V?"""
 
 import sys
 
@@ -68,7 +68,7 @@ def play(n, policy, rng):  # n episodes side by side, arrays (T,n,…)
     envs, rows = gym.make_vec(ENV_ID, num_envs=n), []
     obs, running = envs.reset(seed=int(rng.integers(2**31)))[0], np.ones(n, bool)
     while running.any():
-        probs = softmax(policy.forward(obs)[0])  # each action's share of [0, 1)
+        probs = softmax(policy.forward(obs)[0])  # shares of [0, 1): a draw hits one
         action = (rng.random((n, 1)) >= probs.cumsum(axis=1)[:, :-1]).sum(axis=1)
         next_obs, reward, terminated, truncated, _ = envs.step(action)
         rows.append((obs, action, reward * running, running, terminated, truncated))

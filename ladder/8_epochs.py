@@ -1,9 +1,9 @@
 # /// script
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
-"""New: epochs. Each rollout is used six times, in minibatches, with the ratio, Eq. 38.
-Bought: 475 first at 23,000 steps, not 25,000; but solved for good 16 of 20, not 19.
-Still wrong: nothing holds the ratio; one update can carry the policy anywhere."""
+"""New: epochs. A rollout six times, in minibatches, by the ratio, Eq. 38; steps shrink.
+Bought: 475 first at 23,000 steps, not 25,000; but 16 of 20 seeds stay there, not 19.
+Still wrong: nothing holds the ratio; an update may carry π anywhere. What would?"""
 
 import sys
 
@@ -72,12 +72,12 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
     while env_steps < TOTAL_STEPS:
         rows = []
         for _ in range(T):
-            probs = softmax(policy.forward(obs)[0])  # each action's share of [0, 1)
+            probs = softmax(policy.forward(obs)[0])  # shares of [0, 1): a draw hits one
             action = (rng.random((N, 1)) >= probs.cumsum(axis=1)[:, :-1]).sum(axis=1)
             old = probs[np.arange(N), action]
             next_obs, reward, terminated, truncated, _ = envs.step(action)
             rows.append((obs, action, old, reward, running, terminated, truncated))
-            obs, running = next_obs, ~(terminated | truncated)  # the fallen get up
+            obs, running = next_obs, ~(terminated | truncated)  # the fallen: reset next
         x, action, old, reward, valid, terminated, truncated = map(np.array, zip(*rows))
         v = value.forward(np.concatenate([*x, obs]))[0].reshape(-1, N)
         advantage = credit(reward, v, terminated, truncated)  # targets: Eq. 18
