@@ -154,10 +154,11 @@ def find(tree, name):
 
 
 def is_empty(statements):
-    """Do they hold nothing but a docstring, pass or …?"""
+    """Do they hold nothing but a docstring, pass or …, also as a value?"""
     return all(
         isinstance(line, ast.Pass)
         or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
+        or (isinstance(line, ast.Assign) and ast.unparse(line.value) == "...")
         for line in statements
     )
 

@@ -340,7 +340,7 @@ def episodes(*names):
 
     def make(rng):
         made = []
-        for T, N in ((2, 3), (4, 3), (5, 2)):
+        for T, N in ((2, 2), (4, 3), (5, 2)):
             ends = np.resize([T, 1, T - 1], N)  # steps of each cart
             valid = np.arange(T)[:, None] < ends
             known = {"N": N, "obs": rng.normal(size=(T, N, 4)), "valid": valid}

@@ -387,8 +387,8 @@ def grade(directory, numbers=None):
         why = f" ({error.strerror}); "
     if why:
         raise ValueError(f"{directory} is no workbook{why}`python run.py practice DIR` writes one")
-    found = {blank.chapter for blank in BLANKS if f"{blank.module}.py" in names}
-    kind = next((chapter for chapter in (PAGE, LADDER) if chapter in found), CHAPTERS)
+    there = {blank.chapter for blank in BLANKS if f"{blank.module}.py" in names}
+    kind = next((chapter for chapter in (PAGE, LADDER) if chapter in there), CHAPTERS)
     own = [blank for blank in BLANKS if blank.chapter in kind]
     asked = [blank for blank in own if not numbers or blank.equation in numbers]
     for wanted in numbers or []:
