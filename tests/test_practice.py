@@ -319,6 +319,17 @@ def test_a_filled_stair_trains_as_the_shipped_one(ladder):
         np.testing.assert_allclose(mine[1], W, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "modules, script", [(STAIRS, "8_epochs.py"), (["one_page"], "one_page.py")]
+)
+def test_the_page_and_the_ladder_are_no_lesson(tmp_path, capsys, modules, script):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--algo", "ppo", "--lesson", str(fill(tmp_path, modules))])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and said.count("\n") == 1
+    assert said.endswith(f"this trains by itself: python {tmp_path / script}\n")
+
+
 def test_the_ladder_is_graded_in_three_seconds_of_a_core(tmp_path):
     resource = pytest.importorskip("resource")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

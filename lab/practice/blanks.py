@@ -258,7 +258,7 @@ def write_workbook(directory, chapters=tuple(CHAPTERS)):
         raise ValueError(f"{directory} is not empty; name a new folder, nothing is overwritten")
     directory.mkdir(parents=True, exist_ok=True)
     chosen = [blank for blank in BLANKS if blank.chapter in chapters]
-    for module in [blank.module for blank in chosen] if alone else MODULES:
+    for module in dict.fromkeys(blank.module for blank in chosen) if alone else MODULES:
         source = lesson_file(module).read_text("utf-8")
         own = [blank for blank in chosen if blank.module == module]
         (directory / f"{module}.py").write_text(blanked(source, own), "utf-8")
