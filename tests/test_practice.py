@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -34,7 +35,19 @@ from lab.practice import (
     stand_in,
     write_workbook,
 )
-from lab.practice.blanks import CHAPTERS, LESSON, MODULES, PAGE, find
+from lab.practice.blanks import (
+    CHAPTERS,
+    LADDER,
+    LESSON,
+    MODULES,
+    PAGE,
+    STAIRS,
+    as_function,
+    find,
+    lesson_file,
+    lesson_module,
+    place,
+)
 from lab.practice.cases import ask, cases
 from lab.practice.grading import shipped, verdict
 from lab.practice.hints import HINTS
@@ -42,7 +55,7 @@ from lab.practice.mistakes import close
 from lab.watch import Session, session
 from training import Trainer
 
-LESSON_BLANKS = [blank for blank in BLANKS if blank.chapter != PAGE]
+LESSON_BLANKS = [blank for blank in BLANKS if blank.chapter in CHAPTERS]
 BY_PATH = {blank.path: blank for blank in BLANKS}
 
 
@@ -61,7 +74,7 @@ def solved(tmp_path):
 def fill(folder, modules=MODULES):
     """A workbook in which every function is the lesson's own."""
     for module in modules:
-        shutil.copy(LESSON / f"{module}.py", folder)
+        shutil.copy(lesson_file(module), folder)
     return folder
 
 
@@ -140,6 +153,191 @@ def test_the_guide_walks_through_the_first_two_blanks(tmp_path, monkeypatch, cap
     assert main(["grade"]) == 1
 
 
+# ------------------------------------------------------------------ the ladder
+
+SOLVED = {  # what stands in a stair's file for the blank's first line, and what is written there
+    "1_bandit": ("gradient", "reward * (onehot - softmax(logits))"),
+    "2_reinforce": ("gradient", "(weight[:, None] * (onehot - softmax(x @ W))).T @ x"),
+    "3_reward_to_go": ("weight", "reward.cumsum(axis=0)"),
+    "4_baseline": ("weight", "weight - weight.sum(axis=1)[:, None] / valid.sum(axis=1)[:, None]"),
+    "7_many_carts": ("dlogits", "advantage * (softmax(logits) - onehot)"),
+    "8_epochs": ("ratio", "old[i] / (onehot[i] * probs).sum(axis=1)[:, None]"),
+}
+
+
+def climb(folder, stair, name, written):
+    """Write an expression where a line of a stair is blank."""
+    file = folder / f"{stair}.py"
+    source, found = re.subn(
+        rf"(?m)( {name} = )sys\.exit\(.*\)$",
+        lambda match: match[1] + written,
+        file.read_text("utf-8"),
+    )
+    assert found == 1
+    file.write_text(source, "utf-8")
+
+
+@pytest.fixture
+def ladder(tmp_path):
+    write_workbook(tmp_path / "ladder", LADDER)
+    return tmp_path / "ladder"
+
+
+def test_the_ladder_is_its_stairs_without_their_gradients(ladder, monkeypatch):
+    """What else a stair has stays; by itself it ends with a line that names what to write."""
+    blanks = [blank for blank in BLANKS if blank.chapter == LADDER]
+    assert {path.stem for path in ladder.iterdir()} == set(STAIRS) and len(STAIRS) == 8
+    for blank in blanks:
+        ours = lesson_file(blank.module).read_text("utf-8").splitlines()
+        theirs = (ladder / f"{blank.module}.py").read_text("utf-8").splitlines()
+        gone = [line for line in ours if line not in theirs]
+        new = [line.strip() for line in theirs if line not in ours]
+        if blank.lines:
+            tree = ast.parse("\n".join(map(str.strip, gone)))
+            assert list(map(ast.dump, tree.body)) == list(map(ast.dump, place(blank)[-1]))
+        assert 1 <= len(gone) <= 8 and 1 <= len(new) <= 4
+        assert all("sys.exit(" in line or line.startswith("# Eq. ") for line in new)
+        assert not any(code in "".join(new) for code in ("@", ".sum", " - ", "np."))
+        monkeypatch.setattr(sys, "argv", [blank.module])
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(ladder / f"{blank.module}.py"), run_name="__main__")
+        name = blank.lines.asked[0][0].split()[0] if blank.lines else blank.name
+        said = f"{blank.module}.py: {name}, Eq. {blank.equation}, is yours to write"
+        assert stop.value.code == said
+    assert [g.status for g in grade(ladder)] == ["blank"] * 8
+    assert [g.function for g in grade(ladder, [5])] == [f"{s}.gradient" for s in STAIRS[:2]]
+    with pytest.raises(ValueError, match=r"no blank for Eq\. 30; there are blanks for 5, 7, 8, 16"):
+        grade(ladder, [30])
+
+
+def test_what_is_said_of_a_half_climbed_ladder(ladder, capsys):
+    assert main(["practice", str(ladder / "new"), "--ladder"]) == 0
+    assert (
+        capsys.readouterr().out
+        == f"""\
+1_bandit.py: gradient
+2_reinforce.py: gradient
+3_reward_to_go.py: gradient
+4_baseline.py: gradient
+5_network.py: Network.backward
+6_critic.py: credit
+7_many_carts.py: dlogits
+8_epochs.py: dlogits
+
+from the first up: each stair shows what the one below it asks for
+
+write them in {ladder / "new"}, with the README's chapters beside you; then
+  python run.py grade {ladder / "new"}
+  python run.py hint N      for the equation N
+"""
+    )
+    for stair, (name, code) in SOLVED.items():
+        climb(ladder, stair, name, code)
+    climb(
+        ladder, "3_reward_to_go", "gradient", "x.T @ (weight[:, None] * (onehot - softmax(x @ W)))"
+    )
+    climb(ladder, "8_epochs", "dlogits", "-ratio * advantage[i] * (onehot[i] - prob) / len(i)")
+    (ladder / "5_network.py").rename(ladder / "five.py")
+    critic = ladder / "6_critic.py"
+    critic.write_text(
+        critic.read_text("utf-8").replace(
+            '    sys.exit("6_critic.py: credit, Eq. 16, is yours to write")',
+            "    return np.round(reward + GAMMA * v[1:] * ~terminated - v[:-1])",
+        ),
+        "utf-8",
+    )
+    assert main(["grade", str(ladder)]) == 1
+    said = re.sub("line [0-9]+", "line N", capsys.readouterr().out)
+    assert (
+        re.sub("for reward .*?yours", "for reward …: yours", said, flags=re.S)
+        == """\
+L. The ladder
+  Eq. 5   1_bandit.gradient                                    right
+  Eq. 5   2_reinforce.gradient                                 wrong
+          the gradient is transposed: W is (4,2), a row an observation.
+          Read Eq. 5 again, or: python run.py hint 5
+  Eq. 7   3_reward_to_go.gradient                              wrong
+          sums what was paid *until* each step; the reward-to-go is what
+          is paid from it on. Read Eq. 7 again, or: python run.py hint 7
+  Eq. 8   4_baseline.gradient                                  blank
+  Eq. 32  5_network.Network.backward                           error
+          5_network.py is missing
+  Eq. 16  6_critic.credit                                      wrong
+          advantages: for reward …: yours [-3.
+          1. 0. 0.], expected [-1.8384 1.016 0.5945 0.4911]. Read Eq. 16
+          again, or: python run.py hint 16
+  Eq. 23  7_many_carts.dlogits                                 wrong
+          the loss's 1/N is missing in the gradient. Read Eq. 23 again,
+          or: python run.py hint 23
+  Eq. 38  8_epochs.dlogits                                     error
+          8_epochs.py, line N: NameError: name 'prob' is not defined
+
+1 of 8 right
+"""
+    )
+
+
+def test_a_stair_that_was_damaged_gets_one_line(ladder):
+    """And what is right beside it is right."""
+    damages = {
+        "1_bandit": ("def train(", "def learn(", ": `onehot = np.eye(ACTIONS)[action]` is not in"),
+        "2_reinforce": (
+            "W += STEP_SIZE",
+            "W += 2 * STEP_SIZE",
+            ": `W += STEP_SIZE * gradient / (n",
+        ),
+        "3_reward_to_go": ("play(N, W, rng)", "play(N)", ": `obs, action, reward, valid = play(N"),
+        "4_baseline": ("weight = sys.exit(", "break; print(", ", line 43: 'break' outside loop"),
+        "5_network": ("    def backward", "    def back", " has no Network.backward"),
+        "6_critic": ('sys.exit("6', 'sys.exit(0, "6', ", line 60: TypeError: exit expected at mos"),
+        "7_many_carts": ("dlogits = sys.exit", "dlogits = (", ", line 88: '(' was never closed"),
+        "8_epochs": ("ratio = sys.exit(", "yield; print(", ", line 93: what it returns as dlogits"),
+    }
+    for stair, (old, new, _) in damages.items():
+        source = (ladder / f"{stair}.py").read_text("utf-8")
+        assert source.count(old) == 1, old
+        (ladder / f"{stair}.py").write_text(source.replace(old, new), "utf-8")
+    for (stair, (*_, said)), bad in zip(damages.items(), grade(ladder), strict=True):
+        assert bad.status == "error" and bad.diagnosis.startswith(f"{stair}.py{said}"), bad
+        assert bad.diagnosis.isprintable() and len(bad.diagnosis) <= 200
+    fill(ladder, STAIRS)
+    (ladder / "1_bandit.py").rename(ladder / "one.py")
+    first, *rest = grade(ladder)
+    assert first[2:] == ("error", "1_bandit.py is missing")
+    assert {g.status for g in rest} == {"right"}
+
+
+def test_a_filled_stair_trains_as_the_shipped_one(ladder):
+    """Other algebra, the same parameters."""
+    code = "np.einsum('bi,b,bk->ik', x, weight, onehot - softmax(x @ W))"
+    climb(ladder, "2_reinforce", "gradient", code)
+    theirs = runpy.run_path(str(ladder / "2_reinforce.py"))["train"](3)
+    for _, (steps, W, _), mine in zip(
+        range(3), lesson_module("2_reinforce").train(3), theirs, strict=False
+    ):
+        assert mine[0] == steps
+        np.testing.assert_allclose(mine[1], W, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "modules, script", [(STAIRS, "8_epochs.py"), (["one_page"], "one_page.py")]
+)
+def test_the_page_and_the_ladder_are_no_lesson(tmp_path, capsys, modules, script):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--algo", "ppo", "--lesson", str(fill(tmp_path, modules))])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and said.count("\n") == 1
+    assert said.endswith(f"this trains by itself: python {tmp_path / script}\n")
+
+
+def test_the_ladder_is_graded_in_three_seconds_of_a_core(tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert {g.status for g in grade(fill(tmp_path, STAIRS))} == {"right"}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime <= 3
+
+
 def test_other_chapters_stay_filled(tmp_path):
     chosen = write_workbook(tmp_path / "book", ["B"])
     assert {blank.module for blank in chosen} == {"advantages"}
@@ -166,6 +364,7 @@ def test_nothing_is_overwritten(tmp_path):
     [
         (MODULES, CHAPTERS, "run.py --algo ppo --lesson {}"),
         (["one_page"], {PAGE: "PPO on one page"}, "{}/one_page.py"),
+        (STAIRS, {LADDER: "The ladder"}, "{}/8_epochs.py"),
     ],
 )
 def test_the_lesson_itself_is_right(tmp_path, capsys, modules, chapters, train):
@@ -174,7 +373,7 @@ def test_the_lesson_itself_is_right(tmp_path, capsys, modules, chapters, train):
     for chapter, title in chapters.items():
         own = [blank for blank in BLANKS if blank.chapter == chapter]
         lines += ["", f"{chapter}. {title}"]
-        lines += [f"  Eq. {blank.equation}  {blank.path}".ljust(63) + "right" for blank in own]
+        lines += [f"  Eq. {blank.equation:<3} {blank.path}".ljust(63) + "right" for blank in own]
         count += len(own)
     lines += ["", f"{count} of {count} right", f"now train with it: python {train}\n"]
     assert main(["grade", str(fill(tmp_path, modules))]) == 0
@@ -276,7 +475,11 @@ def test_learners_errors_are_wrong_and_told_truly():
 
 def judged(path, body):
     """What is said of a function with this body, without a worker -> status, diagnosis."""
-    names = dict(vars(importlib.import_module(BY_PATH[path].module)))
+    blank = BY_PATH[path]
+    names = dict(vars(lesson_module(blank.module)))
+    if blank.lines:
+        statements = ast.parse(textwrap.dedent(body)).body
+        return verdict(blank, as_function(blank, statements, names, "theirs"), Path("nowhere"))
     exec(written(path, body), names)
     return verdict(BY_PATH[path], names[BY_PATH[path].name.split(".")[-1]], Path("nowhere"))
 
@@ -300,7 +503,72 @@ def test_by_the_numbers_alone():
         assert status == "wrong" and diagnosis.startswith(words), diagnosis
 
 
+# The three linear stairs' gradient as loops, and as means: its length does not count.
+LINEAR = [
+    """
+    gradient = np.zeros_like(W)
+    for row, w, a in zip(x, weight, onehot):
+        gradient += w * np.outer(row, a - softmax(row @ W))
+    """,
+    "gradient = np.einsum('bi,b,bk->ik', x, weight, onehot - softmax(x @ W)) / len(x)",
+    """
+    score = -softmax(x @ W)
+    score[np.arange(len(x)), action[valid]] += 1
+    gradient = (score.T * weight @ x).T / N
+    """,
+]
+ROWS = "x, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]\n"
 STYLES = {
+    "1_bandit.gradient": [
+        "gradient = -reward * softmax(logits)\ngradient[action] += reward",
+        "pi = np.exp(logits) / sum(np.exp(logits))\nonehot -= pi\ngradient = onehot * reward",
+    ],
+    "2_reinforce.gradient": [textwrap.dedent(lines) for lines in LINEAR],
+    "3_reward_to_go.gradient": [
+        f"weight = reward.sum(axis=0) - reward.cumsum(axis=0) + reward\n{ROWS}"
+        + textwrap.dedent(lines)
+        for lines in LINEAR
+    ],
+    "4_baseline.gradient": [
+        f"weight -= np.average(weight, axis=1, weights=valid, keepdims=True)\n{ROWS}"
+        + textwrap.dedent(LINEAR[0]),
+        "for t, row in enumerate(valid):\n    weight[t, row] -= weight[t, row].mean()\n"
+        + ROWS
+        + LINEAR[1],
+    ],
+    "5_network.Network.backward": [
+        """
+        dz = (1 - h) * (1 + h) * np.einsum("bk,hk->bh", dy, self.W2)
+        parts = np.einsum("bi,bh->ih", x, dz), dz.sum(0), np.einsum("bh,bk->hk", h, dy), dy.sum(0)
+        return np.concatenate([part.ravel() for part in parts])
+        """,
+    ],
+    "6_critic.credit": [
+        """
+        delta = reward + np.where(terminated, 0, GAMMA * v[1:]) - v[:-1]
+        out, following = [], 0 * delta[0]
+        for row, end in list(zip(delta, terminated | truncated))[::-1]:
+            following = row + GAMMA * LAMBDA * np.where(end, 0, following)
+            out.insert(0, following)
+        return np.array(out)
+        """,
+    ],
+    "7_many_carts.dlogits": [
+        "dlogits = advantage / len(advantage) * (softmax(logits) - onehot)",
+        """
+        dlogits = softmax(logits)
+        dlogits[np.arange(len(x)), action[valid]] -= 1
+        dlogits *= advantage / len(x)
+        """,
+    ],
+    "8_epochs.dlogits": [
+        """
+        taken = probs[np.arange(len(i)), action[valid][i]]
+        dlogits = (taken / old[i, 0] * advantage[i, 0])[:, None] * (probs - onehot[i]) / len(probs)
+        """,
+        "ratio = probs[onehot[i] == 1] / old[i].ravel()\n"
+        "dlogits = (ratio * advantage[i].ravel() / i.size)[:, None] * (probs - onehot[i])",
+    ],
     "one_page.Network.backward": [
         """
         grads = np.zeros_like(self.parameters)
@@ -610,7 +878,7 @@ STYLES = {
 def written(path, body):
     """A function with the shipped signature and another body, as source."""
     blank = BY_PATH[path]
-    source = (LESSON / f"{blank.module}.py").read_text("utf-8")
+    source = lesson_file(blank.module).read_text("utf-8")
     definition = find(ast.parse(source), blank.name)
     head = f"def {definition.name}({ast.unparse(definition.args)}):\n"
     return head + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
@@ -1187,8 +1455,8 @@ def test_every_blank_has_a_hint_and_no_hint_is_code():
         steps = hint(number)
         assert [step.split(":")[0] for step in steps] == ["ask yourself", "look at", "in words"]
         assert not any(c in "".join(steps) for c in ("np.", "()", "[", "def "))
-    with pytest.raises(ValueError, match=r"no blank for Eq\. 5"):
-        hint(5)
+    with pytest.raises(ValueError, match=r"no blank for Eq\. 2"):
+        hint(2)
 
 
 def test_in_a_terminal_a_hint_goes_one_step_at_a_time(monkeypatch, capsys):
@@ -1207,7 +1475,6 @@ def test_in_a_terminal_a_hint_goes_one_step_at_a_time(monkeypatch, capsys):
 
 def test_cases_are_the_same_every_time_and_nobody_s():
     for blank in BLANKS:
-        assert importlib.import_module(blank.module)
         first = [ask(blank, shipped(blank), case) for case in cases(blank)]
         again = [ask(blank, shipped(blank), case) for case in cases(blank)]
         for one_case, other in zip(first, again, strict=True):

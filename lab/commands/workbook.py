@@ -35,6 +35,13 @@ def practice_options(parser, argv):
         const=room.PAGE,
         help="one file instead, for one evening: one_page.py with its gradients blank",
     )
+    either.add_argument(
+        "--ladder",
+        dest="chapters",
+        action="store_const",
+        const=room.LADDER,
+        help="the ladder's eight stairs instead, for an hour: a gradient each",
+    )
 
 
 def practice(parser, args):
@@ -45,9 +52,13 @@ def practice(parser, args):
         own = [blank for blank in blanks if blank.chapter == chapter]
         if own:
             lines.append(f"{chapter}. {title}: {', '.join(blank.name for blank in own)}")
-    if args.chapters == room.PAGE:
-        lines = [f"one_page.py: {', '.join(blank.name for blank in blanks)}"]
+    if not lines:  # the page, or the ladder
+        for module in dict.fromkeys(blank.module for blank in blanks):
+            own = [blank.name for blank in blanks if blank.module == module]
+            lines.append(f"{module}.py: {', '.join(own)}")
     print("\n".join(textwrap.fill(line, 79, subsequent_indent="   ") for line in lines))
+    if args.chapters == room.LADDER:
+        print("\nfrom the first up: each stair shows what the one below it asks for")
     print(f"\nwrite them in {args.folder}, with the README's chapters beside you; then")
     print(f"  python run.py grade {args.folder}")
     print("  python run.py hint N      for the equation N")
@@ -86,11 +97,16 @@ def grade(parser, args):
             time.sleep(LOOK_SECONDS)
     if all(one.status == "right" for one in grades):
         if not args.equations:
-            page = Path(args.folder) / "one_page.py"
-            train = page if page.exists() else f"run.py --algo ppo --lesson {args.folder}"
+            train = script(args.folder, grades) or f"run.py --algo ppo --lesson {args.folder}"
             print(f"now train with it: python {train}")
         return 0
     return FAILED
+
+
+def script(folder, grades):
+    """The file that trains by itself, of a workbook that is the page or the ladder; else None."""
+    module = grades[-1].function.split(".")[0]
+    return None if module in room.MODULES else Path(folder) / f"{module}.py"
 
 
 def take_lesson(parser, folder):
@@ -102,8 +118,9 @@ def take_lesson(parser, folder):
         grades = room.grade(folder)
     except ValueError as error:
         parser.refuse(f"--lesson {error}")
-    if (Path(folder) / "one_page.py").exists():
-        parser.refuse(f"--lesson is for the whole lesson; the page: python {folder}/one_page.py")
+    alone = script(folder, grades)
+    if alone:
+        parser.refuse(f"--lesson is for the whole lesson; this trains by itself: python {alone}")
     left = [one for one in grades if one.status in ("blank", "error")]
     if left:
         what = f"{left[0].function} (Eq. {left[0].equation}) is {left[0].status}"

@@ -11,7 +11,7 @@ from lab import doors
 
 __getattr__ = doors(
     __name__,
-    blanks="BLANKS CHAPTERS PAGE Blank write_workbook",
+    blanks="BLANKS CHAPTERS LADDER MODULES PAGE Blank write_workbook",
     grading="grade grade_table line_of stand_in",
     mistakes="MISTAKES edited",
     hints="hint",

@@ -1,6 +1,8 @@
 """Which functions of the lesson are blank, and how a workbook is written."""
 
 import ast
+import importlib.util
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +17,18 @@ CHAPTERS = {
     "H": "Groups of responses",
 }
 PAGE = "P"  # the chapter of one_page.py, a workbook by itself
+LADDER = "L"  # that of the ladder's first eight stairs, another one
+
+
+class Lines(NamedTuple):
+    """Lines inside a stair's `train`, which a blank takes out: graded as a function of what
+    is known there.
+    """
+
+    asked: tuple  # (how the line begins, what is said in its place), in order
+    takes: str  # what they are given: arguments of the function
+    gives: str  # what is compared: an expression
+    own: str = ""  # of what they are given: what no later line reads, so that it may be changed
 
 
 class Blank(NamedTuple):
@@ -23,14 +37,18 @@ class Blank(NamedTuple):
     chapter: str
     equation: int
     module: str
-    name: str  # "MLP.backward" for a method
+    name: str  # "MLP.backward" for a method, "gradient" for lines that end with this one
     returns: tuple  # what it gives back, by name
+    lines: Lines | None = None  # instead of a function
 
     @property
     def path(self):
         return f"{self.module}.{self.name}"
 
 
+# The first stairs give each step the same length: only the gradient's direction counts.
+STEP, DIRECTION = "the step", "gradient / (np.linalg.norm(gradient) + 1e-8)"
+MATRIX = "gradient (4,2), of x (B,4), weight (B,), onehot (B,2), W (4,2)"
 BLANKS = [
     Blank("D", 30, "nn", "linear_forward", ("y",)),
     Blank("D", 30, "nn", "linear_backward", ("dx", "dW", "db")),
@@ -66,8 +84,62 @@ BLANKS = [
     Blank(PAGE, 20, "one_page", "log_softmax", ("log-probabilities",)),
     Blank(PAGE, 16, "one_page", "credit", ("advantages",)),
     Blank(PAGE, 40, "one_page", "policy_slope", ("dlogits",)),
-]
-MODULES = list(dict.fromkeys(blank.module for blank in BLANKS if blank.chapter != PAGE))
+    Blank(LADDER, 5, "1_bandit", "gradient", ("gradient",), Lines(
+        (("gradient =", "Eq. 5, 22: gradient (2,), of reward, onehot (2,) and logits (2,)"),),
+        "N action reward onehot logits", "gradient", "onehot",
+    )),
+    Blank(LADDER, 5, "2_reinforce", "gradient", (STEP,), Lines(
+        (("gradient =", "Eq. 5, 22: " + MATRIX),),
+        "N obs action reward valid weight x onehot W", DIRECTION, "weight onehot",
+    )),
+    Blank(LADDER, 7, "3_reward_to_go", "gradient", (STEP,), Lines(
+        (
+            ("weight = reward", "Eq. 7: weight (T,N), the reward-to-go of reward (T,N)"),
+            ("gradient =", "Eq. 7, 22: " + MATRIX),
+        ),
+        "N obs action reward valid W", DIRECTION,
+    )),
+    Blank(LADDER, 8, "4_baseline", "gradient", (STEP,), Lines(
+        (
+            ("weight = weight -", "Eq. 8: weight (T,N), less the mean of the valid (T,N) carts"),
+            ("gradient =", "Eq. 8, 22: " + MATRIX),
+        ),
+        "N obs action reward valid weight W", DIRECTION, "weight",
+    )),
+    Blank(LADDER, 32, "5_network", "Network.backward", ("gradient",)),
+    Blank(LADDER, 16, "6_critic", "credit", ("advantages",)),
+    Blank(LADDER, 23, "7_many_carts", "dlogits", ("dlogits",), Lines(
+        (("dlogits =", "Eq. 23: dlogits (B,2), of advantage (B,1), onehot (B,2), logits (B,2)"),),
+        "N action valid x onehot advantage logits", "dlogits", "onehot advantage logits",
+    )),
+    Blank(LADDER, 38, "8_epochs", "dlogits", ("dlogits",), Lines(
+        (
+            ("ratio =", "Eq. 38: ratio (b,1), of onehot[i] (b,2), probs (b,2), old[i] (b,1)"),
+            ("dlogits =", "Eq. 38: dlogits (b,2), of these and advantage[i] (b,1)"),
+        ),
+        "N action valid x old onehot advantage i logits probs", "dlogits", "logits probs",
+    )),
+]  # fmt: skip
+MODULES = list(dict.fromkeys(blank.module for blank in BLANKS if blank.chapter in CHAPTERS))
+STAIRS = [blank.module for blank in BLANKS if blank.chapter == LADDER]
+YOURS = "is yours to write"  # how every blank's message ends
+
+
+def lesson_file(module):
+    return LESSON / ("ladder" if module in STAIRS else "") / f"{module}.py"
+
+
+def lesson_module(name):
+    """The lesson's own module, or a stair's, whose name no import can say."""
+    return stair(name) if name in STAIRS else importlib.import_module(name)
+
+
+@cache
+def stair(name):
+    spec = importlib.util.spec_from_file_location(name, lesson_file(name))
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
 
 
 def find(tree, name):
@@ -81,44 +153,113 @@ def find(tree, name):
     return node
 
 
-def is_empty(definition):
-    """Does a function's body hold nothing but its docstring, pass or …?"""
+def is_empty(statements):
+    """Do they hold nothing but a docstring, pass or …, also as a value?"""
     return all(
         isinstance(line, ast.Pass)
         or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
-        for line in definition.body
+        or (isinstance(line, ast.Assign) and ast.unparse(line.value) == "...")
+        for line in statements
     )
 
 
+def place(blank):
+    """Where the lesson's own file has a blank's lines.
+
+    -> the statement before them, they and what stands between, the statement after; and
+    those of them that are asked for.
+    """
+    starts = tuple(start for start, _ in blank.lines.asked)
+    tree = ast.parse(lesson_file(blank.module).read_text("utf-8"))
+    for node in ast.walk(find(tree, "train")):
+        body = getattr(node, "body", [])
+        at = [k for k, line in enumerate(body) if ast.unparse(line).startswith(starts)]
+        if at:
+            first, last = at[0], at[-1]
+            asked = [body[k] for k in at]
+            return body[first - 1], body[first : last + 1], body[last + 1], asked
+    raise AssertionError(f"{blank.path} has no lines")
+
+
+def lines_in(tree, blank):
+    """What a file has between the two lines that stand around a blank's: statements.
+
+    Raises ValueError, in one line, if one of the two is not there.
+    """
+    before, _, after, _ = place(blank)
+    train, lost = find(tree, "train"), before
+    for node in ast.walk(train) if train else ():
+        body = node.body if isinstance(getattr(node, "body", None), list) else []
+        dumps = [ast.dump(line) for line in body]
+        if ast.dump(before) in dumps:
+            start, lost = dumps.index(ast.dump(before)) + 1, after
+            if ast.dump(after) in dumps[start:]:
+                return body[start : dumps.index(ast.dump(after), start)]
+    raise ValueError(
+        f"{blank.module}.py: `{ast.unparse(lost)}` is not in train; that line should stay"
+    )
+
+
+def as_function(blank, statements, names, filename):
+    """A blank's lines as a function of what is known where they stand: `names` are global.
+
+    Its `source` is what inspect would find. Raises SyntaxError.
+    """
+    head = f"def {blank.name}({', '.join(blank.lines.takes.split())}): return {blank.lines.gives}"
+    (function,) = ast.parse(head).body
+    for node in ast.walk(function.body[0]):
+        if hasattr(node, "lineno"):
+            node.lineno = node.end_lineno = statements[-1].end_lineno
+    function.lineno, function.end_lineno = statements[0].lineno, statements[-1].end_lineno
+    function.body = [*statements, *function.body]
+    made = {}
+    exec(compile(ast.Module([function], []), filename, "exec"), names, made)
+    made[blank.name].source = ast.unparse(function)
+    return made[blank.name]
+
+
 def blanked(source, blanks):
-    """A module's source with the bodies of these blanks taken out: comments and code."""
+    """A module's source with these blanks taken out: bodies of functions, comments and code."""
     tree, lines = ast.parse(source), source.splitlines(keepends=True)
-    for blank in sorted(blanks, key=lambda b: find(tree, b.name).lineno, reverse=True):
-        definition = find(tree, blank.name)
-        docstring = definition.body[0]
-        task = f'raise NotImplementedError("Eq. {blank.equation} is yours to write")\n'
-        lines[docstring.end_lineno : definition.end_lineno] = [" " * docstring.col_offset + task]
+    taken = []  # first line, last line, what stands there instead
+    for blank in blanks:
+        task = f'raise NotImplementedError("Eq. {blank.equation} {YOURS}")'
+        if blank.chapter == LADDER:  # a script, which should end in a line
+            task = f'sys.exit("{blank.module}.py: {{}}, Eq. {blank.equation}, {YOURS}")'
+        if blank.lines is None:
+            definition = find(tree, blank.name)
+            docstring, task = definition.body[0], task.format(blank.name)
+            instead = " " * docstring.col_offset + task + "\n"
+            taken.append((docstring.end_lineno, definition.end_lineno, instead))
+            continue
+        for line, (start, said) in zip(place(blank)[-1], blank.lines.asked, strict=True):
+            name, indent = start.split()[0], " " * line.col_offset
+            instead = f"{indent}# {said}\n{indent}{name} = {task.format(name)}\n"
+            taken.append((line.lineno - 1, line.end_lineno, instead))
+    for first, last, instead in sorted(taken, reverse=True):
+        lines[first:last] = [instead]
     return "".join(lines)
 
 
 def write_workbook(directory, chapters=tuple(CHAPTERS)):
     """Write the lesson's files with the chapters' functions blank -> the blanks, a list.
 
-    chapters  letters of CHAPTERS, or PAGE alone: one_page.py and nothing else
+    chapters  letters of CHAPTERS; or PAGE alone: one_page.py and nothing else; or LADDER
+              alone: its first eight stairs
 
     Raises ValueError for an unknown chapter or a folder that holds anything, OSError
     if it cannot be written.
     """
-    directory = Path(directory)
+    directory, alone = Path(directory), chapters in (PAGE, LADDER)
     for chapter in chapters:
-        if chapter not in CHAPTERS and chapters != PAGE:
+        if chapter not in CHAPTERS and not alone:
             raise ValueError(f"chapter {chapter!r} has no blanks; {', '.join(CHAPTERS)} have")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ValueError(f"{directory} is not empty; name a new folder, nothing is overwritten")
     directory.mkdir(parents=True, exist_ok=True)
     chosen = [blank for blank in BLANKS if blank.chapter in chapters]
-    for module in ["one_page"] if chapters == PAGE else MODULES:
-        source = (LESSON / f"{module}.py").read_text("utf-8")
+    for module in dict.fromkeys(blank.module for blank in chosen) if alone else MODULES:
+        source = lesson_file(module).read_text("utf-8")
         own = [blank for blank in chosen if blank.module == module]
         (directory / f"{module}.py").write_text(blanked(source, own), "utf-8")
     return chosen

@@ -35,7 +35,9 @@ def ask(blank, function, case):
         return parameters, adam.m, adam.v
     lists = [value for value in arguments.values() if isinstance(value, list)]
     lengths = list(map(len, lists))
-    for value in [*arguments.values(), *(item for some in lists for item in some)]:
+    own = blank.lines.own.split() if blank.lines else ()
+    kept = [value for name, value in arguments.items() if name not in own]
+    for value in [*kept, *(item for some in lists for item in some)]:
         if isinstance(value, np.ndarray) and blank.path != "nn.clip_global_norm":
             value.flags.writeable = False
     # A method's `self` has its own name in the reader's code, or none.
@@ -325,12 +327,74 @@ def page_slope(rng):
     return made
 
 
+def pulls(rng):
+    made = []
+    for action in (1, 0, 1):
+        case = {"N": 8, "action": action, "reward": float(rng.normal(1, 1))}
+        made.append({**case, "onehot": np.eye(2)[action], "logits": rng.normal(size=2)})
+    return made
+
+
+def episodes(*names):
+    """Carts side by side, of which some have fallen; names: what is known of them."""
+
+    def make(rng):
+        made = []
+        for T, N in ((2, 2), (4, 3), (5, 2)):
+            ends = np.resize([T, 1, T - 1], N)  # steps of each cart
+            valid = np.arange(T)[:, None] < ends
+            known = {"N": N, "obs": rng.normal(size=(T, N, 4)), "valid": valid}
+            known |= {"action": rng.integers(2, size=(T, N)), "W": rng.normal(size=(4, 2))}
+            known["reward"] = rng.normal(1, 1, (T, N)) * valid
+            known["weight"] = known["reward"][::-1].cumsum(axis=0)[::-1]
+            if "x" in names:
+                known |= {"x": known["obs"][valid], "weight": known["weight"][valid]}
+                known["onehot"] = np.eye(2)[known["action"][valid]]
+            made.append({name: known[name] for name in names})
+        return made
+
+    return make
+
+
+def carts(epochs):
+    """Rows of a rollout; with epochs, a minibatch of them, drawn with an older policy."""
+
+    def make(rng):
+        made = []
+        for T, N in ((1, 3), (2, 4), (3, 2)):
+            valid = np.ones((T, N), bool)
+            valid[0, 1] = False
+            B, action = T * N - 1, rng.integers(2, size=(T, N))
+            i = rng.permutation(B)[: B // 2 + 1] if epochs else np.arange(B)
+            z = log_probs(rng, len(i), 2) + rng.normal(size=(len(i), 1))
+            case = {"N": N, "action": action, "valid": valid, "x": rng.normal(size=(B, 4))}
+            case |= {"onehot": np.eye(2)[action[valid]], "advantage": rng.normal(size=(B, 1))}
+            case["logits"] = z
+            if epochs:
+                probs = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+                case |= {"old": rng.uniform(0.2, 0.8, (B, 1)), "i": i, "probs": probs}
+            made.append(case)
+        return made
+
+    return make
+
+
 MAKERS = {
     "one_page.Network.backward": page_backward,
     "one_page.Network.step": page_steps,
     "one_page.log_softmax": lambda rng: [{"z": case["logits"]} for case in logits(rng)],
     "one_page.credit": page_credit,
     "one_page.policy_slope": page_slope,
+    "1_bandit.gradient": pulls,
+    "2_reinforce.gradient": episodes(
+        "N", "obs", "action", "reward", "valid", "weight", "x", "onehot", "W"
+    ),
+    "3_reward_to_go.gradient": episodes("N", "obs", "action", "reward", "valid", "W"),
+    "4_baseline.gradient": episodes("N", "obs", "action", "reward", "valid", "weight", "W"),
+    "5_network.Network.backward": page_backward,
+    "6_critic.credit": page_credit,
+    "7_many_carts.dlogits": carts(False),
+    "8_epochs.dlogits": carts(True),
     "nn.linear_forward": lambda rng: linear(rng, False),
     "nn.linear_backward": lambda rng: linear(rng, True),
     "nn.tanh_backward": activation(np.tanh),

@@ -111,6 +111,35 @@ HINTS = {
         "Take each group's own mean off. Without the scale, times G over (G − 1): that is the reward "
         "less the mean of the others. With it, over (the group's deviation plus ε), both of them means over G.",
     ),
+    5: (
+        "Which logits should rise after a good reward, and which must sink so that π still sums to 1?",
+        "The score, Eq. 22: the one-hot of the taken action, less the probabilities.",
+        "Reward times score. With a matrix that makes logits of observations: each row's credit "
+        "times its score, and the inputs transposed times these, which sums over the rows.",
+    ),
+    7: (
+        "Which rewards can an action still change?",
+        "Eq. 5: there, every action of an episode has the whole return for its credit.",
+        "Each step's credit: the sum of the rewards from that step on, down its own episode. "
+        "Turned round, that is a running sum. The gradient is Eq. 5's, with this credit.",
+    ),
+    8: (
+        "What may you subtract from the credit without moving the gradient's mean?",
+        "Eq. 7's reward-to-go; and that the score's mean over the actions is zero.",
+        "Subtract, at each time, the mean reward-to-go of the carts that still run then. The "
+        "fallen have nothing and do not count. The gradient is Eq. 5's, with what is left.",
+    ),
+    23: (
+        "The loss is to be minimised, and it is a mean over the rows. What does that do to the score?",
+        "Eq. 22: a row's score in its logits, one-hot less probabilities.",
+        "Each row: minus its advantage times its score, over the number of rows.",
+    ),
+    38: (
+        "By how much does the new policy take an old action more often than the old one did?",
+        "Eq. 23; and ∂ρ/∂log π = ρ.",
+        "The ratio: the taken action's probability now, over what it was when it was drawn. A row's "
+        "slope: minus ratio times advantage times score, over the number of the minibatch's rows.",
+    ),
     10: (
         "The gradient should point where J falls. Which sign has the loss, and where does 1/N enter?",
         "Eq. 5 and 8: the gradient of J is a mean of advantage times score.",

@@ -25,6 +25,14 @@ LIMIT_IS_FALL = (
     "takes a time limit for a fall: V(s') goes only at a termination, not at a truncation"
 )
 
+DOWNHILL = "a sign: the score is one-hot − π, and the step goes uphill"
+NO_PI = "moves the taken action's logit alone; −π lowers the others"
+NO_ONEHOT = "π without the one-hot: nothing says which action was taken"
+PLUS_PI = "adds π; the score is one-hot − π"
+NO_SOFTMAX = "logits stand where probabilities belong: softmax first"
+EVERY_ACTION = "1 − π for every action; the 1 belongs to the taken one alone: one-hot − π"
+LINEAR = "2_reinforce", "3_reward_to_go", "4_baseline"
+
 # Function, a piece of its source as ast.unparse writes it, what stands there instead,
 # what to say.
 MISTAKES = [
@@ -345,7 +353,74 @@ MISTAKES = [
     ("one_page.policy_slope", "alive * -plain", "alive * -advantage", "the factor ρ is missing in the slope: ∂ρ/∂log π = ρ"),
     ("one_page.policy_slope", "/ len(plain)", "", NO_MEAN),
     ("one_page.policy_slope", "onehot - np.exp(log_probs)", "onehot", "moves the taken action's logit alone; −π lowers the others"),
+    ("1_bandit.gradient", "reward * (", "(", "the weight r is missing: every arm that is pulled becomes likelier, whatever it paid"),
+    ("1_bandit.gradient", "onehot - softmax(logits)", "softmax(logits) - onehot", DOWNHILL),
+    ("1_bandit.gradient", "onehot - softmax(logits)", "onehot", NO_PI),
+    ("1_bandit.gradient", "onehot - softmax(logits)", "softmax(logits)", NO_ONEHOT),
+    ("1_bandit.gradient", "onehot - softmax(logits)", "onehot + softmax(logits)", PLUS_PI),
+    ("1_bandit.gradient", "softmax(logits)", "logits", NO_SOFTMAX),
+    ("1_bandit.gradient", "onehot - softmax(logits)", "1 - softmax(logits)", EVERY_ACTION),
+    ("2_reinforce.gradient", "onehot - softmax(x @ W)", "softmax(x @ W) - onehot", DOWNHILL),
+    ("3_reward_to_go.gradient", "onehot - softmax(x @ W)", "softmax(x @ W) - onehot", DOWNHILL),
+    ("4_baseline.gradient", "onehot - softmax(x @ W)", "softmax(x @ W) - onehot", DOWNHILL + "; or the baseline is to be taken off the weight, not the weight off the baseline"),
+    *((f"{stair}.gradient", old, new, words) for stair in LINEAR for old, new, words in (
+        ("weight[:, None] * (", "(", "the weight is missing: every action that was taken becomes likelier, whatever followed"),
+        ("onehot - softmax(x @ W)", "onehot", NO_PI),
+        ("onehot - softmax(x @ W)", "softmax(x @ W)", NO_ONEHOT),
+        ("onehot - softmax(x @ W)", "onehot + softmax(x @ W)", PLUS_PI),
+        ("softmax(x @ W)", "x @ W", NO_SOFTMAX),
+        ("onehot - softmax(x @ W)", "1 - softmax(x @ W)", EVERY_ACTION),
+        ("x.T @ (", "x @ (", "x stands there as it is; the rows are summed over, so transposed: W̄ = Xᵀ Ȳ"),
+        ("x.T @ (weight[:, None] * (onehot - softmax(x @ W)))", "(weight[:, None] * (onehot - softmax(x @ W))).T @ x", "the gradient is transposed: W is (4,2), a row an observation"),
+        ("weight[:, None]", "weight", "weight (B,) beside (B,2): `weight[:, None]` makes it a column"),
+    )),
+    ("3_reward_to_go.gradient", "reward[::-1].cumsum(axis=0)[::-1]", "reward.cumsum(axis=0)", "sums what was paid *until* each step; the reward-to-go is what is paid from it on"),
+    ("3_reward_to_go.gradient", "cumsum(axis=0)[::-1]", "cumsum(axis=0)", "the sums run from the end, and are not turned back: their rows stand in reverse"),
+    ("3_reward_to_go.gradient", "reward[::-1].cumsum(axis=0)[::-1]", "reward.cumsum(axis=0)[::-1]", "turns the sums round, not what is summed: turn the rewards, sum, turn back"),
+    ("3_reward_to_go.gradient", "cumsum(axis=0)", "cumsum(axis=1)", "sums over the carts (axis 1); an episode goes down its column (axis 0)"),
+    ("3_reward_to_go.gradient", "reward[::-1].cumsum(axis=0)[::-1]", "np.broadcast_to(reward.sum(axis=0), reward.shape)", "that is the whole return, as one stair below: an action cannot change what was paid before it"),
+    ("3_reward_to_go.gradient", "reward[::-1].cumsum(axis=0)[::-1]", "reward", "the step's own reward alone; what it leads to counts as well"),
+    ("3_reward_to_go.gradient", "reward[::-1].cumsum(axis=0)[::-1]", "reward[::-1].cumsum(axis=0)[::-1] - reward", "leaves out the step's own reward: the sum begins with it"),
+    ("4_baseline.gradient", "weight - (", "weight + (", "adds the baseline; praise is for what is more than it: subtract"),
+    ("4_baseline.gradient", "(weight.sum(axis=1) / valid.sum(axis=1))[:, None]", "weight.sum(axis=0) / valid.sum(axis=0)", "the mean runs over each cart's own steps (axis 0): it should be over the carts at one time (axis 1)"),
+    ("4_baseline.gradient", "(weight.sum(axis=1) / valid.sum(axis=1))", "weight.mean(axis=1)", "the mean counts the fallen carts: divide by how many are valid"),
+    ("4_baseline.gradient", "(weight.sum(axis=1) / valid.sum(axis=1))[:, None]", "weight.sum() / valid.sum()", "one mean for all times; the baseline is the carts' mean at that time (axis 1)"),
+    ("4_baseline.gradient", "(weight.sum(axis=1) / valid.sum(axis=1))[:, None]", "weight.mean()", "one mean for all times, and the fallen count in it; it is the valid carts' at that time (axis 1)"),
+    ("4_baseline.gradient", " - (weight.sum(axis=1) / valid.sum(axis=1))[:, None]", "", "nothing is subtracted: the baseline is missing"),
+    ("4_baseline.gradient", "weight - (", "(", "the baseline alone: it is subtracted from the weight"),
+    ("4_baseline.gradient", "valid.sum(axis=1))[:, None]", "valid.sum(axis=1))", "means (T,) beside (T,N): `[:, None]` makes them a column"),
+    ("6_critic.credit", " * ~terminated - ", " - ", THROUGH_FALL),
+    ("6_critic.credit", "~terminated -", "~(terminated | truncated) -", LIMIT_IS_FALL),
+    ("6_critic.credit", "v[1:] * ~terminated - v[:-1]", "v[:-1] * ~terminated - v[:-1]", "V(s) stands where V(s') belongs"),
+    ("6_critic.credit", " - v[:-1]", "", "δ without −V(s): what is left is a return, no advantage"),
+    ("6_critic.credit", "GAMMA * LAMBDA *", "GAMMA *", "right for λ = 1 only: λ is missing in the trace"),
+    ("6_critic.credit", "GAMMA * LAMBDA *", "LAMBDA *", "γ is missing in the trace: (γλ)"),
+    ("6_critic.credit", " * ~ended", "", "no end cuts the trace: the row after one belongs to another episode"),
+    ("6_critic.credit", "~ended", "~terminated[t]", "only a termination cuts the trace; a truncation does so, too"),
+    ("7_many_carts.dlogits", "-advantage", "advantage", LOSS_SIGN),
+    ("7_many_carts.dlogits", " / len(x)", "", NO_MEAN),
+    ("7_many_carts.dlogits", " / len(x)", " / logits.size", "divides by B and by the number of actions; the mean is over the rows"),
+    ("7_many_carts.dlogits", "-advantage * (", "-(", "the weight is missing: the advantage of each row"),
+    ("7_many_carts.dlogits", "onehot - softmax(logits)", "onehot", NO_PI),
+    ("7_many_carts.dlogits", "onehot - softmax(logits)", "softmax(logits)", NO_ONEHOT),
+    ("7_many_carts.dlogits", "onehot - softmax(logits)", "onehot + softmax(logits)", PLUS_PI),
+    ("7_many_carts.dlogits", "softmax(logits)", "logits", NO_SOFTMAX),
+    ("8_epochs.dlogits", "-ratio", "ratio", LOSS_SIGN),
+    ("8_epochs.dlogits", " / len(i)", "", NO_MEAN),
+    ("8_epochs.dlogits", " / len(i)", " / len(x)", "divides by the rollout's rows; the mean is over the minibatch's, `i`"),
+    ("8_epochs.dlogits", "(onehot[i] * probs).sum(axis=1)[:, None] / old[i]", "old[i] / (onehot[i] * probs).sum(axis=1)[:, None]", "the ratio stands on its head: new over old"),
+    ("8_epochs.dlogits", "-ratio *", "-", "the factor ρ is missing in the slope: ∂ρ/∂log π = ρ"),
+    ("8_epochs.dlogits", "[:, None] / old[i]", "[:, None]", "the ratio is not divided by the old policy's probability"),
+    ("8_epochs.dlogits", "(onehot[i] * probs).sum(axis=1)[:, None] / old[i]", "probs / old[i]", "a ratio of every action; it is that of the one that was taken"),
+    ("8_epochs.dlogits", "* advantage[i]", "", "the weight is missing: the advantage of each row"),
+    ("8_epochs.dlogits", "advantage[i]", "advantage", "the whole rollout's advantages beside a minibatch's rows: `advantage[i]`"),
+    ("8_epochs.dlogits", "onehot[i] - probs", "onehot - probs", "the whole rollout's one-hots beside a minibatch's rows: `onehot[i]`"),
+    ("8_epochs.dlogits", "onehot[i] - probs", "onehot[i]", NO_PI),
+    ("8_epochs.dlogits", "onehot[i] - probs", "probs", NO_ONEHOT),
+    ("8_epochs.dlogits", "onehot[i] - probs", "onehot[i] + probs", PLUS_PI),
 ]  # fmt: skip
+MISTAKES += [("5_network.Network.backward", *rest) for path, *rest in MISTAKES
+             if path == "one_page.Network.backward"]  # fmt: skip
 
 
 @cache
@@ -362,7 +437,7 @@ def edited(function, *exchanges):
 
     Raises ValueError unless each old piece stands there exactly once.
     """
-    source = bare_source(function)
+    source = getattr(function, "source", None) or bare_source(function)
     for old, new in zip(exchanges[::2], exchanges[1::2], strict=True):
         if source.count(old) != 1:
             raise ValueError(

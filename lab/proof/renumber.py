@@ -21,7 +21,7 @@ ELSEWHERE = [
     ("", r"((?:run\.py |`)(?:check|hint|grade) )(\d+(?: \d+)*)"),
     (".js", r"(?m)(^  \[\"\w+\", )(\d+)"),
     ("", r"(@check\()(\d+)"),
-    (".py", r"(Blank\((?:\"\w\"|PAGE), )(\d+)"),
+    (".py", r"(Blank\((?:\"\w\"|PAGE|LADDER), )(\d+)"),
     (".py", r"((?:report|run_check)\(\[?|grade\(\w+, \[|\bequation(?:\": | == ))(\d+(?:, \d+)*)"),
     (".py", r"(\"(?:grade|hint|check)\", (?:str\(\w+\), )?\")(\d+)"),
     ("hints.py", r"(?m)(^    )(\d+)(?=: \()"),
