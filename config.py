@@ -94,7 +94,7 @@ class CommonConfig:
             # Plain Python numbers: numpy's own would decide the dtype of what they multiply.
             plain = tuple(map(int, value)) if kind is tuple else kind(value)
             object.__setattr__(self, f.name, plain)
-            for single in value if isinstance(value, tuple) else (value,):
+            for single in plain if kind is tuple else (plain,):
                 if valid is not None and single not in valid:
                     raise ValueError(f"{f.name} must be {valid}, not {single!r}")
         widest = max(self.hidden_sizes)
@@ -121,6 +121,12 @@ def has_type(value, kind):
         except OverflowError:  # 10**400
             return False
     return isinstance(value, kind)
+
+
+def check_whole(name, value, least):
+    """Raise ValueError, naming it, unless a value is a whole number of at least so much."""
+    if not has_type(value, int) or value < least:
+        raise ValueError(f"{name} must be a whole number, at least {least}, not {value!r}")
 
 
 def describe(default):

@@ -415,7 +415,7 @@ def test_groups_refuse_what_has_no_deviation(bad):
     with pytest.raises(ValueError, match="finite"):
         advantages.group_advantages([[1.0, bad]], scale=True)
     for function in (advantages.normalize, lambda x, eps: advantages.group_advantages([x], 1, eps)):
-        with pytest.raises(ValueError, match="eps must be greater than 0"):
+        with pytest.raises(ValueError, match="eps must be greater than"):
             function([1.0, 2.0], 0.0)
 
 
@@ -439,16 +439,18 @@ def test_log_probabilities_are_finite_for_logits_of_any_size(logits):
 
 
 @pytest.mark.parametrize(
-    "actions", [[-1, 0], [0, 2], [0.0, 0.5], [[0], [1]], [0], [True, False], [0, 10**12]]
+    "actions",
+    [[-1, 0], [0, 2], [0.0, 0.5], [1.0, 0.0], [1 + 0j, 0j], [[0], [1]], [0], [True, False]]
+    + [[0, 10**12], ["1", "0"]],
 )
 def test_an_action_that_is_none(actions):
     log_probs = np.log(np.full((2, 2), 0.5))
     with pytest.raises(ValueError) as refusal:
         distributions.categorical_log_prob(log_probs, np.array(actions))
     assert "\n" not in str(refusal.value)
-    if actions != [True, False]:  # 1 and 0 here: right
-        with pytest.raises(ValueError):
-            distributions.categorical_log_prob_backward(np.ones(2), np.array(actions), log_probs)
+    with pytest.raises(ValueError) as refusal:
+        distributions.categorical_log_prob_backward(np.ones(2), np.array(actions), log_probs)
+    assert "\n" not in str(refusal.value)
 
 
 @given(drawn(st.sampled_from([np.float32, np.float64]), 20, elements=st.floats(-50, 50, width=32)))
