@@ -9,6 +9,7 @@ least 1. "T..." is (T, ...), one and the same shape wherever it stands.
 """
 
 from functools import lru_cache
+from numbers import Integral
 
 import numpy as np
 
@@ -70,6 +71,12 @@ def indices(array, rows, below):
     if np.count_nonzero(array.astype(np.uintp) >= below):  # unsigned, the negative ones are huge
         raise ValueError(f"there is no {array.min()} or no {array.max()} from 0 to {below - 1}")
     return array.astype(np.intp, copy=False)
+
+
+def check_whole(name, value, least):
+    """Raise ValueError, naming it, unless a value is a whole number of at least so much."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number, at least {least}, not {value!r}")
 
 
 def level(rows):

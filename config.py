@@ -123,12 +123,6 @@ def has_type(value, kind):
     return isinstance(value, kind)
 
 
-def check_whole(name, value, least):
-    """Raise ValueError, naming it, unless a value is a whole number of at least so much."""
-    if not has_type(value, int) or value < least:
-        raise ValueError(f"{name} must be a whole number, at least {least}, not {value!r}")
-
-
 def describe(default):
     """What a setting with this default takes, in words."""
     words = {bool: "True or False", int: "a whole number", str: "a text"}

@@ -70,7 +70,8 @@ def categorical_log_prob_backward(dlog_probs, actions, probs):
     raises the taken action's logit and lowers the others, each by how likely it was.
     """
     dlog_probs, probs = floats("B BK", dlog_probs, probs)
-    onehot = (np.arange(probs.shape[1])[:, None] == indices(actions, *probs.shape)).T
+    actions = indices(actions, *probs.shape)
+    onehot = (np.arange(probs.shape[1])[:, None] == actions).T
     # Eq. 22: Z̄ᵢ = (∂L/∂log π(aᵢ)) (e_aᵢ − πᵢ); for Eq. 10's loss this is Eq. 23
     return dlog_probs[:, None] * (onehot - probs)
 

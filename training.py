@@ -25,9 +25,8 @@ import numpy as np
 from gymnasium.spaces import Discrete
 
 from advantages import gae, normalize
-from arrays import floats, level
+from arrays import check_whole, floats, level
 from distributions import kl_estimates
-from config import check_whole
 from environments import EnvironmentFailed, make_envs, reset
 from nn import MLP, Adam, descend
 from normalization import Normalized, RunningNormalizer
@@ -418,11 +417,10 @@ def evaluate(policy, env_id, episodes, seed, greedy=True):
     likeliest action, otherwise actions are sampled. The seed's streams are
     independent of a Trainer's with the same seed. An episode that is still
     running after LONGEST_EPISODE steps, where the environment has no time limit,
-    counts with what it has collected. Raises ValueError unless episodes is at least 1 and
-    seed at least 0, whole numbers, and for a policy of other observations or actions.
+    counts with what it has collected. Raises ValueError unless `episodes` is a whole
+    number, at least 1, and for a policy of other observations or actions.
     """
     check_whole("episodes", episodes, 1)
-    check_whole("seed", seed, 0)
     env_stream, action_stream = np.random.SeedSequence(seed, spawn_key=(EVALUATION,)).spawn(2)
     rng = np.random.default_rng(action_stream)
     with contextlib.closing(make_envs(env_id, episodes)) as envs:
