@@ -25,6 +25,7 @@ import numpy as np
 
 from arrays import flags, floats, level
 
+
 def returns_to_go(rewards, next_values, terminated, ended, gamma):
     """Discounted rewards from each step to its episode's end, Eq. 14.
 
@@ -70,8 +71,9 @@ def gae(rewards, values, next_values, terminated, ended, gamma, gae_lambda):
     Source: Schulman et al. (2016), Eq. 16, https://arxiv.org/abs/1506.02438.
     """
     rewards, values, next_values = floats("T... T... T...", rewards, values, next_values)
-    flags_and_fractions = _ends(rewards.shape, terminated, ended, gamma, gae_lambda)
-    terminated, ended, gamma, gae_lambda = flags_and_fractions
+    terminated, ended, gamma, gae_lambda = _ends(
+        rewards.shape, terminated, ended, gamma, gae_lambda
+    )
     # Eq. 15: δₜ = rₜ + γ (1 − dₜ) V(s'ₜ) − V(sₜ). Termination alone removes V(s'ₜ).
     advantages = rewards + gamma * next_values * ~terminated - values
     # Eq. 16: Âₜ = δₜ + γλ (1 − uₜ) Âₜ₊₁. Either kind of end cuts the trace.

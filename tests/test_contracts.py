@@ -442,8 +442,10 @@ def test_log_probabilities_are_finite_for_logits_of_any_size(logits):
 
 @pytest.mark.parametrize(
     "actions",
-    [[-1, 0], [0, 2], [0.0, 0.5], [1.0, 0.0], [1 + 0j, 0j], [[0], [1]], [0], [True, False]]
-    + [[0, 10**12], ["1", "0"]],
+    [
+        *([-1, 0], [0, 2], [0.0, 0.5], [1.0, 0.0], [1 + 0j, 0j], [[0], [1]], [0]),
+        *([True, False], [0, 10**12], ["1", "0"]),
+    ],
 )
 def test_an_action_that_is_none(actions):
     log_probs = np.log(np.full((2, 2), 0.5))
@@ -677,7 +679,9 @@ def test_a_variance_that_the_dtype_does_not_hold_explains_nothing():
     for dtype, size in ((f32, 1e-22), (float, 3e-162), (float, 1e-160), (f32, 1e-44), (f32, 0)):
         targets = (size * np.array([1, -2, 3])).astype(dtype)
         assert np.isnan(training.explained_variance(targets / 2, targets))
-    assert np.isnan(training.explained_variance(*floats("N N", f32([1e18, -1e18]), f32([0, 1e-22]))))
+    assert np.isnan(
+        training.explained_variance(*floats("N N", f32([1e18, -1e18]), f32([0, 1e-22])))
+    )
     with np.errstate(over="ignore"):
         assert np.isnan(training.explained_variance(f32([1e30, -1e30]), f32([1, 2])))
     assert training.explained_variance(f32([1e-15, 0]), f32([2e-15, 0])) == pytest.approx(0.75)
