@@ -25,8 +25,6 @@ import numpy as np
 
 from arrays import flags, floats, level
 
-HUGE = 1e15  # from here on squares may leave float32's range
-
 
 def returns_to_go(rewards, next_values, terminated, ended, gamma):
     """Discounted rewards from each step to its episode's end, Eq. 14.
@@ -47,7 +45,7 @@ def returns_to_go(rewards, next_values, terminated, ended, gamma):
     false, when a step terminated that didn't end, or gamma is outside [0, 1].
     """
     rewards, next_values = floats("T... T...", rewards, next_values)
-    terminated, ended = _ends(rewards.shape, terminated, ended, gamma)
+    terminated, ended, gamma = _ends(rewards.shape, terminated, ended, gamma)
     # Eq. 14: Ĝₜ = rₜ + γ (1 − dₜ) [uₜ V(s'ₜ) + (1 − uₜ) Ĝₜ₊₁]
     returns = rewards + gamma * next_values * ~terminated
     for t in reversed(range(len(rewards) - 1)):
@@ -73,7 +71,9 @@ def gae(rewards, values, next_values, terminated, ended, gamma, gae_lambda):
     Source: Schulman et al. (2016), Eq. 16, https://arxiv.org/abs/1506.02438.
     """
     rewards, values, next_values = floats("T... T... T...", rewards, values, next_values)
-    terminated, ended = _ends(rewards.shape, terminated, ended, gamma, gae_lambda)
+    terminated, ended, gamma, gae_lambda = _ends(
+        rewards.shape, terminated, ended, gamma, gae_lambda
+    )
     # Eq. 15: δₜ = rₜ + γ (1 − dₜ) V(s'ₜ) − V(sₜ). Termination alone removes V(s'ₜ).
     advantages = rewards + gamma * next_values * ~terminated - values
     # Eq. 16: Âₜ = δₜ + γλ (1 − uₜ) Âₜ₊₁. Either kind of end cuts the trace.
@@ -97,11 +97,10 @@ def normalize(advantages, eps=1e-8):
     _positive(eps)
     if len(advantages) < 2:
         return advantages.copy()
-    largest = float(np.abs(advantages).max())
-    if HUGE < largest < np.inf:  # in another unit, where squares don't overflow
-        unit = 2.0 ** (math.frexp(largest)[1] - 1)  # a power of two rounds nothing
-        return normalize(advantages / unit, max(eps / unit, 1e-30))
-    advantages = level(advantages)
+    # In a unit near the largest one, squares stay in range; a power of two rounds nothing.
+    unit = 2.0 ** (math.frexp(np.abs(advantages).max())[1] - 1)
+    eps = min(max(float(eps) / unit, 1e-30), 1e30)
+    advantages = level(advantages / unit)
     # Eq. 19: Ãᵢ = (Âᵢ − m) / (σ + ε)
     return (advantages - advantages.mean()) / (advantages.std() + eps)
 
@@ -111,17 +110,17 @@ def group_advantages(rewards, scale, eps=1e-8):
 
     rewards  (M, G) float; M prompts, G responses to each, at least two
     scale    False: less the mean of the *other* responses, leave-one-out (RLOO);
-             True: less the group's mean, over its standard deviation plus eps > 0 (GRPO)
+             True: less the group's mean, over its standard deviation plus eps > 1e-150 (GRPO)
 
     Returns (M, G) in the dtype of rewards; whole numbers, as 0 and 1, count as
     floats (arrays.floats). A group of equal rewards says nothing: it gets zeros.
-    Raises ValueError for groups of one, another shape, eps <= 0, and rewards
+    Raises ValueError for groups of one, another shape, a smaller eps, and rewards
     that are not finite or above 1e150.
     Sources: Ahmadian et al. (2024), https://arxiv.org/abs/2402.14740; Shao et al.
     (2024), https://arxiv.org/abs/2402.03300.
     """
     rewards = floats("MG", rewards)
-    _positive(eps)
+    _positive(eps, 1e-150)
     size, dtype = rewards.shape[1], rewards.dtype
     rewards = rewards.astype(np.result_type(dtype, np.float64))
     if size < 2:
@@ -138,16 +137,20 @@ def group_advantages(rewards, scale, eps=1e-8):
 
 
 def _ends(shape, terminated, ended, *fractions):
-    """The two flags as bools of this shape; raises ValueError as returns_to_go says."""
+    """The flags as bools of this shape, the fractions as Python's floats, a list.
+
+    A numpy float64 would make float64 of what it multiplies. Raises ValueError as
+    returns_to_go says.
+    """
     terminated, ended = flags(shape, terminated, ended)
     if (terminated & ~ended).any():
         raise ValueError("a step that terminated has ended, too: ended = terminated or truncated")
     for fraction in fractions:
         if not 0 <= fraction <= 1:
             raise ValueError(f"gamma and gae_lambda must be in [0, 1], not {fraction}")
-    return terminated, ended
+    return [terminated, ended, *map(float, fractions)]
 
 
-def _positive(eps):
-    if not eps > 0:
-        raise ValueError(f"eps must be greater than 0, not {eps}")
+def _positive(eps, least=0):
+    if not eps > least:
+        raise ValueError(f"eps must be greater than {least}, not {eps}")

@@ -4,11 +4,12 @@ numpy computes with almost anything, and says nothing: (N,) beside (N,1) becomes
 100 + 100 is −56 in int8, and action −1 is the last one. So public functions ask here first. What
 is right already is handed on as it is, what can be made right is, and the rest is a ValueError.
 
-Shapes are written as in docstrings, an axis a letter: "BK B" is (B,K) and (B,). N is at least 1.
-"T..." is (T, ...), one and the same shape wherever it stands.
+Shapes are written as in docstrings, an axis a letter: "BK B" is (B,K) and (B,). N and K are at
+least 1. "T..." is (T, ...), one and the same shape wherever it stands.
 """
 
 from functools import lru_cache
+from numbers import Integral
 
 import numpy as np
 
@@ -31,10 +32,14 @@ def floats(shapes, *arrays):
     return arrays if len(arrays) > 1 else array
 
 
-def _as_floats(array):
+def _unmasked(array):
     if isinstance(array, np.ma.MaskedArray):
         raise ValueError("a masked array's mask would be lost; fill it or drop rows first")
-    array = np.asarray(array)
+    return np.asarray(array)
+
+
+def _as_floats(array):
+    array = _unmasked(array)
     if array.dtype.kind not in "biufc":
         raise ValueError(f"an array of numbers is needed, not of {array.dtype}")
     return array.astype(np.result_type(array.dtype, np.float32), copy=False)
@@ -45,7 +50,7 @@ def flags(shape, *arrays):
 
     Raises ValueError for anything else.
     """
-    found = [np.asarray(array) for array in arrays]
+    found = [_unmasked(array) for array in arrays]
     for i, array in enumerate(found):
         if array.shape != shape:
             raise ValueError(
@@ -60,12 +65,18 @@ def flags(shape, *arrays):
 
 def indices(array, rows, below):
     """An array (rows,) of whole numbers from 0 to below − 1; ValueError for anything else."""
-    array = np.asarray(array)
+    array = _unmasked(array)
     if array.shape != (rows,) or (rows and array.dtype.kind not in "iu"):
         raise ValueError(f"({rows},) whole numbers are needed, not {array.shape} {array.dtype}")
     if np.count_nonzero(array.astype(np.uintp) >= below):  # unsigned, the negative ones are huge
         raise ValueError(f"there is no {array.min()} or no {array.max()} from 0 to {below - 1}")
-    return array
+    return array.astype(np.intp, copy=False)
+
+
+def check_whole(name, value, least):
+    """Raise ValueError, naming it, unless a value is a whole number of at least so much."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number, at least {least}, not {value!r}")
 
 
 def level(rows):
@@ -88,8 +99,9 @@ def _fit(shapes, *found):
     for axes, shape in zip(shapes.split(), found, strict=True):
         whole = axes.endswith("...")
         sized = [(axes, shape)] if whole else list(zip(axes, shape, strict=False))
-        fits = shape if whole else len(axes) == len(shape) and ("N", 0) not in sized
+        fits = shape if whole else len(axes) == len(shape) and not {("N", 0), ("K", 0)} & {*sized}
         if not fits or any(sizes.setdefault(axis, size) != size for axis, size in sized):
             tuples = (str(tuple(s.replace("...", "…"))).replace("'", "") for s in shapes.split())
-            wanted = " ".join(tuples) + ", N at least 1" * ("N" in shapes)
+            least = [f", {axis} at least 1" for axis in "NK" if axis in shapes]
+            wanted = " ".join(tuples) + "".join(least)
             raise ValueError(f"shapes must be {wanted}, not {' '.join(map(str, found))}")

@@ -94,7 +94,7 @@ class CommonConfig:
             # Plain Python numbers: numpy's own would decide the dtype of what they multiply.
             plain = tuple(map(int, value)) if kind is tuple else kind(value)
             object.__setattr__(self, f.name, plain)
-            for single in value if isinstance(value, tuple) else (value,):
+            for single in plain if kind is tuple else (plain,):
                 if valid is not None and single not in valid:
                     raise ValueError(f"{f.name} must be {valid}, not {single!r}")
         widest = max(self.hidden_sizes)

@@ -21,8 +21,9 @@ Every `*_backward` takes dLoss/d(what its twin returns) and gives
 dLoss/d(the network's outputs). The loss's 1/B is already in what it is given.
 
 Numbers are float, finite, and come back in their common dtype (arrays.floats);
-nothing is changed in place. Other shapes than those given, and actions that are
-not whole numbers from 0 to K − 1, raise ValueError.
+nothing is changed in place. Other shapes than those given, K = 0, and actions that
+are not whole numbers from 0 to K − 1, raise ValueError. Log-deviations are such that
+the dtype holds 1/σ² and σ²: from −43 to 43 in float32, −350 to 350 in float64.
 """
 
 import math
@@ -69,9 +70,8 @@ def categorical_log_prob_backward(dlog_probs, actions, probs):
     raises the taken action's logit and lowers the others, each by how likely it was.
     """
     dlog_probs, probs = floats("B BK", dlog_probs, probs)
+    actions = indices(actions, *probs.shape)
     onehot = (np.arange(probs.shape[1])[:, None] == actions).T
-    if np.shape(actions) != probs.shape[:1] or np.count_nonzero(onehot) != len(probs):
-        indices(actions, *probs.shape)  # says what is wrong with them
     # Eq. 22: Z̄ᵢ = (∂L/∂log π(aᵢ)) (e_aᵢ − πᵢ); for Eq. 10's loss this is Eq. 23
     return dlog_probs[:, None] * (onehot - probs)
 
@@ -140,19 +140,22 @@ def gaussian_kl(old_means, old_log_stds, means, log_stds):
     """KL(old‖new) of each row, Eq. 45: means (B,A), log_stds (A,) or (B,A)  ->  (B,) in nats."""
     old_means, means = floats("BA BA", old_means, means)
     old_log_stds, log_stds = _spreads(means, old_log_stds, log_stds)
-    # Eq. 45: Σⱼ [ℓⱼ − ℓⱼᵒ + (σᵒⱼ² + (μⱼᵒ − μⱼ)²) / 2σⱼ² − ½]
-    squares = np.exp(2 * old_log_stds) + (old_means - means) ** 2
-    return (log_stds - old_log_stds + 0.5 * squares * np.exp(-2 * log_stds) - 0.5).sum(axis=1)
+    # Eq. 45: Σⱼ [ℓⱼ − ℓⱼᵒ + (σᵒⱼ² + (μⱼᵒ − μⱼ)²) / 2σⱼ² − ½]; each square over σⱼ² by itself,
+    # for the dtype may hold σᵒⱼ²/σⱼ² where it holds neither
+    scaled = (means - old_means) * np.exp(-log_stds)
+    squares = np.exp(2 * (old_log_stds - log_stds)) + scaled * scaled
+    return (log_stds - old_log_stds + 0.5 * squares - 0.5).sum(axis=1)
 
 
 def gaussian_kl_backward(dkls, old_means, old_log_stds, means, log_stds):
     """dkls (B,), then as gaussian_kl  ->  dmeans (B,A), dlog_stds (A,), Eq. 45."""
     dkls, old_means, means = floats("B BA BA", dkls, old_means, means)
     old_log_stds, log_stds = _spreads(means, old_log_stds, log_stds)
-    squares = np.exp(2 * old_log_stds) + (old_means - means) ** 2
+    scaled = (means - old_means) * np.exp(-log_stds)
+    squares = np.exp(2 * (old_log_stds - log_stds)) + scaled * scaled
     # Eq. 45: ∂μⱼ = (μⱼ − μⱼᵒ)/σⱼ²    ∂ℓⱼ = 1 − (σᵒⱼ² + (μⱼᵒ − μⱼ)²)/σⱼ²
-    dmeans = dkls[:, None] * (means - old_means) * np.exp(-2 * log_stds)
-    dlog_stds = dkls @ (1 - squares * np.exp(-2 * log_stds))
+    dmeans = dkls[:, None] * scaled * np.exp(-log_stds)
+    dlog_stds = dkls @ (1 - squares)
     return dmeans, dlog_stds
 
 

@@ -24,6 +24,7 @@ changes what its docstrings say in place, and that must be float.
 
 from functools import lru_cache
 from itertools import pairwise
+from numbers import Integral
 
 import numpy as np
 
@@ -142,12 +143,14 @@ class MLP:
     """
 
     def __init__(self, sizes, rng, activation="tanh", output_gain=1.0, dtype=np.float32, extra=0):
-        if activation not in ACTIVATIONS:
+        if activation not in tuple(ACTIVATIONS):
             raise ValueError(
                 f"activation must be one of {', '.join(ACTIVATIONS)}, not {activation!r}"
             )
-        if len(sizes) < 2 or min(sizes) < 1:
-            raise ValueError(f"sizes must name inputs and outputs, each at least 1, not {sizes}")
+        if len(sizes) < 2 or not all(isinstance(size, Integral) and size > 0 for size in sizes):
+            raise ValueError(
+                f"sizes must be two whole numbers or more, each at least 1, not {sizes}"
+            )
         _check(dtype)
         self.sizes, self.activation = tuple(sizes), activation
         size = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
@@ -174,8 +177,14 @@ class MLP:
         self.layers = self._views()
 
     def __call__(self, x):
-        """x (B, inputs), any real numbers -> y (B, outputs) of the network's dtype: for acting."""
-        return self.forward(np.asarray(x, self.parameters.dtype))[0]
+        """x (B, inputs), any real numbers -> y (B, outputs) of the network's dtype: for acting.
+
+        Raises ValueError for another shape, and for what is no number.
+        """
+        x = floats("B...", x)
+        if x.shape[1:] != self.sizes[:1]:
+            raise ValueError(f"a network's rows must be (B, {self.sizes[0]}), not {x.shape}")
+        return self.forward(x.astype(self.parameters.dtype, copy=False))[0]
 
     def forward(self, x):
         """x (B, inputs) -> y (B, outputs), cache.
@@ -213,11 +222,13 @@ class MLP:
 
 
 def clip_global_norm(gradient, max_norm):
-    """Shorten `gradient` (P,) in place to at most `max_norm` > 0, but for rounding; Eq. 35.
+    """Shorten `gradient` (P,) float in place to at most `max_norm` > 0, but for rounding; Eq. 35.
 
     Returns its Euclidean norm before clipping, a float. The direction stays.
-    Raises ValueError for a limit that isn't positive.
+    Raises ValueError for a limit that isn't positive, and another shape or complex numbers.
     """
+    if gradient.ndim != 1 or gradient.dtype.kind != "f":
+        raise ValueError(f"a gradient must be (P,) float, not {gradient.shape} {gradient.dtype}")
     if not max_norm > 0:
         raise ValueError(f"max_norm must be greater than 0, not {max_norm}")
     norm = float(np.sqrt(np.dot(gradient, gradient)))
@@ -254,8 +265,9 @@ class Adam:
 
         Raises ValueError for other shapes.
         """
-        if gradient.shape != self.m.shape:
-            raise ValueError(f"a gradient must be {self.m.shape}, not {gradient.shape}")
+        if not parameters.shape == gradient.shape == self.m.shape:
+            found = f"{parameters.shape} and {gradient.shape}"
+            raise ValueError(f"parameters and gradient must be {self.m.shape}, not {found}")
         beta1, beta2 = self.betas
         self.t += 1
         # Eq. 34: m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²

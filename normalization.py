@@ -41,11 +41,14 @@ class RunningNormalizer:
     def update(self, rows):
         """Take rows (B,D) into the moments, which become those of all rows ever seen; B may be 0.
 
+        Raises ValueError for numbers beyond 1e150, whose squares float64 may not hold.
         Source: Chan, Golub & LeVeque (1983), https://doi.org/10.2307/2683386.
         """
         rows = floats("BD D", rows, self.mean)[0].astype(np.float64)
         if len(rows) == 0:
             return
+        if not (np.abs(rows) <= 1e150).all():
+            raise ValueError("rows must be finite, and at most 1e150 for their squares' sake")
         total = self.count + len(rows)
         difference, share = rows.mean(axis=0) - self.mean, len(rows) / total
         # Spread within the old rows, within the new ones, and between their two means.

@@ -13,7 +13,8 @@ Shapes: B rows of a batch, D observation size, K actions of a softmax policy,
 A action dimensions of a Gaussian one, P parameters.
 
 Observations are finite numbers. `sample`, `greedy` and `distribution` take them of
-any dtype and give floats of the policy's own; `forward` keeps a wider one.
+any dtype and give floats of the policy's own; `forward` keeps a wider one. Those of
+another shape raise ValueError.
 """
 
 import numpy as np

@@ -46,6 +46,7 @@ def clipped_surrogate(log_probs, old_log_probs, advantages, clip_range):
     cannot hold (in float32 above e⁸⁸) leaves a loss or a slope that is not finite.
     """
     log_probs, old_log_probs, advantages = floats("N N N", log_probs, old_log_probs, advantages)
+    clip_range = float(clip_range)  # numpy's own would decide the dtype
     # Eq. 38: ρᵢ = exp(log π(aᵢ|sᵢ) − log πᵒˡᵈ(aᵢ|sᵢ))
     ratios = np.exp(log_probs - old_log_probs)
     plain = ratios * advantages
@@ -65,6 +66,7 @@ def clipped_value_loss(values, old_values, targets, clip_range):
     Of the plain and the clipped squared error, the larger one counts.
     """
     values, old_values, targets = floats("N N N", values, old_values, targets)
+    clip_range = float(clip_range)
     # Eq. 42: vᶜ = vᵒˡᵈ + clip(v − vᵒˡᵈ, −ε, ε), written so that vᶜ *is* v inside the band.
     # Subtracting and adding vᵒˡᵈ rounds, and a vᶜ off by one bit can cost a row its slope.
     clipped = np.clip(values, old_values - clip_range, old_values + clip_range)
@@ -79,13 +81,13 @@ def clipped_value_loss(values, old_values, targets, clip_range):
 def minibatches(num_rows, size, rng):
     """Shuffle the row numbers 0 … num_rows − 1 and deal them into parts of at most `size`.
 
-    Yields int arrays. Each row comes once; the parts differ by one row at most,
+    Returns a list of int arrays. Each row comes once; the parts differ by one row at most,
     so that no step rests on a handful of left-over rows. Raises ValueError unless
     both numbers are at least 1.
     """
     if num_rows < 1 or size < 1:
         raise ValueError(f"{num_rows} rows cannot be dealt into parts of at most {size}")
-    yield from np.array_split(rng.permutation(num_rows), -(-num_rows // size))
+    return np.array_split(rng.permutation(num_rows), -(-num_rows // size))
 
 
 def update(learner, batch, config, progress, rng):

@@ -44,6 +44,7 @@ def penalized_surrogate(log_probs, old_log_probs, advantages, kls, kl_coefficien
     log_probs, old_log_probs, advantages, kls = floats(
         "N N N N", log_probs, old_log_probs, advantages, kls
     )
+    kl_coefficient = float(kl_coefficient)  # numpy's own would decide the dtype
     # Eq. 44: L = −(1/N) Σ (ρᵢ Âᵢ − β KLᵢ)
     plain = np.exp(log_probs - old_log_probs) * advantages
     loss = -np.mean(plain - kl_coefficient * kls)

@@ -26,7 +26,8 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from environments import reset
+from arrays import floats, indices
+from environments import EnvironmentFailed, reset
 
 
 class Episode(NamedTuple):
@@ -59,10 +60,12 @@ def fit_actions(actions, action_space):
 
     Discrete: (N,) int, counted from 0  ->  counted from the space's own start.
     Box: (N,A) float, any real numbers  ->  clipped to its bounds, in its dtype.
+    Raises ValueError for other shapes, and for an action that a Discrete space has not.
     """
     if isinstance(action_space, gym.spaces.Discrete):
-        return actions + action_space.start
-    return np.clip(actions, action_space.low, action_space.high).astype(action_space.dtype)
+        return indices(actions, np.size(actions), action_space.n) + action_space.start
+    bounded = floats("NA A A", actions, action_space.low, action_space.high)
+    return np.clip(*bounded).astype(action_space.dtype)
 
 
 class Actor:
@@ -139,7 +142,10 @@ class Sampler:
             episodes += self._count(reward, terminated[t] | truncated[t])
         if self.normalizer is not None:
             # Only now: a whole rollout is seen through the same glasses.
-            self.normalizer.update(raw[:-1][valid])
+            try:
+                self.normalizer.update(raw[:-1][valid])
+            except ValueError as error:
+                raise EnvironmentFailed(f"observations cannot be normalised: {error}") from None
         return Rollout(
             obs, np.array(actions), rewards, terminated, truncated, log_probs, valid, episodes
         )

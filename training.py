@@ -25,9 +25,9 @@ import numpy as np
 from gymnasium.spaces import Discrete
 
 from advantages import gae, normalize
-from arrays import floats, level
+from arrays import check_whole, floats, level
 from distributions import kl_estimates
-from environments import make_envs, reset
+from environments import EnvironmentFailed, make_envs, reset
 from nn import MLP, Adam, descend
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
@@ -172,7 +172,7 @@ def clip_statistics(log_probs, old_log_probs, advantages, clip_range):
     for other shapes.
     """
     log_probs, old_log_probs, advantages = floats("N N N", log_probs, old_log_probs, advantages)
-    ratios = np.exp(log_probs - old_log_probs)
+    ratios, clip_range = np.exp(log_probs - old_log_probs), float(clip_range)
     above, below = ratios > 1 + clip_range, ratios < 1 - clip_range
     dead = (above & (advantages > 0)) | (below & (advantages < 0))
     return np.mean(above | below), np.mean(dead)
@@ -198,13 +198,14 @@ def explained_variance(values, targets):
     """1 − Var(targets − values) / Var(targets): (B,) (B,) -> float.
 
     1 is a perfect value function, 0 no better than a constant; nan if the
-    targets are all equal and there is nothing to explain, and where the variance
-    of the targets is below or beyond what their dtype holds. Raises ValueError
+    targets are all equal and there is nothing to explain, and where a variance is
+    below or beyond what the dtype holds in full. Raises ValueError
     for other shapes.
     """
     values, targets = floats("N N", values, targets)
     variance, unexplained = np.var(level(np.stack([targets, targets - values])), axis=1)
-    return float(1 - unexplained / variance) if 0 < variance < np.inf else np.nan
+    held = np.finfo(variance.dtype).tiny <= variance < np.inf and unexplained < np.inf
+    return float(1 - unexplained / variance) if held else np.nan
 
 
 class Trainer:
@@ -221,7 +222,8 @@ class Trainer:
     `policy` is what it learned, as it acts on an environment's own observations;
     `rollout` is the latest one. Whatever shall happen between two iterations
     (logging, saving, evaluating) is the caller's.
-    Raises ValueError for an unsupported environment or another algorithm's Config,
+    Raises ValueError for an unsupported environment, another algorithm's Config or a seed
+    that is none, EnvironmentFailed for an environment that ends without having begun,
     and FloatingPointError when a loss, a gradient or a parameter stops being finite.
     """
 
@@ -231,6 +233,7 @@ class Trainer:
             raise ValueError(
                 f"{algorithm.__name__} needs a {algorithm.__name__}.Config, not {kind}"
             )
+        check_whole("seed", seed, 0)
         self.algorithm, self.env_id, self.config, self.seed = algorithm, env_id, config, seed
         # Independent streams, so that a change to one part leaves the others' luck alone.
         weights, acting, shuffling, envs = np.random.SeedSequence(seed).spawn(4)
@@ -298,13 +301,17 @@ class Trainer:
         }
 
     def _collect(self):
-        """The next rollout with a valid row; short ones may hold nothing but reset calls."""
-        while True:
+        """The next rollout with a valid row; a short one may hold nothing but reset calls."""
+        for _ in range(2):
             rollout = self.sampler.collect(
                 self.learner.policy, self.config.num_steps, self.acting_rng
             )
             if rollout.valid.any():
                 return rollout
+        raise EnvironmentFailed(
+            f"{self.env_id} reports an end on every call; the call after an end only begins the "
+            "next episode, and must report none"
+        )
 
     def state(self):
         """All that is needed to go on from here: (arrays, numbers).
@@ -410,8 +417,10 @@ def evaluate(policy, env_id, episodes, seed, greedy=True):
     likeliest action, otherwise actions are sampled. The seed's streams are
     independent of a Trainer's with the same seed. An episode that is still
     running after LONGEST_EPISODE steps, where the environment has no time limit,
-    counts with what it has collected.
+    counts with what it has collected. Raises ValueError unless `episodes` is a whole
+    number, at least 1, and for a policy of other observations or actions.
     """
+    check_whole("episodes", episodes, 1)
     env_stream, action_stream = np.random.SeedSequence(seed, spawn_key=(EVALUATION,)).spawn(2)
     rng = np.random.default_rng(action_stream)
     with contextlib.closing(make_envs(env_id, episodes)) as envs:

@@ -308,7 +308,7 @@ FAULTS = [
     (44, "ppo_penalty.penalized_surrogate", "plain - kl_coefficient", "plain + kl_coefficient"),
     (44, "ppo_penalty.penalized_surrogate", "kl_coefficient / len(kls)", "kl_coefficient"),
     (44, "ppo_penalty.penalized_surrogate", "-plain / len(plain)", "plain / len(plain)"),
-    (45, "distributions.gaussian_kl", "np.exp(-2 * log_stds)", "np.exp(-log_stds)"),
+    (45, "distributions.gaussian_kl", "np.exp(-log_stds)", "np.exp(-2 * log_stds)"),
     (45, "distributions.gaussian_kl", "log_stds - old_log_stds", "old_log_stds - log_stds"),
     (45, "distributions.gaussian_kl_backward", "(means - old_means) *", "(old_means - means) *"),
     (45, "distributions.gaussian_kl_backward", "1 - squares", "-squares"),

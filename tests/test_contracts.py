@@ -10,6 +10,7 @@ from fractions import Fraction
 from math import exp, expm1, fsum, inf, log, pi, sqrt, tanh
 from operator import mul
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -27,6 +28,7 @@ import training
 import vpg
 from arrays import flags, floats
 from normalization import LARGEST, RunningNormalizer
+from rollout import fit_actions
 
 # ------------------------------------------------- in plain Python: lists of floats
 
@@ -415,7 +417,7 @@ def test_groups_refuse_what_has_no_deviation(bad):
     with pytest.raises(ValueError, match="finite"):
         advantages.group_advantages([[1.0, bad]], scale=True)
     for function in (advantages.normalize, lambda x, eps: advantages.group_advantages([x], 1, eps)):
-        with pytest.raises(ValueError, match="eps must be greater than 0"):
+        with pytest.raises(ValueError, match="eps must be greater than"):
             function([1.0, 2.0], 0.0)
 
 
@@ -439,16 +441,20 @@ def test_log_probabilities_are_finite_for_logits_of_any_size(logits):
 
 
 @pytest.mark.parametrize(
-    "actions", [[-1, 0], [0, 2], [0.0, 0.5], [[0], [1]], [0], [True, False], [0, 10**12]]
+    "actions",
+    [
+        *([-1, 0], [0, 2], [0.0, 0.5], [1.0, 0.0], [1 + 0j, 0j], [[0], [1]], [0]),
+        *([True, False], [0, 10**12], ["1", "0"]),
+    ],
 )
 def test_an_action_that_is_none(actions):
     log_probs = np.log(np.full((2, 2), 0.5))
     with pytest.raises(ValueError) as refusal:
         distributions.categorical_log_prob(log_probs, np.array(actions))
     assert "\n" not in str(refusal.value)
-    if actions != [True, False]:  # 1 and 0 here: right
-        with pytest.raises(ValueError):
-            distributions.categorical_log_prob_backward(np.ones(2), np.array(actions), log_probs)
+    with pytest.raises(ValueError) as refusal:
+        distributions.categorical_log_prob_backward(np.ones(2), np.array(actions), log_probs)
+    assert "\n" not in str(refusal.value)
 
 
 @given(drawn(st.sampled_from([np.float32, np.float64]), 20, elements=st.floats(-50, 50, width=32)))
@@ -624,3 +630,195 @@ def test_a_setting_is_a_plain_number(number):
     config = ppo.Config(gamma=number, hidden_sizes=(np.int64(8),), epochs=np.int32(3))
     assert type(config.gamma) is float and config.gamma == number
     assert type(config.hidden_sizes[0]) is type(config.epochs) is int
+
+
+# ---------------------------------------------------- at the edges, and what does not belong
+
+f32 = np.float32
+ROWS = f32([0.3, -0.1, 0.7])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0.0, 1e-300, 1e-170, 1e-40, 1e-25, 1e-16, 1.0, 1e14, 1e30])
+@pytest.mark.parametrize("eps", [1e-320, 1e-300, 1e-50, 1e-30, 1e-8, np.float64(1e-12)])
+def test_a_small_eps_and_tiny_rows(dtype, size, eps):
+    for rows in ([1, -1, 0.5], [1, 1, 1], [1, 1 + 1e-6, 1]):
+        rows = (size * np.array(rows)).astype(dtype)
+        found, right = advantages.normalize(rows, eps), np.array(normalized(rows.tolist(), eps))
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, right, atol=1e-5)
+        if eps > 1e-150:
+            found = advantages.group_advantages([rows], True, eps)[0]
+            np.testing.assert_allclose(found, right, atol=1e-5)
+        else:
+            with pytest.raises(ValueError, match="eps must be greater than 1e-150"):
+                advantages.group_advantages([rows], True, eps)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("log_std", [-80.0, -45.0, -30.0, 0.0, 30.0, 45.0, 80.0])
+def test_the_kl_of_equal_gaussians_is_zero(log_std, dtype):
+    means, spread = np.ones((2, 1), dtype), np.full(1, log_std, dtype)
+    one = means, spread, means, spread
+    assert not distributions.gaussian_kl(*one).any()
+    for slopes in distributions.gaussian_kl_backward(np.ones(2, dtype), *one):
+        assert not slopes.any()
+
+
+@pytest.mark.parametrize("dtype, edge", [(np.float32, 43), (np.float64, 350)])
+def test_log_deviations_to_the_edge_of_what_is_promised(dtype, edge):
+    for log_std in (-edge, edge):
+        one, spread = np.ones((1, 1), dtype), np.full(1, log_std, dtype)
+        right = -log_std - log(2 * pi) / 2
+        assert distributions.gaussian_log_prob(one, one, spread)[0] == pytest.approx(right, 1e-6)
+        found = distributions.gaussian_log_prob_backward(np.ones(1, dtype), one, one, spread)
+        assert found[0] == 0 and found[1] == -1
+
+
+def test_a_variance_that_the_dtype_does_not_hold_explains_nothing():
+    for dtype, size in ((f32, 1e-22), (float, 3e-162), (float, 1e-160), (f32, 1e-44), (f32, 0)):
+        targets = (size * np.array([1, -2, 3])).astype(dtype)
+        assert np.isnan(training.explained_variance(targets / 2, targets))
+    assert np.isnan(
+        training.explained_variance(*floats("N N", f32([1e18, -1e18]), f32([0, 1e-22])))
+    )
+    with np.errstate(over="ignore"):
+        assert np.isnan(training.explained_variance(f32([1e30, -1e30]), f32([1, 2])))
+    assert training.explained_variance(f32([1e-15, 0]), f32([2e-15, 0])) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("bad", [1e200, -1e151, inf, np.nan])
+def test_a_normaliser_refuses_what_has_no_square(bad):
+    normalizer = RunningNormalizer(1)
+    with pytest.raises(ValueError, match="at most 1e150"):
+        normalizer.update(np.array([[1.0], [bad]]))
+    assert normalizer.count == 0 and normalizer.variance == 1
+
+
+@pytest.mark.parametrize("number", [np.float64, np.float32, np.longdouble])
+def test_a_fraction_of_numpy_s_does_not_decide_the_dtype(number):
+    no, part = np.zeros(3, bool), number(0.5)
+    for found in (
+        advantages.returns_to_go(ROWS, ROWS, no, no, part),
+        advantages.gae(ROWS, ROWS, ROWS, no, no, part, part),
+        advantages.normalize(ROWS, part),
+        advantages.group_advantages(ROWS[None], True, part),
+        *ppo.clipped_surrogate(ROWS, ROWS, ROWS, part),
+        *ppo.clipped_value_loss(ROWS, ROWS, ROWS, part),
+        *ppo_penalty.penalized_surrogate(ROWS, ROWS, ROWS, ROWS, part),
+    ):
+        assert found.dtype == np.float32
+
+
+BOX, TWO = gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(2, start=5)
+MASKED = np.ma.masked_equal([0, 1], 1)
+ONES, NET = np.ones((2, 2)), nn.MLP((3, 2), np.random.default_rng(0))
+REFUSED = {  # what is called, and words of what it says
+    "a row for two dimensions": (lambda: fit_actions(np.array([[0.5]]), BOX), "shapes must be"),
+    "actions in a row": (lambda: fit_actions(np.ones(2), BOX), "shapes must be"),
+    "a stack of actions": (lambda: fit_actions(np.ones((1, 1, 2)), BOX), "shapes must be"),
+    "no such action": (lambda: fit_actions(np.array([0, 2]), TWO), "from 0 to 1"),
+    "half an action": (lambda: fit_actions(np.array([0.5]), TWO), "whole numbers"),
+    "one action": (lambda: fit_actions(1, TWO), "whole numbers"),
+    "masked actions to fit": (lambda: fit_actions(MASKED, TWO), "mask"),
+    "masked means to fit": (lambda: fit_actions(np.ma.masked_equal(ONES, 1), BOX), "mask"),
+    "masked flags": (lambda: flags((2,), MASKED), "mask"),
+    "masked actions": (lambda: distributions.categorical_log_prob(ONES, MASKED), "mask"),
+    "masked, backward": (
+        lambda: distributions.categorical_log_prob_backward(np.ones(2), MASKED, ONES),
+        "mask",
+    ),
+    "masked observations": (lambda: NET(np.ma.masked_equal(np.ones((1, 3)), 1)), "mask"),
+    "no logits": (lambda: distributions.log_softmax(np.zeros((3, 0))), "K at least 1"),
+    "no choice": (lambda: distributions.categorical_entropy(np.zeros((3, 0))), "K at least 1"),
+    "a matrix to shorten": (lambda: nn.clip_global_norm(np.ones((2, 2)), 1.0), r"\(P,\) float"),
+    "a complex gradient": (lambda: nn.clip_global_norm(np.ones(2, complex), 1.0), "complex"),
+    "half a unit": (lambda: nn.MLP((4.0, 2), np.random), "whole numbers"),
+    "a list's activation": (lambda: nn.MLP((4, 2), np.random, []), "activation must be"),
+    "no rows to deal": (lambda: ppo.minibatches(0, 5, np.random), "cannot be dealt"),
+    "a seed below 0": (
+        lambda: training.Trainer(vpg, "CartPole-v1", vpg.Config(), seed=-1),
+        "seed must be a whole number, at least 0, not -1",
+    ),
+    **{
+        f"{episodes} episodes": (
+            lambda episodes=episodes: training.evaluate(NET, "Acrobot-v1", episodes, 0),
+            "episodes must be a whole number, at least 1",
+        )
+        for episodes in (0, -1, 1.5, "2", True)
+    },
+    **{
+        f"a learning rate of {name}": (
+            lambda number=number: ppo.Config(learning_rate=number),
+            "learning_rate must be greater than 0",
+        )
+        for name, number in {
+            "a longdouble": np.longdouble("1e-400"),
+            "a Fraction": Fraction(1, 10**400),
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_belong_is_refused_in_one_line(name):
+    call, words = REFUSED[name]
+    with pytest.raises(ValueError, match=words) as refusal:
+        call()
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", [policies.CategoricalPolicy, policies.GaussianPolicy])
+@pytest.mark.parametrize("shape", [(3,), (5, 4), (2, 5, 3), (1, 1, 3), (), (0,)])
+def test_a_policy_refuses_observations_of_another_shape(kind, shape, rng):
+    policy = kind(3, 2, (4,), rng)
+    for act in (policy.greedy, policy.distribution, lambda obs: policy.sample(obs, rng)):
+        with pytest.raises(ValueError, match=r"\(B, (3\)|…\))") as refusal:
+            act(np.ones(shape))
+        assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+@pytest.mark.parametrize("greedy", [True, False])
+def test_a_policy_of_another_environment_is_refused(env_id, greedy, rng):
+    obs_dim = {"CartPole-v1": 4, "Pendulum-v1": 3}[env_id]
+    for policy in (
+        policies.CategoricalPolicy(6, 2, (4,), rng),
+        policies.GaussianPolicy(6, 1, (4,), rng),
+        policies.GaussianPolicy(obs_dim, 2, (4,), rng),
+        *[policies.CategoricalPolicy(obs_dim, 1, (4,), rng)] * (env_id == "Pendulum-v1"),
+    ):
+        with pytest.raises(ValueError) as refusal:
+            training.evaluate(policy, env_id, 2, 0, greedy)
+        assert "\n" not in str(refusal.value) and "environment" not in str(refusal.value)
+
+
+def test_no_rows_have_no_actions():
+    assert distributions.categorical_log_prob(np.zeros((0, 3)), []).shape == (0,)
+    assert distributions.categorical_log_prob_backward([], [], np.zeros((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "parameters, gradient", [((2, 3), (3,)), ((4,), (3,)), ((), (3,)), ((3,), (1,))]
+)
+def test_adam_moves_nothing_for_parameters_of_another_shape(parameters, gradient):
+    adam, moved = nn.Adam(3, 0.1), np.zeros(parameters)
+    with pytest.raises(ValueError, match=r"must be \(3,\)"):
+        adam.step(moved, np.ones(gradient))
+    assert adam.t == 0 and not (adam.m.any() or adam.v.any() or moved.any())
+
+
+class Ends(gym.vector.VectorWrapper):
+    def step(self, actions):
+        obs, rewards, terminated, truncated, infos = self.env.step(actions)
+        return obs, rewards, terminated | True, truncated, infos
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 16])
+def test_an_environment_that_only_ends_is_refused(num_steps):
+    trainer = training.Trainer(vpg, "CartPole-v1", vpg.Config(num_steps=num_steps), seed=0)
+    trainer.sampler.envs = Ends(trainer.envs)
+    trainer.iterate()
+    with pytest.raises(ValueError, match="CartPole-v1 reports an end on every call") as refusal:
+        trainer.iterate()
+    assert "\n" not in str(refusal.value)

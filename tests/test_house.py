@@ -35,7 +35,7 @@ NEIGHBOURS = {
     "distributions": "arrays",
     "advantages": "arrays",
     "policies": "distributions nn",
-    "rollout": "environments",
+    "rollout": "arrays environments",
     "vpg": "arrays config training",
     "ppo": "arrays config training vpg",
     "ppo_penalty": "arrays config nn ppo training vpg",

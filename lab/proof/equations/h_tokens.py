@@ -11,7 +11,7 @@ import policies
 from lab.proof import tokens
 from lab.proof.evidence import check, complex_step
 
-NONE = 1e-300  # an ε that a positive σ does not notice
+NONE = 1e-149  # an ε that a positive σ does not notice
 SIZES = (2, 3, 4)  # of a group; there are 15^G groups
 
 
