@@ -109,7 +109,9 @@ def flaw_in(given, parts, space, shape):
         elif kinds == "O":
             if not isinstance(value, Mapping):
                 return f"gave the info {describe(value)}, not a dict"
-        elif not numeric(value, shape, kinds) or beyond(value, DOUBLE) is not None:
+        elif not numeric(value, shape, kinds) or (
+            "f" in kinds and beyond(value, DOUBLE) is not None
+        ):
             right = "a finite number" if part == "reward" else "True or False"
             return f"gave {part} {describe(value)}, not {right}" + f" {shape}" * bool(shape)
     return None
