@@ -18,6 +18,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from functools import partial
+from numbers import Integral, Real
 
 import gymnasium as gym
 import numpy as np
@@ -38,8 +39,8 @@ def find_spec(env_id, may_import=False):
 
     may_import  import the module of "module:Id", if that is not done yet?
 
-    Raises ValueError in one line for an id that nobody knows, naming the nearest ones, and
-    for a module that cannot be imported.
+    Raises ValueError in one line for an id that nobody knows, naming the nearest ones, for
+    a module that cannot be imported, and for numbers that an environment must not register.
     """
     if not isinstance(env_id, str):
         kind = f"not {short(repr(env_id))}"
@@ -50,7 +51,7 @@ def find_spec(env_id, may_import=False):
             import_module(module)
         if name.startswith(ORIGINAL_GYM):
             register_original_gym()
-        return gym.spec(name)
+        return plain(gym.spec(name), env_id)
     except gym.error.Error:
         nearest = " or ".join(module + colon + near for near in nearest_ids(name))
         none = f"Gymnasium has none; your own is module:Id, {GUIDE}"
@@ -58,6 +59,26 @@ def find_spec(env_id, may_import=False):
     except ImportError as error:
         hint = str(error)
     raise ValueError(f"no environment {short(repr(env_id), 40)}; {hint}")
+
+
+def plain(spec, env_id):
+    """An EnvSpec, its reward_threshold a finite float, its max_episode_steps an int, or None."""
+    numbers = {}
+    for name, kind, low, as_plain, right in (
+        ("reward_threshold", Real, -sys.float_info.max, float, "a finite number"),
+        ("max_episode_steps", Integral, 1, int, "a whole number from 1"),
+    ):
+        value = getattr(spec, name)
+        value = value.item() if isinstance(value, np.generic) else value
+        if value is not None:
+            number = isinstance(value, kind) and not isinstance(value, bool)
+            if not (number and low <= value <= sys.float_info.max):
+                wrong = f"{name}={short(repr(value), 30)}"
+                raise EnvironmentFailed(
+                    f"{env_id} is registered with {wrong}, not {right} or None; {GUIDE}"
+                )
+            numbers[name] = as_plain(value)
+    return dataclasses.replace(spec, **numbers)
 
 
 def import_module(module):
@@ -91,7 +112,10 @@ def nearest_ids(env_id):
 
 
 def reward_threshold(env_id):
-    """The mean return from which on the environment counts as solved, a float, or None."""
+    """The mean return from which on the environment counts as solved: a finite float, or None.
+
+    Raises ValueError as find_spec does.
+    """
     return find_spec(env_id).reward_threshold
 
 
@@ -217,15 +241,19 @@ def check_spaces(env_id, obs_space, action_space):
             f"{env_id} observes {short(obs_space, 50)}; supported: up to {MOST_NUMBERS:,} numbers, "
             f"no pictures; a wrapper helps, {GUIDE}"
         )
-    actions = 0
+    actions, right = 0, f"Discrete, or a flat Box of floats, up to {MOST_NUMBERS:,}"
     if isinstance(action_space, gym.spaces.Discrete):
         actions = action_space.n
+        if abs(int(action_space.start)) > 2**53:  # config.json tells of it, and of a Box's dtype
+            actions, right = 0, "Discrete from a start within 2**53"
     elif isinstance(action_space, gym.spaces.Box) and len(action_space.shape) == 1:
         actions = action_space.shape[0] * np.issubdtype(action_space.dtype, np.floating)
+        if actions and action_space.dtype.name not in ("float16", "float32", "float64"):
+            actions, right = 0, "a flat Box of float16, 32 or 64"
     if not 0 < actions <= MOST_NUMBERS:
         raise EnvironmentFailed(
-            f"{env_id} acts in {short(action_space, 50)}; supported: Discrete, or a flat Box of "
-            f"floats, up to {MOST_NUMBERS:,}; a wrapper helps, {GUIDE}"
+            f"{env_id} acts in {short(action_space, 50)}; supported: {right}; "
+            f"a wrapper helps, {GUIDE}"
         )
     return isinstance(obs_space, gym.spaces.Box) and len(obs_space.shape) == 1
 

@@ -103,29 +103,47 @@ def flaw_in(given, parts, space, shape):
         return f"gave {describe(given)}, not ({', '.join(parts)}); {GUIDE}"
     for (part, kinds), value in zip(parts.items(), given, strict=True):
         if part == "obs":
-            if not fits(space, value):
-                return f"gave the observation {describe(value)}, not one of {short(space, 60)}"
+            flaw = misfit(space, value)
+            if flaw:
+                return f"gave the observation{flaw}"
         elif kinds == "O":
             if not isinstance(value, Mapping):
                 return f"gave the info {describe(value)}, not a dict"
-        elif not numeric(value, shape, kinds):
+        elif not numeric(value, shape, kinds) or (
+            "f" in kinds and beyond(value, DOUBLE) is not None
+        ):
             right = "a finite number" if part == "reward" else "True or False"
             return f"gave {part} {describe(value)}, not {right}" + f" {shape}" * bool(shape)
     return None
 
 
-def fits(space, value):
-    """Is a value of a space's kind and shape, and finite? A Box's bounds may be overstepped."""
+def misfit(space, value):
+    """How a value is not of a space's kind, shape and dtype, or not finite: a text, or None.
+
+    A Box's bounds may be overstepped, but not its dtype's.
+    """
+    keys, number = (), None
     if isinstance(space, gym.spaces.Dict):
-        return isinstance(value, Mapping) and all(
-            key in value and fits(one, value[key]) for key, one in space.items()
-        )
-    if isinstance(space, gym.spaces.Tuple):
+        keys, right = space, isinstance(value, Mapping) and all(key in value for key in space)
+    elif isinstance(space, gym.spaces.Tuple):
         right = isinstance(value, (tuple, list)) and len(value) == len(space)
-        return right and all(map(fits, space, value))
-    if isinstance(space, gym.spaces.Box):
-        return numeric(value, space.shape, "biu" if space.dtype.kind in "iu" else "biuf")
-    return space.contains(value)
+        keys = range(len(space))
+    elif isinstance(space, gym.spaces.Box):
+        kinds = "biu" if space.dtype.kind in "iu" else "biuf"
+        right = numeric(value, space.shape, kinds)
+        number = beyond(value, space.dtype) if right else None
+    else:
+        right = space.contains(value)
+    if not right:
+        return f" {describe(value)}, not one of {short(space, 60)}"
+    if number is not None:
+        lacks = f"which its space's {space.dtype} does not hold; a wider dtype does"
+        return f" {describe(value)} with {number}, {lacks}"
+    for key in keys:
+        flaw = misfit(space[key], value[key])
+        if flaw:
+            return f"[{short(repr(key), 20)}]{flaw}"
+    return None
 
 
 def numeric(value, shape, kinds):
@@ -135,6 +153,20 @@ def numeric(value, shape, kinds):
     except ValueError:  # rows of different lengths
         return False
     return array.shape == shape and array.dtype.kind in kinds and bool(np.isfinite(array).all())
+
+
+DOUBLE = np.dtype(float)
+
+
+def beyond(value, dtype):
+    """The first of a value's numbers that a dtype does not hold, but for rounding; or None."""
+    array = np.asarray(value)
+    if array.dtype == dtype or np.can_cast(array.dtype, dtype):
+        return None
+    with np.errstate(all="ignore"):
+        cast = array.astype(dtype)
+    held = cast == array if dtype.kind in "biu" else np.isfinite(cast)
+    return None if held.all() else array[~held][0]
 
 
 # --------------------------------------------------------- what it raises

@@ -368,6 +368,56 @@ def test_what_is_no_action_space_here_is_refused_with_a_remedy(space, odd):
     assert "supported: Discrete, or a flat Box of floats, up to 4,096" in said and GUIDE in said
 
 
+@pytest.mark.parametrize(
+    "space",
+    [
+        SPACES.Discrete(2, start=2**60),
+        SPACES.Discrete(2, start=-(2**53) - 1),
+        BOX(-1, 1, (1,), np.longdouble),
+    ],
+)
+def test_an_action_space_that_config_json_cannot_tell_of_is_refused(space, odd):
+    for alone in (
+        {},
+        {"vector_entry_point": type("V", (OwnVector,), {"single_action_space": space})},
+    ):
+        for make in (make_env, lambda env_id: make_envs(env_id, 1)):
+            said = refusal(make, odd(alone, action_space=space))
+            assert said.startswith("Odd-v0 acts in ") and said.endswith(GUIDE)
+            right = {"Discrete": "from a start within 2**53", "Box": "of float16, 32 or 64"}
+            assert right[type(space).__name__] in said
+
+
+@pytest.mark.parametrize("given", [5, np.int64(5), np.float32(5), np.float16(5), np.uint8(5), 5.0])
+def test_a_threshold_and_a_time_limit_are_plain_numbers(given, odd):
+    limit = given if np.asarray(given).dtype.kind in "iu" else None
+    env_id = odd({"reward_threshold": given, "max_episode_steps": limit})
+    assert type(reward_threshold(env_id)) is float and reward_threshold(env_id) == 5
+    spec = make_envs(env_id, 1).spec
+    assert type(spec.reward_threshold) is float
+    assert limit is None or type(spec.max_episode_steps) is int
+    make_env(env_id).close()
+
+
+WRONG = [np.inf, -np.inf, np.nan, "475", True, np.bool_(1), 10**400, [5], np.ones(1), 1j, b"5"]
+
+
+@pytest.mark.parametrize("part", ["reward_threshold", "max_episode_steps"])
+@pytest.mark.parametrize("given", WRONG, ids=lambda given: repr(given)[:12])
+def test_what_is_registered_wrongly_is_told_before_anything_is_made(part, given, odd):
+    if part == "max_episode_steps" and type(given) is int:
+        given = 0
+    said_as = short(repr(given.item() if isinstance(given, np.generic) else given), 30)
+    for more in ({}, {"vector_entry_point": OwnVector}):
+        env_id = odd({part: given, **more})
+        uses = [make_env, lambda env_id: make_envs(env_id, 1), reward_threshold]
+        uses += [lambda env_id: new_trainer(vpg, env_id, vpg.Config(), 0)]
+        for use in uses:
+            said = refusal(use, env_id)
+            assert said.startswith(f"Odd-v0 is registered with {part}={said_as}, not ")
+            assert said.endswith(GUIDE)
+
+
 class OwnVector(gym.vector.VectorEnv):
     """Odd's own vector environment, whose parts a test replaces."""
 
@@ -458,6 +508,53 @@ def test_what_a_step_gives_wrongly_is_told_with_its_file_and_line(given, message
         said = refusal(new_trainer, vpg, odd(reset=reset), config, 0)
         line = reset.__code__.co_firstlineno
         assert said.startswith(f"Odd-v0 failed in test_environments.py, line {line}: reset gave ")
+
+
+BEYOND = {
+    "bytes": (BOX(0, 255, (2,), np.uint8), np.array([300, 256]), "300", "uint8"),
+    "below": (BOX(0, 255, (2,), np.uint8), [4, -1], "-1", "uint8"),
+    "int8": (BOX(-9, 9, (2,), np.int8), np.array([0, 128], np.uint8), "128", "int8"),
+    "int64": (
+        BOX(-9, 9, (1,), np.int64),
+        np.array([2**63 + 1], np.uint64),
+        f"{2**63 + 1}",
+        "int64",
+    ),
+    "bool": (BOX(0, 1, (2,), np.bool_), [1.0, 0.5], "0.5", "bool"),
+    "half": (BOX(-1, 1, (2,), np.float16), [0.0, 1e6], "1000000.0", "float16"),
+    "single": (BOX(-1, 1, (2,)), np.array([0.0, 1e39]), "1e+39", "float32"),
+    "scalar": (BOX(0, 255, (), np.uint8), 256, "256", "uint8"),
+    "dict": (SPACES.Dict(a=BOX(0, 9, (1,), np.uint8)), {"a": [256]}, "256", "uint8"),
+    "tuple": (SPACES.Tuple([BOX(0, 9, (1,), np.float16)]), ([-7e4],), "-70000.0", "float16"),
+}
+
+
+@pytest.mark.parametrize("space, seen, number, dtype", BEYOND.values(), ids=BEYOND)
+def test_what_a_space_s_dtype_does_not_hold_is_told(space, seen, number, dtype, odd):
+    def reset(self, seed=None, options=None):
+        return (space.sample() if self.fine else seen), {}
+
+    def step(self, action):
+        return seen, 1.0, False, False, {}
+
+    for part, code in (("reset", reset.__code__), ("step", step.__code__)):
+        parts = {"observation_space": space, "reset": reset, "step": step, "fine": part == "step"}
+        env = make_env(odd(**parts))
+        said = refusal(lambda: (env.reset(seed=0), env.step(0)))
+        place = f"test_environments.py, line {code.co_firstlineno}: {part} gave the observation"
+        assert said.startswith(f"Odd-v0 failed in {place}"), said
+        assert f" with {number}, which its space's {dtype} does not hold; a wider dtype" in said
+
+
+def test_a_vector_environment_s_observation_and_any_reward_are_held_to_their_dtype(odd):
+    reset = returns(np.full((2, 2), 1e39), {})
+    vector = type("Vector", (OwnVector,), {"reset": reset})
+    envs = make_envs(odd({"vector_entry_point": vector}), 2)
+    assert "with 1e+39, which its space's float32 does not hold" in refusal(envs.reset)
+    if np.finfo(np.longdouble).max > np.finfo(np.float64).max:
+        env = make_env(odd(step=returns(GOOD, np.longdouble("1e400"), False, False, {})))
+        env.reset()
+        assert "not a finite number" in refusal(env.step, 0)
 
 
 def session(trainer, seed=0):
