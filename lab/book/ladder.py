@@ -67,6 +67,6 @@ def stair(n, title, entries, setter):
         f'<div class="stair{" here" if n == 1 else ""}" id="stair-{n}"><div class="said"><div>'
         f'<h4>{title}</h4><p class="where"><a href="../{name}"><code>{name}</code></a></p>'
         f"{setter.markdown.render(words)}</div>"
-        f'<div>{table("20 held-out seeds", rows)}{equations}</div></div>'
+        f"<div>{table('20 held-out seeds', rows)}{equations}</div></div>"
         f'<pre class="file">{coloured(text, 1, lit)}</pre></div>'
     )
