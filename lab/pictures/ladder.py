@@ -74,7 +74,7 @@ def climb(axes, n, rows, look):
         axes.plot(GRID / 1e3, below, color=look.soft, lw=1.8, ls=(0, (4, 1.5)))
     axes.plot(GRID / 1e3, median_of(rows[n]), color=colour_of(n, look), lw=2.6)
     axes.set(xlim=(0, 100), ylim=(0, 515))
-    axes.set_title(f"{n}  {study.idea(n).split(' with ')[0]}", fontsize=TITLE)
+    axes.set_title(f"{n}  {study.idea(n)}", fontsize=TITLE)
 
 
 def listed(axes, title, names, look):

@@ -34,7 +34,7 @@ def said(n):
 
 def idea(n):
     """The first words of what is new on stair n: "the reward-to-go"."""
-    return re.match(r"[^.,:;]+", said(n)["New"])[0]
+    return re.split(r"[.,:;]| (?:with|and) ", said(n)["New"])[0]
 
 
 def kept():
