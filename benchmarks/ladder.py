@@ -38,11 +38,9 @@ import gymnasium as gym
 import numpy as np
 
 from lab.runs import processor, versions
+from lab.study import ladder
 
-HOME = Path(__file__).resolve().parent.parent
-KEPT = HOME / "benchmarks" / "results" / "ladder.json"
-STAIRS = [*sorted((HOME / "ladder").glob("[1-8]_*.py")), HOME / "one_page.py"]
-SWING_UP = "SwingUp-v0"
+KEPT, STAIRS, SWING_UP = ladder.KEPT, ladder.STAIRS, ladder.SWING_UP
 TASKS = {  # constants of a stair's module; looks at the policy, episodes of each
     "CartPole-v1": ({}, 20, 100),
     SWING_UP: (
@@ -51,7 +49,6 @@ TASKS = {  # constants of a stair's module; looks at the policy, episodes of eac
         20,
     ),
 }
-THRESHOLD, NEVER = 475, np.inf
 RATIOS = 0, 1, 50, 99, 100  # percentiles
 
 
@@ -255,38 +252,13 @@ def noise(after, seed=20_000, estimates=400):
 # ------------------------------------------------------------------- summary
 
 
-def solved(curve, threshold=THRESHOLD):
-    """[steps, return, …] -> the first steps at the threshold, and those for good, or NEVER."""
-    steps, returns = np.array(curve[::2]), np.array(curve[1::2])
-    there = returns >= threshold
-    first = steps[there.argmax()] if there.any() else NEVER
-    stays = np.logical_and.accumulate(there[::-1])[::-1]
-    return float(first), float(steps[stays.argmax()]) if stays.any() else NEVER
-
-
-def summary(rows):
-    """A stair's rows of one task -> what the tables and the docstrings say."""
-    curves = [row[3] for row in rows]
-    found = np.array([solved(curve) for curve in curves])
-    return {
-        "seeds": len(rows),
-        "area": float(np.mean([np.mean(curve[1::2]) for curve in curves])),
-        "end": float(np.mean([curve[-1] for curve in curves])),
-        "good": int(np.isfinite(found[:, 1]).sum()),
-        "first_step": float(np.median(found[:, 0])),
-        "good_step": float(np.median(found[:, 1])),
-        "seconds": float(np.median([row[1] for row in rows])),
-        "updates": float(np.median([row[2] for row in rows])),
-    }
-
-
 def table(data):
     """A line a stair, for people."""
     lines = []
     for task, stairs in data["runs"].items():
         lines.append(f"{task}\nstair  area    end  good  first 475   for good  seconds  updates")
         for number, rows in stairs.items():
-            s = summary(rows)
+            s = ladder.summary(rows)
             lines.append(
                 "{number:>5} {area:>5.0f} {end:>6.1f} {good:>5} {first_step:>10.0f} "
                 "{good_step:>10.0f} {seconds:>8.2f} {updates:>8.0f}".format(number=number, **s)
@@ -304,7 +276,7 @@ def table(data):
 
 def sentences(data):
     """{stair: what its docstring says that it bought}, each in at most 80 characters."""
-    cart, swing = ({int(n): summary(rows) for n, rows in data["runs"][t].items()} for t in TASKS)
+    cart, swing = (ladder.summaries(data, task) for task in TASKS)
     noise = {name: found[0] for name, found in data["noise"]["1000"].items()}
     largest = {n: np.median(found["largest_kl_of_seeds"]) for n, found in data["updates"].items()}
 

@@ -55,3 +55,13 @@ def brute_force_return(t, rewards, next_values, terminated, ended, gamma):
         if ended[k] or k == len(rewards) - 1:
             return total + discount * next_values[k]
     raise AssertionError("unreachable")
+
+
+def lines_that_stay(below, above):
+    """The length of the longest common subsequence of two lists: what a diff leaves unmarked."""
+    common = [0] * (len(above) + 1)
+    for line in below:
+        last, common = common, [0]
+        for n, other in enumerate(above):
+            common.append(last[n] + 1 if line == other else max(last[n + 1], common[n]))
+    return common[-1]

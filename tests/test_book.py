@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from oracles import lines_that_stay
 from programs import ENOUGH
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +33,7 @@ from lab.book.page import build, comparable, print_pdf  # noqa: E402
 from lab.commands import dispatch  # noqa: E402
 from lab.pictures import explorer  # noqa: E402
 from lab.proof import CHECKS  # noqa: E402
+from lab.study import ladder as study_ladder  # noqa: E402
 
 VOID = {"meta", "link", "img", "input", "br", "hr", "source", "image"}
 
@@ -140,6 +143,60 @@ def test_formulas_are_set_and_the_page_is_small(page):
     assert "math-error" not in page
     assert page.count("<math") > 1000
     assert len(page.encode()) <= 3_000_000
+
+
+# ------------------------------------------------------------------ the ladder
+
+STAIRS = [*sorted((ROOT / "ladder").glob("*.py")), ROOT / "one_page.py"]
+
+
+def stair_of(page, n):
+    """Stair n in the page: its HTML."""
+    return re.split(r'<div class="stair[^>]*id="stair-\d"', page)[n].split("</section>")[0]
+
+
+def in_order(some, all_):
+    """Are these lines among all, in the same order?"""
+    rest = iter(all_)
+    return all(line in rest for line in some)
+
+
+@pytest.mark.parametrize("n", range(1, 10))
+def test_a_stair_s_code_is_its_file_and_its_new_lines_are_lit(page, n):
+    code = re.search(r'<pre class="file">(.*?)</pre>', stair_of(page, n), re.DOTALL)[1]
+    lines = [
+        (" m" in kind, unescape(re.sub("<.*?>", "", line)))
+        for kind, line in re.findall(r'<span class="l( m)?">(.*?)\n</span>', code, re.DOTALL)
+    ]
+    own = STAIRS[n - 1].read_text(encoding="utf-8").splitlines()
+    assert [line for _, line in lines] == own
+    lit = [line for new, line in lines if new]
+    if n == 1:
+        assert lit == []  # nothing is below it
+    else:
+        below = STAIRS[n - 2].read_text(encoding="utf-8").splitlines()
+        assert in_order([line for new, line in lines if not new], below)
+        assert len(own) - len(lit) == lines_that_stay(below, own)
+    new = "\n".join(lit or own)
+    shown = re.findall(r'<a class="number" href="#eq-(\d+)">', stair_of(page, n))
+    assert set(map(int, shown)) == panels.cited(new) and stair_of(page, n).count("<math") >= 1
+
+
+def test_a_stair_has_its_words_and_its_numbers(page):
+    entries = study_ladder.entries(study_ladder.kept())
+    for n in range(1, 10):
+        text = unescape(re.sub("<.*?>", "", stair_of(page, n)))
+        for head, words in study_ladder.said(n).items():
+            assert f"{head}: {words}".replace(" -", " −") in text
+        for head, cell in study_ladder.COLUMNS:
+            own = cell(entries[n])
+            assert not own or head + own.replace("-", "−") in text
+    assert page.count('<a href="#ladder">') == 1  # in the contents
+
+
+def test_a_link_to_a_stair_stays_in_the_page(setter):
+    assert 'href="#stair-3"' in setter.markdown.render("[this](ladder/3_reward_to_go.py)")
+    assert setter.files == {}
 
 
 # ------------------------------------------------------------------ how it is made
@@ -494,10 +551,62 @@ def test_each_widget_is_filled_when_it_is_seen(visit):
         tab.locator(f"#{place} [data-widget={name}] .lesson > *").first.wait_for()
 
 
+WIDER = "(all) => all.map((one) => one.scrollWidth > one.clientWidth)"
+LINES = """(lines) => lines.map((one) => [getComputedStyle(one).backgroundColor,
+    one.getBoundingClientRect().top > 60 && one.getBoundingClientRect().bottom < innerHeight,
+    one.querySelector(".sd") !== null])"""
+SHOWN = (
+    "[...document.querySelectorAll('.stair')].filter((e) => e.checkVisibility()).map((e) => e.id)"
+)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 900, 1200])
+def test_the_ladder_is_climbed_by_keys_and_by_buttons(visit, width):
+    tab = visit("#ladder", width)
+
+    def at(stair):
+        tab.wait_for_function(f"JSON.stringify({SHOWN}) === '[\"{stair}\"]'")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        formulas = tab.locator(f"#{stair} .display").evaluate_all(WIDER)
+        assert width == 390 or not any(formulas)  # there a formula may scroll within its line
+
+    at("stair-1")
+    for n in range(2, 10):
+        tab.keyboard.press("ArrowRight")
+        at(f"stair-{n}")
+        assert tab.locator(".steps [aria-current]").inner_text() == str(n)
+        lit, others = (
+            tab.locator(f"#stair-{n} .l{kind}").evaluate_all(LINES) for kind in (".m", ":not(.m)")
+        )
+        assert not {ground for ground, *_ in lit} & {ground for ground, *_ in others}
+        if width == 1200:  # an idea that stands far down is in sight all the same
+            assert any(seen and not words for _, seen, words in lit)
+    tab.keyboard.press("ArrowLeft")
+    at("stair-8")
+    tab.locator("#search").focus()
+    tab.keyboard.press("ArrowLeft")  # in a field, an arrow is the field's
+    at("stair-8")
+    tab.locator("#search").blur()
+    tab.get_by_role("button", name="next").press("Enter")  # no pointer is needed
+    at("stair-9")
+    tab.get_by_role("button", name="previous").click()
+    at("stair-8")
+    tab.locator("#back").click()
+    at("stair-9")
+    tab.locator(".steps a", has_text="1").click()
+    at("stair-1")
+    tab.keyboard.press("ArrowLeft")  # below the ladder, and above it, are the other chapters
+    tab.wait_for_function("!document.querySelector('.chapter.ladder.here')")
+    tab.keyboard.press("ArrowRight")
+    at("stair-1")
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out_from_their_ground(visit, scheme):
-    tab = visit("#f-ppo", 1440, scheme)
+@pytest.mark.parametrize("place", ["#f-ppo", "#stair-5"])
+def test_words_stand_out_from_their_ground(visit, place, scheme):
+    tab = visit(place, 1440, scheme)
     poor = tab.evaluate(
         """() => {
             const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });

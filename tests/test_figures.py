@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -27,6 +28,7 @@ from lab.pictures import (
     drawing,
     figures,
     gradients,
+    ladder,
     language,
     policies,
     runs,
@@ -126,6 +128,34 @@ def test_every_figure_is_kept_and_has_a_caption(name):
 def test_kept_pictures_are_known():
     for path in (PROJECT / "figures").glob("*.svg"):
         assert path.stem.removesuffix("-dark") in {*FIGURES, "study"}
+
+
+# ------------------------------------------------------------------ ladder
+
+
+def test_the_ladder_shows_its_file():
+    kept = json.loads((PROJECT / "benchmarks" / "results" / "ladder.json").read_text("utf-8"))
+    cart = {int(n): rows for n, rows in kept["runs"]["CartPole-v1"].items()}
+    with drawing(8.6, 8.8) as figure:
+        ladder.ladder(figure, None, LIGHT)
+        stairs, below = figure.axes[1:9], None
+        for n, axes in enumerate(stairs, 2):
+            assert axes.get_title(loc="left").startswith(f"{n} ")
+            assert axes.get_xlim() == (0, 100) and axes.get_ylim() == stairs[0].get_ylim()
+            _, *lines = axes.lines  # after the threshold: the seeds, the stair below, the median
+            for row, line in zip(cart[n], lines, strict=False):
+                np.testing.assert_allclose(line.get_xdata() * 1e3, row[3][::2])
+                np.testing.assert_array_equal(line.get_ydata(), row[3][1::2])
+            assert len(lines) == len(cart[n]) + (2 if n > 2 else 1)
+            ends = np.median([row[3][-1] for row in cart[n]])
+            assert lines[-1].get_ydata()[-1] == pytest.approx(ends, abs=15)  # at 100,000 steps
+            if n > 2:
+                np.testing.assert_array_equal(lines[-2].get_ydata(), below)
+            below = lines[-1].get_ydata()
+        words = {text.get_text() for axes in figure.axes for text in axes.texts}
+    for n in "789":
+        ratio = f"{max(kept['updates'][n]['ratio_max']):,.1f}".removesuffix(".0")
+        assert f"ratio ≤ {ratio}" in words
 
 
 # ------------------------------------------------------------------- carts

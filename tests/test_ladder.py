@@ -14,7 +14,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
-from oracles import brute_force_advantage, complex_step, network_complex_step
+from oracles import brute_force_advantage, complex_step, lines_that_stay, network_complex_step
 from programs import ENOUGH
 
 import advantages
@@ -76,12 +76,7 @@ def test_a_stair_is_short(number):
 def test_a_stair_is_one_idea_above_the_last(number, most):
     """What diff shows; the ninth stair is also what run.py's bits and the workbook ask for."""
     below, above = lines(number), lines(number + 1)
-    common = [0] * (len(above) + 1)  # lines that stay: the longest common subsequence
-    for line in below:
-        last, common = common, [0]
-        for n, other in enumerate(above):
-            common.append(last[n] + 1 if line == other else max(last[n + 1], common[n]))
-    assert max(len(below), len(above)) - common[-1] <= most
+    assert max(len(below), len(above)) - lines_that_stay(below, above) <= most
 
 
 @pytest.mark.parametrize("number", NUMBERS)

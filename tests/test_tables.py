@@ -29,7 +29,11 @@ def test_every_marker_is_closed():
 
 
 @pytest.mark.parametrize(
-    "name", ["speed", "speed-in-brief", "seeds", "environments", "ablation", "perfect"]
+    "name",
+    [
+        *("speed", "speed-in-brief", "seeds", "environments", "ablation", "perfect"),
+        *("ladder", "ladder-in-words"),
+    ],
 )
 def test_the_tables_are_shown(name):
     assert TEXT.count(f"<!-- table: {name} -->") == 1
@@ -63,6 +67,37 @@ def test_the_study_that_the_text_prints_is_of_the_first_seeds_in_the_files():
         assert re.findall(r"[\d,]+", printed[1]) == [f"{step:,.0f}" for step in steps]
         relapses[name] = np.sum(columns[0] > columns[1])
     assert "{vpg} of its 20 seeds, and {ppo} of PPO's".format(**relapses) in text
+
+
+def test_what_the_ladder_s_text_says_is_what_its_file_says():
+    """Some of its numbers anew, from the file's rows, and the comparisons that the words make."""
+    kept = json.loads((tables.RESULTS / "ladder.json").read_text("utf-8"))
+    text = (tables.PROJECT / "docs" / "ladder.md").read_text("utf-8")
+    assert len(text.encode()) <= 5_000
+
+    def first(n, stays):
+        found = []
+        for *_, curve in kept["runs"]["CartPole-v1"][str(n)]:
+            looks = list(zip(curve[::2], curve[1::2], strict=True))
+            there = [s for s, _ in looks if not stays or min(r for t, r in looks if t >= s) >= 475]
+            solved = [s for s, r in looks if r >= 475 and s in there]
+            found.append(min(solved, default=np.inf))
+        return np.median(found), np.isfinite(found).sum()
+
+    firsts = {n: first(n, False)[0] for n in range(2, 10)}
+    goods = {n: first(n, True) for n in range(2, 10)}
+    for n, (step, seeds) in goods.items():
+        row = re.search(rf"^\| {n} .*$", text, re.MULTILINE)[0]
+        steps = "never" if step == np.inf else f"{step:,.0f}"
+        assert f"| {seeds}/20 | {firsts[n]:,.0f} | {steps} |" in row
+    assert firsts[4] == min(firsts.values()) and 2 * firsts[4] < firsts[5]  # the straight line
+    assert abs(firsts[3] - firsts[4]) < 0.1 * firsts[4] and goods[5][0] < goods[4][0]
+    assert goods[8][1] < goods[7][1] and goods[9][1] == 20 and firsts[8] <= firsts[7]
+    noise = [found[0] for found in kept["noise"]["1000"].values()]
+    assert noise == sorted(noise, reverse=True)
+    largest = {n: max(kept["updates"][n]["largest_kl_of_seeds"]) for n in "789"}
+    assert largest["8"] > 100 * max(largest["7"], largest["9"])
+    assert f"one ratio was {max(kept['updates']['8']['ratio_max']):,.0f}." in text
 
 
 def made_up(path, env_id, greedy):

@@ -2,10 +2,13 @@
 
 chapters  the README's text as HTML; formulas become MathML
 panels    beside every equation: its code, its check's verdict, one row of numbers
+ladder    the nine stairs, one at a time
 drawings  its figures, whose colours follow the look
 page      all of it in one file, docs/index.html, and printed
 """
 
 from lab import doors
 
-__getattr__ = doors(__name__, page="build print_pdf", panels="", chapters="", drawings="")
+__getattr__ = doors(
+    __name__, page="build print_pdf", panels="", chapters="", ladder="", drawings=""
+)

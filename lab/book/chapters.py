@@ -18,6 +18,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from lab.book.drawings import drawing
+from lab.book.ladder import PLACES
 from lab.book.panels import CITATION, ROOT, TAG
 
 START, GLOSSARY = "## The derivations", "### Glossary"
@@ -55,7 +56,7 @@ class Setter:
         self.source, self.panels, self.widgets = text_of(readme), panels, list(widgets)
         self.latex = LatexToMathML()
         self.symbols = self.glossary(readme)
-        self.seen, self.files = set(), {}
+        self.seen, self.files, self.equations = set(), {}, {}
         self.chapter, self.row, self.figures, self.colours = "", 0, 0, {}
         self.waiting = [html for _, html in self.widgets[:1]]
         self.markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -141,9 +142,10 @@ class Setter:
             if not number:
                 return f'<div class="display">{made}</div>\n'
             n = int(number[1])
+            self.equations[n] = f'<div class="display">{made}</div>'
             self.waiting += [html for numbers, html in self.widgets[1:] if max(numbers) == n]
             return (
-                f'<div class="equation" id="eq-{n}"><div class="display">{made}</div>'
+                f'<div class="equation" id="eq-{n}">{self.equations[n]}'
                 f'<a class="number" href="#eq-{n}">({n})</a></div>\n{self.panels.get(n, "")}\n'
             )
         if token.info == "python":
@@ -180,7 +182,9 @@ class Setter:
             path, _, place = href.partition("#")
             name = label.content if label.type == "code_inline" else ""
             module = posixpath.splitext(path)[0].replace("/", ".")
-            if path.endswith(".py") and (ROOT / path).is_file() and not path.startswith("tests"):
+            if path in PLACES:
+                href = f"#{PLACES[path]}"
+            elif path.endswith(".py") and (ROOT / path).is_file() and not path.startswith("tests"):
                 self.files[path] = None
                 function = name.startswith(f"{module}.") and name != path
                 href = f"#code-{name}" if function else f"#{path}"

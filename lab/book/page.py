@@ -9,6 +9,7 @@ import tempfile
 from html import escape
 from pathlib import Path
 
+from lab.book import ladder
 from lab.book.chapters import Setter
 from lab.book.panels import ROOT, coloured, definitions, panels
 from lab.pictures import DARK, LIGHT
@@ -30,8 +31,10 @@ def build():
         f"<article>{one.html}</article></section>"
         for i, one in enumerate(parts)
     ]
+    sections.insert(1, ladder.chapter(setter))
     sections += [code_view(path) for path in files]
     contents = [f'<li><a href="#{one.id}">{escape(one.title)}</a></li>' for one in parts]
+    contents.insert(1, '<li><a href="#ladder">The ladder</a></li>')
     listed = "".join(f'<li><a href="#{p}"><code>{p}</code></a></li>' for p in map(escape, files))
     contents.append(f"<li><details><summary>The code</summary><ol>{listed}</ol></details></li>")
     code = "".join((DOCS / name).read_text(encoding="utf-8") for name in WIDGET_CODE)

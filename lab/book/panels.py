@@ -28,6 +28,8 @@ FUNCTION = re.compile(r"\[`([\w.]+)(?<!\.py)`\]\(([\w./]+\.py)\)")  # [`nn.MLP.b
 CITATION = re.compile(
     r"(\(\d{4}\),\s+)?\bEq\.\s+(\d+(?:(?:\s?[-–]\s?|,\s+|\s+and\s+|\s+or\s+)\d+)*)"
 )
+# Pieces of code that the page gives no colour: names, operators, brackets, spaces.
+PLAIN = re.compile(r'<span class="(?:n|o|p|w|nb|bp|fm|nn|vm)">([^<]*)</span>')
 MOST_FUNCTIONS, MOST_ENTRIES, LONG = 3, 6, 34
 
 
@@ -122,12 +124,12 @@ def marked(number, text):
 
 def coloured(text, start=1, marks=(), ids=None):
     """Python as HTML, a <span> a line; without its tags it is the text, character for character."""
-    lines = highlight(text, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).split("\n")
-    parts = []
+    made = highlight(text, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True))
+    lines, parts = PLAIN.sub(r"\1", made).split("\n"), []
     for i, line in enumerate(lines[: len(text.splitlines())]):
         name = f' id="{ids[start + i]}"' if ids and start + i in ids else ""
         parts.append(f'<span class="l{" m" if i in marks else ""}"{name}>{line}\n</span>')
-    return "".join(parts).replace(' class="w"> </span>', "> </span>").replace("<span> </span>", " ")
+    return "".join(parts)
 
 
 # ------------------------------------------------------------------ one row of numbers

@@ -15,7 +15,17 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from lab.pictures import ablations, carts, clipping, credit, diagrams, gradients, language, policies
+from lab.pictures import (
+    ablations,
+    carts,
+    clipping,
+    credit,
+    diagrams,
+    gradients,
+    ladder,
+    language,
+    policies,
+)
 from lab.pictures.looks import DARK, FONT, FONT_STACK, LIGHT, drawing
 from lab.runs import write_whole
 
@@ -41,6 +51,7 @@ FIGURES = {  # name -> function, height in inches
         (gradients.gradient_check, 5.4),
         (language.group_credit, 6.4),
         (ablations.ablation, 8.6),
+        (ladder.ladder, 8.8),
     )
 }
 ANIMATIONS = {"five_carts": carts.five_carts}  # name -> function(look) -> the bytes of a GIF

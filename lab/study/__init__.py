@@ -5,7 +5,7 @@ seed        one seed, trained and judged; deciding: which code decides what it g
 workers     who does the work: processes of this machine, or Dask's
 statistics  what many seeds say together; columns are its tables, picture draws it
 ablation    PPO less one thing at a time
-tables      the text's tables, from the files in benchmarks/results
+tables      the text's tables, from the files in benchmarks/results; ladder, one of them
 presets     settings that were found to work, one environment at a time
 """
 
@@ -19,6 +19,7 @@ __getattr__ = doors(
     presets="PRESETS preset",
     ablation="",
     columns="",
+    ladder="",
     picture="",
     statistics="",
     tables="",
