@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 from lab.study import ladder as study
 
 GRID = np.linspace(1_000, 100_000, 34)  # where the seeds' curves are compared
-TITLE, WORDS = 13, 11.5  # points: still to be read on a phone, where the picture is half as large
+TITLE, WORDS = 12, 11.5  # points: still to be read on a phone, where the picture is half as large
 
 
 def colour_of(n, look):
@@ -74,7 +74,9 @@ def climb(axes, n, rows, look):
         axes.plot(GRID / 1e3, below, color=look.soft, lw=1.8, ls=(0, (4, 1.5)))
     axes.plot(GRID / 1e3, median_of(rows[n]), color=colour_of(n, look), lw=2.6)
     axes.set(xlim=(0, 100), ylim=(0, 515))
-    axes.set_title(f"{n}  {study.idea(n)}", fontsize=TITLE)
+    name, idea = study.name(n).replace("_", " "), study.idea(n)
+    said = name.split()[-1] in idea  # by the name
+    axes.set_title(f"{n}  {name}" + ("" if said else f": {idea}"), fontsize=TITLE)
 
 
 def listed(axes, title, names, look):
