@@ -237,11 +237,14 @@ class Trainer:
         self.algorithm, self.env_id, self.config, self.seed = algorithm, env_id, config, seed
         # Independent streams, so that a change to one part leaves the others' luck alone.
         weights, acting, shuffling, envs = np.random.SeedSequence(seed).spawn(4)
-        self.envs = make_envs(env_id, config.num_envs)
-        obs_dim = self.envs.single_observation_space.shape[0]
-        self.normalizer = RunningNormalizer(obs_dim) if config.normalize_observations else None
-        self.sampler, self.rollout = Sampler(self.envs, envs, self.normalizer), None
-        self.learner = make_learner(self.envs, config, np.random.default_rng(weights))
+        with contextlib.ExitStack() as unless_made:
+            self.envs = make_envs(env_id, config.num_envs)
+            unless_made.callback(self.envs.close)
+            obs_dim = self.envs.single_observation_space.shape[0]
+            self.normalizer = RunningNormalizer(obs_dim) if config.normalize_observations else None
+            self.sampler, self.rollout = Sampler(self.envs, envs, self.normalizer), None
+            self.learner = make_learner(self.envs, config, np.random.default_rng(weights))
+            unless_made.pop_all()
         self.acting_rng = np.random.default_rng(acting)
         self.shuffling_rng = np.random.default_rng(shuffling)
         self.iteration = self.env_steps = self.episodes = 0

@@ -3,6 +3,7 @@
 import importlib
 import io
 import json
+import math
 import os
 import re
 import shlex
@@ -11,17 +12,22 @@ import struct
 import sys
 import zipfile
 from types import SimpleNamespace
+from typing import ClassVar
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from test_environments import MINE
 from test_records import saved_arrays, small_trainer
+from test_session import Odd
 
 import ppo_penalty
+import vpg
 from lab.commands import COMMANDS, Parser, main
-from lab.runs import carry_out, load_policy
+from lab.runs import carry_out, closed, load_policy
 from lab.runs.contents import ARRAYS
 from lab.runs.records import BEST, CHECKPOINT, LOGS, RunFolder, unpack
+from training import Trainer
 
 
 @pytest.fixture(autouse=True)
@@ -483,3 +489,160 @@ def test_no_link_in_a_run_folder_leads_what_is_written_elsewhere(run, tmp_path, 
         assert main(["resume", str(run.path), "--total-steps", "300"]) == 0
     assert (tmp_path / "precious").read_bytes() == b"precious"
     assert (run / name).is_file() and not (run / name).is_symlink()
+
+
+# ------------------------------------------------ what a command has begun, it ends
+
+
+class Counted(Odd):
+    """It counts those that are open: each might have started a process."""
+
+    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 30}
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    open: ClassVar = []
+    resets = math.inf  # how many go well
+
+    def __init__(self, render_mode=None):
+        super().__init__(render_mode)
+        self.open.append(self)
+
+    def reset(self, *, seed=None, options=None):
+        Counted.resets -= 1
+        if Counted.resets < 0:
+            raise OSError("no level")
+        return super().reset()
+
+    def close(self):
+        if self in self.open:
+            self.open.remove(self)
+
+
+@pytest.fixture
+def counted(tmp_path, monkeypatch):
+    """The folder of a run in Counted-v0, at step 48 of its end."""
+    monkeypatch.setattr(Counted, "resets", math.inf)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    gym.register("Counted-v0", entry_point=Counted, max_episode_steps=5)
+    trainer = small_trainer(env_id="Counted-v0")
+    with closed(trainer.envs):
+        yield RunFolder.create(tmp_path, trainer)
+        trainer.envs.close()
+        assert not Counted.open
+    gym.registry.pop("Counted-v0")
+
+
+def other_weights(run, name):
+    with np.load(run / name) as saved:
+        arrays = {**saved, "policy": np.zeros(3, np.float32)}
+    (run / name).write_bytes(saved_arrays(**arrays))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["resume", "RUN", "--total-steps", "10"],
+        *(["record", "RUN", name] for name in ("x.txt", "file/x.gif", "fine.gif")),
+        ["play", "RUN"],
+        ["--algo", "ppo", "--env", "Counted-v0", "--initial-log-std", "1"],
+        [
+            *("--algo", "vpg", "--env", "Counted-v0", "--total-steps", "64", "--num-envs", "2"),
+            *("--num-steps", "8", "--eval-episodes", "2", "--no-media", "--render"),
+        ],
+    ],
+    ids=" ".join,
+)
+def test_every_command_closes_its_environments(counted, tmp_path, words, capsys):
+    (tmp_path / "file").write_bytes(b"")
+    before = len(Counted.open)
+    words = [str(counted.path) if word == "RUN" else word for word in words]
+    if {"10", "x.txt", "file/x.gif", "--initial-log-std"} & {*words}:
+        with pytest.raises(SystemExit):
+            main(words)
+        assert capsys.readouterr().err.count("\n") == 1
+    else:
+        assert main(words) == 0
+    assert len(Counted.open) == before
+
+
+@pytest.mark.parametrize("command", [["resume"], ["record", "x.gif"], ["play"]], ids=" ".join)
+@pytest.mark.parametrize("good", [None, 0, 2, 3])
+def test_so_does_one_that_fails(counted, command, good, capsys):
+    """The weights of another network, or an environment whose first or later resets raise."""
+    before = len(Counted.open)
+    if good is None:
+        other_weights(counted, CHECKPOINT)
+    else:
+        Counted.resets = good
+    name, *more = command
+    options = ["--no-media"] if name == "resume" else more
+    try:
+        assert main([name, str(counted.path), *options]) == (1 if good else 2)
+    except SystemExit as end:
+        assert end.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and ("fit this network" if good is None else "no level") in said
+    assert len(Counted.open) == before
+
+
+def test_so_does_a_trainer_that_cannot_be_made(counted):
+    before = len(Counted.open)
+    for resets, settings in ((1, {}), (math.inf, {"initial_log_std": 1.0})):
+        Counted.resets = resets
+        with pytest.raises((OSError, ValueError)):
+            Trainer(vpg, "Counted-v0", vpg.Config(num_envs=3, **settings), seed=0)
+        assert len(Counted.open) == before
+
+
+# -------------------------------------------------------------- damaged, or made to harm
+
+
+@pytest.mark.parametrize(
+    "value", ["abc", None, {"a": 1}, [1], -5, 0, True, 1.5, float("inf"), 10**400, "\x1b[2J"]
+)
+@pytest.mark.parametrize("place", ["config.num_envs", "config.learning_rate", "config.\x1b[2J"])
+def test_compare_refuses_settings_that_are_none(run, place, value, capsys):
+    if place == "config.learning_rate" and value == 1.5:
+        return
+    forge(run, "config.json", place, value)
+    assert "config.json is damaged" in refusal(capsys, "compare", run.path, "--out", run / "x.png")
+
+
+def test_a_setting_that_an_earlier_version_did_not_have_gets_its_default(run):
+    forge(run, "config.json", "config.num_envs", ...)
+    forge(run, "config.json", "config.gamma", ...)
+    settings = run.about()["config"]
+    assert (settings["num_envs"], settings["gamma"]) == (32, 0.99)
+    assert main(["compare", str(run.path), "--out", str(run / "x.png")]) == 0
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_file_too_large_to_read_is_refused_unread(run, name, capsys):
+    """It has holes: on the disk it takes next to nothing."""
+    size = (run / name).stat().st_size
+    os.truncate(run / name, 40 * 2**30)
+    for words in (["compare", "--out", run / "x.png"], ["resume", "--total-steps", "900"]):
+        assert f"{name} has more than 1,000,000,000 bytes" in refusal(
+            capsys, words[0], run.path, *words[1:]
+        )
+    os.truncate(run / name, size)
+    assert run.read(name)
+
+
+def test_too_little_memory_is_said_in_one_line(run, monkeypatch, capsys):
+    def lines(self, name):
+        raise MemoryError
+
+    monkeypatch.setattr(RunFolder, "lines", lines)
+    assert "not enough memory" in refusal(capsys, "compare", run.path, "--out", run / "x.png")
+    assert "not enough memory" in refusal(capsys, "resume", run.path, "--total-steps", "900")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links take rights there")
+@pytest.mark.parametrize("name", [*LOGS, BEST, "summary.json"])
+def test_a_link_to_nothing_makes_no_file_elsewhere(run, tmp_path, name, capsys):
+    (run / name).unlink()
+    (run / name).symlink_to(tmp_path / "new")
+    said = refusal(capsys, "resume", run.path, "--total-steps", "300", "--no-media")
+    assert f"{name} is a link to nothing" in said
+    assert not (tmp_path / "new").exists()

@@ -10,7 +10,7 @@ from test_records import small_trainer
 from test_run import run
 
 import vpg
-from lab.pictures import LIGHT, drawing
+from lab.pictures import LIGHT, drawing, looks
 from lab.runs import curves
 from lab.runs.curves import compare, learning_curve
 from lab.runs.records import RunFolder
@@ -258,6 +258,31 @@ def test_names_say_what_tells_runs_apart(folders):
     assert curves.names(folders, [abouts[0], other]) == ["VPG", "PPO"]
     twins = curves.names([folders[0]] * 2, [abouts[0]] * 2)
     assert twins == [f"VPG, {folders[0].path.name}"] * 2
+
+
+@pytest.mark.parametrize("name", [r"a$\\frac$", "_x", "$x$", "\\$$", "a\udcffb", "\x1b[2J$"])
+def test_a_name_is_drawn_as_it_stands(folders, monkeypatch, name):
+    """Of an environment, and of a folder whose run has a twin: it is no formula."""
+    figures = []
+
+    def png(figure, dots_per_inch):
+        looks.png(figure, 30)  # draws it
+        figures.append(figure)
+
+    monkeypatch.setattr(curves, "png", png)
+    for write in ("write_whole", "replace_whole"):
+        monkeypatch.setattr(curves, write, lambda path, data: None)
+    about = RunFolder.about
+    monkeypatch.setattr(RunFolder, "about", lambda folder: {**about(folder), "env_id": name})
+    twin = RunFolder(folders[0].path)
+    monkeypatch.setattr(curves, "names", lambda folders, abouts: [f"VPG, {name}", f"VPG, {name}"])
+    compare([folders[0], twin], None)
+    learning_curve(folders[0])
+    texts = [text.get_text() for figure in figures for text in figure.findobj(Text)]
+    shown = "".join(c if c.isprintable() else "?" for c in name).replace("$", r"\$")
+    assert texts.count(shown) == 1  # compare's title
+    assert [text for text in texts if text == f"VPG, {shown}"] == [f"VPG, {shown}"] * 2
+    assert f"VPG on {shown}, seed 0" in texts
 
 
 def test_compare_needs_neither_the_user_s_backend_nor_settings(folders, tmp_path):

@@ -247,6 +247,13 @@ def test_a_gif_of_an_environment_with_another_rate(rng, tmp_path):
     assert mask(stage, "#00CCCC").sum() > 500  # Acrobot's own links
 
 
+def test_what_was_cut_off_is_said(rng, value, tmp_path):
+    path = tmp_path / "x.gif"
+    assert record(balance(rng, value), path, max_steps=2) == f"{path}: its first 2 steps"
+    falling = Session(falling_policy(rng), value, "CartPole-v1", seed=0)
+    assert record(falling, path) == str(path)
+
+
 @pytest.mark.slow
 def test_an_mp4_holds_every_step(rng, value, tmp_path):
     ffmpeg = pytest.importorskip("imageio_ffmpeg")

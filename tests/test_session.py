@@ -8,8 +8,11 @@ from pictures import balancing_policy, falling_policy
 
 import ppo
 from lab.runs import EnvironmentFailed
+from lab.watch.recorder import record
 from lab.watch.session import (
+    FASTEST_FPS,
     PUSH,
+    SLOWEST_FPS,
     TRACE_SECONDS,
     USUAL_FPS,
     CannotRender,
@@ -189,6 +192,14 @@ class Blind(Odd):
         super().__init__()
 
 
+class Silent(Odd):
+    """It has no metadata at all."""
+
+    def __init__(self, render_mode=None):
+        super().__init__(render_mode)
+        self.metadata = None
+
+
 PICTURE = np.zeros((4, 6, 3), np.uint8)
 
 
@@ -197,7 +208,7 @@ def odd(rng, value):
     """odd(**settings) -> a Session of such an environment."""
 
     def make(kind=Odd, pixels=None, modes=("rgb_array",), fps=20):
-        metadata = {"render_modes": list(modes), "render_fps": fps}
+        metadata = {"render_modes": modes, "render_fps": fps}
         mine = type("Mine", (kind,), {"metadata": metadata, "pixels": pixels})
         gym.registry.pop("Odd-v0", None)
         gym.register("Odd-v0", entry_point=mine, max_episode_steps=50)
@@ -207,7 +218,7 @@ def odd(rng, value):
     gym.registry.pop("Odd-v0", None)
 
 
-@pytest.mark.parametrize("fps", [0, -1, None, "30", np.nan, np.inf])
+@pytest.mark.parametrize("fps", [0, -1, None, "30", np.nan, np.inf, 1e300, 1e-9, 10**400, [30]])
 def test_an_unusable_frame_rate_is_replaced(odd, fps):
     session = odd(fps=fps, pixels=PICTURE)
     assert session.fps == USUAL_FPS
@@ -215,11 +226,20 @@ def test_an_unusable_frame_rate_is_replaced(odd, fps):
     assert odd(fps=12.5, pixels=PICTURE).fps == 12.5
 
 
+def test_every_usable_frame_rate_can_be_recorded(odd, tmp_path):
+    for fps in (SLOWEST_FPS, FASTEST_FPS, np.float32(30), 1e300, 1e-9):
+        record(odd(fps=fps, pixels=PICTURE), tmp_path / "x.gif", max_steps=3)
+    with pytest.raises(CannotRender, match="it has no render mode rgb_array"):
+        odd(kind=Silent)
+
+
 @pytest.mark.parametrize(
     "settings, reason",
     [
         ({"modes": ()}, "it has no render mode rgb_array"),
         ({"modes": ("human",)}, "it has no render mode rgb_array"),
+        ({"modes": 5}, "it has no render mode rgb_array"),
+        ({"modes": None}, "it has no render mode rgb_array"),
         ({"kind": Blind}, "render_mode"),
         ({"pixels": None}, "it renders NoneType"),
         ({"pixels": PICTURE / 255}, "it renders float64 (4, 6, 3)"),

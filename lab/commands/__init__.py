@@ -94,7 +94,7 @@ def option(parser, name, metavar, help, default=None, **more):
 
 @contextlib.contextmanager
 def refused(parser, path=None, told=str):
-    """What turns out to be bad input, a ValueError, or a `path` that cannot be written: one line.
+    """What turns out to be bad input, a ValueError, too large or a `path` not written: one line.
 
     told  from the ValueError to what is said
     """
@@ -102,6 +102,8 @@ def refused(parser, path=None, told=str):
         yield
     except ValueError as error:
         parser.refuse(told(error))
+    except MemoryError:
+        parser.refuse("there is not enough memory for it")
     except OSError as error:
         if path is None:
             raise

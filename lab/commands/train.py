@@ -1,6 +1,5 @@
 """`run.py --algo ppo`, `resume` and `settings`: train, judge, keep."""
 
-import contextlib
 import shlex
 import textwrap
 
@@ -88,7 +87,7 @@ def train(parser, args):
     with refused(parser, told=with_flag):
         trainer = runs.new_trainer(ALGORITHMS[algorithm], env_id, config, args.seed)
     judging = judging_of(args)
-    with closed_after(trainer):
+    with runs.closed(trainer.envs):
         with refused(parser, f"--runs-dir {args.runs_dir}"):
             folder = runs.RunFolder.create(args.runs_dir, trainer, **judging)
             folder.lock()
@@ -124,23 +123,13 @@ def resume(parser, args):
     with refused(parser, folder.path):
         trainer = folder.resume(not args.no_media, args.max_episodes, **changes)
         judging = {**JUDGING, **folder.about()["judging"], **judging_of(args)}
-    with closed_after(trainer):
+    with runs.closed(trainer.envs):
         at_end = trainer.env_steps >= trainer.config.total_steps
         print(
             f"{folder.path} {'ended at' if at_end else 'goes on from'} step {trainer.env_steps:,}"
         )
         print_remarks(trainer)
         return carry_out(trainer, folder, args, judging)
-
-
-@contextlib.contextmanager
-def closed_after(trainer):
-    """Close the environments in the end: Python waits at its own for processes that they left."""
-    try:
-        yield
-    finally:
-        with contextlib.suppress(Exception):  # all is saved, and they may be anybody's
-            trainer.envs.close()
 
 
 def print_remarks(trainer):

@@ -1,7 +1,5 @@
 """`run.py play`, `record` and `compare`: look at runs that exist."""
 
-import contextlib
-
 from lab import runs, watch
 from lab.commands import env_option, fail, lesson_option, option, ready, refused, whole_number
 
@@ -18,7 +16,8 @@ def session_of(parser, args):
     folder = runs.RunFolder(args.run, args.env)
     with refused(parser):
         trainer = folder.load_trainer(folder.shown())
-        trainer.envs.close()  # a Session has an environment of its own
+        with runs.closed(trainer.envs):
+            pass  # a Session has an environment of its own
         return watch.Session.of(trainer, args.seed), folder
 
 
@@ -28,22 +27,22 @@ def play_options(parser, argv):
 
 def play(parser, args):
     session, folder = session_of(parser, args)
-    with contextlib.closing(session):
-        return show(session, folder, "watch.gif")
+    return show(session, folder, "watch.gif")
 
 
 def show(session, folder, gif_name):
-    """A session in a window; where there can be none, a GIF in the run's folder."""
-    try:
-        watch.play(session, folder.path)
-    except watch.NoWindow as reason:
+    """A session in a window; where there can be none, a GIF in the run's folder. Closes it."""
+    with runs.closed(session):
         try:
-            watch.record(session, folder / gif_name, write=runs.replace_whole)
-        except (ImportError, OSError, ValueError) as error:
-            return fail(f"{reason}, and no GIF: {error}")
-        print(f"{reason}; recorded instead: {folder / gif_name}")
-    except (ImportError, ValueError) as error:
-        return fail(str(error))
+            watch.play(session, folder.path)
+        except watch.NoWindow as reason:
+            try:
+                recorded = watch.record(session, folder / gif_name, write=runs.replace_whole)
+            except (ImportError, OSError, ValueError) as error:
+                return fail(f"{reason}, and no GIF: {error}")
+            print(f"{reason}; recorded instead: {recorded}")
+        except (ImportError, ValueError) as error:
+            return fail(str(error))
     return 0
 
 
@@ -53,14 +52,13 @@ def record_options(parser, argv):
 
 
 def record(parser, args):
-    session, _ = session_of(parser, args)
     ready(parser, args.file, *watch.KINDS)
+    session, _ = session_of(parser, args)
     try:
-        with refused(parser, args.file), contextlib.closing(session):
-            watch.record(session, args.file)
+        with runs.closed(session), refused(parser, args.file):
+            print(f"recorded {watch.record(session, args.file)}")
     except ImportError as error:
         return fail(str(error))
-    print(f"recorded {args.file}")
     return 0
 
 

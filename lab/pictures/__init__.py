@@ -10,7 +10,7 @@ from lab import doors
 
 __getattr__ = doors(
     __name__,
-    looks="DARK LIGHT Theme drawing falls_to_rises hues png steps_axis",
+    looks="DARK LIGHT Theme drawing falls_to_rises hues plain png steps_axis",
     figures="FIGURES draw_all save",
     explorer="write",
     ablations="draw_file",

@@ -105,6 +105,11 @@ def drawing(width, height, theme=LIGHT):
         yield Figure(figsize=(width, height), layout="constrained")
 
 
+def plain(text):
+    """A text from outside, for matplotlib to draw as it stands: $ would begin a formula."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text).replace("$", r"\$")
+
+
 def png(figure, dots_per_inch=150):
     """A Figure as the bytes of a PNG file."""
     file = io.BytesIO()

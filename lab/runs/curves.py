@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lab.pictures import LIGHT, drawing, hues, png, steps_axis
+from lab.pictures import LIGHT, drawing, hues, plain, png, steps_axis
 from lab.runs.files import replace_whole, write_whole
 from lab.runs.judging import returns_when_begun
 
@@ -70,7 +70,7 @@ def draw_learning_curve(figure, folder, about, progress, shown, rows):
     top.lines[-1].set_label("greedy evaluation")
     draw_threshold(top, about["reward_threshold"])
     top.set(ylabel="return", xlabel="environment steps", xlim=(0, progress["env_steps"][-1]))
-    top.set_title(f"{title(about)} on {about['env_id']}, seed {about['seed']}", pad=24)
+    top.set_title(plain(f"{title(about)} on {about['env_id']}, seed {about['seed']}"), pad=24)
     top.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.99), ncols=3, borderaxespad=0)
     steps_axis(top)
     for place, instrument in enumerate(shown):
@@ -193,12 +193,13 @@ def compare(folders, path):
     env_ids = sorted({about["env_id"] for about in abouts})
     if len(env_ids) > 1:
         raise ValueError(f"these runs are of different environments: {', '.join(env_ids)}")
-    named = [textwrap.fill(name, MOST_LETTERS) for name in names(folders, abouts)[:MOST_NAMES]]
+    named = names(folders, abouts)[:MOST_NAMES]
+    named = [plain(textwrap.fill(name, MOST_LETTERS)) for name in named]
     columns = max(1, MOST_LETTERS // (6 + max(map(len, named))))
     lines = 1 + max(name.count("\n") for name in named)
     with drawing(8, 4.2 + 0.2 * lines * -(-len(named) // columns)) as figure:
         draw_comparison(figure.subplots(), folders, abouts, progresses, named)
-        figure.axes[0].set_title(env_ids[0])
+        figure.axes[0].set_title(plain(env_ids[0]))
         figure.legend(
             loc="outside lower left", ncols=columns, alignment="left",
             title="lines: episodes, where they began; ○ greedy evaluations"

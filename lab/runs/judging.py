@@ -75,6 +75,27 @@ def blamed(env_id):
         raise EnvironmentFailed(f"{env_id} failed{blame(error, ' in ')}") from error
 
 
+@contextlib.contextmanager
+def closed(environments):
+    """Close environments (or a Session) in the end, whatever that raises: they may be anybody's.
+
+    They may have started processes, for which Python would wait at its own end.
+    """
+    try:
+        yield environments
+    finally:
+        with contextlib.suppress(Exception):
+            environments.close()
+
+
+@contextlib.contextmanager
+def closed_if_it_fails(environments):
+    """The same, but only if what is done in here raises something."""
+    with contextlib.ExitStack() as stack:
+        yield stack.enter_context(closed(environments))
+        stack.pop_all()
+
+
 def new_trainer(algorithm, env_id, config, seed):
     """A training.Trainer, whose environments have begun an episode. Raises EnvironmentFailed.
 
@@ -82,13 +103,13 @@ def new_trainer(algorithm, env_id, config, seed):
     """
     with blamed(env_id):
         trainer = Trainer(algorithm, env_id, config, seed)
-        try:
-            make_envs(env_id, 1).close()
-        except EnvironmentFailed as error:
-            trainer.envs.close()
-            raise EnvironmentFailed(
-                f"judging needs another {env_id}, beside those that train; {error}; {GUIDE}"
-            ) from error
+        with closed_if_it_fails(trainer.envs):
+            try:
+                make_envs(env_id, 1).close()
+            except EnvironmentFailed as error:
+                raise EnvironmentFailed(
+                    f"judging needs another {env_id}, beside those that train; {error}; {GUIDE}"
+                ) from error
         return trainer
 
 

@@ -49,10 +49,12 @@ from lab.runs.files import (
 )
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
+from promises import short
 from rollout import Actor
 
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
 CURVE, RECORDING = "learning_curve.png", "episode.gif"
+LARGEST = 10**9  # bytes of a CSV file: some ten million episodes
 
 
 # ------------------------------------------------------- what a run says about itself
@@ -231,7 +233,10 @@ class RunFolder:
         """
         self.about()  # in a folder that is no run's, leave not even a lock
         for name in (*LOGS, CHECKPOINT, BEST, CURVE, RECORDING, "summary.json"):
-            regular(self / name)
+            if not regular(self / name).exists() and (self / name).is_symlink():
+                raise ValueError(
+                    f"{self / name} is a link to nothing; writing would make a file there"
+                )
         self._lock = None  # let go of what this object held before
         self._lock = hold(self.path)
 
@@ -249,8 +254,11 @@ class RunFolder:
             check(about, CONFIG)
             if bool(about.get("num_actions")) == bool(about.get("action_dim")):
                 raise ValueError("it must have num_actions or action_dim")
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged: {error}") from None
+            config = ALGORITHMS[about["algorithm"]].Config(**as_settings(about["config"]))
+        except (TypeError, ValueError) as error:
+            said = "".join(letter for letter in short(error, 300) if letter.isprintable())
+            raise ValueError(f"{path} is damaged: {said}") from None
+        about["config"] = dataclasses.asdict(config)  # an earlier version's has fewer settings
         judging = about.get("judging") or {}
         about["judging"] = {name: value for name, value in judging.items() if value is not None}
         known = gym.registry.get(about["env_id"])  # as it is: nothing is imported to know more
@@ -325,8 +333,8 @@ class RunFolder:
         try:
             config = algorithm.Config(**{**as_settings(about["config"]), **changes})
             trainer = runs.new_trainer(algorithm, env_id, config, about["seed"])
-            with np.errstate(over="raise"):  # of numbers that only float64 holds
-                trainer.restore(arrays, numbers)
+            with runs.closed_if_it_fails(trainer.envs), np.errstate(over="raise"):
+                trainer.restore(arrays, numbers)  # "over": of numbers that only float64 holds
         except Exception as error:  # as in unpack
             raise ValueError(f"{self.path} cannot be used: {one_line(error)}") from None
         return trainer
@@ -344,14 +352,16 @@ class RunFolder:
         """
         self.lock()  # first: what is read after this, nobody else changes
         try:
-            return self._taken_up(media, max_episodes, changes)
+            trainer = self.load_trainer(**changes)
+            with runs.closed_if_it_fails(trainer.envs):
+                self._take_up(trainer, media, max_episodes, changes)
+            return trainer
         except BaseException:
             self._lock.release(force=True)
             raise
 
-    def _taken_up(self, media, max_episodes, changes):
+    def _take_up(self, trainer, media, max_episodes, changes):
         """The rest of `resume`, in a folder that is ours."""
-        trainer = self.load_trainer(**changes)
         self.best_return()  # damage is told now, not in mid-training
         if changes.get("total_steps", math.inf) <= trainer.env_steps:
             raise ValueError(
@@ -371,7 +381,6 @@ class RunFolder:
             )
         self.trim(trainer)
         write_json(self / "config.json", describe(trainer, about["judging"], about["sessions"]))
-        return trainer
 
     def missing(self, trainer, media=True):
         """The files that a run at its end still lacks, a list of names.
@@ -410,6 +419,8 @@ class RunFolder:
     def lines(self, name):
         """A CSV file's lines, bytes; without what a crash left at the end: half a one, or zeros."""
         path = regular(self / name)
+        if path.exists() and path.stat().st_size > LARGEST:
+            raise ValueError(f"{path} has more than {LARGEST:,} bytes; no run's file is so large")
         content = path.read_bytes().rstrip(b"\0") if path.exists() else b""
         return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
 

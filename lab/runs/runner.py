@@ -189,7 +189,9 @@ def draw(trainer, folder, names):
             if name == CURVE:
                 runs.learning_curve(folder, CURVE)
             elif name == RECORDING:
-                with contextlib.closing(watch.Session.of(trainer, trainer.seed)) as session:
-                    watch.record(session, folder / RECORDING, write=replace_whole)
+                with runs.closed(watch.Session.of(trainer, trainer.seed)) as session:
+                    recorded = watch.record(session, folder / RECORDING, write=replace_whole)
+                if not session.ended:
+                    print(recorded)
         except Exception as error:  # an environment's own renderer may raise anything
             print(f"no {name}: {one_line(error)}")

@@ -30,6 +30,7 @@ def record(session, path, max_steps=1_000, write=write_whole):
     max_steps  where an episode without end is cut off
     write      write(path, bytes): how a file is written
 
+    Returns what there is now, for people: the path, and how much of an episode that was cut off.
     Raises ValueError for another ending of `path`, ImportError (gymnasium's
     DependencyNotInstalled among them) in one line when a package is missing,
     OSError when the file cannot be written.
@@ -38,6 +39,7 @@ def record(session, path, max_steps=1_000, write=write_whole):
     if kind not in KINDS:
         raise ValueError(f"{path} must end in {' or '.join(KINDS)}")
     write(path, KINDS[kind](session, max_steps))
+    return str(path) if session.ended else f"{path}: its first {session.steps:,} steps"
 
 
 def frames(session, canvas, stride, max_steps):

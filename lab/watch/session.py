@@ -4,9 +4,9 @@ Nothing is drawn here; lab/watch/scene.py lays a Session out, lab/watch/window.p
 in a window and lab/watch/recorder.py writes it to a file.
 """
 
-import math
 import os
 from collections import deque
+from collections.abc import Collection, Mapping
 from numbers import Real
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from environments import find_spec, make_env
-from lab.runs import blamed, lesson
+from lab.runs import blamed, closed, closed_if_it_fails, lesson
 from normalization import Normalized
 from promises import EnvironmentFailed, blame
 from rollout import fit_actions
@@ -23,7 +23,8 @@ TRACE_SECONDS = 5
 PUSH = 1.0  # N·s, the impulse of one push: as much as CartPole's motor gives in five steps
 PUSH_SHOWN = 15  # steps for which a push stays visible
 
-USUAL_FPS = 30  # of an environment that doesn't say
+USUAL_FPS = 30  # of an environment that doesn't say, or says what no file format can
+SLOWEST_FPS, FASTEST_FPS = 0.1, 1_000
 
 ACTION_NAMES = {
     "CartPole": ("left", "right"),
@@ -52,13 +53,18 @@ def shown_env(env_id, shows_itself):
         env = make_env(env_id)
         if not shows_itself:
             return env
-        modes = env.metadata.get("render_modes") or ()
-        env.close()
-        if "rgb_array" in modes:
+        with closed(env):
+            modes = said_of(env, "render_modes")
+        if isinstance(modes, Collection) and "rgb_array" in modes:
             return make_env(env_id, render_mode="rgb_array")
     except EnvironmentFailed as error:
         reason = str(error).removeprefix(f"{env_id} cannot be made: ")
     raise CannotRender(f"{env_id} cannot be shown: {reason}")
+
+
+def said_of(env, name):
+    """What an environment's metadata say, which may be anything; None if nothing."""
+    return env.metadata.get(name) if isinstance(env.metadata, Mapping) else None
 
 
 def action_names(env_id, count):
@@ -129,15 +135,21 @@ class Session:
         self.portrait = portrait(policy) if self.is_cartpole else None
         self.observed = OBSERVED.get(family(env_id), "first number of the observation")
         self.env = shown_env(env_id, not self.is_cartpole)
-        fps = self.env.metadata.get("render_fps")
-        self.fps = fps if isinstance(fps, Real) and 0 < fps < math.inf else USUAL_FPS
+        with closed_if_it_fails(self.env):
+            self._begin(seed)
+
+    def _begin(self, seed):
+        """The rest of the making, once there is an environment."""
+        fps = said_of(self.env, "render_fps")
+        usable = isinstance(fps, Real) and SLOWEST_FPS <= fps <= FASTEST_FPS
+        self.fps = float(fps) if usable else USUAL_FPS
         self.continuous = not isinstance(self.env.action_space, gym.spaces.Discrete)
         if self.continuous:
             space = self.env.action_space
             self.action_bounds = np.clip(space.low, -10, 10), np.clip(space.high, -10, 10)
             self.action_names = tuple(f"action {k}" for k in range(space.shape[0]))
         else:
-            self.action_names = action_names(env_id, int(self.env.action_space.n))
+            self.action_names = action_names(self.env_id, int(self.env.action_space.n))
         self.rng = np.random.default_rng(seed)
         # Of the first episode, no larger than environments take; later ones go on from there.
         self.env_seed = seed % 2**31
