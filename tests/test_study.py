@@ -378,6 +378,8 @@ WRONG = [
     {"x": 1},
     10**400,
     1e305,
+    -1e302,
+    1e150,
     "\x1b[31m",
     "x" * 999,
 ]
@@ -405,6 +407,48 @@ def test_every_number_of_a_seed_is_what_it_must_be(finished, name):
         assert said.startswith(f"{name} is ") and ", not a" in said, value
         assert "\n" not in said and len(said) < 160 and said.isprintable()
     assert flaw({key: good[key] for key in good if key != name}) == f"{name} is missing"
+
+
+def test_when_it_was_solved_makes_sense(finished):
+    good = read_json(next(finished.glob("*/seeds/vpg-0.json")))
+    names = "reward_threshold", "solved_at_step", "solved_for_good_at_step", "solved_at_second"
+    end, seconds = good["env_steps"], good["train_seconds"]
+
+    def said(*values):
+        return flaw({**good, **dict(zip(names, values, strict=True))})
+
+    for right in [
+        (475.0, 3, 5, 0.0),
+        (475.0, 3, None, seconds),
+        (-1.5, end, end, seconds),
+        (475.0, None, None, None),
+        (None, None, None, None),
+    ]:
+        assert said(*right) is None, right
+    for wrong in [
+        (475.0, 5, 3, 0.0),
+        (475.0, None, 5, 0.0),
+        (475.0, None, None, 0.0),
+        (475.0, 3, 5, None),
+        (475.0, 3, 5, seconds + 1),
+        (475.0, 3, end + 1, 0.0),
+        (475.0, end + 1, None, 0.0),
+        (None, 3, 5, 0.0),
+    ]:
+        assert "cannot be of one training" in said(*wrong), wrong
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_largest_returns_that_are_taken_make_a_table(finished):
+    results = [read_json(path) for path in finished.glob("*/seeds/*-[01].json")]
+    settings = read_json(next(finished.glob("*/study.json")))["settings"]
+    for sign, result in zip((1, -1, 1, -1), results, strict=True):
+        for name in ("greedy_return_mean", "sampled_return_mean"):
+            result[name] = sign * 9.9e149
+        result["curve"] = [sign * 9.9e149] * 100
+        assert flaw(result) is None
+    text = columns.report(stats.summarize(settings, results, []))
+    assert max(map(len, text.splitlines())) <= 120
 
 
 def test_what_is_damaged_is_said_in_a_line_and_trained_again(runs_dir, monkeypatch):
@@ -632,6 +676,26 @@ def test_a_study_refuses_what_no_trainer_takes(tmp_path):
     with pytest.raises(ValueError, match="labels"):
         open_study(tmp_path, algorithms=("ppo", "ppo"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "threshold", [INFINITY, NAN, "475", 1e200, [1], np.int64(5), np.float32(5), 5, None], ids=repr
+)
+def test_a_threshold_that_no_result_can_have_is_refused_before_the_training(tmp_path, threshold):
+    """One that is a number, of whatever type, is taken, if need be as a float."""
+    held.gym.register("Odd-v0", entry_point=held.Held, reward_threshold=threshold)
+    try:
+        done = call(*OPTIONS, "--env", "Odd-v0", "--jobs", "1", "--runs-dir", tmp_path)
+    finally:
+        del held.gym.registry["Odd-v0"]
+    if done.returncode == 0:
+        assert len(list(tmp_path.glob("*/seeds/*.json"))) == 2 and "failed" not in done.stdout
+        assert threshold is None or threshold == 5
+    else:
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "reward_threshold" in done.stderr and done.stderr.count("\n") == 1
+        assert not list(tmp_path.iterdir())
+        assert threshold is not None and type(threshold) is not int
 
 
 # ---------------------------------------------------------------- its seeds

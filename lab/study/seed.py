@@ -19,6 +19,7 @@ from lab.runs import (
 
 EVALUATIONS = 50  # of a training, unless a study is told otherwise
 MOST_SEEDS = 100_000
+LARGEST = 1e150
 WINDOWS = 100  # of a curve
 
 
@@ -78,11 +79,8 @@ def digest(trainer):
 
 
 def real(value):
-    """Is it a number, and so many as there may be seeds have a sum?"""
-    try:
-        return type(value) in (int, float) and math.isfinite(MOST_SEEDS * float(value))
-    except OverflowError:
-        return False
+    """Is it a number, and neither the sum nor the square of many such overflows?"""
+    return type(value) in (int, float) and abs(value) < LARGEST
 
 
 def count(value):
@@ -106,7 +104,7 @@ def numbers(value):
     return right and all(number is None or real(number) for number in value)
 
 
-REAL, COUNT, TEXT = (real, "a number"), (count, "a whole number"), (text, "a short text")
+REAL, COUNT, TEXT = (real, f"a number within ±{LARGEST:g}"), (count, "a whole number"), (text, "a short text")
 MUST_BE = {
     **dict.fromkeys(("greedy_return_mean", "sampled_return_mean"), REAL),
     **dict.fromkeys(("greedy_return_min", "sampled_return_min"), REAL),
@@ -133,4 +131,17 @@ def flaw(result):
         if not (null or right(result[name])):
             or_null = " or null" if name in MAY_BE_NULL else ""
             return f"{name} is {reprlib.repr(result[name])}, not {what}{or_null}"
+    first, for_good = result["solved_at_step"], result["solved_for_good_at_step"]
+    second, threshold = result["solved_at_second"], result["reward_threshold"]
+    if first is None:
+        right = for_good is None and second is None
+    else:
+        steps = [first, first if for_good is None else for_good, result["env_steps"]]
+        known = threshold is not None and second is not None
+        right = known and steps == sorted(steps) and second <= result["train_seconds"]
+    if not right:
+        return (
+            f"solved_at_step {first}, solved_for_good_at_step {for_good}, solved_at_second {second} "
+            f"and reward_threshold {threshold} cannot be of one training"
+        )
     return None
