@@ -831,6 +831,38 @@ def two():
         yield workers
 
 
+def test_workers_work_in_the_user_s_folder(tmp_path, monkeypatch):
+    """Also one that starts later, and wherever the folder is; its modules are found as here."""
+    (tmp_path / "my_own.py").write_text("from pathlib import Path\nhere = Path('a').read_text\n")
+    for name in ("json", "pickle", "random", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n", "utf-8")
+    (tmp_path / "a").write_text("mine", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    jobs = [("my_own",), ("my_own",)]
+    with Cores(2) as workers:
+        for _ in range(2):
+            outcomes = [outcome for _, outcome in run_jobs(held.read_here, jobs, workers)]
+            assert outcomes == [(str(tmp_path), "mine")] * 2
+            workers.workers[0].process.kill()
+            workers.workers[0].process.join()
+    assert os.getcwd() == str(tmp_path)
+
+
+def test_the_guide_s_environment_gives_the_same_on_two_cores(tmp_path):
+    """In a folder that holds nothing else, and is not the project's."""
+    guide = (ROOT / "docs" / "guide.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.S)
+    (example,) = (block for block in blocks if 'gym.register("Aim-v0"' in block)
+    (tmp_path / "my_env.py").write_text(example, "utf-8")
+    found = []
+    for jobs in (2, 1):
+        done = call(*OPTIONS, "--env", "my_env:Aim-v0", "--jobs", jobs,
+                    "--runs-dir", str(jobs), cwd=tmp_path)  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "") and "failed" not in done.stdout
+        found.append(results_of(tmp_path / str(jobs)))
+    assert found[0] == found[1] and len(found[0]) == 2
+
+
 @pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize("misdeed", held.MISDEEDS)
 def test_a_job_fails_alone_whatever_it_raises(two, cores, misdeed):

@@ -131,7 +131,7 @@ def interrupts_held_back():
 def out_of_the_folder():
     """A Python that starts looks for its own modules in the current folder first; not in ours.
 
-    It may be anybody's: a folder of results, say, with a pickle.py in it.
+    It may be anybody's: a folder of results, say, with a pickle.py in it. Yields the folder.
     """
     try:
         before = os.getcwd()
@@ -139,7 +139,7 @@ def out_of_the_folder():
         before = PROJECT
     os.chdir(PROJECT)
     try:
-        yield
+        yield before
     finally:
         os.chdir(before)
 
@@ -147,9 +147,10 @@ def out_of_the_folder():
 # ------------------------------------------------------------ in a worker
 
 
-def serve(connection):
-    """What a worker process does: one job after another, until nobody sends any."""
+def serve(connection, folder):
+    """What a worker process does: one job after another in this folder, until nobody sends any."""
     begin_worker()
+    os.chdir(folder)  # the user's; what an environment reads there, and its module, is found
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             connection.send(attempt(*connection.recv()))
@@ -188,8 +189,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         try:
             self.connection, theirs = context.Pipe()
-            with theirs, out_of_the_folder(), interrupts_held_back():
-                self.process = context.Process(target=serve, args=(theirs,))
+            with theirs, out_of_the_folder() as folder, interrupts_held_back():
+                self.process = context.Process(target=serve, args=(theirs, folder))
                 self.process.start()
         except (OSError, MemoryError) as error:
             reason = getattr(error, "strerror", None) or "out of memory"
