@@ -142,7 +142,12 @@ def make_envs(env_id, num_envs):
             envs = own_vector(env_id, spec, num_envs)
             if envs is not None:
                 return envs
-        envs = OneByOne([partial(make_env, env_id)] * num_envs)
+        with contextlib.ExitStack() as made:  # closes them if not all can be made
+            envs = [
+                made.enter_context(contextlib.closing(make_env(env_id))) for _ in range(num_envs)
+            ]
+            envs = OneByOne([lambda env=env: env for env in envs])
+            made.pop_all()
     envs.spec = spec
     return envs
 
@@ -152,6 +157,11 @@ class OneByOne(gym.vector.SyncVectorEnv):
 
     def _add_info(self, vector_infos, env_info, env_num):
         return vector_infos  # Gymnasium would stack them, and fail on arrays of changing length
+
+    def close_extras(self, **options):
+        with contextlib.ExitStack() as closing:  # one that cannot be closed keeps no other open
+            for env in self.envs:
+                closing.callback(env.close)
 
 
 def own_vector(env_id, spec, num_envs):

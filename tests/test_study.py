@@ -277,6 +277,28 @@ def test_an_infinite_return_is_no_result(monkeypatch):
         train_one("vpg", "Held-v0", LEAST, 0, 2, 1)
 
 
+@pytest.mark.parametrize("misdeed", ["ValueError", "KeyboardInterrupt", "SystemExit"])
+@pytest.mark.parametrize("method", ["__init__", "reset", "step"])
+@pytest.mark.parametrize("number", [2, 5, 7])  # one that trains, judges on the way, in the end
+def test_environments_are_closed_however_a_seed_ends(monkeypatch, number, method, misdeed):
+    """Each may have started a process, and wait for it as long as it runs."""
+    monkeypatch.setattr(held.Open, "now_open", [])
+    monkeypatch.setattr(held.Open, "made", 0)
+    job = "ppo", "Open-v0", HELD, 0, 2, 1
+    if (number, method) == (2, "step"):  # once, with nothing amiss
+        train_one(*job)
+        assert held.Open.made >= 7 and not held.Open.now_open
+        monkeypatch.setattr(held.Open, "made", 0)
+    monkeypatch.setattr(held.Open, "misdeed", (method, number, misdeed))
+    with pytest.raises(BaseException) as error:
+        train_one(*job)
+    said = {"KeyboardInterrupt": "", "SystemExit": "3", "ValueError": "one"}[misdeed]
+    if (number, method) in [(2, "reset"), (2, "step")]:  # that closing fails too hides nothing
+        assert said in str(error.value) and "failed already" not in str(error.value)
+        assert (error.type is KeyboardInterrupt) == (misdeed == "KeyboardInterrupt")
+    assert held.Open.made >= number and not held.Open.now_open
+
+
 # ---------------------------------------------------------------- a folder
 
 
@@ -1016,6 +1038,38 @@ def test_workers_that_do_not_end_are_ended(monkeypatch):
         assert len(list(run_jobs(held.stay, [(1,), (2,)], workers))) == 2
         processes = [worker.process for worker in workers.workers]
     assert not any(process.is_alive() for process in processes)
+
+
+@on_posix
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_workers_that_are_asked_to_end_close_first_or_are_killed(tmp_path, monkeypatch, stubborn):
+    wait = multiprocessing.connection.wait
+
+    def interrupted(*arguments):
+        wait_until(lambda: len(list(tmp_path.glob("*.open"))) == 2)
+        monkeypatch.setattr(multiprocessing.connection, "wait", wait)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(multiprocessing.connection, "wait", interrupted)
+    monkeypatch.setattr("lab.study.workers.PATIENCE_SECONDS", 0.1 if stubborn else ENOUGH)
+    with pytest.raises(KeyboardInterrupt), Cores(2) as workers:
+        jobs = [(number, str(tmp_path), stubborn) for number in range(2)]
+        list(run_jobs(held.keep_open, jobs, workers))
+    assert not any(worker.process.is_alive() for worker in workers.workers)
+    assert len(list(tmp_path.glob("*.closed"))) == (0 if stubborn else 2)
+
+
+@on_posix
+def test_workers_whose_parent_was_killed_close_first(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=held.keep_two_open, args=(str(tmp_path),))
+    process.start()
+    try:
+        wait_until(lambda: len(list(tmp_path.glob("*.open"))) == 2)
+    finally:
+        process.kill()
+        process.join()
+    wait_until(lambda: len(list(tmp_path.glob("*.closed"))) == 2)
 
 
 # ------------------------------------------------- whatever happens to a study

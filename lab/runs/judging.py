@@ -81,15 +81,29 @@ def new_trainer(algorithm, env_id, config, seed):
     So it does where an environment allows no second instance: judging needs its own.
     """
     with blamed(env_id):
-        trainer = Trainer(algorithm, env_id, config, seed)
-        try:
-            make_envs(env_id, 1).close()
-        except EnvironmentFailed as error:
-            trainer.envs.close()
-            raise EnvironmentFailed(
-                f"judging needs another {env_id}, beside those that train; {error}; {GUIDE}"
-            ) from error
+        trainer = Trainer.__new__(Trainer)
+        with closed(trainer, only_if_it_fails=True):
+            trainer.__init__(algorithm, env_id, config, seed)
+            try:
+                make_envs(env_id, 1).close()
+            except EnvironmentFailed as error:
+                raise EnvironmentFailed(
+                    f"judging needs another {env_id}, beside those that train; {error}; {GUIDE}"
+                ) from error
         return trainer
+
+
+@contextlib.contextmanager
+def closed(trainer, only_if_it_fails=False):
+    """Its environments are closed in the end, Ctrl-C included; that hides no earlier failure."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):  # there may be none yet
+            trainer.envs.close()
+        raise
+    if not only_if_it_fails:
+        trainer.envs.close()
 
 
 def remarks(trainer):

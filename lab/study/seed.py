@@ -11,6 +11,7 @@ import reprlib
 from lab.runs import (
     ALGORITHMS,
     as_settings,
+    closed,
     final_judgement,
     judged,
     new_trainer,
@@ -33,23 +34,23 @@ def train_one(
     evaluations    of the greedy policy, spread over the training
     change, label  as in Variant
 
-    The same arguments give the same bits in every process of a machine (times aside).
+    Its environments are closed, however it ends. The same arguments give the same bits in every process of a machine (times aside).
     Raises ValueError if what its environment gave makes no result, such as an infinite return.
     """
     module = ALGORITHMS[algorithm]
     trainer = new_trainer(module, env_id, module.Config(**as_settings(config)), seed)
-    if change is not None:
-        from lab.study.ablation import CHANGES
+    with closed(trainer):
+        if change is not None:
+            from lab.study.ablation import CHANGES
 
-        CHANGES[change](trainer)
-    episodes, looks = [], []
-    for _, returns in judged(trainer, evaluations, eval_episodes):
-        episodes += trainer.rollout.episodes
-        if returns is not None:
-            looks.append((trainer.env_steps, returns.mean(), trainer.train_seconds))
-    steps, means, seconds = zip(*looks, strict=True)
-    judgement = final_judgement(trainer, steps, means, eval_episodes)
-    trainer.envs.close()
+            CHANGES[change](trainer)
+        episodes, looks = [], []
+        for _, returns in judged(trainer, evaluations, eval_episodes):
+            episodes += trainer.rollout.episodes
+            if returns is not None:
+                looks.append((trainer.env_steps, returns.mean(), trainer.train_seconds))
+        steps, means, seconds = zip(*looks, strict=True)
+        judgement = final_judgement(trainer, steps, means, eval_episodes)
     second_at = dict(zip(steps, seconds, strict=True))
     began, _, totals, lengths = zip(*episodes, strict=True) if episodes else ((),) * 4
     total_steps = trainer.config.total_steps
@@ -104,7 +105,11 @@ def numbers(value):
     return right and all(number is None or real(number) for number in value)
 
 
-REAL, COUNT, TEXT = (real, f"a number within ±{LARGEST:g}"), (count, "a whole number"), (text, "a short text")
+REAL, COUNT, TEXT = (
+    (real, f"a number within ±{LARGEST:g}"),
+    (count, "a whole number"),
+    (text, "a short text"),
+)
 MUST_BE = {
     **dict.fromkeys(("greedy_return_mean", "sampled_return_mean"), REAL),
     **dict.fromkeys(("greedy_return_min", "sampled_return_min"), REAL),
