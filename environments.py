@@ -166,7 +166,12 @@ def make_envs(env_id, num_envs):
             envs = own_vector(env_id, spec, num_envs)
             if envs is not None:
                 return envs
-        envs = OneByOne([partial(make_env, env_id)] * num_envs)
+        with contextlib.ExitStack() as made:  # closes them if not all can be made
+            envs = [
+                made.enter_context(contextlib.closing(make_env(env_id))) for _ in range(num_envs)
+            ]
+            envs = OneByOne([lambda env=env: env for env in envs])
+            made.pop_all()
     envs.spec = spec
     return envs
 
@@ -176,6 +181,11 @@ class OneByOne(gym.vector.SyncVectorEnv):
 
     def _add_info(self, vector_infos, env_info, env_num):
         return vector_infos  # Gymnasium would stack them, and fail on arrays of changing length
+
+    def close_extras(self, **options):
+        with contextlib.ExitStack() as closing:  # one that cannot be closed keeps no other open
+            for env in self.envs:
+                closing.callback(env.close)
 
 
 def own_vector(env_id, spec, num_envs):
@@ -264,6 +274,30 @@ def picture(space):
         return any(map(picture, space.values() if isinstance(space, Mapping) else space))
     pixels = isinstance(space, gym.spaces.Box) and space.dtype == np.uint8
     return pixels and len([side for side in space.shape if side >= 16]) > 1
+
+
+@contextlib.contextmanager
+def closed(environments):
+    """Close environments (or a Session) in the end, whatever that raises: they may be anybody's.
+
+    They may have started processes, for which Python would wait at its own end.
+    """
+    try:
+        yield environments
+    finally:
+        with contextlib.suppress(Exception):
+            environments.close()
+
+
+@contextlib.contextmanager
+def closed_if_it_fails(environments):
+    """The same, but only if what is done in here raises something."""
+    try:
+        yield environments
+    except BaseException:
+        with contextlib.suppress(Exception):
+            environments.close()
+        raise
 
 
 # ---------------------------------------------------------------------- reset

@@ -15,7 +15,6 @@ In the order of the file:
 Shapes: T steps, N environments, B = valid rows of a rollout, P parameters.
 """
 
-import contextlib
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from gymnasium.spaces import Discrete
 from advantages import gae, normalize
 from arrays import check_whole, floats, level
 from distributions import kl_estimates
-from environments import EnvironmentFailed, make_envs, reset
+from environments import EnvironmentFailed, closed, closed_if_it_fails, make_envs, reset
 from nn import MLP, Adam, descend
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
@@ -237,14 +236,11 @@ class Trainer:
         self.algorithm, self.env_id, self.config, self.seed = algorithm, env_id, config, seed
         # Independent streams, so that a change to one part leaves the others' luck alone.
         weights, acting, shuffling, envs = np.random.SeedSequence(seed).spawn(4)
-        with contextlib.ExitStack() as unless_made:
-            self.envs = make_envs(env_id, config.num_envs)
-            unless_made.callback(self.envs.close)
+        with closed_if_it_fails(make_envs(env_id, config.num_envs)) as self.envs:
             obs_dim = self.envs.single_observation_space.shape[0]
             self.normalizer = RunningNormalizer(obs_dim) if config.normalize_observations else None
             self.sampler, self.rollout = Sampler(self.envs, envs, self.normalizer), None
             self.learner = make_learner(self.envs, config, np.random.default_rng(weights))
-            unless_made.pop_all()
         self.acting_rng = np.random.default_rng(acting)
         self.shuffling_rng = np.random.default_rng(shuffling)
         self.iteration = self.env_steps = self.episodes = 0
@@ -426,7 +422,7 @@ def evaluate(policy, env_id, episodes, seed, greedy=True):
     check_whole("episodes", episodes, 1)
     env_stream, action_stream = np.random.SeedSequence(seed, spawn_key=(EVALUATION,)).spawn(2)
     rng = np.random.default_rng(action_stream)
-    with contextlib.closing(make_envs(env_id, episodes)) as envs:
+    with closed(make_envs(env_id, episodes)) as envs:
         actor, obs = Actor(policy, envs.single_action_space), reset(envs, env_stream)
         returns, running = np.zeros(episodes), np.ones(episodes, bool)
         time_limit = envs.spec.max_episode_steps if envs.spec is not None else None

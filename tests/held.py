@@ -78,10 +78,37 @@ def press_ctrl_c(number, swallow):
             raise
 
 
+def read_here(module):
+    """A job: import a module as environments do -> the current folder, what its `here` reads."""
+    from environments import import_module
+
+    import_module(module)
+    return os.getcwd(), sys.modules[module].here()
+
+
 def stay(number):
     """A job that leaves a thread behind, for ever."""
     threading.Thread(target=threading.Event().wait).start()
     return number
+
+
+def keep_open(number, folder, stubborn=False):
+    """A job that goes on until it is asked to end; then it closes what it has opened, or tries."""
+    try:
+        Path(folder, f"{number}.open").touch()
+        threading.Event().wait()
+    finally:
+        while stubborn:
+            time.sleep(1)
+        Path(folder, f"{number}.closed").touch()
+
+
+def keep_two_open(folder):
+    """What a process does that is killed while its two workers are at work."""
+    from lab.study import Cores, run_jobs
+
+    with Cores(2) as workers:
+        list(run_jobs(keep_open, [(0, folder), (1, folder)], workers))
 
 
 class Held(gym.Env):
@@ -118,5 +145,39 @@ class Rude(Held):
         return super().step(action)
 
 
+class Open(Held):
+    """The same, in the list `now_open` from its first moment until it is closed; fails where told.
+
+    misdeed   what it does when this method, of the copy with this number, is called
+    """
+
+    now_open, made, misdeed = [], 0, None
+
+    def __init__(self):
+        super().__init__()
+        Open.made += 1
+        self.number = Open.made
+        self.may_fail("__init__")
+        self.now_open.append(self.number)
+
+    def may_fail(self, method):
+        if self.misdeed is not None and self.misdeed[:2] == (method, self.number):
+            MISDEEDS[self.misdeed[2]]()
+
+    def reset(self, **options):
+        self.may_fail("reset")
+        return super().reset(**options)
+
+    def step(self, action):
+        self.may_fail("step")
+        return super().step(action)
+
+    def close(self):
+        self.now_open.remove(self.number)
+        if self.misdeed is not None and self.number <= self.misdeed[1] == 2:
+            raise BrokenPipeError("to the process that has failed already")
+
+
+gym.register("Open-v0", entry_point=Open)
 gym.register("Held-v0", entry_point=Held, reward_threshold=1.5)
 gym.register("Rude-v0", entry_point=Rude)

@@ -24,7 +24,8 @@ from test_session import Odd
 import ppo_penalty
 import vpg
 from lab.commands import COMMANDS, Parser, main
-from lab.runs import carry_out, closed, load_policy
+from environments import closed
+from lab.runs import carry_out, load_policy
 from lab.runs.contents import ARRAYS
 from lab.runs.records import BEST, CHECKPOINT, LOGS, RunFolder, unpack
 from training import Trainer

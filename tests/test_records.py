@@ -258,16 +258,36 @@ def test_new_folders_asked_for_at_once_are_different(tmp_path):
 
 
 def test_what_a_killed_process_left_is_cleaned_up(run):
-    old, new = (run.path.parent / f".new-{age}" for age in ("old", "just-now"))
-    for path in (old, new):
+    """And nothing else, be it named almost so: a folder of runs, and a run's, may hold anything."""
+    runs_dir, long_ago = run.path.parent, (0, time.time() - 2 * files.ABANDONED_SECONDS)
+    old, new = (files._unfinished(runs_dir) for _ in range(2))
+    foreign = [runs_dir / name for name in (".new-photos", ".photos.new", f".{'0f' * 16}.new-2")]
+    for path in (old, new, *foreign):
         path.mkdir()
         (path / "config.json").touch()
-    os.utime(old, (0, time.time() - 2 * files.ABANDONED_SECONDS))
-    (run / ".summary.json.0123.new").touch()
-    RunFolder.create(run.path.parent, small_trainer())
+        os.utime(path, None if path == new else long_ago)
+    (run / "mine").mkdir()
+    (run / "seeds").mkdir()
+    drafts = [run / name for name in (".draft.new", "mine/.draft.new", "seeds/.draft.new")]
+    drafts.append(files._unfinished(run / "mine"))
+    left = [files._unfinished(run.path), files._unfinished(run / "seeds")]
+    for path in (*drafts, *left):
+        path.touch()
+    folder = files._unfinished(run.path)
+    folder.mkdir()
+    RunFolder.create(runs_dir, small_trainer())
     run.lock()
     assert new.exists() and not old.exists()
-    assert not list(run.path.glob(".*.new"))
+    assert all(path.exists() for path in (*foreign, *drafts, folder))
+    assert not any(path.exists() for path in left)
+
+
+def test_what_is_not_finished_has_a_name_that_is_recognised(tmp_path):
+    seen = []
+    files.new_folder(tmp_path / "runs", "name", seen.append)
+    with files._beside(tmp_path / "name") as beside:
+        seen.append(beside)
+    assert len(seen) == 2 and all(files.OURS.fullmatch(path.name) for path in seen)
 
 
 def test_a_file_that_somebody_has_open_is_replaced_a_little_later(tmp_path, monkeypatch):

@@ -277,6 +277,28 @@ def test_an_infinite_return_is_no_result(monkeypatch):
         train_one("vpg", "Held-v0", LEAST, 0, 2, 1)
 
 
+@pytest.mark.parametrize("misdeed", ["ValueError", "KeyboardInterrupt", "SystemExit"])
+@pytest.mark.parametrize("method", ["__init__", "reset", "step"])
+@pytest.mark.parametrize("number", [2, 5, 7])  # one that trains, judges on the way, in the end
+def test_environments_are_closed_however_a_seed_ends(monkeypatch, number, method, misdeed):
+    """Each may have started a process, and wait for it as long as it runs."""
+    monkeypatch.setattr(held.Open, "now_open", [])
+    monkeypatch.setattr(held.Open, "made", 0)
+    job = "ppo", "Open-v0", HELD, 0, 2, 1
+    if (number, method) == (2, "step"):  # once, with nothing amiss
+        train_one(*job)
+        assert held.Open.made >= 7 and not held.Open.now_open
+        monkeypatch.setattr(held.Open, "made", 0)
+    monkeypatch.setattr(held.Open, "misdeed", (method, number, misdeed))
+    with pytest.raises(BaseException) as error:
+        train_one(*job)
+    said = {"KeyboardInterrupt": "", "SystemExit": "3", "ValueError": "one"}[misdeed]
+    if (number, method) in [(2, "reset"), (2, "step")]:  # that closing fails too hides nothing
+        assert said in str(error.value) and "failed already" not in str(error.value)
+        assert (error.type is KeyboardInterrupt) == (misdeed == "KeyboardInterrupt")
+    assert held.Open.made >= number and not held.Open.now_open
+
+
 # ---------------------------------------------------------------- a folder
 
 
@@ -378,6 +400,8 @@ WRONG = [
     {"x": 1},
     10**400,
     1e305,
+    -1e302,
+    1e150,
     "\x1b[31m",
     "x" * 999,
 ]
@@ -405,6 +429,48 @@ def test_every_number_of_a_seed_is_what_it_must_be(finished, name):
         assert said.startswith(f"{name} is ") and ", not a" in said, value
         assert "\n" not in said and len(said) < 160 and said.isprintable()
     assert flaw({key: good[key] for key in good if key != name}) == f"{name} is missing"
+
+
+def test_when_it_was_solved_makes_sense(finished):
+    good = read_json(next(finished.glob("*/seeds/vpg-0.json")))
+    names = "reward_threshold", "solved_at_step", "solved_for_good_at_step", "solved_at_second"
+    end, seconds = good["env_steps"], good["train_seconds"]
+
+    def said(*values):
+        return flaw({**good, **dict(zip(names, values, strict=True))})
+
+    for right in [
+        (475.0, 3, 5, 0.0),
+        (475.0, 3, None, seconds),
+        (-1.5, end, end, seconds),
+        (475.0, None, None, None),
+        (None, None, None, None),
+    ]:
+        assert said(*right) is None, right
+    for wrong in [
+        (475.0, 5, 3, 0.0),
+        (475.0, None, 5, 0.0),
+        (475.0, None, None, 0.0),
+        (475.0, 3, 5, None),
+        (475.0, 3, 5, seconds + 1),
+        (475.0, 3, end + 1, 0.0),
+        (475.0, end + 1, None, 0.0),
+        (None, 3, 5, 0.0),
+    ]:
+        assert "cannot be of one training" in said(*wrong), wrong
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_largest_returns_that_are_taken_make_a_table(finished):
+    results = [read_json(path) for path in finished.glob("*/seeds/*-[01].json")]
+    settings = read_json(next(finished.glob("*/study.json")))["settings"]
+    for sign, result in zip((1, -1, 1, -1), results, strict=True):
+        for name in ("greedy_return_mean", "sampled_return_mean"):
+            result[name] = sign * 9.9e149
+        result["curve"] = [sign * 9.9e149] * 100
+        assert flaw(result) is None
+    text = columns.report(stats.summarize(settings, results, []))
+    assert max(map(len, text.splitlines())) <= 120
 
 
 def test_what_is_damaged_is_said_in_a_line_and_trained_again(runs_dir, monkeypatch):
@@ -634,6 +700,26 @@ def test_a_study_refuses_what_no_trainer_takes(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "threshold", [INFINITY, NAN, "475", 1e200, [1], np.int64(5), np.float32(5), 5, None], ids=repr
+)
+def test_a_threshold_that_no_result_can_have_is_refused_before_the_training(tmp_path, threshold):
+    """One that is a number, of whatever type, is taken, if need be as a float."""
+    held.gym.register("Odd-v0", entry_point=held.Held, reward_threshold=threshold)
+    try:
+        done = call(*OPTIONS, "--env", "Odd-v0", "--jobs", "1", "--runs-dir", tmp_path)
+    finally:
+        del held.gym.registry["Odd-v0"]
+    if done.returncode == 0:
+        assert len(list(tmp_path.glob("*/seeds/*.json"))) == 2 and "failed" not in done.stdout
+        assert threshold is None or threshold == 5
+    else:
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "reward_threshold" in done.stderr and done.stderr.count("\n") == 1
+        assert not list(tmp_path.iterdir())
+        assert threshold is not None and type(threshold) is not int
+
+
 # ---------------------------------------------------------------- its seeds
 
 
@@ -765,6 +851,38 @@ def test_a_picture_that_cannot_be_drawn_is_told_in_a_line(tmp_path, capsys, monk
 def two():
     with Cores(2) as workers:
         yield workers
+
+
+def test_workers_work_in_the_user_s_folder(tmp_path, monkeypatch):
+    """Also one that starts later, and wherever the folder is; its modules are found as here."""
+    (tmp_path / "my_own.py").write_text("from pathlib import Path\nhere = Path('a').read_text\n")
+    for name in ("json", "pickle", "random", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n", "utf-8")
+    (tmp_path / "a").write_text("mine", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    jobs = [("my_own",), ("my_own",)]
+    with Cores(2) as workers:
+        for _ in range(2):
+            outcomes = [outcome for _, outcome in run_jobs(held.read_here, jobs, workers)]
+            assert outcomes == [(str(tmp_path), "mine")] * 2
+            workers.workers[0].process.kill()
+            workers.workers[0].process.join()
+    assert os.getcwd() == str(tmp_path)
+
+
+def test_the_guide_s_environment_gives_the_same_on_two_cores(tmp_path):
+    """In a folder that holds nothing else, and is not the project's."""
+    guide = (ROOT / "docs" / "guide.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.S)
+    (example,) = (block for block in blocks if 'gym.register("Aim-v0"' in block)
+    (tmp_path / "my_env.py").write_text(example, "utf-8")
+    found = []
+    for jobs in (2, 1):
+        done = call(*OPTIONS, "--env", "my_env:Aim-v0", "--jobs", jobs,
+                    "--runs-dir", str(jobs), cwd=tmp_path)  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "") and "failed" not in done.stdout
+        found.append(results_of(tmp_path / str(jobs)))
+    assert found[0] == found[1] and len(found[0]) == 2
 
 
 @pytest.mark.parametrize("cores", [1, 2])
@@ -920,6 +1038,38 @@ def test_workers_that_do_not_end_are_ended(monkeypatch):
         assert len(list(run_jobs(held.stay, [(1,), (2,)], workers))) == 2
         processes = [worker.process for worker in workers.workers]
     assert not any(process.is_alive() for process in processes)
+
+
+@on_posix
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_workers_that_are_asked_to_end_close_first_or_are_killed(tmp_path, monkeypatch, stubborn):
+    wait = multiprocessing.connection.wait
+
+    def interrupted(*arguments):
+        wait_until(lambda: len(list(tmp_path.glob("*.open"))) == 2)
+        monkeypatch.setattr(multiprocessing.connection, "wait", wait)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(multiprocessing.connection, "wait", interrupted)
+    monkeypatch.setattr("lab.study.workers.PATIENCE_SECONDS", 0.1 if stubborn else ENOUGH)
+    with pytest.raises(KeyboardInterrupt), Cores(2) as workers:
+        jobs = [(number, str(tmp_path), stubborn) for number in range(2)]
+        list(run_jobs(held.keep_open, jobs, workers))
+    assert not any(worker.process.is_alive() for worker in workers.workers)
+    assert len(list(tmp_path.glob("*.closed"))) == (0 if stubborn else 2)
+
+
+@on_posix
+def test_workers_whose_parent_was_killed_close_first(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=held.keep_two_open, args=(str(tmp_path),))
+    process.start()
+    try:
+        wait_until(lambda: len(list(tmp_path.glob("*.open"))) == 2)
+    finally:
+        process.kill()
+        process.join()
+    wait_until(lambda: len(list(tmp_path.glob("*.closed"))) == 2)
 
 
 # ------------------------------------------------- whatever happens to a study

@@ -3,6 +3,7 @@
 import shlex
 import textwrap
 
+from environments import closed
 from lab import runs
 from lab.commands import (
     COMMANDS,
@@ -87,7 +88,7 @@ def train(parser, args):
     with refused(parser, told=with_flag):
         trainer = runs.new_trainer(ALGORITHMS[algorithm], env_id, config, args.seed)
     judging = judging_of(args)
-    with runs.closed(trainer.envs):
+    with closed(trainer.envs):
         with refused(parser, f"--runs-dir {args.runs_dir}"):
             folder = runs.RunFolder.create(args.runs_dir, trainer, **judging)
             folder.lock()
@@ -123,7 +124,7 @@ def resume(parser, args):
     with refused(parser, folder.path):
         trainer = folder.resume(not args.no_media, args.max_episodes, **changes)
         judging = {**JUDGING, **folder.about()["judging"], **judging_of(args)}
-    with runs.closed(trainer.envs):
+    with closed(trainer.envs):
         at_end = trainer.env_steps >= trainer.config.total_steps
         print(
             f"{folder.path} {'ended at' if at_end else 'goes on from'} step {trainer.env_steps:,}"

@@ -1,5 +1,6 @@
 """`run.py play`, `record` and `compare`: look at runs that exist."""
 
+from environments import closed
 from lab import runs, watch
 from lab.commands import env_option, fail, lesson_option, option, ready, refused, whole_number
 
@@ -16,7 +17,7 @@ def session_of(parser, args):
     folder = runs.RunFolder(args.run, args.env)
     with refused(parser):
         trainer = folder.load_trainer(folder.shown())
-        with runs.closed(trainer.envs):
+        with closed(trainer.envs):
             pass  # a Session has an environment of its own
         return watch.Session.of(trainer, args.seed), folder
 
@@ -32,7 +33,7 @@ def play(parser, args):
 
 def show(session, folder, gif_name):
     """A session in a window; where there can be none, a GIF in the run's folder. Closes it."""
-    with runs.closed(session):
+    with closed(session):
         try:
             watch.play(session, folder.path)
         except watch.NoWindow as reason:
@@ -55,7 +56,7 @@ def record(parser, args):
     ready(parser, args.file, *watch.KINDS)
     session, _ = session_of(parser, args)
     try:
-        with runs.closed(session), refused(parser, args.file):
+        with closed(session), refused(parser, args.file):
             print(f"recorded {watch.record(session, args.file)}")
     except ImportError as error:
         return fail(str(error))

@@ -14,7 +14,7 @@ from lab import doors
 __getattr__ = doors(
     __name__,
     algorithms="ALGORITHMS lesson",
-    judging="EnvironmentFailed blamed closed closed_if_it_fails new_trainer remarks judged "
+    judging="EnvironmentFailed blamed new_trainer remarks judged "
     "final_judgement solved_steps returns_when_begun",
     contents="MOST_EPISODES",
     files="CannotWrite hold new_folder read_json ready replace_whole safe_name write_json "

@@ -5,10 +5,10 @@ import errno
 import itertools
 import json
 import os
+import re
 import shutil
 import stat
 import sys
-import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import filelock
 
 RETRY_SECONDS = 0.01, 0.05, 0.2, 0.5, 1  # Windows lets nobody replace what somebody has open
+OURS = re.compile(r"\.[0-9a-f]{32}\.new")  # what is not finished; nobody else names a thing so
 ABANDONED_SECONDS = 3600  # a folder takes milliseconds to make; this one's maker was killed
 
 
@@ -119,12 +120,24 @@ def replace_whole(path, data):
 @contextlib.contextmanager
 def _beside(path):
     """An empty file beside `path`, which is gone in the end unless it was renamed."""
-    beside = Path(path).parent / f".{uuid.uuid4().hex}.new"
+    beside = _unfinished(Path(path).parent)
     try:
         open(beside, "xb").close()
         yield beside
     finally:
         beside.unlink(missing_ok=True)  # on a full disk, leave no half file in the way
+
+
+def _unfinished(folder):
+    """A new name in a folder, for what gets its own when it is finished."""
+    return Path(folder) / f".{uuid.uuid4().hex}.new"
+
+
+def _left(folder, there):
+    """What is unfinished in a folder, and of the kind that there(path) tells; links are not."""
+    for path in Path(folder).glob(".*.new"):
+        if OURS.fullmatch(path.name) and there(path) and not path.is_symlink():
+            yield path
 
 
 def flush(file):
@@ -193,13 +206,13 @@ def new_folder(parent, name, fill):
     parent = Path(parent)
     with writing(parent):
         parent.mkdir(parents=True, exist_ok=True)
-        for left in parent.glob(".new-*"):
+        for left in _left(parent, Path.is_dir):
             with contextlib.suppress(FileNotFoundError):  # it has just been finished
                 if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
                     shutil.rmtree(left, ignore_errors=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+        unfinished = _unfinished(parent)
+        unfinished.mkdir()
         try:
-            unfinished.chmod(0o755)
             fill(unfinished)
             path = _claim(unfinished, parent, safe_name(name))
         except BaseException:
@@ -223,8 +236,9 @@ def hold(folder):
             lock.acquire()
         except filelock.Timeout:
             raise ValueError(f"{folder} is in use by another process") from None
-        for left in Path(folder).rglob(".*.new"):  # by one that was killed
-            left.unlink()
+        for place in (folder, Path(folder) / "seeds"):
+            for left in _left(place, Path.is_file):  # by one that was killed
+                left.unlink()
     return lock
 
 

@@ -9,7 +9,12 @@ import traceback
 import gymnasium as gym
 import numpy as np
 
-from environments import flattened_from, make_envs, reward_threshold
+from environments import (
+    closed_if_it_fails,
+    flattened_from,
+    make_envs,
+    reward_threshold,
+)
 from lab.runs.records import processor, versions
 from promises import GUIDE, EnvironmentFailed, blame, short
 from training import LONGEST_EPISODE, Trainer, evaluate
@@ -73,27 +78,6 @@ def blamed(env_id):
         if not any(frame.filename.startswith(GYMNASIUM) for frame in frames):
             raise  # not on the way through one of its environments: our own
         raise EnvironmentFailed(f"{env_id} failed{blame(error, ' in ')}") from error
-
-
-@contextlib.contextmanager
-def closed(environments):
-    """Close environments (or a Session) in the end, whatever that raises: they may be anybody's.
-
-    They may have started processes, for which Python would wait at its own end.
-    """
-    try:
-        yield environments
-    finally:
-        with contextlib.suppress(Exception):
-            environments.close()
-
-
-@contextlib.contextmanager
-def closed_if_it_fails(environments):
-    """The same, but only if what is done in here raises something."""
-    with contextlib.ExitStack() as stack:
-        yield stack.enter_context(closed(environments))
-        stack.pop_all()
 
 
 def new_trainer(algorithm, env_id, config, seed):

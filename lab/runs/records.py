@@ -33,7 +33,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
-from environments import ORIGINAL_GYM, one_line, reward_threshold
+from environments import ORIGINAL_GYM, closed_if_it_fails, one_line, reward_threshold
 from lab import runs
 from lab.runs.algorithms import ALGORITHMS, lesson
 from lab.runs.contents import ARRAYS, CONFIG, FORMAT, LOGS, NUMBERS, check, check_arrays
@@ -333,7 +333,7 @@ class RunFolder:
         try:
             config = algorithm.Config(**{**as_settings(about["config"]), **changes})
             trainer = runs.new_trainer(algorithm, env_id, config, about["seed"])
-            with runs.closed_if_it_fails(trainer.envs), np.errstate(over="raise"):
+            with closed_if_it_fails(trainer.envs), np.errstate(over="raise"):
                 trainer.restore(arrays, numbers)  # "over": of numbers that only float64 holds
         except Exception as error:  # as in unpack
             raise ValueError(f"{self.path} cannot be used: {one_line(error)}") from None
@@ -353,7 +353,7 @@ class RunFolder:
         self.lock()  # first: what is read after this, nobody else changes
         try:
             trainer = self.load_trainer(**changes)
-            with runs.closed_if_it_fails(trainer.envs):
+            with closed_if_it_fails(trainer.envs):
                 self._take_up(trainer, media, max_episodes, changes)
             return trainer
         except BaseException:

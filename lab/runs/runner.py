@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from environments import EnvironmentFailed, one_line
+from environments import EnvironmentFailed, closed, one_line
 from lab import runs, watch
 from lab.runs.algorithms import lesson
 from lab.runs.files import replace_whole, write_json
@@ -189,7 +189,7 @@ def draw(trainer, folder, names):
             if name == CURVE:
                 runs.learning_curve(folder, CURVE)
             elif name == RECORDING:
-                with runs.closed(watch.Session.of(trainer, trainer.seed)) as session:
+                with closed(watch.Session.of(trainer, trainer.seed)) as session:
                     recorded = watch.record(session, folder / RECORDING, write=replace_whole)
                 if not session.ended:
                     print(recorded)

@@ -13,7 +13,9 @@ WIDTH = 80
 def number(value, form=None):
     if value is None:
         return "never"
-    return (form or ("{:,.1f}" if abs(value) < 1000 else "{:,.0f}")).format(value)
+    size = abs(value)
+    usual = "{:,.1f}" if size < 1000 else "{:,.0f}" if size < 1e10 else "{:.3g}"
+    return (form or usual).format(value)
 
 
 def bounded(name, middle, form=None, between=" to "):

@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from environments import one_line
+from environments import one_line, reward_threshold
 from lab.runs import (
     ALGORITHMS,
     CannotWrite,
@@ -37,7 +37,7 @@ from lab.runs import (
     write_json,
 )
 from lab.study.deciding import code_digest
-from lab.study.seed import EVALUATIONS, MOST_SEEDS, flaw, train_one
+from lab.study.seed import EVALUATIONS, MAY_BE_NULL, MOST_SEEDS, flaw, train_one
 from lab.study.workers import CannotStart, JobFailed, WorkersLost, run_jobs
 
 FORMAT = 3  # of study.json and the seeds' files
@@ -93,6 +93,11 @@ def fit(env_id, variants, seed):
             raise
         except BaseException as error:  # an environment may be anybody's, and raise anything
             raise ValueError(f"{env_id} cannot be trained in: {JobFailed.of(error)}") from error
+        right, what = MAY_BE_NULL["reward_threshold"]  # of every seed's result, in the end
+        threshold = reward_threshold(env_id)
+        if not (threshold is None or right(threshold)):
+            said = one_line(repr(threshold))[:50]
+            raise ValueError(f"{env_id} has the reward_threshold {said}, not {what} or None")
         complete.append({**variant._asdict(), "config": dataclasses.asdict(config)})
     return complete
 

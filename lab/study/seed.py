@@ -8,6 +8,7 @@ import hashlib
 import math
 import reprlib
 
+from environments import closed
 from lab.runs import (
     ALGORITHMS,
     as_settings,
@@ -19,6 +20,7 @@ from lab.runs import (
 
 EVALUATIONS = 50  # of a training, unless a study is told otherwise
 MOST_SEEDS = 100_000
+LARGEST = 1e150
 WINDOWS = 100  # of a curve
 
 
@@ -32,23 +34,24 @@ def train_one(
     evaluations    of the greedy policy, spread over the training
     change, label  as in Variant
 
-    The same arguments give the same bits in every process of a machine (times aside).
+    Its environments are closed, however it ends. The same arguments give the same bits in every
+    process of a machine (times aside).
     Raises ValueError if what its environment gave makes no result, such as an infinite return.
     """
     module = ALGORITHMS[algorithm]
     trainer = new_trainer(module, env_id, module.Config(**as_settings(config)), seed)
-    if change is not None:
-        from lab.study.ablation import CHANGES
+    with closed(trainer.envs):
+        if change is not None:
+            from lab.study.ablation import CHANGES
 
-        CHANGES[change](trainer)
-    episodes, looks = [], []
-    for _, returns in judged(trainer, evaluations, eval_episodes):
-        episodes += trainer.rollout.episodes
-        if returns is not None:
-            looks.append((trainer.env_steps, returns.mean(), trainer.train_seconds))
-    steps, means, seconds = zip(*looks, strict=True)
-    judgement = final_judgement(trainer, steps, means, eval_episodes)
-    trainer.envs.close()
+            CHANGES[change](trainer)
+        episodes, looks = [], []
+        for _, returns in judged(trainer, evaluations, eval_episodes):
+            episodes += trainer.rollout.episodes
+            if returns is not None:
+                looks.append((trainer.env_steps, returns.mean(), trainer.train_seconds))
+        steps, means, seconds = zip(*looks, strict=True)
+        judgement = final_judgement(trainer, steps, means, eval_episodes)
     second_at = dict(zip(steps, seconds, strict=True))
     began, _, totals, lengths = zip(*episodes, strict=True) if episodes else ((),) * 4
     total_steps = trainer.config.total_steps
@@ -78,11 +81,8 @@ def digest(trainer):
 
 
 def real(value):
-    """Is it a number, and so many as there may be seeds have a sum?"""
-    try:
-        return type(value) in (int, float) and math.isfinite(MOST_SEEDS * float(value))
-    except OverflowError:
-        return False
+    """Is it a number, and neither the sum nor the square of many such overflows?"""
+    return type(value) in (int, float) and abs(value) < LARGEST
 
 
 def count(value):
@@ -106,7 +106,11 @@ def numbers(value):
     return right and all(number is None or real(number) for number in value)
 
 
-REAL, COUNT, TEXT = (real, "a number"), (count, "a whole number"), (text, "a short text")
+REAL, COUNT, TEXT = (
+    (real, f"a number within ±{LARGEST:g}"),
+    (count, "a whole number"),
+    (text, "a short text"),
+)
 MUST_BE = {
     **dict.fromkeys(("greedy_return_mean", "sampled_return_mean"), REAL),
     **dict.fromkeys(("greedy_return_min", "sampled_return_min"), REAL),
@@ -133,4 +137,17 @@ def flaw(result):
         if not (null or right(result[name])):
             or_null = " or null" if name in MAY_BE_NULL else ""
             return f"{name} is {reprlib.repr(result[name])}, not {what}{or_null}"
+    first, for_good = result["solved_at_step"], result["solved_for_good_at_step"]
+    second, threshold = result["solved_at_second"], result["reward_threshold"]
+    if first is None:
+        right = for_good is None and second is None
+    else:
+        steps = [first, first if for_good is None else for_good, result["env_steps"]]
+        known = threshold is not None and second is not None
+        right = known and steps == sorted(steps) and second <= result["train_seconds"]
+    if not right:
+        return (
+            f"solved_at_step {first}, solved_for_good_at_step {for_good}, "
+            f"solved_at_second {second} and reward_threshold {threshold} cannot be of one training"
+        )
     return None

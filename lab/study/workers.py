@@ -18,17 +18,20 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 import zipfile
 from collections import deque
 from pathlib import Path
 
+from lab.runs import interrupts_raise
+
 PROJECT = Path(__file__).resolve().parents[2]
 ATTEMPTS = 3  # workers that a job may lose before it is the job's fault; Dask's own default
 CONNECT_SECONDS = 5
 ATTENTION_SECONDS = 1  # longest wait in one piece; Windows notices Ctrl-C only between them
-PATIENCE_SECONDS = 5  # for a worker that has nothing more to do, but does not end
+PATIENCE_SECONDS = 5  # for workers that have nothing more to do, or close their environments
 MOST_TEXT = 500  # characters of what an exception says
 
 
@@ -131,7 +134,7 @@ def interrupts_held_back():
 def out_of_the_folder():
     """A Python that starts looks for its own modules in the current folder first; not in ours.
 
-    It may be anybody's: a folder of results, say, with a pickle.py in it.
+    It may be anybody's: a folder of results, say, with a pickle.py in it. Yields the folder.
     """
     try:
         before = os.getcwd()
@@ -139,7 +142,7 @@ def out_of_the_folder():
         before = PROJECT
     os.chdir(PROJECT)
     try:
-        yield
+        yield before
     finally:
         os.chdir(before)
 
@@ -147,21 +150,30 @@ def out_of_the_folder():
 # ------------------------------------------------------------ in a worker
 
 
-def serve(connection):
-    """What a worker process does: one job after another, until nobody sends any."""
+def serve(connection, folder):
+    """What a worker process does: one job after another in this folder, until nobody sends any."""
     begin_worker()
-    with contextlib.suppress(EOFError, ConnectionError):
+    os.chdir(folder)  # the user's; what an environment reads there, and its module, is found
+    try:
         while True:
             connection.send(attempt(*connection.recv()))
+    except (EOFError, ConnectionError, KeyboardInterrupt):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # there is nothing to close any more
 
 
 def begin_worker():
-    """First thing in a worker process: leave Ctrl-C to the parent, and don't outlive it."""
+    """First thing in a worker process: leave Ctrl-C to the parent, and don't outlive it.
+
+    SIGTERM asks it to end: KeyboardInterrupt is raised, so that environments are closed.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupts_raise()
 
     def follow():
         multiprocessing.parent_process().join()
-        os._exit(1)  # the parent was killed
+        os.kill(os.getpid(), signal.SIGTERM)  # the parent was killed
+        time.sleep(PATIENCE_SECONDS)
+        os._exit(1)
 
     with contextlib.suppress(RuntimeError):  # no thread to be had; it ends after its job then
         threading.Thread(target=follow, daemon=True).start()
@@ -188,19 +200,28 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         try:
             self.connection, theirs = context.Pipe()
-            with theirs, out_of_the_folder(), interrupts_held_back():
-                self.process = context.Process(target=serve, args=(theirs,))
+            with theirs, out_of_the_folder() as folder, interrupts_held_back():
+                self.process = context.Process(target=serve, args=(theirs, folder))
                 self.process.start()
         except (OSError, MemoryError) as error:
             reason = getattr(error, "strerror", None) or "out of memory"
             raise CannotStart(f"no process can be started: {reason}") from error
 
-    def end(self):
-        """Wait for a process that has nothing more to do, or was told to end."""
-        self.connection.close()
-        self.process.join(PATIENCE_SECONDS)
-        self.process.kill()  # an environment may have left something running in it
-        self.process.join()
+    @staticmethod
+    def end(workers, early=False):
+        """Wait, not for ever, for processes that have nothing more to do, or are to end early."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        try:
+            for worker in workers:
+                if early:
+                    worker.process.terminate()
+                worker.connection.close()
+            for worker in workers:
+                worker.process.join(max(0, until - time.monotonic()))
+        finally:
+            for worker in workers:
+                worker.process.kill()  # an environment may have left something running in it
+                worker.process.join()
 
 
 class Cores:
@@ -261,7 +282,7 @@ class Cores:
     def replace(self, worker):
         """Start another one; without one, the others do its work. Raises WorkersLost."""
         self.workers.remove(worker)
-        worker.end()
+        Worker.end([worker])
         try:
             self.workers.append(Worker())
         except CannotStart as error:
@@ -272,12 +293,7 @@ class Cores:
         return self
 
     def __exit__(self, kind, error, trace):
-        for worker in self.workers:
-            if kind is not None:
-                worker.process.terminate()
-            worker.connection.close()
-        for worker in self.workers:
-            worker.end()
+        Worker.end(self.workers, early=kind is not None)
 
 
 class Cluster:

@@ -13,8 +13,8 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
-from environments import find_spec, make_env
-from lab.runs import blamed, closed, closed_if_it_fails, lesson
+from environments import closed, closed_if_it_fails, find_spec, make_env
+from lab.runs import blamed, lesson
 from normalization import Normalized
 from promises import EnvironmentFailed, blame
 from rollout import fit_actions
