@@ -34,7 +34,8 @@ def train_one(
     evaluations    of the greedy policy, spread over the training
     change, label  as in Variant
 
-    Its environments are closed, however it ends. The same arguments give the same bits in every process of a machine (times aside).
+    Its environments are closed, however it ends. The same arguments give the same bits in
+    every process of a machine (times aside).
     Raises ValueError if what its environment gave makes no result, such as an infinite return.
     """
     module = ALGORITHMS[algorithm]
@@ -146,7 +147,7 @@ def flaw(result):
         right = known and steps == sorted(steps) and second <= result["train_seconds"]
     if not right:
         return (
-            f"solved_at_step {first}, solved_for_good_at_step {for_good}, solved_at_second {second} "
-            f"and reward_threshold {threshold} cannot be of one training"
+            f"solved_at_step {first}, solved_for_good_at_step {for_good}, solved_at_second "
+            f"{second} and reward_threshold {threshold} cannot be of one training"
         )
     return None
