@@ -167,10 +167,9 @@ def make_envs(env_id, num_envs):
             if envs is not None:
                 return envs
         with contextlib.ExitStack() as made:  # closes them if not all can be made
-            envs = [
-                made.enter_context(contextlib.closing(make_env(env_id))) for _ in range(num_envs)
-            ]
-            envs = OneByOne([lambda env=env: env for env in envs])
+            envs = OneByOne(
+                [lambda: made.enter_context(contextlib.closing(make_env(env_id)))] * num_envs
+            )
             made.pop_all()
     envs.spec = spec
     return envs

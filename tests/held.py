@@ -79,11 +79,15 @@ def press_ctrl_c(number, swallow):
 
 
 def read_here(module):
-    """A job: import a module as environments do -> the current folder, what its `here` reads."""
+    """A job: import a module as environments do -> the current folder, what its `read`
+    reads there when its `write` was called in a process, started as here."""
     from environments import import_module
 
     import_module(module)
-    return os.getcwd(), sys.modules[module].here()
+    process = multiprocessing.Process(target=sys.modules[module].write)
+    process.start()
+    process.join()
+    return os.getcwd(), sys.modules[module].read()
 
 
 def stay(number):

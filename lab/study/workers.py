@@ -150,11 +150,15 @@ def out_of_the_folder():
 # ------------------------------------------------------------ in a worker
 
 
-def serve(connection, folder):
-    """What a worker process does: one job after another in this folder, until nobody sends any."""
-    begin_worker()
-    os.chdir(folder)  # the user's; what an environment reads there, and its module, is found
+def serve(connection, folder, start_method):
+    """What a worker process does: one job after another in this folder, until nobody sends any.
+
+    start_method  of processes that an environment starts: the parent's own, not a worker's
+    """
     try:
+        begin_worker()
+        os.chdir(folder)  # the user's; what an environment reads there, and its module, is found
+        multiprocessing.set_start_method(start_method, force=True)
         while True:
             connection.send(attempt(*connection.recv()))
     except (EOFError, ConnectionError, KeyboardInterrupt):
@@ -198,10 +202,11 @@ class Worker:
         # threads nor semaphores, which concurrent.futures' pool waits for in vain where there
         # are none (containers, ulimit -v).
         context = multiprocessing.get_context("spawn")
+        usual = multiprocessing.get_start_method(allow_none=True)
         try:
             self.connection, theirs = context.Pipe()
             with theirs, out_of_the_folder() as folder, interrupts_held_back():
-                self.process = context.Process(target=serve, args=(theirs, folder))
+                self.process = context.Process(target=serve, args=(theirs, folder, usual))
                 self.process.start()
         except (OSError, MemoryError) as error:
             reason = getattr(error, "strerror", None) or "out of memory"
