@@ -23,8 +23,8 @@ from test_session import Odd
 
 import ppo_penalty
 import vpg
-from lab.commands import COMMANDS, Parser, main
 from environments import closed
+from lab.commands import COMMANDS, Parser, main
 from lab.runs import carry_out, load_policy
 from lab.runs.contents import ARRAYS
 from lab.runs.records import BEST, CHECKPOINT, LOGS, RunFolder, unpack

@@ -16,6 +16,7 @@ import threading
 from dataclasses import asdict
 from pathlib import Path
 
+import gymnasium as gym
 import held
 import numpy as np
 import pytest
@@ -888,6 +889,7 @@ def test_the_guide_s_environment_gives_the_same_on_two_cores(tmp_path):
                     "--runs-dir", str(jobs), cwd=tmp_path)  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "") and "failed" not in done.stdout
         found.append(results_of(tmp_path / str(jobs)))
+    gym.registry.pop("Aim-v0"), sys.modules.pop("my_env")  # another test imports one, too
     assert found[0] == found[1] and len(found[0]) == 2
 
 
