@@ -877,7 +877,20 @@ def test_workers_work_in_the_user_s_folder(tmp_path, monkeypatch):
     assert os.getcwd() == str(tmp_path)
 
 
-def test_the_guide_s_environment_gives_the_same_on_two_cores(tmp_path):
+@pytest.fixture
+def no_my_env():
+    """Another test imports a module of this name, too."""
+
+    def forget():
+        sys.modules.pop("my_env", None)
+        gym.registry.pop("Aim-v0", None)
+
+    forget()
+    yield
+    forget()
+
+
+def test_the_guide_s_environment_gives_the_same_on_two_cores(no_my_env, tmp_path):
     """In a folder that holds nothing else, and is not the project's."""
     guide = (ROOT / "docs" / "guide.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", guide, re.S)
@@ -889,7 +902,6 @@ def test_the_guide_s_environment_gives_the_same_on_two_cores(tmp_path):
                     "--runs-dir", str(jobs), cwd=tmp_path)  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "") and "failed" not in done.stdout
         found.append(results_of(tmp_path / str(jobs)))
-    gym.registry.pop("Aim-v0"), sys.modules.pop("my_env")  # another test imports one, too
     assert found[0] == found[1] and len(found[0]) == 2
 
 

@@ -17,7 +17,7 @@ __getattr__ = doors(
     judging="EnvironmentFailed blamed new_trainer remarks judged "
     "final_judgement solved_steps returns_when_begun",
     contents="MOST_EPISODES",
-    files="CannotWrite hold new_folder read_json ready replace_whole safe_name write_json "
+    files="CannotWrite hold new_folder read_json ready regular replace_whole safe_name write_json "
     "write_whole",
     records="CHECKPOINT RunFolder as_settings load_policy processor versions",
     runner="carry_out",

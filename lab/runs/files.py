@@ -18,6 +18,7 @@ import filelock
 RETRY_SECONDS = 0.01, 0.05, 0.2, 0.5, 1  # Windows lets nobody replace what somebody has open
 OURS = re.compile(r"\.[0-9a-f]{32}\.new")  # what is not finished; nobody else names a thing so
 ABANDONED_SECONDS = 3600  # a folder takes milliseconds to make; this one's maker was killed
+LARGEST = 10**9  # bytes of a file that is read: episodes.csv has ten million episodes then
 
 
 class CannotWrite(OSError):
@@ -172,13 +173,16 @@ def write_json(path, data):
 
 
 def regular(path):
-    """`path` as a Path. Raises ValueError if it is there, but no file: a pipe, a folder, a device.
+    """`path` as a Path. Raises ValueError if it is there, but no file that one can read whole.
 
-    Reading a pipe would wait for somebody to write.
+    Reading a pipe would wait for somebody to write, and writing through a link to nothing
+    would make a file elsewhere.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is no regular file")
+    if (path.is_symlink() or path.exists()) and not path.is_file():
+        raise ValueError(f"{path} is no regular file; move it away")
+    if path.exists() and path.stat().st_size > LARGEST:
+        raise ValueError(f"{path} has more than {LARGEST:,} bytes; no file of ours is so large")
     return path
 
 

@@ -54,7 +54,6 @@ from rollout import Actor
 
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
 CURVE, RECORDING = "learning_curve.png", "episode.gif"
-LARGEST = 10**9  # bytes of a CSV file: some ten million episodes
 
 
 # ------------------------------------------------------- what a run says about itself
@@ -233,10 +232,7 @@ class RunFolder:
         """
         self.about()  # in a folder that is no run's, leave not even a lock
         for name in (*LOGS, CHECKPOINT, BEST, CURVE, RECORDING, "summary.json"):
-            if not regular(self / name).exists() and (self / name).is_symlink():
-                raise ValueError(
-                    f"{self / name} is a link to nothing; writing would make a file there"
-                )
+            regular(self / name)
         self._lock = None  # let go of what this object held before
         self._lock = hold(self.path)
 
@@ -419,8 +415,6 @@ class RunFolder:
     def lines(self, name):
         """A CSV file's lines, bytes; without what a crash left at the end: half a one, or zeros."""
         path = regular(self / name)
-        if path.exists() and path.stat().st_size > LARGEST:
-            raise ValueError(f"{path} has more than {LARGEST:,} bytes; no run's file is so large")
         content = path.read_bytes().rstrip(b"\0") if path.exists() else b""
         return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
 

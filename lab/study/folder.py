@@ -32,6 +32,7 @@ from lab.runs import (
     new_folder,
     new_trainer,
     read_json,
+    regular,
     safe_name,
     versions,
     write_json,
@@ -72,13 +73,6 @@ class Job(NamedTuple):
 
 
 # -------------------------------------------------------------- the folder
-
-
-def regular(path):
-    """Raises ValueError if `path` is there, but is no file: reading a pipe would wait for ever."""
-    if (path.is_symlink() or path.exists()) and not path.is_file():
-        raise ValueError(f"{path} is no regular file; move it away")
-    return path
 
 
 def fit(env_id, variants, seed):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lab.pictures import hues, steps_axis
+from lab.pictures import hues, plain, steps_axis
 from lab.study import statistics as stats
 
 SOLVED = "solved_for_good_at_step"
@@ -48,7 +48,7 @@ def draw_panels(figure, look, settings, results, summary):
         axes.axhline(50, color=look.faint, lw=1, zorder=0)
         axes.set(xlim=(0, None), ylim=(0, 103))
         axes.set_ylabel(f"% of {counts} seed{'' if counts == '1' else 's'}")
-        axes.set_title(f"{settings['env_id']}: {threshold:g} for good (dotted: first)")
+        axes.set_title(f"{plain(settings['env_id'])}: {threshold:g} for good (dotted: first)")
     for axes in figure.axes:
         axes.set_xlabel("environment steps")
         steps_axis(axes)
