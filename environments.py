@@ -182,8 +182,9 @@ class OneByOne(gym.vector.SyncVectorEnv):
         return vector_infos  # Gymnasium would stack them, and fail on arrays of changing length
 
     def close_extras(self, **options):
+        self.closed = True  # once, whatever comes of it
         with contextlib.ExitStack() as closing:  # one that cannot be closed keeps no other open
-            for env in self.envs:
+            for env in getattr(self, "envs", ()):  # there are none if they could not be made
                 closing.callback(env.close)
 
 

@@ -298,7 +298,10 @@ def test_a_stair_that_was_damaged_gets_one_line(ladder):
         assert source.count(old) == 1, old
         (ladder / f"{stair}.py").write_text(source.replace(old, new), "utf-8")
     for (stair, (*_, said)), bad in zip(damages.items(), grade(ladder), strict=True):
-        assert bad.status == "error" and bad.diagnosis.startswith(f"{stair}.py{said}"), bad
+        told = re.sub(
+            r"`\((.*?)\) =", r"`\1 =", bad.diagnosis
+        )  # Python 3.10 puts them around a tuple
+        assert bad.status == "error" and told.startswith(f"{stair}.py{said}"), bad
         assert bad.diagnosis.isprintable() and len(bad.diagnosis) <= 200
     fill(ladder, STAIRS)
     (ladder / "1_bandit.py").rename(ladder / "one.py")

@@ -857,9 +857,11 @@ def two():
 def test_workers_work_in_the_user_s_folder(tmp_path, monkeypatch):
     """Also one that starts later, and wherever the folder is; its modules are found as here."""
     (tmp_path / "my_own.py").write_text(
-        "from pathlib import Path\n"
+        "import os\nfrom pathlib import Path\n"
         "read = Path('a').read_text\n"
-        "def write(): Path('a').write_text('theirs')\n", "utf-8"
+        "def write():\n"  # at once: the other worker reads and writes it, too
+        "    Path(str(os.getpid())).write_text('theirs')\n"
+        "    os.replace(str(os.getpid()), 'a')\n", "utf-8"
     )  # fmt: skip
     for name in ("json", "pickle", "random", "numpy"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n", "utf-8")
