@@ -29,7 +29,7 @@ def play(n, policy, rng):  # n episodes side by side, arrays (T,n,…)
         probs = softmax(obs @ policy)  # shares of [0, 1): a draw hits one
         action = (rng.random((n, 1)) >= probs.cumsum(axis=1)[:, :-1]).sum(axis=1)
         next_obs, reward, terminated, truncated, _ = envs.step(action)
-        rows.append((obs, action, reward * running, running))  # the fallen wait
+        rows.append((obs, action, reward * running, running))  # the fallen: 0
         obs, running = next_obs, running & ~(terminated | truncated)
     return [np.array(column) for column in zip(*rows)]
 
@@ -38,7 +38,7 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
     rng, W, env_steps = np.random.default_rng(seed), np.zeros((OBS, ACTIONS)), 0
     while env_steps < TOTAL_STEPS:
         obs, action, reward, valid = play(N, W, rng)
-        weight = np.broadcast_to(reward.sum(axis=0), reward.shape)  # the whole return
+        weight = np.broadcast_to(reward.sum(axis=0), reward.shape)  # all of it; γ is 1
         x, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]
         gradient = x.T @ (weight[:, None] * (onehot - softmax(x @ W)))  # Eq. 5, 22
         W += STEP_SIZE * gradient / (np.linalg.norm(gradient) + 1e-8)  # uphill

@@ -29,7 +29,7 @@ def play(n, policy, rng):  # n episodes side by side, arrays (T,n,…)
         probs = softmax(obs @ policy)  # shares of [0, 1): a draw hits one
         action = (rng.random((n, 1)) >= probs.cumsum(axis=1)[:, :-1]).sum(axis=1)
         next_obs, reward, terminated, truncated, _ = envs.step(action)
-        rows.append((obs, action, reward * running, running))  # the fallen wait
+        rows.append((obs, action, reward * running, running))  # the fallen: 0
         obs, running = next_obs, running & ~(terminated | truncated)
     return [np.array(column) for column in zip(*rows)]
 
