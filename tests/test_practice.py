@@ -1018,10 +1018,13 @@ def test_hostile_text_is_printed_and_written_harmlessly(oddities, tmp_path, caps
     )]  # fmt: skip
 
 
+UNICODE = sys.getfilesystemencoding() == "utf-8"  # LC_ALL=C names files in ASCII
+
+
 def test_a_loop_without_end_costs_its_function_three_seconds(solved, monkeypatch):
     """And the line in which it was is told, also where a folder has a name of its own."""
     monkeypatch.setattr(grading, "SECONDS", 3)
-    folder = solved.rename(solved.parent / "mein Übungsheft № 'π' \\1")
+    folder = solved.rename(solved.parent / "mein Übungsheft № 'π' \\1") if UNICODE else solved
     put(folder, "nn.tanh_backward", "def tanh_backward(dh, h):\n    while True:\n        pass")
     lines = (folder / "nn.py").read_text("utf-8").splitlines()
     loop = 1 + lines.index("    while True:")
@@ -1338,7 +1341,8 @@ def test_folders_that_are_no_workbook(tmp_path, solved, monkeypatch, capsys):
     place = tmp_path / "place"
     (place / "empty").mkdir(parents=True)
     (place / "file").touch()
-    names = ["nothing", "empty", "file", "9" * 300, "9" * 5000, "a" * 300, "\udcff", "x/\u202e", ""]
+    names = ["nothing", "empty", "file", "9" * 300, "9" * 5000, "a" * 300, "\udcff", ""]
+    names += ["x/\u202e"] if UNICODE else []
     monkeypatch.chdir(place)
     if os.name == "posix":
         (place / "loop").symlink_to("loop")
