@@ -49,6 +49,15 @@ def learned():
 
 
 @pytest.fixture
+def signals_as_before():
+    """Whatever handlers of Ctrl-C and SIGTERM a test leaves are gone after it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
 def start():
     """start(command, …) begins a process, as subprocess.Popen; none outlives its test."""
     processes = []

@@ -7,7 +7,6 @@ import math
 import os
 import re
 import shlex
-import signal
 import struct
 import sys
 import zipfile
@@ -30,13 +29,7 @@ from lab.runs.contents import ARRAYS
 from lab.runs.records import BEST, CHECKPOINT, LOGS, RunFolder, unpack
 from training import Trainer
 
-
-@pytest.fixture(autouse=True)
-def signals_as_before():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("signals_as_before")
 
 
 @pytest.fixture(scope="module")

@@ -15,16 +15,9 @@ from lab.runs import carry_out, interrupts_raise, judging, new_trainer, read_jso
 from lab.runs.interrupts import first_interrupt_waits
 from lab.runs.records import RunFolder
 
+pytestmark = pytest.mark.usefixtures("signals_as_before")
 BOTH = signal.SIGINT, signal.SIGTERM
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    before = {number: signal.getsignal(number) for number in BOTH}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", BOTH)

@@ -12,13 +12,7 @@ from lab.runs import carry_out, judging, read_json, runner
 from lab.runs.records import RunFolder
 from lab.runs.runner import verdict
 
-
-@pytest.fixture(autouse=True)
-def signals_as_before():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("signals_as_before")
 
 
 def scripted(*means):
