@@ -138,11 +138,8 @@ def make_env(env_id, **options):
     with making(env_id):
         held = dataclasses.replace(spec, entry_point=entry_point)
         env = gym.make(held, disable_env_checker=True, **options)
-        try:
+        with closed_if_it_fails(env):
             flat = check_spaces(env_id, env.observation_space, env.action_space)
-        except EnvironmentFailed:
-            env.close()
-            raise
         return env if flat else gym.wrappers.FlattenObservation(env)
 
 
@@ -194,7 +191,7 @@ def own_vector(env_id, spec, num_envs):
         warnings.simplefilter("ignore")  # of an autoreset mode that it does not name
         envs = gym.make_vec(spec, num_envs=num_envs)
     next_step = envs.metadata.get("autoreset_mode") == gym.vector.AutoresetMode.NEXT_STEP
-    try:
+    with closed_if_it_fails(envs):
         if not next_step and spec.entry_point is None:
             raise EnvironmentFailed(
                 f"{env_id} has no NEXT_STEP autoreset and no plain entry_point; {GUIDE}"
@@ -204,9 +201,6 @@ def own_vector(env_id, spec, num_envs):
             if not type(envs).__module__.startswith("gymnasium."):
                 envs = CheckedVector(envs, env_id)
             return envs if flat else gym.wrappers.vector.FlattenObservation(envs)
-    except EnvironmentFailed:
-        envs.close()
-        raise
     envs.close()
     return None
 
