@@ -380,9 +380,8 @@ function work(L) {
 
 function startWorker(onReport) {
   const source = `"use strict"; (${work})((${makeLesson})());`;
-  const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-  const worker = new Worker(address);
-  URL.revokeObjectURL(address);
+  // Never revoked: a busy Chromium may not have read it yet, and then the worker never starts.
+  const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
   worker.onmessage = ({ data }) => onReport(data);
   return worker;
 }

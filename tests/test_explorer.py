@@ -842,7 +842,7 @@ def test_knobs_reach_the_training(visit):
         page.fill("#seed", str(seed))
         page.locator("#seed").blur()
         wait(page, f"{STATUS}.iteration == 0")
-        page.click("#iterate")
+        page.press("#iterate", "Enter")  # a click could miss what a drawing moves
         wait(page, f"{STATUS}.iteration == 1")
         wait(page, "document.getElementById('gradient-norm').dataset.value > 0")
         config = {**DATA["settings"]["ppo"], **setting}
