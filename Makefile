@@ -69,11 +69,16 @@ scaling: $(VENV)/requirements.done
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
 
+# An environment that `uv run` has made has no pip.
+PIP = $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+
 $(VENV)/requirements.done: requirements.txt | $(VENV)
+	@$(PIP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 $(VENV)/%.done: requirements/%.txt requirements.txt | $(VENV)
+	@$(PIP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 

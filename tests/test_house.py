@@ -155,3 +155,13 @@ def test_a_support_file_knows_no_lesson_and_no_lab(name):
 def test_commands_hold_no_formula():
     for path in [HOUSE / "run.py", *HOUSE.glob("lab/commands/*.py")]:
         assert "numpy" not in {module for module, _ in imports(source(path))}, path
+
+
+def test_uv_and_pip_install_the_same():
+    """pyproject.toml's dependencies are those of requirements.txt, in its order."""
+    wanted = [
+        f'    "{line}",' for line in (HOUSE / "requirements.txt").read_text().split("\n") if line
+    ]
+    lines = (HOUSE / "pyproject.toml").read_text("utf-8").split("\n")
+    begin = next(n for n, line in enumerate(lines) if line.startswith("dependencies = ["))
+    assert lines[begin + 1 : lines.index("]", begin)] == wanted
