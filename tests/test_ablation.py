@@ -6,7 +6,8 @@ import pytest
 import ppo
 import training
 from advantages import gae, normalize
-from lab.study import PROJECT, Cores, ablation, conduct
+from lab.kit import PROJECT
+from lab.study import Cores, ablation, conduct
 from training import Trainer
 
 

@@ -7,7 +7,6 @@ year in brackets right before it, as in "Schulman et al. (2016), Eq. 16"; it is 
 
 import ast
 import contextlib
-import importlib
 import io
 import re
 from itertools import takewhile
@@ -23,7 +22,7 @@ import ppo_penalty
 import vpg
 from advantages import gae
 from distributions import categorical_log_prob_backward, log_softmax, log_softmax_backward
-from lab.commands import COMMANDS, Parser, main
+from lab.commands import COMMANDS, command_in, main, parser_of
 from lab.proof import checks, mdp
 from lab.study import ablation, preset
 from training import Trainer, evaluate
@@ -205,11 +204,7 @@ def test_fences_and_inline_formulas_are_balanced(text):
 
 def options_of(words):
     """The option strings that the parser of a call of run.py knows."""
-    name = words[0] if words and not words[0].startswith("-") else "train"
-    module = "train" if name == "train" else COMMANDS[name][0]
-    parser = Parser("run.py")
-    getattr(importlib.import_module(f"lab.commands.{module}"), f"{name}_options")(parser, words)
-    return set(parser._option_string_actions)
+    return set(parser_of(command_in(words), words)._option_string_actions)
 
 
 def named(text):

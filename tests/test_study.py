@@ -24,8 +24,8 @@ from programs import ENOUGH, ROOT, call, command, wait_until
 
 import ppo
 from lab import study as room
-from lab.pictures import LIGHT, drawing
-from lab.runs import CannotWrite, judging, read_json
+from lab.kit import LIGHT, CannotWrite, drawing, read_json
+from lab.runs import judging
 from lab.study import columns, deciding, picture
 from lab.study import folder as study
 from lab.study import statistics as stats
@@ -616,7 +616,7 @@ def test_what_decides_a_seed_is_followed_by_imports(copy):
 
     edit = edits(lambda: deciding.code_digest("CartPole-v1", [ppo_itself]), copy)
     assert edit("nn.py") and edit("ppo.py") and edit("ppo.py", "\nnot Python")
-    for name in ("README.md", "mine.py", "ppo_penalty.py", "lab/pictures/looks.py"):
+    for name in ("README.md", "mine.py", "ppo_penalty.py", "lab/kit/looks.py"):
         assert not edit(name, "\nnot Python"), name
     assert not edit("ppo.py", "\n# a comment\n")
 
@@ -639,7 +639,7 @@ def test_an_algorithm_that_was_added_decides_too(copy):
         *("mine.py", "helper.py", "own/__init__.py", "own/losses.py", "own/other.py"),
         *("own/sub/deep.py", "vpg.py", "nn.py", "lab/runs/judging.py"),
     ]
-    others = ["stranger.py", "ppo.py", "README.md", "lab/pictures/looks.py", "lab/runs/curves.py"]
+    others = ["stranger.py", "ppo.py", "README.md", "lab/kit/looks.py", "lab/runs/curves.py"]
     program = f"""
 import sys
 from pathlib import Path

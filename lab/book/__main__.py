@@ -1,26 +1,28 @@
-"""`run.py book`: the derivations, the lines that compute them, and real numbers, in one page."""
+"""`make book`: the derivations, the lines that compute them, and real numbers, in one page.
 
-from lab.commands import fail, ready, refused
-from lab.runs import write_whole
+python -m lab.book [FILE] [--pdf FILE]
+"""
 
+import sys
 
-def book_options(parser, argv):
-    parser.add_argument(
-        "file", nargs="?", default="docs/index.html", help="the page [docs/index.html]"
-    )
-    parser.add_argument("--pdf", metavar="FILE", help="print the page there, too, with Chromium")
+from lab.kit import write_whole
+from lab.kit.command_line import Parser, fail, option
 
 
-def book(parser, args):
+def main(words=None):
+    parser = Parser("make book", description="README, code and checks in one page.")
+    option(parser, "file", "FILE", "the page", "docs/index.html", nargs="?")
+    option(parser, "--pdf", "FILE", "print the page there, too, with Chromium")
+    args = parser.parse_args(words)
     try:
-        from lab.book import build, print_pdf
+        from lab.book.page import build, print_pdf
     except ModuleNotFoundError as error:
         return fail(f"{error.name} is missing: pip install -r requirements/book.txt")
-    ready(parser, args.file)
+    parser.ready(args.file)
     if args.pdf:
-        ready(parser, args.pdf)
+        parser.ready(args.pdf)
     page = build().encode()
-    with refused(parser, args.file):
+    with parser.refusing(args.file):
         write_whole(args.file, page)
     print(f"{args.file}: {len(page) / 1e6:.1f} MB; open it in any browser")
     if args.pdf:
@@ -30,3 +32,7 @@ def book(parser, args):
             return fail(f"{args.pdf} is not printed: {error}")
         print(args.pdf)
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
