@@ -26,7 +26,7 @@ import ppo
 from lab import study as room
 from lab.kit import LIGHT, CannotWrite, drawing, read_json
 from lab.runs import judging
-from lab.study import columns, deciding, picture
+from lab.study import columns, deciding, picture, tables
 from lab.study import folder as study
 from lab.study import statistics as stats
 from lab.study.folder import StudyFolder, Variant, parse_seeds, run_study
@@ -564,7 +564,7 @@ def test_nothing_in_a_study_s_folder_is_imported(runs_dir, tmp_path, monkeypatch
                 2,
             ]
         with pytest.raises(ValueError, match="does not describe a study of vpg, ppo"):
-            room.tables.keep(folder)
+            tables.keep(folder)
     assert not ran.exists() and "payload" not in sys.modules
 
 
@@ -990,7 +990,7 @@ def test_too_little_memory_in_the_end_is_told_in_a_line(tmp_path, monkeypatch, e
     def conclude(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(study, "conclude", conclude)
+    monkeypatch.setattr(room, "conclude", conclude)
     done = call(*OPTIONS, "--jobs", "1", "--runs-dir", tmp_path)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert done.stderr.endswith("Saved seeds are kept; the same command goes on from there\n")
