@@ -3,7 +3,8 @@
 # make test-browser  the explorer's page and the book in a real Chromium (Debian: apt install chromium)
 # make lint          ruff: errors and format
 # make book          docs/index.html, and its print docs/book.pdf (needs a Chromium)
-# make figures       draw the README's pictures anew
+# make figures       draw the README's pictures anew (ARGS="credit ladder": these)
+# make explorer      docs/explorer-data.js: what Python does as the page breaks it (minutes)
 # make renumber      number the equations in the order in which README.md has them
 # make ablation      PPO less one thing at a time, 30 seeds each (long)
 # make ladder        what each stair of the ladder buys, 20 seeds each (a quarter of an hour)
@@ -19,8 +20,12 @@ VENV ?= .venv
 BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ALL_CORES = -n auto --dist loadgroup  # pytest-xdist; ARGS="-n 0" takes one
 ARGS ?=
+# The matrices are small, and bits depend on the number of threads: one, unless you chose.
+export OMP_NUM_THREADS ?= 1
+export VECLIB_MAXIMUM_THREADS ?= 1
+export MPLBACKEND = agg
 
-.PHONY: train test test-fast test-browser lint format book figures ablation benchmark ladder tables renumber scaling clean
+.PHONY: train test test-fast test-browser lint format book figures explorer ablation benchmark ladder tables renumber scaling clean
 
 train: $(VENV)/requirements.done
 	$(BIN)/python run.py --algo ppo $(ARGS)
@@ -43,10 +48,13 @@ format: $(VENV)/dev.done
 	$(BIN)/ruff format .
 
 book: $(VENV)/book.done
-	$(BIN)/python run.py book --pdf docs/book.pdf $(ARGS)
+	$(BIN)/python -m lab.book --pdf docs/book.pdf $(ARGS)
 
 figures: $(VENV)/requirements.done
-	$(BIN)/python run.py figures $(ARGS)
+	$(BIN)/python -m lab.pictures.figures $(ARGS)
+
+explorer: $(VENV)/requirements.done
+	$(BIN)/python -m lab.pictures.explorer $(ARGS)
 
 ablation: $(VENV)/requirements.done
 	$(BIN)/python run.py ablation $(ARGS)

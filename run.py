@@ -28,9 +28,11 @@ if HERE not in sys.path:  # python -I, PYTHONSAFEPATH=1
 
 try:
     from lab.commands import main
+    from lab.kit import keep_freed_memory
 except ModuleNotFoundError as error:
     hint = "pip install -r requirements.txt, or activate .venv after make train"
     sys.exit(f"run.py: error: {error.name} is missing: {hint}")
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

@@ -36,10 +36,6 @@ from rollout import Actor, Sampler
 RESUMED, EVALUATION = 1_000, 1_001
 LONGEST_EPISODE = 10_000  # steps; an evaluation ends there if the environment has no time limit
 
-# No lesson, but a twentieth of the time: glibc hands freed memory back to the system, to fetch it
-# again page by page, until it has seen a large array come and go. Nothing is written to this one.
-np.empty(2**21)
-
 
 class Batch(NamedTuple):
     """The valid rows of a rollout, time and environments flattened into one axis B."""

@@ -35,7 +35,8 @@ from stable_baselines3.common.env_util import make_vec_env
 import ppo
 import vpg
 from environments import make_envs, reset
-from lab.runs import processor, versions, write_json
+from lab.kit import write_json
+from lab.runs import processor, versions
 from lab.study import tables
 from training import Trainer, evaluate
 

@@ -16,7 +16,8 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lab.runs import ALGORITHMS, processor, read_json, versions, write_json
+from lab.kit import read_json, write_json
+from lab.runs import ALGORITHMS, processor, versions
 from lab.study import digest
 from training import Trainer
 

@@ -1,4 +1,4 @@
-// Written by `python run.py explorer`.
+// Written by `make explorer`.
 lesson.data = {
 "settings":{
 "ppo":{"total_steps":100000,"num_envs":32,"num_steps":32,"gamma":0.99,"gae_lambda":0.95,"normalize_advantages":true,"normalize_observations":false,"reward_scale":1.0,"hidden_sizes":[64],"activation":"tanh","initial_log_std":0.0,"learning_rate":0.01,"value_learning_rate":0.01,"anneal_learning_rate":true,"entropy_coefficient":0.0,"max_grad_norm":0.5,"epochs":6,"minibatch_size":256,"clip_range":0.2,"anneal_clip_range":true,"value_clip_range":null,"max_kl":null},

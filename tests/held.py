@@ -57,7 +57,7 @@ def perish(number, marker, always):
 
 def claim(runs_dir, gamma, number, among):
     """A job: claim a study's folder, and hold it until all have theirs -> its name, is it ours?"""
-    from lab.runs import read_json
+    from lab.kit import read_json
     from lab.study import StudyFolder, Variant
 
     variants = [Variant("ppo", "ppo", {"total_steps": 600, "gamma": gamma})]

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import ImageColor
 
-from lab.pictures import LIGHT
+from lab.kit import LIGHT
 from lab.watch import scene
 from policies import CategoricalPolicy
 

@@ -6,7 +6,9 @@ import pytest
 import ppo
 import training
 from advantages import gae, normalize
-from lab.study import PROJECT, Cores, ablation, conduct
+from lab.kit import PROJECT
+from lab.pictures.ablations import draw_file
+from lab.study import Cores, ablation, conduct
 from training import Trainer
 
 
@@ -149,7 +151,7 @@ def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
     folder = ablation.claim_folder(tmp_path / "runs", [0, 1], **small)
 
     def conclude(*arguments):
-        ablation.conclude(*arguments, tmp_path / "pictures")
+        ablation.conclude(*arguments, tmp_path / "pictures", draw_file)
 
     assert conduct(folder, Cores(1), conclude)
     printed = capsys.readouterr().out
@@ -160,7 +162,7 @@ def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
     entry = summary["variants"][ablation.WHOLE]
     assert entry["seeds"] == 2 and 0 < entry["area"]["mean"] < 200
     # once more: nothing is trained a second time, and elsewhere nothing is overwritten
-    assert conduct(folder, Cores(1), lambda *a: ablation.conclude(*a, None))
+    assert conduct(folder, Cores(1), lambda *a: ablation.conclude(*a, None, draw_file))
     assert "every seed is trained" in capsys.readouterr().out
     assert (folder / ablation.FILE).exists()
 

@@ -16,7 +16,6 @@ from types import SimpleNamespace
 
 import pytest
 from oracles import lines_that_stay
-from programs import ENOUGH
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "index.html"
@@ -29,10 +28,10 @@ for module in ("markdown_it", "math_core", "pygments"):
         pytest.skip(reason, allow_module_level=True)
 
 from lab.book import chapters, drawings, panels  # noqa: E402
+from lab.book.__main__ import main as make_book  # noqa: E402
 from lab.book.page import build, comparable, print_pdf  # noqa: E402
-from lab.commands import dispatch  # noqa: E402
 from lab.pictures import explorer  # noqa: E402
-from lab.proof import CHECKS  # noqa: E402
+from lab.proof.checks import CHECKS  # noqa: E402
 from lab.study import ladder as study_ladder  # noqa: E402
 
 VOID = {"meta", "link", "img", "input", "br", "hr", "source", "image"}
@@ -82,14 +81,14 @@ def elements(page):
 def test_the_committed_page_is_fresh(page):
     committed = PAGE.read_text(encoding="utf-8")
     same = comparable(committed) == comparable(page)  # not in the assert: pytest would diff 2.7 MB
-    assert same, "README, code, figures or widgets have changed: python run.py book"
+    assert same, "README, code, figures or widgets have changed: make book"
 
 
 @pytest.mark.slow
 def test_every_process_makes_the_same_page(page, tmp_path):
     file = tmp_path / "book.html"
     environment = {**os.environ, "PYTHONHASHSEED": "1"}
-    command = [sys.executable, str(ROOT / "run.py"), "book", str(file)]
+    command = [sys.executable, "-m", "lab.book", str(file)]
     done = subprocess.run(command, capture_output=True, cwd=ROOT, env=environment, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     same = file.read_bytes() == page.encode()
@@ -116,7 +115,7 @@ def test_every_equation_has_its_code_and_its_verdict(elements):
     assert all(number in panels.cited(text) for number, text in shown.items())
 
 
-LESSON = [*(path.name for path in ROOT.glob("*.py")), "lab/proof/mdp.py", "lab/proof/tokens.py"]
+LESSON = [*(path.name for path in ROOT.glob("*.py")), "lab/proof/mdp.py", "lab/language/tokens.py"]
 
 
 def test_every_panel_has_numbers(page):
@@ -318,23 +317,25 @@ def test_what_a_drawing_says_is_left_alone(tmp_path):
     assert 'x="1.23"' in drawn and "var(--k0)" in drawn
 
 
-def test_a_page_that_is_a_folder_is_refused_in_one_line(tmp_path):
-    command = [sys.executable, "-W", "error", str(ROOT / "run.py"), "book", str(ROOT / "docs")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=ENOUGH)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.match(r"run\.py book: error: .*docs cannot be written: ", done.stderr)
-    assert done.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
+def test_a_page_that_is_a_folder_is_refused_in_one_line(tmp_path, capsys):
+    before = list(tmp_path.iterdir())
+    with pytest.raises(SystemExit) as ending:
+        make_book([str(tmp_path)])
+    said = capsys.readouterr()
+    assert (ending.value.code, said.out) == (2, "")
+    assert re.fullmatch(r"make book: error: .* cannot be written: .*\n", said.err)
+    assert list(tmp_path.iterdir()) == before
 
 
 def test_a_print_that_fails_is_told_in_a_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("lab.book.page.panels", lambda readme: {})
-    words = ["book", str(tmp_path / "b.html"), "--pdf", str(tmp_path / "b.pdf")]
+    words = [str(tmp_path / "b.html"), "--pdf", str(tmp_path / "b.pdf")]
     for browser, reason in ((sys.executable, ""), (None, "no chromium on the PATH")):
         monkeypatch.delenv("CHROMIUM", raising=False)
         if browser:  # no browser: it objects to the options
             monkeypatch.setenv("CHROMIUM", browser)
         monkeypatch.setenv("PATH", "")
-        assert dispatch(words) == 1
+        assert make_book(words) == 1
         message = capsys.readouterr().err
         assert message.count("\n") == 1 and f"b.pdf is not printed: {reason}" in message
 

@@ -1,6 +1,5 @@
 """A run folder that somebody hands you: nothing in it is executed, nothing makes us stumble."""
 
-import importlib
 import io
 import json
 import math
@@ -10,7 +9,6 @@ import shlex
 import struct
 import sys
 import zipfile
-from types import SimpleNamespace
 from typing import ClassVar
 
 import gymnasium as gym
@@ -23,7 +21,7 @@ from test_session import Odd
 import ppo_penalty
 import vpg
 from environments import closed
-from lab.commands import COMMANDS, Parser, main
+from lab.commands import COMMANDS, main, parser_of
 from lab.runs import carry_out, load_policy
 from lab.runs.contents import ARRAYS
 from lab.runs.records import BEST, CHECKPOINT, LOGS, RunFolder, unpack
@@ -94,10 +92,7 @@ def refusal(capsys, *words):
 
 def takes_a_run(name):
     """The words of a command on a run, but for the run's folder; None if it takes none."""
-    parser = Parser(f"run.py {name}")
-    module = importlib.import_module(f"lab.commands.{COMMANDS[name][0]}")
-    getattr(module, f"{name}_options")(parser, [])
-    places = [one for one in parser._actions if not one.option_strings]
+    places = [one for one in parser_of(name, [])._actions if not one.option_strings]
     if "RUN" not in [one.metavar for one in places]:
         return None
     return [f"{one.dest}.gif" for one in places if one.metavar != "RUN"]
@@ -445,10 +440,8 @@ def test_what_cannot_be_written_is_said_before_the_work(run, tmp_path, capsys, m
 
     monkeypatch.setattr("lab.watch.recorder.gif", work)
     monkeypatch.setattr("lab.watch.recorder.KINDS", {".gif": work})
-    monkeypatch.setattr("lab.runs.curves.compare", work)
+    monkeypatch.setattr("lab.runs.compare", work)
     monkeypatch.setattr("lab.practice.grade", work)
-    book = SimpleNamespace(build=work, print_pdf=work)  # whose packages need not be there
-    monkeypatch.setitem(sys.modules, "lab.book", book)
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "x.gif").mkdir()
     (tmp_path / "x.png").mkdir()
@@ -456,7 +449,6 @@ def test_what_cannot_be_written_is_said_before_the_work(run, tmp_path, capsys, m
         refusal(capsys, "record", run.path, tmp_path / f"{bad}.gif")
         refusal(capsys, "compare", run.path, "--out", tmp_path / f"{bad}.png")
         refusal(capsys, "grade", "nowhere", "--json", tmp_path / f"{bad}.gif")
-        refusal(capsys, "book", tmp_path / f"{bad}.gif")
     for wrong in ("x.svg", "x.pdf", "x", "png"):
         said = refusal(capsys, "compare", run.path, "--out", tmp_path / wrong)
         assert said.endswith(f"{tmp_path / wrong} must end in .png\n")

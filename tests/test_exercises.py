@@ -16,7 +16,8 @@ import nn
 import ppo
 import training
 import vpg
-from lab.proof import mdp, tokens
+from lab.language import tokens
+from lab.proof import mdp
 
 PRINTED = 6e-6  # half a unit in the fifth decimal, and a little
 

@@ -23,8 +23,8 @@ import ppo
 import training
 import vpg
 from advantages import gae, normalize
+from lab.kit import DARK, LIGHT
 from lab.pictures import explorer
-from lab.pictures.looks import DARK, LIGHT
 from lab.runs import returns_when_begun
 from lab.study import Cores, ablation
 
@@ -86,11 +86,9 @@ def test_summary_of_seeds():
 
 
 def test_command_writes_the_data(tmp_path, monkeypatch, capsys):
-    import run
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(explorer, "collect", lambda: DATA)
-    assert run.main(["explorer"]) == 0
+    explorer.main([])
     written = (tmp_path / "docs" / "explorer-data.js").read_text(encoding="utf-8")
     assert written == TEXT["explorer-data.js"]
     assert "docs/explorer-data.js: " in capsys.readouterr().out
@@ -100,16 +98,17 @@ def test_command_writes_the_data(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(explorer, "collect", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        explorer.write("docs/explorer-data.js")
+        explorer.main([])
     assert (tmp_path / "docs" / "explorer-data.js").read_text(encoding="utf-8") == written
     monkeypatch.setattr(explorer, "collect", lambda: DATA)
     (tmp_path / "file").touch()
-    for path in ("file/data.js", str(tmp_path)):
+    (tmp_path / "folder.js").mkdir()
+    for path in ("file/data.js", "folder.js", "everything"):
         with pytest.raises(SystemExit) as ending:
-            run.main(["explorer", path])
+            explorer.main([path])
         assert ending.value.code == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["docs", "file"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["docs", "file", "folder.js"]
 
 
 def test_page_is_self_contained():

@@ -16,16 +16,13 @@ import nn
 import ppo
 import run
 import vpg
-from lab.commands import USAGE
+from lab.kit import DARK, LIGHT, PROJECT, drawing, saving
+from lab.language import tokens
 from lab.pictures import (
-    DARK,
-    FIGURES,
-    LIGHT,
     carts,
     clipping,
     credit,
     diagrams,
-    drawing,
     figures,
     gradients,
     ladder,
@@ -33,9 +30,9 @@ from lab.pictures import (
     policies,
     runs,
 )
-from lab.proof import mdp, tokens
+from lab.pictures.figures import FIGURES
+from lab.proof import mdp
 from lab.study import tables
-from lab.study.workers import PROJECT
 from policies import CategoricalPolicy
 from training import Trainer
 
@@ -51,7 +48,7 @@ def short_runs():
         patch.setattr(runs, "TOTAL_STEPS", 9_000)
         patch.setattr(runs, "EVALUATIONS", 2)
         patch.setattr(runs, "EVAL_EPISODES", 5)
-        patch.setattr(figures, "DOTS_PER_INCH", 40)
+        patch.setattr(saving, "DOTS_PER_INCH", 40)
         runs.default_run.cache_clear()
         yield
         runs.default_run.cache_clear()
@@ -73,7 +70,7 @@ def without_colours(svg):
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_drawn_the_same_twice(name):
     """Light and dark from the same seed: all but the colours is alike, nothing left to chance."""
-    light, dark = (figures.render(*FIGURES[name], look) for look in (LIGHT, DARK))
+    light, dark = (saving.render(*FIGURES[name], look) for look in (LIGHT, DARK))
     assert without_colours(light) == without_colours(dark)
     for drawn, other in ((light, DARK), (dark, LIGHT)):
         assert len(drawn) < 300 * KILOBYTE
@@ -227,12 +224,12 @@ def test_later_evaluations_are_told_as_they_were():
 
 def test_figures_are_drawn_by_name(tmp_path):
     folder, names = tmp_path / "new", ("gamma_t", "two_states")
-    assert run.main(["figures", *names, "--figures-dir", str(folder)]) == 0
+    figures.main([*names, "--figures-dir", str(folder)])
     drawn = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert drawn == {
-        f"{name}{ending}.svg": figures.render(*FIGURES[name], look)
+        f"{name}{ending}.svg": saving.render(*FIGURES[name], look)
         for name in names
-        for ending, look in figures.VARIANTS.items()
+        for ending, look in saving.VARIANTS.items()
     }
 
 
@@ -247,9 +244,10 @@ def test_figures_are_drawn_by_name(tmp_path):
     ],
 )
 def test_bad_names_and_options_get_one_line(arguments, named, tmp_path, capsys):
+    command, words = (figures, arguments[1:]) if arguments[0] == "figures" else (run, arguments)
     with pytest.raises(SystemExit) as ended:
-        run.main([*arguments, "--figures-dir", str(tmp_path / "none")])
-    assert ended.value.code == USAGE == 2
+        command.main([*words, "--figures-dir", str(tmp_path / "none")])
+    assert ended.value.code == 2
     said = capsys.readouterr().err
     assert named in said and len(said.splitlines()) == 1
     assert not (tmp_path / "none").exists()

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.runs import CannotWrite, files, ready, replace_whole, write_whole
+from lab.kit import CannotWrite, files, ready, replace_whole, write_whole
 
 ROOT = Path(__file__).parents[1]
 POSIX = pytest.mark.skipif(os.name == "nt", reason="links, pipes and modes are POSIX's")
 pytestmark = POSIX
-WRITE = "import sys; from lab.runs import write_whole; print('before'); "
+WRITE = "import sys; from lab.kit import write_whole; print('before'); "
 WRITE += "write_whole(sys.argv[1], b'data\\n'); print('after')"
 
 

@@ -11,8 +11,8 @@ from programs import ENOUGH, ROOT
 from test_records import small_trainer
 
 import vpg
-from lab.runs import carry_out, interrupts_raise, judging, new_trainer, read_json
-from lab.runs.interrupts import first_interrupt_waits
+from lab.kit import first_interrupt_waits, interrupts_raise, read_json
+from lab.runs import carry_out, judging, new_trainer
 from lab.runs.records import RunFolder
 
 pytestmark = pytest.mark.usefixtures("signals_as_before")

@@ -10,7 +10,7 @@ from test_records import small_trainer
 from test_run import run
 
 import vpg
-from lab.pictures import LIGHT, drawing, looks
+from lab.kit import LIGHT, drawing, looks
 from lab.runs import curves
 from lab.runs.curves import compare, learning_curve
 from lab.runs.records import RunFolder

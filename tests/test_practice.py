@@ -24,6 +24,7 @@ from test_checks import FAULTS
 
 import vpg
 from lab.commands import main, workbook
+from lab.kit import PROJECT as LESSON
 from lab.practice import (
     BLANKS,
     MISTAKES,
@@ -38,7 +39,6 @@ from lab.practice import (
 from lab.practice.blanks import (
     CHAPTERS,
     LADDER,
-    LESSON,
     MODULES,
     PAGE,
     STAIRS,

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from test_run import run
 
-from lab.runs import Progress, progress, runner
-from lab.runs.progress import sparkline
+from lab.kit import Progress, progress, sparkline
+from lab.runs import runner
 from lab.runs.runner import print_returns, progress_texts, shown
-from lab.watch import Session, record
+from lab.watch import Session
+from lab.watch.recorder import record
 from nn import MLP
 from policies import CategoricalPolicy
 

@@ -7,7 +7,6 @@ year in brackets right before it, as in "Schulman et al. (2016), Eq. 16"; it is 
 
 import ast
 import contextlib
-import importlib
 import io
 import re
 from itertools import takewhile
@@ -23,7 +22,7 @@ import ppo_penalty
 import vpg
 from advantages import gae
 from distributions import categorical_log_prob_backward, log_softmax, log_softmax_backward
-from lab.commands import COMMANDS, Parser, main
+from lab.commands import COMMANDS, command_in, main, parser_of
 from lab.proof import checks, mdp
 from lab.study import ablation, preset
 from training import Trainer, evaluate
@@ -119,8 +118,8 @@ def test_every_equation_has_a_check_and_every_check_an_equation():
 
 def test_every_equation_is_cited_in_the_lesson():
     lesson = cited("\n".join(path.read_text(encoding="utf-8") for path in LESSON))
-    for name in ("mdp.py", "tokens.py"):
-        lesson |= cited((ROOT / "lab" / "proof" / name).read_text(encoding="utf-8"))
+    for name in ("proof/mdp.py", "language/tokens.py"):
+        lesson |= cited((ROOT / "lab" / name).read_text(encoding="utf-8"))
     assert not set(TAGS) - lesson
 
 
@@ -205,11 +204,7 @@ def test_fences_and_inline_formulas_are_balanced(text):
 
 def options_of(words):
     """The option strings that the parser of a call of run.py knows."""
-    name = words[0] if words and not words[0].startswith("-") else "train"
-    module = "train" if name == "train" else COMMANDS[name][0]
-    parser = Parser("run.py")
-    getattr(importlib.import_module(f"lab.commands.{module}"), f"{name}_options")(parser, words)
-    return set(parser._option_string_actions)
+    return set(parser_of(command_in(words), words)._option_string_actions)
 
 
 def named(text):

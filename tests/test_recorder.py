@@ -19,7 +19,7 @@ from pictures import (
 )
 from PIL import Image
 
-from lab.pictures import LIGHT
+from lab.kit import LIGHT
 from lab.watch import scene
 from lab.watch.canvas import Canvas
 from lab.watch.recorder import HOLD_SECONDS, record

@@ -15,7 +15,8 @@ import pytest
 
 import ppo
 import vpg
-from lab.runs import carry_out, files, judging, load_policy, records, runner, safe_name, write_whole
+from lab.kit import files, safe_name, write_whole
+from lab.runs import carry_out, judging, load_policy, records, runner
 from lab.runs.records import BEST, CHECKPOINT, RunFolder, number_text, unpack
 from rollout import fit_actions
 from training import Trainer

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from programs import ENOUGH, PPO, QUICK, ROOT, SHORT, VPG, call, command, run, succeed, succeeded
 
-from lab.commands import COMMANDS, MOVED
+from lab.commands import COMMANDS
 from lab.runs import ALGORITHMS
 
 pytestmark = pytest.mark.slow
@@ -41,13 +41,6 @@ def test_help_and_tables_come_in_any_encoding(encoding, words, tmp_path):
         succeed(*options.split(), env=environment, encoding=encoding)
     options = ["--algo", "ppo", "--env", "Acrobot-v1", *SHORT]
     succeed(*options, cwd=tmp_path, env=environment, encoding=encoding)
-
-
-@pytest.mark.parametrize("old, new", MOVED.items())
-def test_what_moved_says_where(old, new):
-    done = call(old, "x")
-    assert done.returncode == 2
-    assert done.stderr == f"run.py: error: {old} is a command now: python run.py {new}\n"
 
 
 def test_an_output_without_room():
@@ -211,7 +204,6 @@ def test_every_setting_has_an_option():
         (["hint", "2"], "no blank for Eq. 2"),
         (["practice", ".", "--chapters", "Q"], "chapter 'Q' has no blanks"),
         (["practice", "--one-page", "--chapters", "C"], "not allowed with argument --one-page"),
-        (["explorer", "everything"], "everything must end in .js"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

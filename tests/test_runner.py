@@ -8,7 +8,8 @@ import pytest
 from test_records import small_trainer
 
 from lab.commands import main
-from lab.runs import carry_out, judging, read_json, runner
+from lab.kit import read_json
+from lab.runs import carry_out, judging, runner
 from lab.runs.records import RunFolder
 from lab.runs.runner import verdict
 

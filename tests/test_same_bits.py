@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.runs import read_json
+from lab.kit import read_json
 
 SAME_BITS = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "same_bits.py"))
 KEPT = read_json(SAME_BITS["KEPT"])["trainings"]

@@ -24,9 +24,9 @@ from programs import ENOUGH, ROOT, call, command, wait_until
 
 import ppo
 from lab import study as room
-from lab.pictures import LIGHT, drawing
-from lab.runs import CannotWrite, judging, read_json
-from lab.study import columns, deciding, picture
+from lab.kit import LIGHT, CannotWrite, drawing, read_json
+from lab.runs import judging
+from lab.study import columns, deciding, picture, tables
 from lab.study import folder as study
 from lab.study import statistics as stats
 from lab.study.folder import StudyFolder, Variant, parse_seeds, run_study
@@ -564,7 +564,7 @@ def test_nothing_in_a_study_s_folder_is_imported(runs_dir, tmp_path, monkeypatch
                 2,
             ]
         with pytest.raises(ValueError, match="does not describe a study of vpg, ppo"):
-            room.tables.keep(folder)
+            tables.keep(folder)
     assert not ran.exists() and "payload" not in sys.modules
 
 
@@ -616,7 +616,7 @@ def test_what_decides_a_seed_is_followed_by_imports(copy):
 
     edit = edits(lambda: deciding.code_digest("CartPole-v1", [ppo_itself]), copy)
     assert edit("nn.py") and edit("ppo.py") and edit("ppo.py", "\nnot Python")
-    for name in ("README.md", "mine.py", "ppo_penalty.py", "lab/pictures/looks.py"):
+    for name in ("README.md", "mine.py", "ppo_penalty.py", "lab/kit/looks.py"):
         assert not edit(name, "\nnot Python"), name
     assert not edit("ppo.py", "\n# a comment\n")
 
@@ -639,7 +639,7 @@ def test_an_algorithm_that_was_added_decides_too(copy):
         *("mine.py", "helper.py", "own/__init__.py", "own/losses.py", "own/other.py"),
         *("own/sub/deep.py", "vpg.py", "nn.py", "lab/runs/judging.py"),
     ]
-    others = ["stranger.py", "ppo.py", "README.md", "lab/pictures/looks.py", "lab/runs/curves.py"]
+    others = ["stranger.py", "ppo.py", "README.md", "lab/kit/looks.py", "lab/runs/curves.py"]
     program = f"""
 import sys
 from pathlib import Path
@@ -990,7 +990,7 @@ def test_too_little_memory_in_the_end_is_told_in_a_line(tmp_path, monkeypatch, e
     def conclude(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(study, "conclude", conclude)
+    monkeypatch.setattr(room, "conclude", conclude)
     done = call(*OPTIONS, "--jobs", "1", "--runs-dir", tmp_path)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert done.stderr.endswith("Saved seeds are kept; the same command goes on from there\n")

@@ -11,7 +11,7 @@ from oracles import complex_step
 
 import policies
 from advantages import group_advantages
-from lab.proof import groups, tokens
+from lab.language import groups, tokens
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 UNIFORM = np.zeros((7, 3))
@@ -68,7 +68,7 @@ def test_wrong_responses_grow_2_1_times_as_fast_when_lengths_divide():
 
 
 def test_the_last_table_s_rows_are_those_that_are_checked():
-    """Its cells beside lab.proof.tokens.loss_weights; Eq. 53's check holds those against losses."""
+    """Its cells beside tokens.loss_weights; Eq. 53's check holds those against losses."""
     section = README.split("#### One token, many losses")[1].split("**Now you can**")[0]
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:2] == "| "][1:]
     nothing = np.zeros(3)

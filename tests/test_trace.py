@@ -19,7 +19,7 @@ import nn
 import ppo
 import training
 import vpg
-from lab.commands import dispatch
+from lab.commands import main
 from lab.proof.trace import TRACED, make_policy, trace, walk
 
 EXACT = {"obs", "actions", "advantages", "old_log_probs", "W1", "b1", "W2", "b2", "parameters"}
@@ -242,7 +242,7 @@ def test_another_algorithm_is_refused():
 
 
 def test_the_command_prints_it(capsys):
-    assert dispatch(["trace", "vpg"]) == 0
+    assert main(["trace", "vpg"]) == 0
     assert capsys.readouterr().out == page_of("vpg")
 
 

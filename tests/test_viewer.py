@@ -19,7 +19,7 @@ from PIL import Image, ImageGrab
 from programs import ENOUGH, wait_until
 
 import ppo
-from lab.pictures import LIGHT
+from lab.kit import LIGHT
 from lab.runs.records import RunFolder
 from lab.watch import scene
 from training import Trainer

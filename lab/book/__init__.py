@@ -6,9 +6,3 @@ ladder    the nine stairs, one at a time
 drawings  its figures, whose colours follow the look
 page      all of it in one file, docs/index.html, and printed
 """
-
-from lab import doors
-
-__getattr__ = doors(
-    __name__, page="build print_pdf", panels="", chapters="", ladder="", drawings=""
-)

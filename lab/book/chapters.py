@@ -19,7 +19,8 @@ from pygments.lexers import PythonLexer
 
 from lab.book.drawings import drawing
 from lab.book.ladder import PLACES
-from lab.book.panels import CITATION, ROOT, TAG
+from lab.book.panels import CITATION, TAG
+from lab.kit import PROJECT
 
 START, GLOSSARY = "## The derivations", "### Glossary"
 ANCHOR = re.compile(r'^<a id="eq-\d+"></a>\n', re.MULTILINE)
@@ -184,7 +185,9 @@ class Setter:
             module = posixpath.splitext(path)[0].replace("/", ".")
             if path in PLACES:
                 href = f"#{PLACES[path]}"
-            elif path.endswith(".py") and (ROOT / path).is_file() and not path.startswith("tests"):
+            elif (
+                path.endswith(".py") and (PROJECT / path).is_file() and not path.startswith("tests")
+            ):
                 self.files[path] = None
                 function = name.startswith(f"{module}.") and name != path
                 href = f"#code-{name}" if function else f"#{path}"
@@ -223,7 +226,7 @@ class Setter:
                 tokens[i + 1].attrSet("class", "caption")
         dark, alt, light = picture.groups()
         self.figures += 1
-        drawn = drawing(ROOT / light, ROOT / dark, alt, f"f{self.figures}-", self.colours)
+        drawn = drawing(PROJECT / light, PROJECT / dark, alt, f"f{self.figures}-", self.colours)
         return f'<div class="figure">{drawn}</div>\n'
 
 

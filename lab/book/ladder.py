@@ -3,12 +3,13 @@
 import difflib
 import re
 
-from lab.book.panels import ROOT, cited, coloured, table
+from lab.book.panels import cited, coloured, table
+from lab.kit import PROJECT
 from lab.study import ladder as study
 
 # Links to a stair's file; one_page.py is a file of the lesson too, and stands in the page as one.
 PLACES = {
-    path.relative_to(ROOT).as_posix(): f"stair-{n}" for n, path in enumerate(study.STAIRS[:8], 1)
+    path.relative_to(PROJECT).as_posix(): f"stair-{n}" for n, path in enumerate(study.STAIRS[:8], 1)
 }
 SHOWS, _ = study.COLUMNS[-1]  # what no two stairs need have in common
 INTRO = """Nine scripts, from a bandit to PPO. Each is the one below plus one idea: those lines are
@@ -62,7 +63,7 @@ def stair(n, title, entries, setter):
         if before and head != SHOWS:
             own += f" (below: {before})"
         rows += [(head, minus(own))] if own else []
-    name = path.relative_to(ROOT).as_posix()
+    name = path.relative_to(PROJECT).as_posix()
     return (
         f'<div class="stair{" here" if n == 1 else ""}" id="stair-{n}"><div class="said"><div>'
         f'<h4>{title}</h4><p class="where"><a href="../{name}"><code>{name}</code></a></p>'

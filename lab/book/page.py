@@ -11,10 +11,10 @@ from pathlib import Path
 
 from lab.book import ladder
 from lab.book.chapters import Setter
-from lab.book.panels import ROOT, coloured, definitions, panels
-from lab.pictures import DARK, LIGHT
+from lab.book.panels import coloured, definitions, panels
+from lab.kit import DARK, LIGHT, PROJECT
 
-HERE, DOCS = Path(__file__).parent, ROOT / "docs"
+HERE, DOCS = Path(__file__).parent, PROJECT / "docs"
 WIDGET_CODE = ("lesson.js", "explorer-data.js", "explorer.js")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PRINT_SECONDS = 180
@@ -22,7 +22,7 @@ PRINT_SECONDS = 180
 
 def build():
     """The whole page, a str; the same one each time."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     setter = Setter(readme, panels(readme), widgets())
     parts, colours = setter.chapters(), setter.colours
     files = sorted(setter.files, key=lambda path: (path.count("/"), path))
@@ -76,7 +76,7 @@ def widgets():
 
 def code_view(path):
     """A file of the lesson, whole; every function is a place to go to."""
-    text = (ROOT / path).read_text(encoding="utf-8")
+    text = (PROJECT / path).read_text(encoding="utf-8")
     ids = {one.start: f"code-{one.name}" for one in definitions(path).values()}
     path = escape(path)
     return (

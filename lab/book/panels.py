@@ -19,9 +19,11 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from lab.proof import CHECKS, Z_BOUND, run_check, trace
+from lab.kit import PROJECT
+from lab.proof import trace
+from lab.proof.checks import CHECKS, run_check
+from lab.proof.evidence import Z_BOUND
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 TAG = re.compile(r"\s*\\qquad\s*\\text\{\((\d+)\)\}")
 FUNCTION = re.compile(r"\[`([\w.]+)(?<!\.py)`\]\(([\w./]+\.py)\)")  # [`nn.MLP.backward`](nn.py)
 # Eq. 40 · Eq. 15, 16 · Eq. 26 and 29 · Eq. 2–9, 11–13; another work's has its year right before it.
@@ -54,7 +56,7 @@ def cited(text):
 
 def definitions(path):
     """Every function and class of a file: {"MLP.backward": Source}."""
-    text = (ROOT / path).read_text(encoding="utf-8")
+    text = (PROJECT / path).read_text(encoding="utf-8")
     lines, found = text.splitlines(keepends=True), {}
     module = Path(path).with_suffix("").as_posix().replace("/", ".")
 

@@ -5,7 +5,7 @@ import textwrap
 import typing
 from dataclasses import fields
 
-from lab.commands import Parser, option, refused, whole_number
+from lab.kit.command_line import Parser, option, whole_number
 from lab.runs import ALGORITHMS
 from lab.study import preset
 
@@ -30,18 +30,6 @@ def algorithms_in(argv):
     early.add_argument("--algo", nargs="?")
     text = early.parse_known_args(argv)[0].algo or ""
     return [name for name in text.split(",") if name in ALGORITHMS] or list(ALGORITHMS)
-
-
-def algorithm_names(text):
-    """An argparse type: one algorithm's name, or several with commas between -> a list."""
-    names = text.split(",")
-    for name in names:
-        if name not in ALGORITHMS:
-            known = ", ".join(ALGORITHMS)
-            raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose from {known})")
-    if len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(f"names an algorithm twice: {text}")
-    return names
 
 
 def real_number(text):
@@ -72,11 +60,9 @@ class ElsewhereOnly(argparse.Action):
         parser.error(f"{option} is a setting of {' and '.join(owners)} alone")
 
 
-def add_settings(parser, algorithms):
-    """Give every setting of these algorithms its option; `run.py settings` lists them."""
-    help = "a setting: `run.py settings ppo` lists them"
-    parser.add_argument("--NAME", dest="_", metavar="VALUE", help=help)
-    own = known_settings(algorithms)
+def add_settings(parser, argv):
+    """Give every setting of the algorithms on this command line its option."""
+    own = known_settings(algorithms_in(argv))
     for field in known_settings().values():
         # absent unless given: the Config knows its defaults
         names = [flag(field.name)]
@@ -142,7 +128,7 @@ def make_config(parser, args, algorithm):
     Config = ALGORITHMS[algorithm].Config
     own = Config.__dataclass_fields__
     given = {name: value for name, value in given_settings(args).items() if name in own}
-    with refused(parser, told=with_flag):
+    with parser.refusing(phrase=with_flag):
         return Config(**{**(preset(algorithm, args.env) or {}), **given})
 
 

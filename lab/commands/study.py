@@ -1,52 +1,17 @@
 """`run.py study` and `ablation`: many seeds, judged together."""
 
-import argparse
 import errno
 from dataclasses import asdict
 from functools import partial
 
 from environments import one_line
 from lab import study as room
-from lab.commands import FAILED, fail, option, refused, whole_number
-from lab.commands.settings import (
-    add_settings,
-    algorithm_names,
-    algorithms_in,
-    make_config,
-    print_preset,
-    with_flag,
-)
-from lab.commands.train import environment_options, evaluation_options, named
+from lab.commands.settings import make_config, print_preset, with_flag
+from lab.commands.train import named
+from lab.kit.command_line import FAILED, fail
+from lab.study import ablation as ablations
 
 SCARCE = errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN
-
-
-def seed_list(text):
-    """An argparse type: "0-4,7" -> [0, 1, 2, 3, 4, 7]."""
-    try:
-        return room.parse_seeds(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def worker_options(parser):
-    """Who does the work."""
-    who = parser.add_mutually_exclusive_group()
-    help = "processes that train at a time [all cores]"
-    option(who, "--jobs", "N", help, type=whole_number(1))
-    option(who, "--dask", "ADDRESS", "train on the Dask cluster with this scheduler")
-
-
-def study_options(parser, argv):
-    help = "one algorithm, or several with commas between: vpg,ppo"
-    option(parser, "--algo", "NAME,…", help, type=algorithm_names, required=True)
-    help = "such as 0-19 or 0-4,7,9"
-    option(parser, "--seeds", "A-B", help, type=seed_list, required=True)
-    environment_options(parser)
-    evaluation_options(parser, room.EVALUATIONS)
-    parser.add_argument("--no-media", action="store_true", help="draw no picture")
-    worker_options(parser)
-    add_settings(parser, algorithms_in(argv))
 
 
 def study(parser, args):
@@ -78,7 +43,7 @@ def conduct(parser, args, claim, conclude):
             workers = room.Cluster(args.dask)
         except (ConnectionError, ImportError) as error:
             parser.refuse(f"--dask {args.dask}: {error}")
-    with refused(parser, f"--runs-dir {args.runs_dir}", with_flag):
+    with parser.refusing(f"--runs-dir {args.runs_dir}", with_flag):
         folder = claim()
     try:
         return 0 if room.conduct(folder, workers, conclude) else FAILED
@@ -93,22 +58,16 @@ def conduct(parser, args, claim, conclude):
         return fail(f"{one_line(error)}. Saved seeds are kept; the same command goes on from there")
 
 
-def ablation_options(parser, argv):
-    option(parser, "--seeds", "A-B", "which seeds [0-29]", type=seed_list)
-    option(parser, "--runs-dir", "DIR", "where seeds go", "runs")
-    help = "where table and picture go [figures; with other seeds, the study's folder]"
-    option(parser, "--figures-dir", "DIR", help)
-    worker_options(parser)
-
-
 def ablation(parser, args):
-    seeds = args.seeds or room.ablation.SEEDS
+    from lab.pictures.ablations import draw_file  # all of matplotlib
+
+    seeds = args.seeds or ablations.SEEDS
     if len(seeds) < 2:
         parser.refuse("an ablation needs two seeds at least, for its intervals")
-    figures_dir = args.figures_dir or ("figures" if seeds == room.ablation.SEEDS else None)
+    figures_dir = args.figures_dir or ("figures" if seeds == ablations.SEEDS else None)
     return conduct(
         parser,
         args,
-        lambda: room.ablation.claim_folder(args.runs_dir, seeds),
-        partial(room.ablation.conclude, figures_dir=figures_dir),
+        lambda: ablations.claim_folder(args.runs_dir, seeds),
+        partial(ablations.conclude, figures_dir=figures_dir, draw=draw_file),
     )

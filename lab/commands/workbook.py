@@ -7,45 +7,17 @@ import os
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 from lab import practice as room
-from lab.commands import FAILED, ready, refused, whole_number
-from lab.runs import write_whole
+from lab.commands.lesson import script
+from lab.kit import write_whole
+from lab.kit.command_line import FAILED
 
 LOOK_SECONDS = 0.5  # between two looks at the files, with --watch
 
 
-def practice_options(parser, argv):
-    parser.add_argument(
-        "folder", nargs="?", default="practice", metavar="DIR", help="a new folder [practice]"
-    )
-    either = parser.add_mutually_exclusive_group()
-    either.add_argument(
-        "--chapters",
-        type=lambda text: text.upper().split(","),
-        default=list(room.CHAPTERS),
-        metavar="C,D",
-        help=f"blank these alone [{','.join(room.CHAPTERS)}]",
-    )
-    either.add_argument(
-        "--one-page",
-        dest="chapters",
-        action="store_const",
-        const=room.PAGE,
-        help="one file instead, for one evening: one_page.py with its gradients blank",
-    )
-    either.add_argument(
-        "--ladder",
-        dest="chapters",
-        action="store_const",
-        const=room.LADDER,
-        help="the ladder's eight stairs instead, for an hour: a gradient each",
-    )
-
-
 def practice(parser, args):
-    with refused(parser, args.folder):
+    with parser.refusing(args.folder):
         blanks = room.write_workbook(args.folder, args.chapters)
     lines = []
     for chapter, title in room.CHAPTERS.items():
@@ -65,69 +37,31 @@ def practice(parser, args):
     return 0
 
 
-def grade_options(parser, argv):
-    parser.add_argument(
-        "folder", nargs="?", default="practice", metavar="DIR", help="a workbook [practice]"
-    )
-    parser.add_argument(
-        "equations", type=whole_number(1), nargs="*", metavar="N", help="equations [all]"
-    )
-    parser.add_argument("--watch", action="store_true", help="grade again at every save")
-    parser.add_argument("--json", metavar="FILE", help="write the grades there, too")
-
-
 def grade(parser, args):
     number = args.folder.isdecimal() and len(args.folder) < 10
     if number and not os.path.exists(args.folder):  # grade N
         args.equations, args.folder = [int(args.folder), *args.equations], "practice"
     if args.json:
-        ready(parser, args.json)
+        parser.ready(args.json)
     while True:
         seen = saved(args.folder)
-        with refused(parser):
+        with parser.refusing():
             grades = room.grade(args.folder, args.equations)
         print(room.grade_table(grades), flush=True)
         if args.json:
-            text = json.dumps([one._asdict() for one in grades], indent=2, ensure_ascii=False)
-            with refused(parser, args.json):
+            text = json.dumps([grade._asdict() for grade in grades], indent=2, ensure_ascii=False)
+            with parser.refusing(args.json):
                 write_whole(args.json, (text + "\n").encode())
         if not args.watch:
             break
         while saved(args.folder) == seen:
             time.sleep(LOOK_SECONDS)
-    if all(one.status == "right" for one in grades):
+    if all(grade.status == "right" for grade in grades):
         if not args.equations:
             train = script(args.folder, grades) or f"run.py --algo ppo --lesson {args.folder}"
             print(f"now train with it: python {train}")
         return 0
     return FAILED
-
-
-def script(folder, grades):
-    """The file that trains by itself, of a workbook that is the page or the ladder; else None."""
-    module = grades[-1].function.split(".")[0]
-    return None if module in room.MODULES else Path(folder) / f"{module}.py"
-
-
-def take_lesson(parser, folder):
-    """Let a workbook's files stand for the lesson's, from now on, unless one is blank or broken.
-
-    What is only wrong may train: see where it leads.
-    """
-    try:
-        grades = room.grade(folder)
-    except ValueError as error:
-        parser.refuse(f"--lesson {error}")
-    alone = script(folder, grades)
-    if alone:
-        parser.refuse(f"--lesson is for the whole lesson; this trains by itself: python {alone}")
-    left = [one for one in grades if one.status in ("blank", "error")]
-    if left:
-        what = f"{left[0].function} (Eq. {left[0].equation}) is {left[0].status}"
-        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-        parser.refuse(f"--lesson {folder}: {what}{more}; python run.py grade {folder}")
-    print(f"with {folder}: {sum(one.status == 'right' for one in grades)} of {len(grades)} right")
-    room.stand_in(folder)
 
 
 def saved(folder):
@@ -137,10 +71,6 @@ def saved(folder):
         with contextlib.suppress(OSError):
             found[name] = os.stat(os.path.join(folder, name)).st_mtime_ns
     return found
-
-
-def hint_options(parser, argv):
-    parser.add_argument("equation", type=whole_number(1), metavar="N", help="an equation's number")
 
 
 def hint(parser, args):

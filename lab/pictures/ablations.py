@@ -3,11 +3,14 @@
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 
-from lab.study import PROJECT, picture
+from lab.kit import PROJECT
+from lab.kit.saving import save
 from lab.study import ablation as study
+from lab.study import picture
 
 FOLDER = PROJECT / "figures"  # where the kept results are
 COLUMNS = 3
+HEIGHT = 8.6  # inches
 LARGE = 0.5  # an effect this large has the full colour
 
 
@@ -75,12 +78,10 @@ def draw_grid(figure, summary, look):
 
 def draw_file(folder):
     """Draw the grid of the results in `folder` into it; returns the light picture's path."""
-    from lab.pictures import figures
-
     summary = study.kept(folder)
 
     def ablation_of(figure, rng, look):
         draw_grid(figure, summary, look)
 
     ablation_of.__doc__ = ablation.__doc__
-    return figures.save(folder, "ablation", ablation_of, figures.FIGURES["ablation"][1])
+    return save(folder, "ablation", ablation_of, HEIGHT)

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 
-from lab.pictures.looks import LIGHT
+from lab.kit import LIGHT
 from lab.pictures.policies import PORTRAIT_STEPS as STEPS
 from lab.pictures.runs import ENV_ID, SEED, default_run
-from lab.watch import Canvas, Session, animation, portrait, scene
+from lab.watch import Session, portrait, scene
+from lab.watch.canvas import Canvas
+from lab.watch.recorder import animation
 
 WIDTH, HEIGHT, GAP = 830, 292, 10  # pixels
 COLUMN = (WIDTH - (len(STEPS) + 1) * GAP) / len(STEPS)

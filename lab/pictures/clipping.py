@@ -7,7 +7,7 @@ from matplotlib.collections import LineCollection
 
 import ppo
 import vpg
-from lab.pictures.looks import falls_to_rises, on_map
+from lab.kit import falls_to_rises, on_map
 from lab.pictures.runs import default_run
 
 # -------------------------------------------------------------- clip_cases

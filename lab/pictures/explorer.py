@@ -1,6 +1,6 @@
-"""The data of the page that trains: docs/explorer.html.
+"""The data of the page that trains: docs/explorer.html (`make explorer`).
 
-    python run.py explorer        writes docs/explorer-data.js
+    python -m lab.pictures.explorer [FILE]
 
 The page is written by hand and trains by itself, in JavaScript. What it has from here:
 the lesson's settings, the colours of all pictures, and what the Python lesson does on
@@ -12,14 +12,13 @@ from dataclasses import asdict
 
 import numpy as np
 
-import ppo
-import vpg
-from lab.pictures.looks import DARK, LIGHT
-from lab.runs import ready, write_whole
+from lab.kit import DARK, LIGHT, write_whole
+from lab.kit.command_line import Parser, option
+from lab.runs import ALGORITHMS
 from lab.study import Cores, run_jobs, statistics, train_one
 
 ENV_ID, SEEDS, EPISODES, EVALUATIONS = "CartPole-v1", range(10), 100, 50
-ALGORITHMS = {"ppo": ppo, "vpg": vpg}
+COMPARED = "ppo", "vpg"
 CLIP_ONLY = {"clip", "unclipped"}  # PPO has a clip, VPG has none
 # The page's switches: what is broken -> settings, and one of ablation.CHANGES or None.
 BREAKS = {
@@ -40,7 +39,7 @@ def jobs(seeds, **settings):
     settings  of all of them, for a trial shorter than the defaults
     """
     found = []
-    for algorithm in ALGORITHMS:
+    for algorithm in COMPARED:
         for name, (own, change) in BREAKS.items():
             if algorithm == "vpg" and name in CLIP_ONLY:
                 continue
@@ -60,11 +59,11 @@ def collect(seeds=SEEDS, workers=None, **settings):
             if isinstance(result, Exception):
                 raise result
             results[job[0], result["label"], result["seed"]] = result
-    python = {algorithm: {} for algorithm in ALGORITHMS}
+    python = {algorithm: {} for algorithm in COMPARED}
     for (algorithm, name, _), result in sorted(results.items(), key=lambda item: item[0]):
         python[algorithm].setdefault(name, []).append(result)
     return {
-        "settings": {name: asdict(module.Config()) for name, module in ALGORITHMS.items()},
+        "settings": {name: asdict(ALGORITHMS[name].Config()) for name in COMPARED},
         "colours": {"light": LIGHT._asdict(), "dark": DARK._asdict()},
         "seeds": len(seeds),
         "python": {
@@ -99,18 +98,23 @@ def summarize(results):
 def render(data):
     """The data (a dict from `collect`) as the JavaScript file that the page loads: str."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-    for name in (*data, *ALGORITHMS, *BREAKS):  # a line for each part, so that changes can be read
+    for name in (*data, *COMPARED, *BREAKS):  # a line for each part, so that changes can be read
         text = text.replace(f'"{name}":{{', f'\n"{name}":{{')
     text = text.replace("<", "\\u003c")  # in a page, no text of it ends the script
-    return f"// Written by `python run.py explorer`.\nlesson.data = {text};\n"
+    return f"// Written by `make explorer`.\nlesson.data = {text};\n"
 
 
-def write(path):
-    """Collect, render, and write the data to `path`; returns its size in bytes.
-
-    Raises OSError if it cannot be written there.
-    """
-    ready(path)  # better to know now than in ten minutes
+def main(words=None):
+    parser = Parser("make explorer", description="The data of docs/explorer.html, anew.")
+    option(parser, "file", "FILE", "where it goes", "docs/explorer-data.js", nargs="?")
+    path = parser.parse_args(words).file
+    parser.ready(path, ".js")
+    print("training in Python what the page breaks; this takes some minutes", flush=True)
     data = render(collect()).encode()
-    write_whole(path, data)
-    return len(data)
+    with parser.refusing(path):
+        write_whole(path, data)
+    print(f"{path}: {len(data) / 1000:.0f} kB; the page is docs/explorer.html, for any browser")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,20 +1,17 @@
-"""The README's figures: their list, and how one becomes a light and a dark SVG file.
+"""The README's figures: their list, and drawing them anew (`make figures`).
 
-A figure is drawn by a function(figure, rng, look) on an empty matplotlib Figure; its
-name is the function's, and so is its file's. The first line of the function's
-docstring is the file's title, for those who cannot see it; what follows describes it.
-The same seed draws the same bytes on one machine.
+    python -m lab.pictures.figures [NAME …] [--figures-dir DIR]
+
+lab/kit/saving.py says what a figure's function is, and makes the files.
 """
 
-import inspect
-import io
-import re
 import sys
 from pathlib import Path
-from xml.sax.saxutils import escape
 
-import numpy as np
+from tqdm import tqdm
 
+from lab.kit.command_line import Parser, option
+from lab.kit.saving import save
 from lab.pictures import (
     ablations,
     carts,
@@ -26,12 +23,6 @@ from lab.pictures import (
     language,
     policies,
 )
-from lab.pictures.looks import DARK, FONT, FONT_STACK, LIGHT, drawing
-from lab.runs import write_whole
-
-WIDTH = 8.6  # inches; 826 CSS pixels, the width of a README's column
-DOTS_PER_INCH = 160  # of the parts that are not line art
-VARIANTS = {"": LIGHT, "-dark": DARK}  # by the ending of the file's name
 
 FIGURES = {  # name -> function, height in inches
     function.__name__: (function, height)
@@ -50,42 +41,11 @@ FIGURES = {  # name -> function, height in inches
         (clipping.one_update, 4.2),
         (gradients.gradient_check, 5.4),
         (language.group_credit, 6.4),
-        (ablations.ablation, 8.6),
+        (ablations.ablation, ablations.HEIGHT),
         (ladder.ladder, 8.8),
     )
 }
 ANIMATIONS = {"five_carts": carts.five_carts}  # name -> function(look) -> the bytes of a GIF
-
-
-def render(draw, height, look, seed=0):
-    """The bytes of the SVG file that draw(figure, rng, look) makes."""
-    with drawing(WIDTH, height, look) as figure:
-        draw(figure, np.random.default_rng(seed), look)
-        file = io.BytesIO()
-        figure.savefig(file, format="svg", dpi=DOTS_PER_INCH, metadata={"Date": None})
-    title, _, description = inspect.getdoc(draw).partition("\n")
-    names = f"<title>{escape(title)}</title>\n <desc>{escape(' '.join(description.split()))}</desc>"
-    svg = file.getvalue().decode().replace(f"'{FONT}'", FONT_STACK)
-    svg = re.sub(r"(<svg [^>]*)>", rf'\1 role="img">\n {names}', svg, count=1)
-    return shorten(svg).encode()
-
-
-def shorten(svg):
-    """Round the paths' coordinates to a hundredth of a point: a third less to download."""
-
-    def rounded(path):
-        return re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", path[0])
-
-    return re.sub(r' d="[^"]*"', rounded, svg)
-
-
-def save(folder, name, draw, height=None):
-    """Draw one figure's variants into `folder`, a GIF without a height; the light one's path."""
-    kind = "svg" if height else "gif"
-    for ending, look in VARIANTS.items():
-        data = render(draw, height, look) if height else draw(look)
-        write_whole(Path(folder) / f"{name}{ending}.{kind}", data)
-    return Path(folder) / f"{name}.{kind}"
 
 
 def draw_all(names, folder):
@@ -97,8 +57,6 @@ def draw_all(names, folder):
     unknown = [name for name in names if name not in there]
     if unknown:
         raise ValueError(f"no figure {unknown[0]!r}; there are {', '.join(there)}")
-    from tqdm import tqdm
-
     Path(folder).mkdir(parents=True, exist_ok=True)
     paths = []
     bar = tqdm(
@@ -113,3 +71,16 @@ def draw_all(names, folder):
         drawn = FIGURES.get(name) or (ANIMATIONS[name],)
         paths.append(save(folder, name, *drawn))
     return paths
+
+
+def main(words=None):
+    parser = Parser("make figures", description="The README's pictures, anew.")
+    option(parser, "names", "NAME", "which [all]", nargs="*")
+    option(parser, "--figures-dir", "DIR", "where they go", "figures")
+    args = parser.parse_args(words)
+    with parser.refusing(f"--figures-dir {args.figures_dir}"):
+        print(*draw_all(args.names, args.figures_dir), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

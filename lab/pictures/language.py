@@ -3,7 +3,7 @@
 import numpy as np
 
 from advantages import group_advantages
-from lab.proof import tokens
+from lab.language import tokens
 
 GROUP = 4  # responses to a prompt, of which there are 15⁴ groups
 UNIFORM = np.zeros((len(tokens.PREFIXES), len(tokens.TOKENS)))

@@ -9,7 +9,7 @@ from distributions import (
     categorical_log_prob_backward,
     log_softmax,
 )
-from lab.pictures.looks import falls_to_rises, hues, on_map, steps_axis
+from lab.kit import falls_to_rises, hues, on_map, steps_axis
 from lab.pictures.runs import default_run, greedy_return
 from lab.runs import returns_when_begun, solved_steps
 from lab.watch import ANGLES, VELOCITIES, portrait

@@ -7,12 +7,7 @@ grading     the reader's code, in a process of its own, against cases and mistak
 hints       the question, the equation before, the formula in words
 """
 
-from lab import doors
-
-__getattr__ = doors(
-    __name__,
-    blanks="BLANKS CHAPTERS LADDER MODULES PAGE Blank write_workbook",
-    grading="grade grade_table line_of stand_in",
-    mistakes="MISTAKES edited",
-    hints="hint",
-)
+from lab.practice.blanks import BLANKS, CHAPTERS, LADDER, MODULES, PAGE, Blank, write_workbook
+from lab.practice.grading import grade, grade_table, line_of, stand_in
+from lab.practice.hints import hint
+from lab.practice.mistakes import MISTAKES, edited

@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-LESSON = Path(__file__).resolve().parents[2]
+from lab.kit import PROJECT
+
 CHAPTERS = {
     "D": "Network and optimiser",
     "C": "Distributions",
@@ -126,7 +127,7 @@ YOURS = "is yours to write"  # how every blank's message ends
 
 
 def lesson_file(module):
-    return LESSON / ("ladder" if module in STAIRS else "") / f"{module}.py"
+    return PROJECT / ("ladder" if module in STAIRS else "") / f"{module}.py"
 
 
 def lesson_module(name):

@@ -33,11 +33,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lab.kit import PROJECT
 from lab.practice.blanks import (
     BLANKS,
     CHAPTERS,
     LADDER,
-    LESSON,
     MODULES,
     PAGE,
     YOURS,
@@ -411,7 +411,7 @@ def run_worker(directory, paths, found):
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         said, quiet = Path(scratch) / "said", False
-        program = BEGIN.format([str(path) for path in (LESSON, *sys.path)])
+        program = BEGIN.format([str(path) for path in (PROJECT, *sys.path)])
         with open(said, "wb") as channel:  # a file, which no process can keep the grader waiting at
             worker = subprocess.Popen(
                 [sys.executable, "-c", program, str(directory), str(SECONDS), *paths],

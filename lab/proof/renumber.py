@@ -7,9 +7,9 @@ and blanks, tests, the page.
 
 import re
 import subprocess
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from lab.kit import PROJECT
+
 TAG = re.compile(r"\\qquad\\text\{\((\d+)\)\}")
 LIST = r"\d+(?:(?:\s?[-–]\s?|,\s+|\s+to\s+|\s+and\s+|\s+or\s+)\d+\b(?!\.\d))*"
 # A mention in words; another work's has the work's year before it and stays.
@@ -83,15 +83,15 @@ def renumbered(text, numbers, name=""):
 
 def main():
     """Renumber every tracked text file that a hand wrote."""
-    numbers = new_numbers((ROOT / "README.md").read_text(encoding="utf-8"))
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    numbers = new_numbers((PROJECT / "README.md").read_text(encoding="utf-8"))
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True)
     for name in listed.stdout.decode().split("\0"):
         if not name.endswith((".md", ".py", ".txt", ".html", ".js")) or name.startswith(LEFT_ALONE):
             continue
-        before = (ROOT / name).read_text(encoding="utf-8")
+        before = (PROJECT / name).read_text(encoding="utf-8")
         after = renumbered(before, numbers, name)
         if after != before:
-            (ROOT / name).write_text(after, encoding="utf-8", newline="\n")
+            (PROJECT / name).write_text(after, encoding="utf-8", newline="\n")
             print(name)
 
 

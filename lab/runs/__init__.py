@@ -1,27 +1,26 @@
 """One training with all that goes with it: watched, judged, kept in a folder, taken up again.
 
+algorithms  their names
 judging     the one judged training loop; what "solved" means; the learning curve
 records     the run folder and everything that is read from or written into one;
             contents: what such a file may hold
-files       writing that appears whole or not at all, for every room
-runner      what the command line does with a training; interrupts: how it is stopped;
-            progress: how far it is
+machine     what else decides which bits a seed gives
+runner      what the command line does with a training
 curves      pictures of runs
 """
 
-from lab import doors
-
-__getattr__ = doors(
-    __name__,
-    algorithms="ALGORITHMS lesson",
-    judging="EnvironmentFailed blamed new_trainer remarks judged "
-    "final_judgement solved_steps returns_when_begun",
-    contents="MOST_EPISODES",
-    files="CannotWrite hold new_folder read_json ready regular replace_whole safe_name write_json "
-    "write_whole",
-    records="CHECKPOINT RunFolder as_settings load_policy processor versions",
-    runner="carry_out",
-    interrupts="interrupts_raise",
-    progress="Progress",
-    curves="compare learning_curve",
+from lab.runs.algorithms import ALGORITHMS
+from lab.runs.contents import MOST_EPISODES
+from lab.runs.curves import compare, learning_curve
+from lab.runs.judging import (
+    final_judgement,
+    judged,
+    new_trainer,
+    remarks,
+    returns_when_begun,
+    solved_steps,
 )
+from lab.runs.machine import processor, versions
+from lab.runs.records import CHECKPOINT, RunFolder, as_settings, load_policy
+from lab.runs.runner import carry_out
+from promises import EnvironmentFailed

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lab.pictures import LIGHT, drawing, hues, plain, png, steps_axis
-from lab.runs.files import replace_whole, write_whole
+from lab.kit import LIGHT, drawing, hues, plain, png, replace_whole, steps_axis, write_whole
 from lab.runs.judging import returns_when_begun
 
 WINDOWS = 50  # of a run's line

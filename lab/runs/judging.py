@@ -1,12 +1,8 @@
 """The one judged training loop, the one meaning of "solved", the one learning curve."""
 
-import contextlib
 import itertools
 import math
-import os
-import traceback
 
-import gymnasium as gym
 import numpy as np
 
 from environments import (
@@ -15,11 +11,11 @@ from environments import (
     make_envs,
     reward_threshold,
 )
-from lab.runs.records import processor, versions
-from promises import GUIDE, EnvironmentFailed, blame, short
+from lab.kit.failures import failures_of
+from lab.runs.machine import processor, versions
+from promises import GUIDE, EnvironmentFailed, short
 from training import LONGEST_EPISODE, Trainer, evaluate
 
-GYMNASIUM = os.path.dirname(gym.__file__) + os.sep
 WINDOWS = 100  # of a learning curve
 
 
@@ -50,7 +46,7 @@ def judged(
     """
     total = trainer.config.total_steps
     seen = -1 if owed else trainer.env_steps * evaluations // total
-    with blamed(trainer.env_id):
+    with failures_of(trainer.env_id):
         for statistics in itertools.chain(owed, trainer):
             last = bool(enough()) or trainer.env_steps >= total
             due = trainer.env_steps * evaluations // total
@@ -64,28 +60,12 @@ def judged(
                 return
 
 
-@contextlib.contextmanager
-def blamed(env_id):
-    """What the environment does wrong in here, sys.exit included, raises EnvironmentFailed."""
-    try:
-        yield
-    except (KeyboardInterrupt, GeneratorExit, EnvironmentFailed):
-        raise
-    except SystemExit as error:  # no way for us to end
-        raise EnvironmentFailed(f"{env_id} called sys.exit({error.code!r})") from error
-    except BaseException as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        if not any(frame.filename.startswith(GYMNASIUM) for frame in frames):
-            raise  # not on the way through one of its environments: our own
-        raise EnvironmentFailed(f"{env_id} failed{blame(error, ' in ')}") from error
-
-
 def new_trainer(algorithm, env_id, config, seed):
     """A training.Trainer, whose environments have begun an episode. Raises EnvironmentFailed.
 
     So it does where an environment allows no second instance: judging needs its own.
     """
-    with blamed(env_id):
+    with failures_of(env_id):
         trainer = Trainer(algorithm, env_id, config, seed)
         with closed_if_it_fails(trainer.envs):
             try:
@@ -118,7 +98,7 @@ def final_judgement(trainer, steps, means, episodes):
 
     solved_at_step and solved_for_good_at_step are None for never.
     """
-    with blamed(trainer.env_id):
+    with failures_of(trainer.env_id):
         greedy, sampled = (
             evaluate(trainer.policy, trainer.env_id, episodes, trainer.seed, kind)
             for kind in (True, False)

@@ -8,7 +8,7 @@
     summary.json     how it ended
     learning_curve.png, episode.gif
 
-Every file appears whole or not at all (lab/runs/files.py); the two CSV files grow
+Every file appears whole or not at all (lab/kit/files.py); the two CSV files grow
 by whole rows. They are on the disk before a checkpoint that counts on them is, so
 that after a power cut too no row before the checkpoint is missing.
 
@@ -18,11 +18,9 @@ somebody's own, "module:Id", is made only for who names it.
 """
 
 import dataclasses
-import importlib.metadata
 import io
 import json
 import math
-import platform
 import reprlib
 import shlex
 import time
@@ -33,13 +31,11 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
-from environments import ORIGINAL_GYM, closed_if_it_fails, one_line, reward_threshold
-from lab import runs
-from lab.runs.algorithms import ALGORITHMS, lesson
-from lab.runs.contents import ARRAYS, CONFIG, FORMAT, LOGS, NUMBERS, check, check_arrays
-from lab.runs.files import (
+from environments import closed_if_it_fails, one_line, reward_threshold
+from lab.kit import (
     flush,
     hold,
+    lesson,
     new_folder,
     read_json,
     regular,
@@ -47,6 +43,10 @@ from lab.runs.files import (
     write_json,
     writing,
 )
+from lab.runs.algorithms import ALGORITHMS
+from lab.runs.contents import ARRAYS, CONFIG, FORMAT, LOGS, NUMBERS, check, check_arrays
+from lab.runs.judging import new_trainer
+from lab.runs.machine import processor, versions
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
 from promises import short
@@ -57,26 +57,6 @@ CURVE, RECORDING = "learning_curve.png", "episode.gif"
 
 
 # ------------------------------------------------------- what a run says about itself
-
-
-def versions(env_id):
-    """The versions that decide which bits a seed gives, a dict."""
-    packages = ("numpy", "gymnasium")
-    if ORIGINAL_GYM in env_id:
-        packages += ("gym", "shimmy")
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
-    }
-
-
-def processor():
-    """This machine's processor, as far as the system tells: another one may round otherwise."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        return next(line.split(": ")[1] for line in lines if line.startswith("model name"))
-    except (OSError, IndexError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def algorithm_name(algorithm):
@@ -328,7 +308,7 @@ class RunFolder:
         algorithm = ALGORITHMS[about["algorithm"]]
         try:
             config = algorithm.Config(**{**as_settings(about["config"]), **changes})
-            trainer = runs.new_trainer(algorithm, env_id, config, about["seed"])
+            trainer = new_trainer(algorithm, env_id, config, about["seed"])
             with closed_if_it_fails(trainer.envs), np.errstate(over="raise"):
                 trainer.restore(arrays, numbers)  # "over": of numbers that only float64 holds
         except Exception as error:  # as in unpack

@@ -12,13 +12,11 @@ import time
 import numpy as np
 
 from environments import EnvironmentFailed, closed, one_line
-from lab import runs, watch
-from lab.runs.algorithms import lesson
-from lab.runs.files import replace_whole, write_json
-from lab.runs.interrupts import first_interrupt_waits
+from lab.kit import Progress, first_interrupt_waits, lesson, replace_whole, sparkline, write_json
+from lab.runs.curves import learning_curve
 from lab.runs.judging import final_judgement, judged, returns_when_begun
-from lab.runs.progress import Progress, sparkline
 from lab.runs.records import BEST, CHECKPOINT, CURVE, RECORDING
+from lab.watch import Session
 
 CHECKPOINT_SECONDS = 2  # of work that a crash may cost, at most
 
@@ -187,10 +185,12 @@ def draw(trainer, folder, names):
     for name in names:
         try:
             if name == CURVE:
-                runs.learning_curve(folder, CURVE)
+                learning_curve(folder, CURVE)
             elif name == RECORDING:
-                with closed(watch.Session.of(trainer, trainer.seed)) as session:
-                    recorded = watch.record(session, folder / RECORDING, write=replace_whole)
+                from lab.watch.recorder import record  # all of Pillow
+
+                with closed(Session.of(trainer, trainer.seed)) as session:
+                    recorded = record(session, folder / RECORDING, write=replace_whole)
                 if not session.ended:
                     print(recorded)
         except Exception as error:  # an environment's own renderer may raise anything

@@ -9,18 +9,7 @@ tables      the text's tables, from the files in benchmarks/results; ladder, one
 presets     settings that were found to work, one environment at a time
 """
 
-from lab import doors
-
-__getattr__ = doors(
-    __name__,
-    folder="StudyFolder Variant conclude conduct parse_seeds",
-    seed="EVALUATIONS digest train_one",
-    workers="CannotStart Cluster Cores PROJECT WorkersLost run_jobs",
-    presets="PRESETS preset",
-    ablation="",
-    columns="",
-    ladder="",
-    picture="",
-    statistics="",
-    tables="",
-)
+from lab.study.folder import StudyFolder, Variant, conclude, conduct, parse_seeds
+from lab.study.presets import PRESETS, preset
+from lab.study.seed import EVALUATIONS, digest, train_one
+from lab.study.workers import CannotStart, Cluster, Cores, WorkersLost, run_jobs

@@ -16,7 +16,7 @@ import numpy as np
 
 import ppo
 from advantages import normalize
-from lab.runs import read_json, write_whole
+from lab.kit import read_json, write_whole
 from lab.study.folder import StudyFolder, Variant
 from lab.study.folder import conclude as conclude_study
 
@@ -198,10 +198,11 @@ def claim_folder(runs_dir, seeds, **settings):
     )
 
 
-def conclude(folder, results, failures, figures_dir):
+def conclude(folder, results, failures, figures_dir, draw):
     """Print and keep what the study says, and draw the grid.
 
     figures_dir  where FILE and the grid go; None: into the study's folder
+    draw         draws the grid of the FILE in a folder into it, returns the picture's path
 
     Raises CannotWrite.
     """
@@ -212,9 +213,7 @@ def conclude(folder, results, failures, figures_dir):
     figures_dir.mkdir(parents=True, exist_ok=True)
     data = json.dumps(summary, ensure_ascii=False, separators=(",", ":"))
     write_whole(figures_dir / FILE, (data.replace('},"', '},\n"') + "\n").encode())
-    from lab.pictures import draw_file
-
-    print(f"saved: {figures_dir / FILE}, {draw_file(figures_dir)}")
+    print(f"saved: {figures_dir / FILE}, {draw(figures_dir)}")
 
 
 def kept(figures_dir):

@@ -13,8 +13,8 @@ import sysconfig
 from pathlib import Path
 
 from environments import find_spec
+from lab.kit import PROJECT
 from lab.runs import ALGORITHMS
-from lab.study.workers import PROJECT
 
 LAB = "lab/runs/judging.py", "lab/study/seed.py"
 CHANGES = "lab/study/ablation.py"

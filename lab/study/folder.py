@@ -23,20 +23,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from environments import one_line, reward_threshold
-from lab.runs import (
-    ALGORITHMS,
+from lab.kit import (
     CannotWrite,
     Progress,
-    as_settings,
     hold,
     new_folder,
-    new_trainer,
     read_json,
     regular,
     safe_name,
-    versions,
     write_json,
 )
+from lab.runs import ALGORITHMS, as_settings, new_trainer, versions
 from lab.study.deciding import code_digest
 from lab.study.seed import EVALUATIONS, MAY_BE_NULL, MOST_SEEDS, flaw, train_one
 from lab.study.workers import CannotStart, JobFailed, WorkersLost, run_jobs

@@ -9,9 +9,8 @@ import re
 
 import numpy as np
 
-from lab.runs import read_json
+from lab.kit import PROJECT, read_json
 from lab.study.columns import number
-from lab.study.workers import PROJECT
 
 KEPT = PROJECT / "benchmarks" / "results" / "ladder.json"
 STAIRS = [*sorted((PROJECT / "ladder").glob("[1-8]_*.py")), PROJECT / "one_page.py"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lab.pictures import hues, plain, steps_axis
+from lab.kit import hues, plain, steps_axis
 from lab.study import statistics as stats
 
 SOLVED = "solved_for_good_at_step"
@@ -13,7 +13,7 @@ def draw_study(settings, results, summary, folder):
 
     settings, results, summary  as for, and from, stats.summarize
     """
-    from lab.pictures import save  # all of matplotlib
+    from lab.kit.saving import save  # all of matplotlib
 
     def draw(figure, rng, look):
         """When the seeds of a study solved their environment.

@@ -23,13 +23,13 @@ from pathlib import Path
 import numpy as np
 
 import vpg
-from lab.runs import ALGORITHMS, read_json, regular, safe_name
+from lab.kit import PROJECT, read_json, regular, safe_name
+from lab.runs import ALGORITHMS
 from lab.study import ladder as stairs
 from lab.study import statistics
 from lab.study.columns import RETURNS, SOLVED, bounded, markdown, number
 from lab.study.folder import StudyFolder
 from lab.study.seed import EVALUATIONS
-from lab.study.workers import PROJECT
 
 RESULTS = PROJECT / "benchmarks" / "results"
 SPEED = RESULTS / "speed.json"

@@ -23,11 +23,9 @@ import traceback
 import warnings
 import zipfile
 from collections import deque
-from pathlib import Path
 
-from lab.runs import interrupts_raise
+from lab.kit import PROJECT, interrupts_raise, keep_freed_memory
 
-PROJECT = Path(__file__).resolve().parents[2]
 ATTEMPTS = 3  # workers that a job may lose before it is the job's fault; Dask's own default
 CONNECT_SECONDS = 5
 ATTENTION_SECONDS = 1  # longest wait in one piece; Windows notices Ctrl-C only between them
@@ -84,6 +82,7 @@ def attempt(module, name, *job):
 
     Ctrl-C is ours and goes on as KeyboardInterrupt; an environment's own ends its job.
     """
+    keep_freed_memory()  # as run.py
     with interrupts_noted() as interrupts:
         try:
             outcome = getattr(importlib.import_module(module), name)(*job)

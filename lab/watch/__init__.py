@@ -6,13 +6,4 @@ window    the live window (pyglet)
 recorder  GIF and MP4, without a display
 """
 
-from lab import doors
-
-__getattr__ = doors(
-    __name__,
-    session="ANGLES VELOCITIES CannotRender Session portrait",
-    window="NoWindow play",
-    canvas="Canvas",
-    recorder="KINDS animation record",
-    scene="",
-)
+from lab.watch.session import ANGLES, VELOCITIES, CannotRender, Session, portrait

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageColor
 from tqdm import tqdm
 
-from lab.runs import write_whole
+from lab.kit import write_whole
 from lab.watch import scene
 from lab.watch.canvas import Canvas
 

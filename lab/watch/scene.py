@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import ImageColor
 
-from lab.pictures import LIGHT
+from lab.kit import LIGHT
 from lab.watch.session import ANGLES, VELOCITIES
 
 WIDTH, HEIGHT = 800, 450  # the smallest layout, in units

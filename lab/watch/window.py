@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 
 from environments import one_line
-from lab.runs import replace_whole
+from lab.kit import replace_whole
 from lab.watch import scene
 from lab.watch.canvas import Canvas
 

@@ -8,7 +8,7 @@ import numpy as np
 import advantages
 import distributions
 import policies
-from lab.proof import tokens
+from lab.language import tokens
 from lab.proof.evidence import check, complex_step
 
 NONE = 1e-149  # an ε that a positive σ does not notice

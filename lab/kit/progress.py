@@ -1,10 +1,10 @@
 """How far something is: the one display of it, for runs, studies and figures; a sparkline."""
 
+import math
 import shutil
 import sys
 import time
 
-import numpy as np
 from tqdm import tqdm
 
 BARS, PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-~=+*#"  # in any encoding
@@ -68,6 +68,9 @@ def sparkline(values, encoding=None):
         bars = BARS
     except (UnicodeEncodeError, LookupError):
         bars = PLAIN_BARS
-    low, high = np.nanmin(values), np.nanmax(values)
-    shares = (np.asarray(values) - low) / ((high - low) or 1)
-    return "".join(" " if np.isnan(s) else bars[min(int(8 * s), 7)] for s in shares)
+    known = [value for value in values if not math.isnan(value)]
+    low, span = min(known), (max(known) - min(known)) or 1
+    return "".join(
+        " " if math.isnan(value) else bars[min(int(8 * (value - low) / span), 7)]
+        for value in values
+    )

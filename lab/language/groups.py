@@ -15,7 +15,7 @@ import advantages
 import nn
 import policies
 import ppo
-from lab.proof import tokens
+from lab.language import tokens
 
 GROUP, UPDATES, EPOCHS = 8, 20, 4
 HIDDEN, LEARNING_RATE, CLIP_RANGE = (16,), 0.01, 0.2
