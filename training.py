@@ -1,14 +1,13 @@
-"""What all algorithms share: a step for each network, the loop, and how a policy is judged.
+"""The loop that all algorithms share, and how a policy is judged. It stands above them.
 
 Nothing here knows which algorithm it runs; nothing prints or writes a file.
 
     collect a rollout → values → advantages and value targets → update → statistics
 
 In the order of the file:
-    the batch, and who learns from it
-    Eq. 47  one step for the policy, one for the value function
+    who learns
     Eq. 18  credit: a rollout becomes a batch
-    Eq. 48  what the update did: KL, clip fraction, dead fraction
+    what the update did
     the loop
     evaluation
 
@@ -17,17 +16,15 @@ Shapes: T steps, N environments, B = valid rows of a rollout, P parameters.
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Discrete
 
 from advantages import gae, normalize
 from arrays import check_whole, floats, level
-from distributions import kl_estimates
 from environments import EnvironmentFailed, closed, closed_if_it_fails, make_envs, reset
-from nn import MLP, Adam, descend
+from learner import Batch, Learner, approx_kl
+from nn import MLP, Adam
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
 from rollout import Actor, Sampler
@@ -39,28 +36,6 @@ LONGEST_EPISODE = 10_000  # steps; an evaluation ends there if the environment h
 # No lesson, but a twentieth of the time: glibc hands freed memory back to the system, to fetch it
 # again page by page, until it has seen a large array come and go. Nothing is written to this one.
 np.empty(2**21)
-
-
-class Batch(NamedTuple):
-    """The valid rows of a rollout, time and environments flattened into one axis B."""
-
-    obs: np.ndarray  # (B, D) float
-    actions: np.ndarray  # (B,) int or (B, A) float
-    log_probs: np.ndarray  # (B,) of the policy that acted
-    values: np.ndarray  # (B,) of the value function before the update
-    advantages: np.ndarray  # (B,)
-    targets: np.ndarray  # (B,) what the value function should have said
-
-
-@dataclass
-class Learner:
-    """What is learned, and what learning needs to remember."""
-
-    policy: CategoricalPolicy | GaussianPolicy
-    value: MLP
-    policy_adam: Adam
-    value_adam: Adam
-    memory: dict = field(default_factory=dict)  # numbers that an update leaves for the next one
 
 
 def make_learner(envs, config, rng, dtype=np.float32):
@@ -84,46 +59,6 @@ def make_learner(envs, config, rng, dtype=np.float32):
         Adam(policy.parameters.size, config.learning_rate, dtype=dtype),
         Adam(value.parameters.size, config.value_learning_rate, dtype=dtype),
     )
-
-
-def policy_step(learner, batch, config, loss_function, *arguments):
-    """One step for the policy: forward, the loss, back through the network, downhill.
-
-    loss_function, arguments  loss_function(log_probs, *arguments) -> loss, dlog_probs (B,)
-
-    Returns the loss and the gradient's norm before clipping, a dict.
-    """
-    policy = learner.policy
-    log_probs, entropies, cache = policy.forward(batch.obs, batch.actions)
-    loss, dlog_probs = loss_function(log_probs, *arguments)
-    gradient = policy.backward(dlog_probs, entropy_bonus(entropies, config), cache)
-    norm = descend(policy.parameters, gradient, learner.policy_adam, config.max_grad_norm)
-    return {"policy_loss": loss, "policy_grad_norm": norm}
-
-
-def entropy_bonus(entropies, config):
-    """dLoss/dentropies of the bonus in Eq. 47: (B,) float -> (B,) of its dtype."""
-    # Eq. 47: L = … − c_H (1/N) Σ Hᵢ, so each row's slope is −c_H/N; Eq. 25 takes it to the logits
-    return np.full_like(entropies, -config.entropy_coefficient / len(entropies))
-
-
-def value_step(learner, batch, config, loss_function, *arguments):
-    """One step for the value function, as policy_step; its loss takes values (B,).
-
-    Eq. 47, the sum of the losses, is no line of code: the two networks share no
-    weight, so each gets its own part's gradient and its own step.
-    """
-    value = learner.value
-    values, cache = value.forward(batch.obs)
-    loss, dvalues = loss_function(values[:, 0], *arguments)
-    gradient = value.backward(dvalues[:, None], cache)
-    norm = descend(value.parameters, gradient, learner.value_adam, config.max_grad_norm)
-    return {"value_loss": loss, "value_grad_norm": norm}
-
-
-def means(steps):
-    """The mean of each statistic over an update's steps: a list of dicts -> a dict of floats."""
-    return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
 
 
 def make_batch(rollout, value, config):
@@ -162,33 +97,12 @@ def make_batch(rollout, value, config):
     )
 
 
-def clip_statistics(log_probs, old_log_probs, advantages, clip_range):
-    """(B,) (B,) (B,), a float  ->  clip_fraction, dead_fraction, both in [0, 1]; Eq. 48.
-
-    clip_fraction counts rows whose ratio left the band, dead_fraction those
-    among them whose gradient the clip took away (c = 0 in Eq. 40). About half
-    of the rows outside the band still pull the policy back. Raises ValueError
-    for other shapes.
-    """
-    log_probs, old_log_probs, advantages = floats("N N N", log_probs, old_log_probs, advantages)
-    ratios, clip_range = np.exp(log_probs - old_log_probs), float(clip_range)
-    above, below = ratios > 1 + clip_range, ratios < 1 - clip_range
-    dead = (above & (advantages > 0)) | (below & (advantages < 0))
-    return np.mean(above | below), np.mean(dead)
-
-
-def measure(learner, batch, clip_range=np.inf):
+def measure(learner, batch):
     """What an update did to the policy, and how good the value function was: a dict of floats."""
     log_probs, entropies, _ = learner.policy.forward(batch.obs, batch.actions)
-    _, k3 = kl_estimates(log_probs - batch.log_probs)
-    clip_fraction, dead_fraction = clip_statistics(
-        log_probs, batch.log_probs, batch.advantages, clip_range
-    )
     return {
         "entropy": float(entropies.mean()),
-        "approx_kl": float(k3.mean()),
-        "clip_fraction": float(clip_fraction),
-        "dead_fraction": float(dead_fraction),
+        "approx_kl": approx_kl(log_probs, batch.log_probs),
         "explained_variance": explained_variance(batch.values, batch.targets),
     }
 
@@ -278,7 +192,7 @@ class Trainer:
         batch = make_batch(rollout, learner.value, config)
         done = self.algorithm.update(learner, batch, config, progress, self.shuffling_rng)
         statistics = {name: float(number) for name, number in done.items()}
-        statistics.update(measure(learner, batch, statistics.get("clip_range", np.inf)))
+        statistics.update(measure(learner, batch))
 
         self.iteration += 1
         self._check_finite(statistics, rollout, batch)

@@ -3,9 +3,10 @@ import pytest
 from oracles import complex_step, network_complex_step
 
 import vpg
+from learner import Batch, Learner
 from nn import MLP, Adam
 from policies import CategoricalPolicy
-from training import Batch, Learner, measure
+from training import measure
 
 TIGHT = {"rtol": 1e-12, "atol": 1e-13}
 
