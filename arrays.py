@@ -95,7 +95,7 @@ def level(rows):
 @lru_cache(maxsize=1024)  # a training has few shapes, and asks for them again and again
 def _fit(shapes, *found):
     """Raise ValueError unless the shapes found, tuples, are those of `shapes`."""
-    sizes = {}
+    sizes: dict[str, object] = {}  # of an axis; of a whole "B..." its shape
     for axes, shape in zip(shapes.split(), found, strict=True):
         whole = axes.endswith("...")
         sized = [(axes, shape)] if whole else list(zip(axes, shape, strict=False))

@@ -6,6 +6,7 @@ In the order of the file:
     the batch, and who learns from it
     a batch dealt into minibatches
     Eq. 47  one step for the policy, one for the value function
+    what was saved, brought back
     Eq. 48  how far the policy has moved
 
 Shapes: B rows of a batch, D observation size, A action dimensions.
@@ -95,6 +96,18 @@ def value_step(learner, batch, config, loss_function):
 def means(steps):
     """The mean of each statistic over an update's steps: a list of dicts -> a dict of floats."""
     return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
+
+
+def overwrite(live, saved):
+    """Set live arrays to saved ones, two dicts of np.ndarray by name; all of them or none.
+
+    Raises ValueError when one is missing, or of another shape: it is another network's.
+    """
+    for name, array in live.items():
+        if name not in saved or saved[name].shape != array.shape:
+            raise ValueError(f"the saved array {name!r} doesn't fit this network")
+    for name, array in live.items():
+        array[:] = saved[name]
 
 
 def approx_kl(log_probs, old_log_probs):

@@ -23,7 +23,7 @@ from gymnasium.spaces import Discrete
 from advantages import gae, normalize
 from arrays import check_whole, floats, level
 from environments import EnvironmentFailed, closed, closed_if_it_fails, make_envs, reset
-from learner import Batch, Learner, approx_kl
+from learner import Batch, Learner, approx_kl, overwrite
 from nn import MLP, Adam
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
@@ -31,6 +31,7 @@ from rollout import Actor, Sampler
 
 # Streams of random numbers besides a Trainer's own four, which have the keys 0 to 3.
 RESUMED, EVALUATION = 1_000, 1_001
+COUNTERS = "iteration", "env_steps", "episodes", "train_seconds"  # of a Trainer
 LONGEST_EPISODE = 10_000  # steps; an evaluation ends there if the environment has no time limit
 
 # No lesson, but a twentieth of the time: glibc hands freed memory back to the system, to fetch it
@@ -46,6 +47,7 @@ def make_learner(envs, config, rng, dtype=np.float32):
     """
     obs_dim, actions = envs.single_observation_space.shape[0], envs.single_action_space
     network = config.hidden_sizes, rng, config.activation, dtype
+    policy: CategoricalPolicy | GaussianPolicy
     if isinstance(actions, Discrete):
         if config.initial_log_std != 0:
             raise ValueError("initial_log_std is for Box actions; these are Discrete")
@@ -159,7 +161,7 @@ class Trainer:
         self.shuffling_rng = np.random.default_rng(shuffling)
         self.iteration = self.env_steps = self.episodes = 0
         self.train_seconds = 0.0
-        self.recent_returns = deque(maxlen=100)
+        self.recent_returns: deque = deque(maxlen=100)
 
     @property
     def policy(self):
@@ -253,10 +255,7 @@ class Trainer:
             "acting_rng": self.acting_rng.bit_generator.state,
             "shuffling_rng": self.shuffling_rng.bit_generator.state,
             "recent_returns": list(self.recent_returns),
-            "iteration": self.iteration,
-            "env_steps": self.env_steps,
-            "episodes": self.episodes,
-            "train_seconds": self.train_seconds,
+            **{counter: getattr(self, counter) for counter in COUNTERS},
         }
         return arrays, numbers
 
@@ -268,18 +267,14 @@ class Trainer:
         Raises ValueError when the arrays belong to another network.
         """
         live_arrays, _ = self.state()
-        for name, live in live_arrays.items():
-            if name not in arrays or arrays[name].shape != live.shape:
-                raise ValueError(f"the saved array {name!r} doesn't fit this network")
-        for name, live in live_arrays.items():
-            live[:] = arrays[name]
+        overwrite(live_arrays, arrays)
         learner = self.learner
         learner.policy_adam.t, learner.value_adam.t = numbers["policy_t"], numbers["value_t"]
         learner.memory = dict(numbers["memory"])
         self.acting_rng.bit_generator.state = numbers["acting_rng"]
         self.shuffling_rng.bit_generator.state = numbers["shuffling_rng"]
         self.recent_returns = deque(numbers["recent_returns"], maxlen=100)
-        for counter in ("iteration", "env_steps", "episodes", "train_seconds"):
+        for counter in COUNTERS:
             setattr(self, counter, numbers[counter])
         episodes = np.random.SeedSequence(self.seed, spawn_key=(RESUMED, self.iteration))
         self.sampler = Sampler(self.envs, episodes, self.normalizer, self.env_steps)
@@ -316,10 +311,11 @@ class Trainer:
             "a smaller value_learning_rate": config.value_learning_rate / 1e-2,
             "a smaller reward_scale": config.reward_scale * max(rewards, 1e-30) / 1e2,
             "normalize_observations": obs / 1e2,
-            "a smaller entropy_coefficient": config.entropy_coefficient,
-            "a smaller kl_coefficient": getattr(config, "kl_coefficient", 0.0) / 1e2,
         }
-        return max(times, key=times.get)
+        for name, value in vars(config).items():  # an algorithm's own, too
+            if name.endswith("_coefficient"):
+                times[f"a smaller {name}"] = value / 1e2
+        return max(times, key=lambda remedy: times[remedy])
 
 
 def evaluate(policy, env_id, episodes, seed, greedy=True):

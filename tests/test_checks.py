@@ -196,7 +196,7 @@ FAULTS = [
     (31, "nn.relu_backward", "h > 0", "h >= 0"),
     (32, "nn.MLP.backward", "if layer > 0:", "if layer > 1:"),
     (32, "nn.MLP.backward", "activate_backward(dh, cache[layer])", "dh"),
-    (32, "nn.MLP.backward", "gradient[:0] = ", "gradient += "),
+    (32, "nn.MLP.backward", "[dW.ravel(), db, *gradient]", "[*gradient, dW.ravel(), db]"),
     (32, "nn.MLP.backward", "reversed(range(len(self.layers)))", "range(len(self.layers))"),
     (32, "nn.linear_backward", "np.dot(ones, dy)", "np.dot(ones, dy) / 2"),
     (33, "nn.orthogonal", "q * np.sign(np.diag(r))", "q"),
