@@ -162,7 +162,7 @@ def gaussian_kl_backward(dkls, old_means, old_log_stds, means, log_stds):
 
 def _spreads(means, *log_stds):
     """Log-deviations (A,), or (B,A) as means, as floats."""
-    return [floats(f"BA {'BA'[-np.ndim(one) :]}", means, one)[1] for one in log_stds]
+    return [floats(f"BA {'BA'[-np.ndim(array) :]}", means, array)[1] for array in log_stds]
 
 
 # -------------------------------------------------- KL from sampled actions

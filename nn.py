@@ -268,8 +268,8 @@ class Adam:
         Raises ValueError for other shapes.
         """
         if not parameters.shape == gradient.shape == self.m.shape:
-            found = f"{parameters.shape} and {gradient.shape}"
-            raise ValueError(f"parameters and gradient must be {self.m.shape}, not {found}")
+            given = f"{parameters.shape} and {gradient.shape}"
+            raise ValueError(f"parameters and gradient must be {self.m.shape}, not {given}")
         beta1, beta2 = self.betas
         self.t += 1
         # Eq. 34: m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²

@@ -203,7 +203,7 @@ def blame(error, link=": "):
 
     One line, to stand after "it failed": ": OSError: no socket", or with its place after `link`.
     """
-    frames = [(one.filename, one.lineno) for one in traceback.extract_tb(error.__traceback__)]
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     entered = next((i for i, (name, _) in enumerate(frames) if name.startswith(DOORS)), 0)
     own = [
         f"{link}{os.path.basename(name)}, line {line}"

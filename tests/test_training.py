@@ -39,9 +39,10 @@ def fingerprint(trainer):
 @pytest.mark.parametrize("algorithm", [ppo, vpg, pytest.param(ppo_penalty, marks=pytest.mark.slow)])
 def test_the_defaults_solve_cartpole(learned, algorithm):
     """PPO with GAE learns: what the earlier tutorial gave up on."""
-    trainer, looks = learned(algorithm, 0)
-    assert trainer.env_steps >= 100_000 and looks[-1][0] == trainer.env_steps
-    assert looks[-1][1].mean() >= 475
+    trainer, evaluations = learned(algorithm, 0)
+    step, returns = evaluations[-1]
+    assert step == trainer.env_steps >= 100_000
+    assert returns.mean() >= 475
 
 
 @pytest.mark.parametrize("algorithm", [ppo, vpg])
@@ -94,8 +95,8 @@ def saved_and_restored(trainer):
     return restored
 
 
-def assert_same_state(one, other):
-    (arrays, numbers), (other_arrays, other_numbers) = one.state(), other.state()
+def assert_same_state(trainer, other):
+    (arrays, numbers), (other_arrays, other_numbers) = trainer.state(), other.state()
     for name, array in arrays.items():
         np.testing.assert_array_equal(array, other_arrays[name], name)
     assert {**numbers, "train_seconds": 0} == {**other_numbers, "train_seconds": 0}
