@@ -110,13 +110,13 @@ def update(learner, batch, config, progress, rng):
     """
     clip_range = config.clip_range * (1 - progress if config.anneal_clip_range else 1)
 
-    def loss_of_policy(log_probs, rows):
-        return clipped_surrogate(log_probs, rows.log_probs, rows.advantages, clip_range)
+    def loss_of_policy(log_probs, part):
+        return clipped_surrogate(log_probs, part.log_probs, part.advantages, clip_range)
 
-    def loss_of_value(values, rows):
+    def loss_of_value(values, part):
         if config.value_clip_range is not None:
-            return clipped_value_loss(values, rows.values, rows.targets, config.value_clip_range)
-        return value_loss(values, rows.targets)
+            return clipped_value_loss(values, part.values, part.targets, config.value_clip_range)
+        return value_loss(values, part.targets)
 
     steps = []
     for _ in range(config.epochs):

@@ -96,8 +96,8 @@ def update(learner, batch, config, progress, rng):
     Returns losses and gradient norms, means over the steps, the KL and the β used, a dict.
     """
 
-    def loss_of_value(values, rows):
-        return value_loss(values, rows.targets)
+    def loss_of_value(values, part):
+        return value_loss(values, part.targets)
 
     policy = learner.policy
     beta = learner.memory.get("kl_coefficient", config.kl_coefficient)

@@ -67,11 +67,11 @@ def update(learner, batch, config, progress, rng):
     Returns the update's statistics, a dict.
     """
 
-    def loss_of_policy(log_probs, rows):
-        return policy_loss(log_probs, rows.advantages)
+    def loss_of_policy(log_probs, part):
+        return policy_loss(log_probs, part.advantages)
 
-    def loss_of_value(values, rows):
-        return value_loss(values, rows.targets)
+    def loss_of_value(values, part):
+        return value_loss(values, part.targets)
 
     # step 1
     statistics = policy_step(learner, batch, config, loss_of_policy)

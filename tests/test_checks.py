@@ -241,8 +241,8 @@ FAULTS = [
     (
         42,
         "ppo.update",
-        "rows.values, rows.targets",
-        "rows.targets, rows.values",
+        "part.values, part.targets",
+        "part.targets, part.values",
     ),
     (42, "ppo.update", "value_clip_range is not None", "value_clip_range is None"),
     # F. PPO
@@ -273,8 +273,8 @@ FAULTS = [
     (
         41,
         "ppo.update",
-        "rows.log_probs, rows.advantages",
-        "rows.log_probs, rows.targets",
+        "part.log_probs, part.advantages",
+        "part.log_probs, part.targets",
     ),
     (
         41,
