@@ -23,12 +23,12 @@ def floats(shapes, *arrays):
     become float32 if it holds every number of their dtype (float16, bool, int8, int16),
     otherwise float64. Raises ValueError for what is no number, or of other shapes.
     """
-    found = [shapes]
+    given = []
     for array in arrays:
         if type(array) is not np.ndarray or array.dtype.char not in FLOATS:
             return floats(shapes, *map(_as_floats, arrays))
-        found.append(array.shape)
-    _fit(*found)
+        given.append(array.shape)
+    _fit(shapes, *given)
     return arrays if len(arrays) > 1 else array
 
 
@@ -50,17 +50,17 @@ def flags(shape, *arrays):
 
     Raises ValueError for anything else.
     """
-    found = [_unmasked(array) for array in arrays]
-    for i, array in enumerate(found):
+    bools = [_unmasked(array) for array in arrays]
+    for i, array in enumerate(bools):
         if array.shape != shape:
             raise ValueError(
                 f"flags must have one shape with the numbers: {shape}, not {array.shape}"
             )
         if array.dtype != bool:
-            found[i] = array == 1
-            if not (found[i] | (array == 0)).all():
+            bools[i] = array == 1
+            if not (bools[i] | (array == 0)).all():
                 raise ValueError("a flag must be True or False, 1 or 0")
-    return found
+    return bools
 
 
 def indices(array, rows, below):
@@ -93,10 +93,10 @@ def level(rows):
 
 
 @lru_cache(maxsize=1024)  # a training has few shapes, and asks for them again and again
-def _fit(shapes, *found):
-    """Raise ValueError unless the shapes found, tuples, are those of `shapes`."""
-    sizes = {}
-    for axes, shape in zip(shapes.split(), found, strict=True):
+def _fit(shapes, *given):
+    """Raise ValueError unless the shapes given, tuples, are those of `shapes`."""
+    sizes: dict[str, object] = {}  # of an axis; of a whole "B..." its shape
+    for axes, shape in zip(shapes.split(), given, strict=True):
         whole = axes.endswith("...")
         sized = [(axes, shape)] if whole else list(zip(axes, shape, strict=False))
         fits = shape if whole else len(axes) == len(shape) and not {("N", 0), ("K", 0)} & {*sized}
@@ -104,4 +104,4 @@ def _fit(shapes, *found):
             tuples = (str(tuple(s.replace("...", "…"))).replace("'", "") for s in shapes.split())
             least = [f", {axis} at least 1" for axis in "NK" if axis in shapes]
             wanted = " ".join(tuples) + "".join(least)
-            raise ValueError(f"shapes must be {wanted}, not {' '.join(map(str, found))}")
+            raise ValueError(f"shapes must be {wanted}, not {' '.join(map(str, given))}")

@@ -88,23 +88,23 @@ class CommonConfig:
             value, valid = getattr(self, f.name), f.metadata["valid"]
             if value is None and f.default is None:
                 continue  # an optional setting that is off
-            kind = type(f.default) if f.default is not None else float
+            kind: type = type(f.default) if f.default is not None else float
             if not has_type(value, kind):
                 raise ValueError(f"{f.name} must be {describe(f.default)}, not {value!r}")
             # Plain Python numbers: numpy's own would decide the dtype of what they multiply.
-            plain = tuple(map(int, value)) if kind is tuple else kind(value)
-            object.__setattr__(self, f.name, plain)
-            for single in plain if kind is tuple else (plain,):
+            numbers = tuple(map(int, value)) if kind is tuple else (kind(value),)
+            object.__setattr__(self, f.name, numbers if kind is tuple else numbers[0])
+            for single in numbers:
                 if valid is not None and single not in valid:
                     raise ValueError(f"{f.name} must be {valid}, not {single!r}")
         widest = max(self.hidden_sizes)
-        for name, numbers in (
+        for name, count in (
             ("hidden_sizes", max(a * b for a, b in pairwise((1, *self.hidden_sizes)))),
             ("num_envs × num_steps × hidden_sizes", self.num_envs * self.num_steps * widest),
         ):
-            if numbers > MOST_NUMBERS:
+            if count > MOST_NUMBERS:
                 raise ValueError(
-                    f"{name} asks for {numbers:,} numbers at once; at most {MOST_NUMBERS:,}"
+                    f"{name} asks for {count:,} numbers at once; at most {MOST_NUMBERS:,}"
                 )
 
 

@@ -40,7 +40,8 @@ def log_softmax(logits):
 
     Finite for logits of any size whose differences the dtype can hold; −inf beyond.
     """
-    # Sums along rows of only K numbers are slow; stored by columns they run along all B rows.
+    # Sums along rows of only K numbers are slow; stored by columns (Fortran's order, the values
+    # are the same) they run along all B rows.
     logits = np.asfortranarray(floats("BK", logits))
     # Eq. 20: log πₖ = zₖ − M − log Σⱼ exp(zⱼ − M), M = maxⱼ zⱼ
     shifted = logits - logits.max(axis=1, keepdims=True)
@@ -71,7 +72,7 @@ def categorical_log_prob_backward(dlog_probs, actions, probs):
     """
     dlog_probs, probs = floats("B BK", dlog_probs, probs)
     actions = indices(actions, *probs.shape)
-    onehot = (np.arange(probs.shape[1])[:, None] == actions).T
+    onehot = (np.arange(probs.shape[1])[:, None] == actions).T  # by columns, as probs (log_softmax)
     # Eq. 22: Z̄ᵢ = (∂L/∂log π(aᵢ)) (e_aᵢ − πᵢ); for Eq. 10's loss this is Eq. 23
     return dlog_probs[:, None] * (onehot - probs)
 
@@ -161,7 +162,7 @@ def gaussian_kl_backward(dkls, old_means, old_log_stds, means, log_stds):
 
 def _spreads(means, *log_stds):
     """Log-deviations (A,), or (B,A) as means, as floats."""
-    return [floats(f"BA {'BA'[-np.ndim(one) :]}", means, one)[1] for one in log_stds]
+    return [floats(f"BA {'BA'[-np.ndim(array) :]}", means, array)[1] for array in log_stds]
 
 
 # -------------------------------------------------- KL from sampled actions

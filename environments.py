@@ -102,7 +102,7 @@ def import_module(module):
 
 def nearest_ids(env_id):
     """Up to three ids that Gymnasium knows and that are spelled alike, newest versions only."""
-    newest = {}
+    newest: dict[str, int] = {}
     for known in gym.registry:
         name, _, version = known.rpartition("-v")
         if ("/" in env_id or "/" not in known) and version.isdecimal():
@@ -276,11 +276,10 @@ def closed(environments):
 
     They may have started processes, for which Python would wait at its own end.
     """
-    try:
+    with closed_if_it_fails(environments):
         yield environments
-    finally:
-        with contextlib.suppress(Exception):
-            environments.close()
+    with contextlib.suppress(Exception):
+        environments.close()
 
 
 @contextlib.contextmanager
@@ -345,7 +344,7 @@ def register_original_gym():
     for env_id, spec in original.envs.registry.items():
         gym.register(
             ORIGINAL_GYM + env_id,
-            entry_point=make_original_env,
+            entry_point=f"{__name__}:make_original_env",
             kwargs={"gym_id": env_id},
             reward_threshold=spec.reward_threshold,
             max_episode_steps=spec.max_episode_steps,  # known; gym's own wrapper keeps it, too

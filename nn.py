@@ -147,7 +147,9 @@ class MLP:
             raise ValueError(
                 f"activation must be one of {', '.join(ACTIVATIONS)}, not {activation!r}"
             )
-        if len(sizes) < 2 or not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        if len(sizes) < 2 or not all(
+            isinstance(size, Integral) and int(size) > 0 for size in sizes
+        ):
             raise ValueError(
                 f"sizes must be two whole numbers or more, each at least 1, not {sizes}"
             )
@@ -206,12 +208,12 @@ class MLP:
         the layout of `parameters`, without what its owner keeps behind them.
         """
         _, activate_backward = ACTIVATIONS[self.activation]
-        gradient = []  # filled from its front, as we walk backwards
+        gradient: list[np.ndarray] = []  # grows at its front, as we walk backwards
         for layer in reversed(range(len(self.layers))):
             W, _ = self.layers[layer]
             # Eq. 32: W̄ₗ = Hₗ₋₁ᵀ Ȳₗ    b̄ₗ = 1ᵀ Ȳₗ    H̄ₗ₋₁ = Ȳₗ Wₗᵀ
             dh, dW, db = linear_backward(dy, cache[layer], W)
-            gradient[:0] = [dW.ravel(), db]
+            gradient = [dW.ravel(), db, *gradient]
             if layer > 0:
                 # Eq. 32: Ȳₗ₋₁ = H̄ₗ₋₁ ⊙ φ'(Yₗ₋₁)
                 dy = activate_backward(dh, cache[layer])
@@ -266,8 +268,8 @@ class Adam:
         Raises ValueError for other shapes.
         """
         if not parameters.shape == gradient.shape == self.m.shape:
-            found = f"{parameters.shape} and {gradient.shape}"
-            raise ValueError(f"parameters and gradient must be {self.m.shape}, not {found}")
+            given = f"{parameters.shape} and {gradient.shape}"
+            raise ValueError(f"parameters and gradient must be {self.m.shape}, not {given}")
         beta1, beta2 = self.betas
         self.t += 1
         # Eq. 34: m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²

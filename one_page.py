@@ -78,8 +78,8 @@ def policy_slope(logits, action, old_log_prob, advantage, clip_range):
 
 
 def train(seed):  # after each update: steps so far, the policy, the mean return
-    weights, rng, shuffling, starts = np.random.SeedSequence(seed).spawn(4)
-    weights, rng, shuffling = map(np.random.default_rng, (weights, rng, shuffling))
+    *seeds, starts = np.random.SeedSequence(seed).spawn(4)
+    weights, rng, shuffling = map(np.random.default_rng, seeds)
     policy, value = Network(OBS, ACTIONS, 0.01, weights), Network(OBS, 1, 1.0, weights)
     envs = gym.wrappers.vector.RecordEpisodeStatistics(gym.make_vec(ENV_ID, num_envs=N))
     obs, _ = envs.reset(seed=int(starts.generate_state(1, np.uint64)[0]))

@@ -5,10 +5,11 @@ Nothing here knows about environments, files or printing.
 In the order of the file:
     Eq. 38–41  the clipped surrogate
     Eq. 42     the clipped value loss
+    Eq. 48     what the clip did
     the update: epochs of minibatches, each a step for policy and value function
 
-Shapes: B rows of a batch, at least one; D observation size. Losses take floats
-(arrays.floats), change nothing in place and raise ValueError for other shapes.
+Shapes: B rows of a batch, at least one. What takes arrays takes floats
+(arrays.floats), changes nothing in place and raises ValueError for other shapes.
 Source: Schulman et al. (2017), https://arxiv.org/abs/1707.06347.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from arrays import floats
 from config import AT_LEAST_ONE, POSITIVE, CommonConfig, setting
-from training import means, measure, policy_step, value_step
+from learner import approx_kl, means, minibatches, policy_step, value_step
 from vpg import value_loss
 
 
@@ -78,23 +79,25 @@ def clipped_value_loss(values, old_values, targets, clip_range):
     return loss, alive * (values - targets) / len(values)
 
 
-def minibatches(num_rows, size, rng):
-    """Shuffle the row numbers 0 … num_rows − 1 and deal them into parts of at most `size`.
+def clip_statistics(log_probs, old_log_probs, advantages, clip_range):
+    """(B,) (B,) (B,), a float  ->  clip_fraction, dead_fraction, both in [0, 1]; Eq. 48.
 
-    Returns a list of int arrays. Each row comes once; the parts differ by one row at most,
-    so that no step rests on a handful of left-over rows. Raises ValueError unless
-    both numbers are at least 1.
+    clip_fraction counts rows whose ratio left the band, dead_fraction those
+    among them whose gradient the clip took away (c = 0 in Eq. 40). About half
+    of the rows outside the band still pull the policy back.
     """
-    if num_rows < 1 or size < 1:
-        raise ValueError(f"{num_rows} rows cannot be dealt into parts of at most {size}")
-    return np.array_split(rng.permutation(num_rows), -(-num_rows // size))
+    log_probs, old_log_probs, advantages = floats("N N N", log_probs, old_log_probs, advantages)
+    ratios, clip_range = np.exp(log_probs - old_log_probs), float(clip_range)
+    above, below = ratios > 1 + clip_range, ratios < 1 - clip_range
+    dead = (above & (advantages > 0)) | (below & (advantages < 0))
+    return np.mean(above | below), np.mean(dead)
 
 
 def update(learner, batch, config, progress, rng):
     """Improve the policy and the value function from one rollout.
 
-    learner   training.Learner: policy, value function, their optimisers
-    batch     training.Batch of B rows
+    learner   learner.Learner: policy, value function, their optimisers
+    batch     learner.Batch of B rows
     config    a Config
     progress  share of the training that is done, in [0, 1)
     rng       np.random.Generator
@@ -106,20 +109,28 @@ def update(learner, batch, config, progress, rng):
     Returns the update's statistics, a dict.
     """
     clip_range = config.clip_range * (1 - progress if config.anneal_clip_range else 1)
-    value_range, steps = config.value_clip_range, []
+
+    def loss_of_policy(log_probs, part):
+        return clipped_surrogate(log_probs, part.log_probs, part.advantages, clip_range)
+
+    def loss_of_value(values, part):
+        if config.value_clip_range is not None:
+            return clipped_value_loss(values, part.values, part.targets, config.value_clip_range)
+        return value_loss(values, part.targets)
+
+    steps = []
     for _ in range(config.epochs):
         for rows in minibatches(len(batch.obs), config.minibatch_size, rng):
             minibatch = batch._make(array.take(rows, axis=0) for array in batch)
             # step 1
-            surrogate = clipped_surrogate, minibatch.log_probs, minibatch.advantages, clip_range
-            statistics = policy_step(learner, minibatch, config, *surrogate)
+            statistics = policy_step(learner, minibatch, config, loss_of_policy)
             # step 2, with a loss and an Adam of its own: no weight is shared, so Eq. 47 splits
-            if value_range is None:
-                fit = value_loss, minibatch.targets
-            else:
-                fit = clipped_value_loss, minibatch.values, minibatch.targets, value_range
-            statistics |= value_step(learner, minibatch, config, *fit)
+            statistics |= value_step(learner, minibatch, config, loss_of_value)
             steps.append(statistics)
-        if config.max_kl is not None and measure(learner, batch)["approx_kl"] > config.max_kl:
-            break
-    return {**means(steps), "clip_range": clip_range}
+        if config.max_kl is not None:
+            log_probs, _, _ = learner.policy.forward(batch.obs, batch.actions)
+            if approx_kl(log_probs, batch.log_probs) > config.max_kl:
+                break
+    log_probs, _, _ = learner.policy.forward(batch.obs, batch.actions)
+    out, dead = clip_statistics(log_probs, batch.log_probs, batch.advantages, clip_range)
+    return means(steps) | {"clip_range": clip_range, "clip_fraction": out, "dead_fraction": dead}

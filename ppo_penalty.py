@@ -17,9 +17,8 @@ import numpy as np
 
 from arrays import floats
 from config import AT_LEAST_ONE, POSITIVE, CommonConfig, Within, setting
+from learner import entropy_bonus, means, minibatches, value_step
 from nn import descend
-from ppo import minibatches
-from training import entropy_bonus, means, value_step
 from vpg import value_loss
 
 SMALLEST, LARGEST = 1e-6, 1e6  # β stays between: from 0 or inf no factor of two leads back
@@ -68,7 +67,7 @@ def adapt_kl_coefficient(kl_coefficient, kl, kl_target):
 
 
 def penalized_step(learner, batch, config, old_distribution, beta):
-    """One step for the policy, as training.policy_step, through log π and KL."""
+    """One step for the policy, as learner.policy_step, through log π and KL."""
     policy = learner.policy
     log_probs, entropies, cache = policy.forward(batch.obs, batch.actions)
     loss, dlog_probs, dkls = penalized_surrogate(
@@ -83,8 +82,8 @@ def penalized_step(learner, batch, config, old_distribution, beta):
 def update(learner, batch, config, progress, rng):
     """Improve the policy and the value function from one rollout.
 
-    learner   training.Learner: policy, value function, their optimisers
-    batch     training.Batch of B rows
+    learner   learner.Learner: policy, value function, their optimisers
+    batch     learner.Batch of B rows
     config    a Config
     progress  share of the training that is done, in [0, 1)
     rng       np.random.Generator
@@ -96,6 +95,10 @@ def update(learner, batch, config, progress, rng):
 
     Returns losses and gradient norms, means over the steps, the KL and the β used, a dict.
     """
+
+    def loss_of_value(values, part):
+        return value_loss(values, part.targets)
+
     policy = learner.policy
     beta = learner.memory.get("kl_coefficient", config.kl_coefficient)
     old_distribution = policy.distribution(batch.obs)
@@ -106,9 +109,10 @@ def update(learner, batch, config, progress, rng):
             # step 1
             statistics = penalized_step(learner, minibatch, config, old_distribution[rows], beta)
             # step 2
-            statistics |= value_step(learner, minibatch, config, value_loss, minibatch.targets)
+            statistics |= value_step(learner, minibatch, config, loss_of_value)
             steps.append(statistics)
     _, _, cache = policy.forward(batch.obs, batch.actions)
     kl = float(policy.kl(old_distribution, cache).mean())
     learner.memory["kl_coefficient"] = adapt_kl_coefficient(beta, kl, config.kl_target)
-    return {**means(steps), "kl": kl, "kl_coefficient": beta}
+    none = {"clip_fraction": 0.0, "dead_fraction": 0.0}  # there is no clip
+    return {**means(steps), **none, "kl": kl, "kl_coefficient": beta}

@@ -38,18 +38,18 @@ class Checked(gym.Wrapper):
         super().__init__(env)
         self.env_id, self.space = env_id, env.observation_space
         box = isinstance(self.space, gym.spaces.Box)
-        self.shape, self.dtype = (self.space.shape, self.space.dtype) if box else (None, None)
+        self.usual_obs = (self.space.shape, self.space.dtype) if box else None
 
-    @property
-    def spec(self):  # or gym.make would count this among the wrappers that the spec asks for
+    @property  # or gym.make would count this among the wrappers that the spec asks for
+    def spec(self):  # type: ignore[override]
         return self.env.spec
 
     def reset(self, **options):
-        return self.held("reset", self.env.reset(**options), RESET)
+        return held(self, "reset", self.env.reset(**options), RESET)
 
     def step(self, action):
         given = self.env.step(action)
-        return given if self.plain(given) else self.held("step", given, STEP)
+        return given if self.plain(given) else held(self, "step", given, STEP)
 
     def plain(self, given):
         """Is it what is usual, and right? Only to be quick: `held` decides on everything else."""
@@ -59,20 +59,9 @@ class Checked(gym.Wrapper):
         return (
             (type(obs), type(terminated), type(truncated), type(info)) in USUAL
             and (type(reward) is float or type(reward) is np.float64)
-            and (obs.shape == self.shape and obs.dtype == self.dtype)
+            and (obs.shape, obs.dtype) == self.usual_obs
             and (isfinite(reward) and np.logical_and.reduce(np.isfinite(obs), axis=None))
         )
-
-    def held(self, name, given, parts, shape=()):
-        """What `name` gave, if it is right."""
-        flaw = flaw_in(given, parts, self.space, shape)
-        if flaw:
-            raise EnvironmentFailed(
-                f"{self.env_id} failed in {place(self.env, name)}: {name} {flaw}"
-            )
-        if not isinstance(self.space, gym.spaces.Box):
-            return given
-        return np.asarray(given[0], self.space.dtype), *given[1:]
 
 
 class CheckedVector(gym.vector.VectorWrapper):
@@ -83,13 +72,22 @@ class CheckedVector(gym.vector.VectorWrapper):
         self.env_id, n = env_id, envs.num_envs
         self.space = gym.vector.utils.batch_space(envs.single_observation_space, n)
 
-    held = Checked.held
-
     def reset(self, **options):
-        return self.held("reset", self.env.reset(**options), RESET, (self.num_envs,))
+        return held(self, "reset", self.env.reset(**options), RESET, (self.num_envs,))
 
     def step(self, actions):
-        return self.held("step", self.env.step(actions), STEP, (self.num_envs,))
+        return held(self, "step", self.env.step(actions), STEP, (self.num_envs,))
+
+
+def held(checked, name, given, parts, shape=()):
+    """What `name` (reset or step) of a Checked or CheckedVector gave, if it is right."""
+    flaw = flaw_in(given, parts, checked.space, shape)
+    if flaw:
+        where = place(checked.env, name)
+        raise EnvironmentFailed(f"{checked.env_id} failed in {where}: {name} {flaw}")
+    if not isinstance(checked.space, gym.spaces.Box):
+        return given
+    return np.asarray(given[0], checked.space.dtype), *given[1:]
 
 
 def flaw_in(given, parts, space, shape):
@@ -122,12 +120,14 @@ def misfit(space, value):
 
     A Box's bounds may be overstepped, but not its dtype's.
     """
-    keys, number = (), None
+    keys: list = []
+    number = None
     if isinstance(space, gym.spaces.Dict):
-        keys, right = space, isinstance(value, Mapping) and all(key in value for key in space)
+        keys = list(space)
+        right = isinstance(value, Mapping) and all(key in value for key in space)
     elif isinstance(space, gym.spaces.Tuple):
         right = isinstance(value, (tuple, list)) and len(value) == len(space)
-        keys = range(len(space))
+        keys = list(range(len(space)))
     elif isinstance(space, gym.spaces.Box):
         kinds = "biu" if space.dtype.kind in "iu" else "biuf"
         right = numeric(value, space.shape, kinds)
@@ -191,7 +191,7 @@ def describe(value):
     return f"{value.dtype} {value.shape}" + (" with nan or inf" * (not finite))
 
 
-LIBRARIES = tuple(os.path.dirname(module.__file__) + os.sep for module in (gym, np, os))
+LIBRARIES = tuple(os.path.dirname(str(module.__file__)) + os.sep for module in (gym, np, os))
 OURS = tuple(
     os.path.join(os.path.dirname(__file__), f"{name}.py") for name in ("promises", "environments")
 )
@@ -203,7 +203,7 @@ def blame(error, link=": "):
 
     One line, to stand after "it failed": ": OSError: no socket", or with its place after `link`.
     """
-    frames = [(one.filename, one.lineno) for one in traceback.extract_tb(error.__traceback__)]
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     entered = next((i for i, (name, _) in enumerate(frames) if name.startswith(DOORS)), 0)
     own = [
         f"{link}{os.path.basename(name)}, line {line}"

@@ -21,7 +21,7 @@ their way into the environment are actions fitted to its space, by `fit_actions`
 Shapes: T steps, N environments, D observation size, A action dimensions.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -76,7 +76,7 @@ class Actor:
     """
 
     def __init__(self, policy, action_space):
-        self.policy = policy.policy if isinstance(policy, Actor) else policy
+        self.policy: Any = policy.policy if isinstance(policy, Actor) else policy
         self.action_space = action_space
 
     @property

@@ -1,14 +1,13 @@
-"""What all algorithms share: a step for each network, the loop, and how a policy is judged.
+"""The loop that all algorithms share, and how a policy is judged. It stands above them.
 
 Nothing here knows which algorithm it runs; nothing prints or writes a file.
 
     collect a rollout → values → advantages and value targets → update → statistics
 
 In the order of the file:
-    the batch, and who learns from it
-    Eq. 47  one step for the policy, one for the value function
+    who learns
     Eq. 18  credit: a rollout becomes a batch
-    Eq. 48  what the update did: KL, clip fraction, dead fraction
+    what the update did
     the loop
     evaluation
 
@@ -17,46 +16,23 @@ Shapes: T steps, N environments, B = valid rows of a rollout, P parameters.
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Discrete
 
 from advantages import gae, normalize
 from arrays import check_whole, floats, level
-from distributions import kl_estimates
 from environments import EnvironmentFailed, closed, closed_if_it_fails, make_envs, reset
-from nn import MLP, Adam, descend
+from learner import Batch, Learner, approx_kl, overwrite
+from nn import MLP, Adam
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
 from rollout import Actor, Sampler
 
 # Streams of random numbers besides a Trainer's own four, which have the keys 0 to 3.
 RESUMED, EVALUATION = 1_000, 1_001
+COUNTERS = "iteration", "env_steps", "episodes", "train_seconds"  # of a Trainer
 LONGEST_EPISODE = 10_000  # steps; an evaluation ends there if the environment has no time limit
-
-
-class Batch(NamedTuple):
-    """The valid rows of a rollout, time and environments flattened into one axis B."""
-
-    obs: np.ndarray  # (B, D) float
-    actions: np.ndarray  # (B,) int or (B, A) float
-    log_probs: np.ndarray  # (B,) of the policy that acted
-    values: np.ndarray  # (B,) of the value function before the update
-    advantages: np.ndarray  # (B,)
-    targets: np.ndarray  # (B,) what the value function should have said
-
-
-@dataclass
-class Learner:
-    """What is learned, and what learning needs to remember."""
-
-    policy: CategoricalPolicy | GaussianPolicy
-    value: MLP
-    policy_adam: Adam
-    value_adam: Adam
-    memory: dict = field(default_factory=dict)  # numbers that an update leaves for the next one
 
 
 def make_learner(envs, config, rng, dtype=np.float32):
@@ -67,6 +43,7 @@ def make_learner(envs, config, rng, dtype=np.float32):
     """
     obs_dim, actions = envs.single_observation_space.shape[0], envs.single_action_space
     network = config.hidden_sizes, rng, config.activation, dtype
+    policy: CategoricalPolicy | GaussianPolicy
     if isinstance(actions, Discrete):
         if config.initial_log_std != 0:
             raise ValueError("initial_log_std is for Box actions; these are Discrete")
@@ -80,46 +57,6 @@ def make_learner(envs, config, rng, dtype=np.float32):
         Adam(policy.parameters.size, config.learning_rate, dtype=dtype),
         Adam(value.parameters.size, config.value_learning_rate, dtype=dtype),
     )
-
-
-def policy_step(learner, batch, config, loss_function, *arguments):
-    """One step for the policy: forward, the loss, back through the network, downhill.
-
-    loss_function, arguments  loss_function(log_probs, *arguments) -> loss, dlog_probs (B,)
-
-    Returns the loss and the gradient's norm before clipping, a dict.
-    """
-    policy = learner.policy
-    log_probs, entropies, cache = policy.forward(batch.obs, batch.actions)
-    loss, dlog_probs = loss_function(log_probs, *arguments)
-    gradient = policy.backward(dlog_probs, entropy_bonus(entropies, config), cache)
-    norm = descend(policy.parameters, gradient, learner.policy_adam, config.max_grad_norm)
-    return {"policy_loss": loss, "policy_grad_norm": norm}
-
-
-def entropy_bonus(entropies, config):
-    """dLoss/dentropies of the bonus in Eq. 47: (B,) float -> (B,) of its dtype."""
-    # Eq. 47: L = … − c_H (1/N) Σ Hᵢ, so each row's slope is −c_H/N; Eq. 25 takes it to the logits
-    return np.full_like(entropies, -config.entropy_coefficient / len(entropies))
-
-
-def value_step(learner, batch, config, loss_function, *arguments):
-    """One step for the value function, as policy_step; its loss takes values (B,).
-
-    Eq. 47, the sum of the losses, is no line of code: the two networks share no
-    weight, so each gets its own part's gradient and its own step.
-    """
-    value = learner.value
-    values, cache = value.forward(batch.obs)
-    loss, dvalues = loss_function(values[:, 0], *arguments)
-    gradient = value.backward(dvalues[:, None], cache)
-    norm = descend(value.parameters, gradient, learner.value_adam, config.max_grad_norm)
-    return {"value_loss": loss, "value_grad_norm": norm}
-
-
-def means(steps):
-    """The mean of each statistic over an update's steps: a list of dicts -> a dict of floats."""
-    return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
 
 
 def make_batch(rollout, value, config):
@@ -158,33 +95,12 @@ def make_batch(rollout, value, config):
     )
 
 
-def clip_statistics(log_probs, old_log_probs, advantages, clip_range):
-    """(B,) (B,) (B,), a float  ->  clip_fraction, dead_fraction, both in [0, 1]; Eq. 48.
-
-    clip_fraction counts rows whose ratio left the band, dead_fraction those
-    among them whose gradient the clip took away (c = 0 in Eq. 40). About half
-    of the rows outside the band still pull the policy back. Raises ValueError
-    for other shapes.
-    """
-    log_probs, old_log_probs, advantages = floats("N N N", log_probs, old_log_probs, advantages)
-    ratios, clip_range = np.exp(log_probs - old_log_probs), float(clip_range)
-    above, below = ratios > 1 + clip_range, ratios < 1 - clip_range
-    dead = (above & (advantages > 0)) | (below & (advantages < 0))
-    return np.mean(above | below), np.mean(dead)
-
-
-def measure(learner, batch, clip_range=np.inf):
+def measure(learner, batch):
     """What an update did to the policy, and how good the value function was: a dict of floats."""
     log_probs, entropies, _ = learner.policy.forward(batch.obs, batch.actions)
-    _, k3 = kl_estimates(log_probs - batch.log_probs)
-    clip_fraction, dead_fraction = clip_statistics(
-        log_probs, batch.log_probs, batch.advantages, clip_range
-    )
     return {
         "entropy": float(entropies.mean()),
-        "approx_kl": float(k3.mean()),
-        "clip_fraction": float(clip_fraction),
-        "dead_fraction": float(dead_fraction),
+        "approx_kl": approx_kl(log_probs, batch.log_probs),
         "explained_variance": explained_variance(batch.values, batch.targets),
     }
 
@@ -241,7 +157,7 @@ class Trainer:
         self.shuffling_rng = np.random.default_rng(shuffling)
         self.iteration = self.env_steps = self.episodes = 0
         self.train_seconds = 0.0
-        self.recent_returns = deque(maxlen=100)
+        self.recent_returns: deque = deque(maxlen=100)
 
     @property
     def policy(self):
@@ -274,7 +190,7 @@ class Trainer:
         batch = make_batch(rollout, learner.value, config)
         done = self.algorithm.update(learner, batch, config, progress, self.shuffling_rng)
         statistics = {name: float(number) for name, number in done.items()}
-        statistics.update(measure(learner, batch, statistics.get("clip_range", np.inf)))
+        statistics.update(measure(learner, batch))
 
         self.iteration += 1
         self._check_finite(statistics, rollout, batch)
@@ -335,10 +251,7 @@ class Trainer:
             "acting_rng": self.acting_rng.bit_generator.state,
             "shuffling_rng": self.shuffling_rng.bit_generator.state,
             "recent_returns": list(self.recent_returns),
-            "iteration": self.iteration,
-            "env_steps": self.env_steps,
-            "episodes": self.episodes,
-            "train_seconds": self.train_seconds,
+            **{counter: getattr(self, counter) for counter in COUNTERS},
         }
         return arrays, numbers
 
@@ -350,18 +263,14 @@ class Trainer:
         Raises ValueError when the arrays belong to another network.
         """
         live_arrays, _ = self.state()
-        for name, live in live_arrays.items():
-            if name not in arrays or arrays[name].shape != live.shape:
-                raise ValueError(f"the saved array {name!r} doesn't fit this network")
-        for name, live in live_arrays.items():
-            live[:] = arrays[name]
+        overwrite(live_arrays, arrays)
         learner = self.learner
         learner.policy_adam.t, learner.value_adam.t = numbers["policy_t"], numbers["value_t"]
         learner.memory = dict(numbers["memory"])
         self.acting_rng.bit_generator.state = numbers["acting_rng"]
         self.shuffling_rng.bit_generator.state = numbers["shuffling_rng"]
         self.recent_returns = deque(numbers["recent_returns"], maxlen=100)
-        for counter in ("iteration", "env_steps", "episodes", "train_seconds"):
+        for counter in COUNTERS:
             setattr(self, counter, numbers[counter])
         episodes = np.random.SeedSequence(self.seed, spawn_key=(RESUMED, self.iteration))
         self.sampler = Sampler(self.envs, episodes, self.normalizer, self.env_steps)
@@ -398,10 +307,11 @@ class Trainer:
             "a smaller value_learning_rate": config.value_learning_rate / 1e-2,
             "a smaller reward_scale": config.reward_scale * max(rewards, 1e-30) / 1e2,
             "normalize_observations": obs / 1e2,
-            "a smaller entropy_coefficient": config.entropy_coefficient,
-            "a smaller kl_coefficient": getattr(config, "kl_coefficient", 0.0) / 1e2,
         }
-        return max(times, key=times.get)
+        for name, value in vars(config).items():  # an algorithm's own, too
+            if name.endswith("_coefficient"):
+                times[f"a smaller {name}"] = value / 1e2
+        return max(times, key=lambda remedy: times[remedy])
 
 
 def evaluate(policy, env_id, episodes, seed, greedy=True):

@@ -7,8 +7,8 @@ In the order of the file:
     Eq. 36  the value function's loss
     the update: one step for the policy, several for the value function
 
-Shapes: B rows of a batch, at least one; D observation size. Losses take floats
-(arrays.floats), change nothing in place and raise ValueError for other shapes.
+Shapes: B rows of a batch, at least one. What takes arrays takes floats
+(arrays.floats), changes nothing in place and raises ValueError for other shapes.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ import numpy as np
 
 from arrays import floats
 from config import AT_LEAST_ONE, CommonConfig, override, setting
-from training import policy_step, value_step
+from learner import policy_step, value_step
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def value_loss(values, targets):
 def update(learner, batch, config, progress, rng):
     """Improve the policy and the value function from one rollout.
 
-    learner   training.Learner: policy, value function, their optimisers
-    batch     training.Batch of B rows
+    learner   learner.Learner: policy, value function, their optimisers
+    batch     learner.Batch of B rows
     config    a Config
     progress  share of the training that is done, in [0, 1)
     rng       np.random.Generator
@@ -66,9 +66,16 @@ def update(learner, batch, config, progress, rng):
 
     Returns the update's statistics, a dict.
     """
+
+    def loss_of_policy(log_probs, part):
+        return policy_loss(log_probs, part.advantages)
+
+    def loss_of_value(values, part):
+        return value_loss(values, part.targets)
+
     # step 1
-    statistics = policy_step(learner, batch, config, policy_loss, batch.advantages)
+    statistics = policy_step(learner, batch, config, loss_of_policy)
     # step 2
     for _ in range(config.value_steps):
-        statistics |= value_step(learner, batch, config, value_loss, batch.targets)
-    return statistics
+        statistics |= value_step(learner, batch, config, loss_of_value)
+    return {**statistics, "clip_fraction": 0.0, "dead_fraction": 0.0}  # there is no clip

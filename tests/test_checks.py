@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import learner
 import policies
 import ppo
 import ppo_penalty
@@ -195,7 +196,7 @@ FAULTS = [
     (31, "nn.relu_backward", "h > 0", "h >= 0"),
     (32, "nn.MLP.backward", "if layer > 0:", "if layer > 1:"),
     (32, "nn.MLP.backward", "activate_backward(dh, cache[layer])", "dh"),
-    (32, "nn.MLP.backward", "gradient[:0] = ", "gradient += "),
+    (32, "nn.MLP.backward", "[dW.ravel(), db, *gradient]", "[*gradient, dW.ravel(), db]"),
     (32, "nn.MLP.backward", "reversed(range(len(self.layers)))", "range(len(self.layers))"),
     (32, "nn.linear_backward", "np.dot(ones, dy)", "np.dot(ones, dy) / 2"),
     (33, "nn.orthogonal", "q * np.sign(np.diag(r))", "q"),
@@ -240,10 +241,10 @@ FAULTS = [
     (
         42,
         "ppo.update",
-        "minibatch.values, minibatch.targets",
-        "minibatch.targets, minibatch.values",
+        "part.values, part.targets",
+        "part.targets, part.values",
     ),
-    (42, "ppo.update", "value_range is None", "value_range is not None"),
+    (42, "ppo.update", "value_clip_range is not None", "value_clip_range is None"),
     # F. PPO
     (37, "lab.proof.mdp.performance_difference", "advantages(mdp, old_pi)", "advantages(mdp, pi)"),
     (
@@ -272,16 +273,16 @@ FAULTS = [
     (
         41,
         "ppo.update",
-        "minibatch.log_probs, minibatch.advantages",
-        "minibatch.log_probs, minibatch.targets",
+        "part.log_probs, part.advantages",
+        "part.log_probs, part.targets",
     ),
     (
         41,
-        "training.policy_step",
-        "loss_function(log_probs, *arguments)",
-        "loss_function(log_probs, log_probs, *arguments[1:])",
+        "learner.policy_step",
+        "loss_function(log_probs, batch)",
+        "loss_function(log_probs, batch._replace(log_probs=log_probs))",
     ),
-    (41, "training.entropy_bonus", "-config.entropy_coefficient", "config.entropy_coefficient"),
+    (41, "learner.entropy_bonus", "-config.entropy_coefficient", "config.entropy_coefficient"),
     (
         43,
         "distributions.categorical_kl",
@@ -316,16 +317,16 @@ FAULTS = [
     (46, "ppo_penalty.adapt_kl_coefficient", "kl_target / 1.5", "kl_target"),
     (46, "ppo_penalty.adapt_kl_coefficient", "kl > kl_target * 1.5", "kl < kl_target * 1.5"),
     (46, "ppo_penalty.update", "= adapt_kl_coefficient(beta, kl, config.kl_target)", "= beta"),
-    (47, "training.entropy_bonus", "-config.entropy_coefficient", "config.entropy_coefficient"),
+    (47, "learner.entropy_bonus", "-config.entropy_coefficient", "config.entropy_coefficient"),
     (
         47,
-        "training.entropy_bonus",
+        "learner.entropy_bonus",
         "-config.entropy_coefficient / len(entropies)",
         "-config.entropy_coefficient",
     ),
     (
         47,
-        "training.value_step",
+        "learner.value_step",
         "value.backward(dvalues[:, None], cache)",
         "-value.backward(dvalues[:, None], cache)",
     ),
@@ -338,8 +339,8 @@ FAULTS = [
         "np.expm1(log_ratios) + log_ratios",
     ),
     (48, "distributions.kl_estimates", "np.expm1(log_ratios)", "np.exp(log_ratios) - 1"),
-    (48, "training.clip_statistics", "np.mean(dead)", "np.mean(above | below)"),
-    (48, "training.clip_statistics", "below & (advantages < 0)", "below & (advantages > 0)"),
+    (48, "ppo.clip_statistics", "np.mean(dead)", "np.mean(above | below)"),
+    (48, "ppo.clip_statistics", "below & (advantages < 0)", "below & (advantages > 0)"),
     # H. The same gradient in a language model
     (49, "lab.language.tokens.log_probs", ".sum(axis=1)", ".mean(axis=1)"),
     (49, "lab.language.tokens.token_log_probs", "AFTER, WRITTEN", "AFTER, WRITTEN[::-1]"),
@@ -422,7 +423,7 @@ def inject(monkeypatch, path, old, new):
     made = {}
     exec(source.replace(old, new), function.__globals__, made)
     monkeypatch.setattr(owner, names[-1], made[names[-1]])
-    for module in (policies, ppo, ppo_penalty, training, vpg):  # who imported it by name
+    for module in (learner, policies, ppo, ppo_penalty, training, vpg):  # who imported it by name
         if getattr(module, names[-1], None) is function:
             monkeypatch.setattr(module, names[-1], made[names[-1]])
 

@@ -6,7 +6,6 @@ import ppo
 import vpg
 
 
-@pytest.mark.parametrize("Config", [vpg.Config, ppo.Config])
 @pytest.mark.parametrize(
     "name, value, message",
     [
@@ -35,30 +34,17 @@ import vpg
         ("hidden_sizes", (10**400,), "hidden_sizes asks for"),
         ("entropy_coefficient", -1.0, "entropy_coefficient must be at least 0"),
         ("max_grad_norm", 0, "max_grad_norm must be greater than 0"),
+        ("epochs", 0, "epochs must be at least 1"),
+        ("epochs", True, "epochs must be a whole number"),
+        ("clip_range", 0.0, "clip_range must be greater than 0"),
+        ("max_kl", 0.0, "max_kl must be greater than 0"),
+        ("value_steps", 0, "value_steps must be at least 1"),
     ],
 )
-def test_common_settings_are_checked(Config, name, value, message):
+def test_a_setting_is_checked(name, value, message):
+    Config = vpg.Config if name == "value_steps" else ppo.Config
     with pytest.raises(ValueError, match=message):
         Config(**{name: value})
-
-
-@pytest.mark.parametrize(
-    "settings, message",
-    [
-        ({"epochs": 0}, "epochs must be at least 1"),
-        ({"clip_range": 0.0}, "clip_range must be greater than 0"),
-        ({"epochs": True}, "epochs must be a whole number"),
-        ({"max_kl": 0.0}, "max_kl must be greater than 0"),
-    ],
-)
-def test_ppo_settings_are_checked(settings, message):
-    with pytest.raises(ValueError, match=message):
-        ppo.Config(**settings)
-
-
-def test_vpg_settings_are_checked():
-    with pytest.raises(ValueError, match="value_steps must be at least 1"):
-        vpg.Config(value_steps=0)
 
 
 def test_optional_settings_may_be_off():

@@ -181,7 +181,7 @@ FUNCTIONS = [
         -mean(each(lambda x, y, z, w: exp(x - y) * z - b * w, p, q, a, k)),
         each(lambda x, y, z: -exp(x - y) * z / len(a), p, q, a),
         [b / len(a)] * len(a))),
-    (training.clip_statistics, "N N N =0.2", clip_statistics),
+    (ppo.clip_statistics, "N N N =0.2", clip_statistics),
     (training.explained_variance, "N N", explained),
 ]  # fmt: skip
 NAMES = [f"{function.__name__} {takes}" for function, takes, _ in FUNCTIONS]

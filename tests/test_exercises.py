@@ -14,7 +14,6 @@ import advantages
 import distributions
 import nn
 import ppo
-import training
 import vpg
 from lab.language import tokens
 from lab.proof import mdp
@@ -97,7 +96,7 @@ def test_e6_clip():
             np.log([ratio]), np.zeros(1), np.array([a]), clip_range=0.2
         )
         close((-loss, -dlog_prob[0] / ratio), (value, slope), 1e-14)
-    statistics = training.clip_statistics(np.log(ratios), np.zeros(4), advantage, 0.2)
+    statistics = ppo.clip_statistics(np.log(ratios), np.zeros(4), advantage, 0.2)
     assert statistics == (1.0, 0.5)
 
 

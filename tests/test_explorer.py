@@ -27,6 +27,7 @@ from lab.kit import DARK, LIGHT
 from lab.pictures import explorer
 from lab.runs import returns_when_begun
 from lab.study import Cores, ablation
+from learner import Batch
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -361,7 +362,7 @@ def test_losses_are_their_twins(visit, rng):
         loss, slopes = call(page, "L.clipped_surrogate(a, b, c, d, true)", *args)
         assert_twins([[loss], slopes], expected)
         found = call(page, "L.clip_statistics(a, b, c, d)", *args)
-        np.testing.assert_allclose(found, training.clip_statistics(*args), **CLOSE)
+        np.testing.assert_allclose(found, ppo.clip_statistics(*args), **CLOSE)
 
 
 @browser_test
@@ -437,9 +438,7 @@ def test_an_update_is_its_twin(visit, algorithm):
     credit, goals = normalize(np.concatenate(credit)), np.concatenate(goals)
     assert_twins([advantages, targets], [credit, goals])
     rows = np.concatenate([np.array(steps, float) for steps in rows])
-    batch = training.Batch(
-        rows[:, :4], rows[:, 8].astype(int), np.array(old), goals - credit, credit, goals
-    )
+    batch = Batch(rows[:, :4], rows[:, 8].astype(int), np.array(old), goals - credit, credit, goals)
     shuffled = iter(orders)
     rng = SimpleNamespace(permutation=lambda _: np.array(next(shuffled)))
     statistics = MODULES[algorithm].update(learner, batch, config, 0.0, rng)

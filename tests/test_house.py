@@ -21,6 +21,7 @@ LESSON = [
     "policies",
     "advantages",
     "rollout",
+    "learner",
     "vpg",
     "ppo",
     "ppo_penalty",
@@ -45,10 +46,11 @@ NEIGHBOURS = {
     "advantages": "arrays",
     "policies": "distributions nn",
     "rollout": "arrays environments",
-    "vpg": "arrays config training",
-    "ppo": "arrays config training vpg",
-    "ppo_penalty": "arrays config nn ppo training vpg",
-    "training": "advantages arrays distributions environments nn normalization policies rollout",
+    "learner": "distributions nn policies",
+    "vpg": "arrays config learner",
+    "ppo": "arrays config learner vpg",
+    "ppo_penalty": "arrays config learner nn vpg",
+    "training": "advantages arrays environments learner nn normalization policies rollout",
     "one_page": "",
 }
 # Words that may stand in no name of a file (comments and docstrings are not names).
@@ -57,10 +59,11 @@ UNKNOWN = {
     "distributions": "network env advantage gymnasium",
     "advantages": "network env gymnasium polic",
     "rollout": "value_function gamma loss",
+    "learner": "env vpg ppo clip surrogate print open",
     "vpg": "env print open",
     "ppo": "env print open",
     "ppo_penalty": "env print open",
-    "training": "vpg ppo print open",
+    "training": "vpg ppo clip print open",
 }
 
 

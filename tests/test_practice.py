@@ -857,7 +857,7 @@ STYLES = {
             flat, 0, (values - targets) / len(values))
         """,
     ],
-    "training.clip_statistics": [
+    "ppo.clip_statistics": [
         """
         rho = np.exp(log_probs - old_log_probs)
         out = abs(rho - 1) > clip_range
@@ -963,7 +963,7 @@ ODD = [
     ),
     ("ppo.clipped_value_loss", "import os\nos.kill(os.getpid(), 9)", None, ENDS),
     (
-        "training.clip_statistics",
+        "ppo.clip_statistics",
         """
         import threading
         threading.Thread(target=threading.Event().wait).start()
@@ -1375,11 +1375,10 @@ LATIN = "# -*- coding: latin-1 -*-\nname = 'Größe'\n".encode("latin-1")
 DAMAGES = [
     {
         "nn": ("loop", "nn.py cannot be read: Too many levels of symbolic links"),
-        "distributions": (lambda data: data + b"\0", "distributions.py has NUL bytes in it; save"),
+        "distributions": (lambda data: b"", "distributions.py has no "),
         "advantages": ("folder", "advantages.py is no file of at most 1,000,000 bytes"),
         "vpg": ("fifo", "vpg.py is no file of at most 1,000,000 bytes"),
         "ppo": (lambda data: b"x = '\xff'\n" + data, "ppo.py"),
-        "training": ("missing", "training.py is missing"),
         "ppo_penalty": (lambda data: b"# coding: odd\n" + data, "ppo_penalty.py"),
     },
     {
@@ -1388,7 +1387,6 @@ DAMAGES = [
         "advantages": (lambda data: data.decode().encode("utf-16"), "advantages.py has NUL bytes"),
         "vpg": (lambda data: b"return\n", "vpg.py, line 1: 'return' outside function"),
         "ppo": (lambda data: b"(" * 10**5, ""),
-        "training": (lambda data: b"", "training.py has no clip_statistics"),
         "ppo_penalty": (
             lambda data: b"if 1:\n\tx = 1\n        y = 2\n",
             "ppo_penalty.py, line 3: ",
@@ -1400,7 +1398,7 @@ DAMAGES = [
         "advantages": (lambda data: LATIN + data.decode().encode("latin-1", "replace"), "right"),
         "vpg": ("link", "right"),
         "ppo": (lambda data: data.rstrip() + b"\n\x0c\n# \xc3\xa9", "right"),
-        "training": (lambda data: data.replace(b"\n", b"\r"), "right"),
+        "ppo_penalty": (lambda data: data.replace(b"\n", b"\r"), "right"),
     },
 ]
 

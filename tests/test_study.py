@@ -607,7 +607,7 @@ def test_what_decides_a_seed_is_followed_by_imports(copy):
     loop = (
         "nn arrays distributions policies advantages rollout training config environments promises"
     )
-    leant_on = "config environments promises normalization"
+    leant_on = "config environments promises normalization learner"
     always = {*loop.split(), *leant_on.split(), "vpg", "lab/runs/judging", "lab/study/seed"}
     assert names(*variants_of("vpg")) == always
     assert names(ppo_itself) == {*always, "ppo"}

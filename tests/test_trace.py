@@ -17,10 +17,10 @@ import pytest
 import distributions
 import nn
 import ppo
-import training
 import vpg
 from lab.commands import main
 from lab.proof.trace import TRACED, make_policy, trace, walk
+from learner import Batch, Learner
 
 EXACT = {"obs", "actions", "advantages", "old_log_probs", "W1", "b1", "W2", "b2", "parameters"}
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e-\d+)?(?![\w.])")
@@ -361,7 +361,7 @@ def test_the_way_by_hand_is_the_way_of_the_classes(page):
     if page.algorithm == "ppo":  # what the loss does not hand out, the trace computes again
         assert -w.minimum.mean() == w.loss
         np.testing.assert_array_equal(w.alive * -w.plain / 3, w.dlog_probs)
-        _, dead_fraction = training.clip_statistics(w.log_probs, w.old_log_probs, w.advantages, 0.2)
+        _, dead_fraction = ppo.clip_statistics(w.log_probs, w.old_log_probs, w.advantages, 0.2)
         assert dead_fraction == pytest.approx(1 - w.alive.mean())
 
 
@@ -370,14 +370,14 @@ def test_the_step_is_the_one_that_training_takes(page):
     w, algorithm = page.walk, {"ppo": ppo, "vpg": vpg}[page.algorithm]
     policy = make_policy()
     value = nn.MLP((4, 2, 1), np.random.default_rng(0), dtype=np.float64)
-    learner = training.Learner(
+    learner = Learner(
         policy,
         value,
         nn.Adam(16, 0.01, dtype=np.float64),
         nn.Adam(value.parameters.size, 0.01, dtype=np.float64),
     )
     zeros = np.zeros(3)
-    batch = training.Batch(w.obs, w.actions, w.old_log_probs, zeros, w.advantages, zeros)
+    batch = Batch(w.obs, w.actions, w.old_log_probs, zeros, w.advantages, zeros)
     settings = {"num_envs": 1, "num_steps": 3, "max_grad_norm": 0.5, "entropy_coefficient": 0.0}
     if page.algorithm == "ppo":
         settings |= {"epochs": 1, "minibatch_size": 3, "clip_range": 0.2}
@@ -505,7 +505,7 @@ EQUATIONS = {
         "dlogits": (23, distributions.categorical_log_prob_backward),
     },
 }
-DEAD = (48, training.clip_statistics)
+DEAD = (48, ppo.clip_statistics)
 TWICE = {
     "gradient": {(32, nn.MLP.backward), (35, nn.clip_global_norm)},
     "parameters": {(None, None), (34, nn.Adam.step)},

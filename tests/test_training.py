@@ -7,7 +7,7 @@ import tracemalloc
 import gymnasium as gym
 import numpy as np
 import pytest
-from test_rollout import EPISODES, Script, scripted
+from test_rollout import EPISODES, scripted
 
 import environments
 import ppo
@@ -18,19 +18,10 @@ import vpg
 from nn import MLP
 from policies import CategoricalPolicy
 from rollout import Sampler
-from training import Trainer, evaluate, explained_variance, make_batch
+from training import Trainer, evaluate, make_batch
 
-STATISTICS = {
-    *("iteration", "env_steps", "episodes", "mean_return", "steps_per_second", "learning_rate"),
-    *("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "dead_fraction"),
-    *("explained_variance", "policy_grad_norm", "value_grad_norm"),
-}
 LOSSES = "policy_loss", "value_loss", "policy_grad_norm", "value_grad_norm"
 SMALL = {"num_envs": 4, "num_steps": 16, "hidden_sizes": (16,)}
-
-
-def slow(*values):
-    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def small_config(algorithm, **settings):
@@ -45,59 +36,26 @@ def fingerprint(trainer):
 
 
 @pytest.mark.xdist_group("learned")
-@pytest.mark.parametrize(
-    "algorithm, seed", [(ppo, 0), slow(ppo, 1), (vpg, 0), slow(vpg, 1), slow(ppo_penalty, 0)]
-)
-def test_the_defaults_solve_cartpole(learned, algorithm, seed):
+@pytest.mark.parametrize("algorithm", [ppo, vpg, pytest.param(ppo_penalty, marks=pytest.mark.slow)])
+def test_the_defaults_solve_cartpole(learned, algorithm):
     """PPO with GAE learns: what the earlier tutorial gave up on."""
-    trainer, looks = learned(algorithm, seed)
-    assert trainer.env_steps >= 100_000 and looks[-1][0] == trainer.env_steps
-    assert looks[-1][1].mean() >= 475
+    trainer, evaluations = learned(algorithm, 0)
+    step, returns = evaluations[-1]
+    assert step == trainer.env_steps >= 100_000
+    assert returns.mean() >= 475
 
 
 @pytest.mark.parametrize("algorithm", [ppo, vpg])
 def test_same_seed_same_bits(algorithm):
     def run(seed):
-        trainer = Trainer(
-            algorithm, "CartPole-v1", small_config(algorithm, total_steps=2_000), seed
-        )
-        rows = [
-            {key: value for key, value in row.items() if key != "steps_per_second"}
-            for row in trainer
-        ]
-        return fingerprint(trainer), repr(rows)
+        config = small_config(algorithm, total_steps=1_000)
+        trainer = Trainer(algorithm, "CartPole-v1", config, seed)
+        rows = list(trainer)
+        assert {type(value) for row in rows for value in row.values()} == {int, float}
+        return fingerprint(trainer), repr([row | {"steps_per_second": 0} for row in rows])
 
     assert run(3) == run(3)
     assert run(3) != run(4)
-
-
-def test_statistics_are_complete_and_sane():
-    for algorithm in (ppo, vpg):
-        config = small_config(algorithm, total_steps=3_000)
-        rows = list(Trainer(algorithm, "CartPole-v1", config, seed=0))
-        assert all(row.keys() == rows[0].keys() for row in rows)
-        assert rows[-1].keys() >= STATISTICS
-        assert [row["iteration"] for row in rows] == list(range(1, len(rows) + 1))
-        assert np.all(np.diff([row["learning_rate"] for row in rows]) < 0)
-        assert 0 < rows[0]["entropy"] <= np.log(2) + 1e-6
-        assert all(row["approx_kl"] >= 0 for row in rows)
-        assert all(0 <= row["dead_fraction"] <= row["clip_fraction"] <= 1 for row in rows)
-
-
-def test_only_valid_rows_count():
-    """Steps, returns and lengths agree: no reset call is counted anywhere."""
-    trainer = Trainer(vpg, "CartPole-v1", small_config(vpg, total_steps=5_000), seed=0)
-    for row in trainer:
-        finished = trainer.recent_returns
-        assert row["mean_return"] == np.mean(finished) if finished else np.isnan(row["mean_return"])
-    calls = trainer.iteration * 4 * 16
-    resets_pending = int(trainer.sampler.ended.sum())
-    assert trainer.env_steps == calls - (trainer.episodes - resets_pending)
-
-
-def test_no_constant_learning_rate_unless_asked():
-    config = small_config(vpg, total_steps=500, anneal_learning_rate=False)
-    assert {row["learning_rate"] for row in Trainer(vpg, "CartPole-v1", config, 0)} == {0.01}
 
 
 def test_batch_holds_valid_rows_and_true_successors(rng):
@@ -127,28 +85,6 @@ def test_batch_holds_valid_rows_and_true_successors(rng):
     np.testing.assert_allclose(batch.targets, targets, rtol=1e-12)
     np.testing.assert_array_equal(batch.obs[2], [1, 0])
 
-    normalized = make_batch(rollout, value, vpg.Config(gamma=0.9, gae_lambda=0.7))
-    assert normalized.advantages.mean() == pytest.approx(0, abs=1e-12)
-    np.testing.assert_allclose(normalized.targets, targets, rtol=1e-12)  # these keep their units
-
-
-def test_reset_rows_never_reach_the_update(monkeypatch):
-    """In a whole training, no row's observation is an episode's last."""
-    seen = []
-
-    def update(learner, batch, config, progress, rng):
-        seen.append(batch)
-        return dict.fromkeys(LOSSES, 0.0)
-
-    monkeypatch.setattr(vpg, "update", update)
-    monkeypatch.setattr(training, "make_envs", lambda env_id, n: scripted(*[EPISODES] * n))
-    config = vpg.Config(num_envs=2, num_steps=10, total_steps=1)
-    list(Trainer(vpg, "Scripted", config, seed=0))
-    lengths = [length for length, _ in EPISODES]
-    for episode, step in seen[0].obs:
-        assert step < lengths[int(episode)]
-    assert len(seen[0].obs) == 2 * 7
-
 
 def saved_and_restored(trainer):
     """A new Trainer that goes on from another one's state, which has been through JSON."""
@@ -159,8 +95,8 @@ def saved_and_restored(trainer):
     return restored
 
 
-def assert_same_state(one, other):
-    (arrays, numbers), (other_arrays, other_numbers) = one.state(), other.state()
+def assert_same_state(trainer, other):
+    (arrays, numbers), (other_arrays, other_numbers) = trainer.state(), other.state()
     for name, array in arrays.items():
         np.testing.assert_array_equal(array, other_arrays[name], name)
     assert {**numbers, "train_seconds": 0} == {**other_numbers, "train_seconds": 0}
@@ -207,18 +143,8 @@ def test_restoring_refuses_another_networks_state():
     assert fingerprint(other) == before
 
 
-@pytest.mark.parametrize("culprit", ["policy", "value"])
-def test_numbers_that_are_not_finite_end_the_training(culprit):
-    trainer = Trainer(ppo, "CartPole-v1", small_config(ppo), seed=0)
-    trainer.iterate()
-    getattr(trainer, culprit).parameters[0] = np.nan
-    with pytest.raises(FloatingPointError, match="iteration 2"):
-        trainer.iterate()
-
-
-@pytest.mark.slow
 def test_memory_does_not_grow():
-    config = small_config(ppo, total_steps=10**9)
+    config = small_config(ppo, total_steps=10**9, epochs=1)
     trainer = Trainer(ppo, "CartPole-v1", config, seed=0)
     for _ in range(50):  # until the buffers of the last 100 returns are full
         trainer.iterate()
@@ -226,12 +152,12 @@ def test_memory_does_not_grow():
     trainer.iterate()
     gc.collect()  # or it is luck how much garbage waits at either moment
     before = tracemalloc.get_traced_memory()[0]
-    for _ in range(100):
+    for _ in range(30):
         trainer.iterate()
     gc.collect()
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert after - before < 50_000  # bytes; one rollout of this size holds 64 rows
+    assert after - before < 20_000  # bytes; a rollout of this size has 2,000 and more
 
 
 class Fixed:
@@ -259,10 +185,11 @@ def test_evaluate_on_cartpole():
     """Always pushing right falls at once; random actions last longer."""
     right = evaluate(Fixed(1), "CartPole-v1", 50, seed=0)
     assert right.shape == (50,) and right.min() >= 8 and right.max() <= 11
-    sampled = evaluate(Fixed(1), "CartPole-v1", 50, seed=0, greedy=False)
+    sampled, again, other = (
+        evaluate(Fixed(1), "CartPole-v1", 50, seed, greedy=False) for seed in (0, 0, 1)
+    )
     assert 15 < sampled.mean() < 35
-    np.testing.assert_array_equal(sampled, evaluate(Fixed(1), "CartPole-v1", 50, 0, greedy=False))
-    assert not np.array_equal(sampled, evaluate(Fixed(1), "CartPole-v1", 50, 1, greedy=False))
+    assert (sampled == again).all() and (sampled != other).any()
 
 
 def test_evaluation_shares_no_luck_with_training(monkeypatch):
@@ -295,28 +222,6 @@ def test_evaluation_shares_no_luck_with_training(monkeypatch):
     assert len(first_states) == len(states)
 
 
-def test_explained_variance(rng):
-    targets = rng.standard_normal(50)
-    assert explained_variance(targets, targets) == 1
-    assert explained_variance(np.full(50, 3.0), targets) == pytest.approx(0)
-    assert np.isnan(explained_variance(targets, np.ones(50)))
-
-
-def test_any_flat_discrete_environment_trains():
-    config = small_config(ppo, total_steps=200)
-    rows = list(Trainer(ppo, "Acrobot-v1", config, seed=0))
-    assert rows[-1]["env_steps"] >= 200
-
-
-def test_a_registered_environment_trains():
-    gym.register("Scripted-v0", entry_point=lambda: Script([(3, "fall")] * 10_000))
-    try:
-        rows = list(Trainer(vpg, "Scripted-v0", small_config(vpg, total_steps=300), seed=0))
-    finally:
-        del gym.registry["Scripted-v0"]
-    assert rows[-1]["episodes"] >= 95
-
-
 def test_another_algorithm_s_config_is_refused():
     with pytest.raises(ValueError, match=r"vpg needs a vpg\.Config, not ppo\.Config"):
         Trainer(vpg, "CartPole-v1", ppo.Config(), seed=0)
@@ -325,22 +230,16 @@ def test_another_algorithm_s_config_is_refused():
 @pytest.mark.parametrize("algorithm", [ppo, vpg])
 def test_a_rollout_of_single_steps_trains(algorithm):
     """Where every environment only starts anew, a rollout has no row; the next one is taken."""
-    config = algorithm.Config(num_envs=1, num_steps=1, total_steps=200)
+    config = algorithm.Config(num_envs=1, num_steps=1, total_steps=80)
     trainer = Trainer(algorithm, "CartPole-v1", config, seed=0)
     rows = list(trainer)
-    assert trainer.episodes > 3 and len(rows) == trainer.env_steps == 200
+    assert trainer.episodes >= 3 and len(rows) == trainer.env_steps == 80
 
 
 def test_beyond_its_end_a_training_does_not_climb():
     trainer = Trainer(ppo, "CartPole-v1", ppo.Config(total_steps=1024), seed=0)
     rows = [trainer.iterate() for _ in range(3)]
     assert [row["learning_rate"] >= 0 for row in rows] == [True] * 3
-
-
-def test_statistics_are_plain_numbers():
-    for algorithm in (ppo, vpg):
-        row = Trainer(algorithm, "CartPole-v1", small_config(algorithm), seed=0).iterate()
-        assert {type(value) for value in row.values()} <= {int, float}
 
 
 @pytest.mark.parametrize("culprit", LOSSES)
@@ -355,7 +254,7 @@ def test_a_gradient_that_overflows_is_told(monkeypatch, culprit):
 
 
 class Paid(gym.Env):
-    """Pays and shows what a test says."""
+    """Pays and shows what a test says, without an end."""
 
     observation_space, action_space = gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(2)
     reward, shown = 1.0, 0.0
@@ -395,18 +294,7 @@ def test_what_stopped_being_finite_first_is_told_with_its_remedy(
 
 
 def test_an_evaluation_without_a_time_limit_ends(monkeypatch):
-    class Endless(gym.Env):
-        observation_space = gym.spaces.Box(-1, 1, (2,))
-        action_space = gym.spaces.Discrete(2)
-
-        def reset(self, seed=None, options=None):
-            return np.zeros(2, np.float32), {}
-
-        def step(self, action):
-            return np.zeros(2, np.float32), 1.0, False, False, {}
-
-    envs = gym.vector.SyncVectorEnv([Endless] * 2)
+    envs = gym.vector.SyncVectorEnv([Paid])
     monkeypatch.setattr(training, "make_envs", lambda env_id, count: envs)
-    policy = CategoricalPolicy(2, 2, (4,), np.random.default_rng(0))
-    np.testing.assert_array_equal(evaluate(policy, "Endless", 2, 0), [training.LONGEST_EPISODE] * 2)
+    assert evaluate(Fixed(0), "Endless", 1, 0) == [training.LONGEST_EPISODE]
     assert envs.closed

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lab.runs import ALGORITHMS, judged
-from training import Learner, Trainer, evaluate
+from learner import Learner
+from training import Trainer, evaluate
 
 ENV_ID, SEED = "CartPole-v1", 0
 TOTAL_STEPS = None  # of the runs; None: the algorithm's own default

@@ -76,7 +76,7 @@ BLANKS = [
     Blank("E", 36, "vpg", "value_loss", ("loss", "dvalues")),
     Blank("F", 40, "ppo", "clipped_surrogate", ("loss", "dlog_probs")),
     Blank("F", 42, "ppo", "clipped_value_loss", ("loss", "dvalues")),
-    Blank("F", 48, "training", "clip_statistics", ("clip_fraction", "dead_fraction")),
+    Blank("F", 48, "ppo", "clip_statistics", ("clip_fraction", "dead_fraction")),
     Blank("F", 44, "ppo_penalty", "penalized_surrogate", ("loss", "dlog_probs", "dkls")),
     Blank("F", 46, "ppo_penalty", "adapt_kl_coefficient", ("kl_coefficient",)),
     Blank("H", 51, "advantages", "group_advantages", ("advantages",)),

@@ -421,7 +421,7 @@ MAKERS = {
     "vpg.value_loss": loss("values", "targets"),
     "ppo.clipped_surrogate": clip,
     "ppo.clipped_value_loss": value_clip,
-    "training.clip_statistics": clip,
+    "ppo.clip_statistics": clip,
     "ppo_penalty.penalized_surrogate": penalty,
     "ppo_penalty.adapt_kl_coefficient": thermostat,
 }

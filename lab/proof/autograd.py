@@ -10,9 +10,10 @@ import numpy as np
 
 import ppo
 import vpg
+from learner import entropy_bonus
 from nn import MLP
 from policies import CategoricalPolicy
-from training import Trainer, entropy_bonus, make_batch
+from training import Trainer, make_batch
 
 BOUND = 1e-12  # between the two, relative to the matrix's largest entry
 ROW = "{:<22} {:>17} {:>17} {:>12}  {}"

@@ -30,8 +30,7 @@ from distributions import (
 )
 from nn import Adam, clip_global_norm, linear_backward, linear_forward, tanh_backward, tanh_forward
 from policies import CategoricalPolicy
-from ppo import clipped_surrogate
-from training import clip_statistics
+from ppo import clip_statistics, clipped_surrogate
 from vpg import policy_loss
 
 WIDTH = 80

@@ -7,8 +7,8 @@ import numpy as np
 
 import nn
 import policies
-import training
 from lab.proof import mdp
+from learner import Batch, Learner
 
 SAMPLES = 100_000  # of a Monte Carlo comparison
 LONG = 60  # steps after which what remains of an episode of lab.proof.mdp is below rounding
@@ -92,14 +92,14 @@ def update_case(rng):
     obs = rng.normal(size=(16, 4))
     actions, log_probs = policy.sample(obs, rng)
     credit, targets = rng.normal(size=(2, 16))
-    batch = training.Batch(obs, actions, log_probs, value(obs)[:, 0], credit, targets)
+    batch = Batch(obs, actions, log_probs, value(obs)[:, 0], credit, targets)
     return policy, value, batch
 
 
 def one_update(algorithm, config, policy, value, batch):
     """Run a shipped update on fresh optimisers -> the Learner it leaves."""
     adams = (nn.Adam(n.parameters.size, 0.05, dtype=np.float64) for n in (policy, value))
-    learner = training.Learner(policy, value, *adams)
+    learner = Learner(policy, value, *adams)
     algorithm.update(learner, batch, config, 0.0, np.random.default_rng(0))
     return learner
 

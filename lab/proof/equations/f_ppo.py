@@ -10,7 +10,6 @@ import nn
 import policies
 import ppo
 import ppo_penalty
-import training
 import vpg
 from lab.proof import mdp
 from lab.proof.equations.cases import (
@@ -444,7 +443,7 @@ def diagnostics(evidence, rng):
 
     log_probs, A = rng.normal(0, 0.4, 400), rng.normal(size=400)
     _, dlog_probs = ppo.clipped_surrogate(log_probs, np.zeros(400), A, 0.2)
-    clip_fraction, dead_fraction = training.clip_statistics(log_probs, np.zeros(400), A, 0.2)
+    clip_fraction, dead_fraction = ppo.clip_statistics(log_probs, np.zeros(400), A, 0.2)
     ratios = [math.exp(value) for value in log_probs]
     outside = sum(ratio > 1.2 or ratio < 0.8 for ratio in ratios)
     evidence.close("clip fraction", clip_fraction, outside / 400)
