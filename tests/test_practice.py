@@ -1457,7 +1457,7 @@ def test_a_workbook_that_stands_in_hides_no_library(solved, monkeypatch):
 
 
 def test_every_blank_has_a_hint_and_no_hint_is_code():
-    assert set(HINTS) == {blank.equation for blank in BLANKS}
+    assert set(HINTS) == {blank.key for blank in BLANKS}
     for number in HINTS:
         steps = hint(number)
         assert [step.split(":")[0] for step in steps] == ["ask yourself", "look at", "in words"]

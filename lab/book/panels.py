@@ -19,7 +19,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from lab.proof import CHECKS, Z_BOUND, run_check, trace
+from lab.proof import CHECKS, Z_BOUND, number_of, run_check, trace
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TAG = re.compile(r"\s*\\qquad\s*\\text\{\((\d+)\)\}")
@@ -242,7 +242,8 @@ def panels(readme):
     traced = {}
     for algorithm in trace.TRACED:
         traced = Call(codes, lambda name=algorithm: trace.walk(name)).found | traced
-    return {n: panel(n, places[n], codes, traced) for n in sorted(CHECKS) if n in places}
+    known = map(number_of, CHECKS)
+    return {n: panel(n, places[n], codes, traced) for n in known if n in places}
 
 
 def panel(number, found, codes, traced):
@@ -270,13 +271,12 @@ def panel(number, found, codes, traced):
         if shown:
             rows = [(k, entries(np.asarray(v))) for k, v in shown]
             parts.append(table("Numbers from its check", rows))
-    title = " ".join((CHECKS[number].function.__doc__ or "").split())
     largest = f"|z| = {result.error:.1f}" if result.bound == Z_BOUND else f"{result.error:.0e}"
     verdict = (
         f'<p class="verdict" data-check="{number}"><b class="{"ok" if result.passed else "fail"}">'
         f"{'✓ holds' if result.passed else '✗ FAILS'}</b> Oracle: {escape(result.oracle)}. Largest "
         f'error <span class="measured">{largest}</span>, bound {result.bound:g}. '
-        f"<small>{escape(title)} <code>run.py check {number}</code></small></p>"
+        f"<small>{escape(result.statement)} <code>run.py check {number}</code></small></p>"
     )
     names = ", ".join(f"<code>{one.name.removeprefix('lab.proof.')}</code>" for one in found[:1])
     return (

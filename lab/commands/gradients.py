@@ -5,8 +5,8 @@ from lab.commands import FAILED, fail, option, refused, whole_number
 
 
 def check_options(parser, argv):
-    help = "one for its numbers, several for a table [all of them]"
-    option(parser, "equations", "N", help, type=whole_number(1), nargs="*")
+    help = "16 or gae; one for its numbers, several for a table [all of them]"
+    option(parser, "equations", "N", help, nargs="*")
     parser.add_argument(
         "--torch", action="store_true", help="whole gradients, beside those of torch.autograd"
     )

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from lab import practice as room
-from lab.commands import FAILED, ready, refused, whole_number
+from lab.commands import FAILED, ready, refused
+from lab.proof import numbers
 from lab.runs import write_whole
 
 LOOK_SECONDS = 0.5  # between two looks at the files, with --watch
@@ -69,17 +70,15 @@ def grade_options(parser, argv):
     parser.add_argument(
         "folder", nargs="?", default="practice", metavar="DIR", help="a workbook [practice]"
     )
-    parser.add_argument(
-        "equations", type=whole_number(1), nargs="*", metavar="N", help="equations [all]"
-    )
+    parser.add_argument("equations", nargs="*", metavar="N", help="equations, 16 or gae [all]")
     parser.add_argument("--watch", action="store_true", help="grade again at every save")
     parser.add_argument("--json", metavar="FILE", help="write the grades there, too")
 
 
 def grade(parser, args):
     number = args.folder.isdecimal() and len(args.folder) < 10
-    if number and not os.path.exists(args.folder):  # grade N
-        args.equations, args.folder = [int(args.folder), *args.equations], "practice"
+    if (number or args.folder in numbers()) and not os.path.exists(args.folder):  # grade N
+        args.equations, args.folder = [args.folder, *args.equations], "practice"
     if args.json:
         ready(parser, args.json)
     while True:
@@ -140,7 +139,7 @@ def saved(folder):
 
 
 def hint_options(parser, argv):
-    parser.add_argument("equation", type=whole_number(1), metavar="N", help="an equation's number")
+    parser.add_argument("equation", metavar="N", help="an equation, 16 or gae")
 
 
 def hint(parser, args):

@@ -50,6 +50,7 @@ from lab.practice.blanks import (
     place,
 )
 from lab.practice.mistakes import MISTAKES, by_numbers, by_shape, close, edited
+from lab.proof import number_of
 
 SECONDS = 3  # that one function, or reading one file, may take
 PATIENCE = 30  # seconds without a word until a worker counts as lost
@@ -375,11 +376,11 @@ def tame(text, most):
 def grade(directory, numbers=None):
     """Grade a workbook -> a list of Grade, one a blank that was asked for, in their order.
 
-    numbers  equations; None: all
+    numbers  equations, by key or number; None: all
 
     Raises ValueError for a folder that is no workbook or an equation without a blank.
     """
-    directory = Path(os.path.realpath(directory))
+    directory, numbers = Path(os.path.realpath(directory)), [number_of(n) for n in numbers or []]
     try:
         names = os.listdir(directory)
         why = "" if any(f"{blank.module}.py" in names for blank in BLANKS) else "; "
@@ -391,7 +392,7 @@ def grade(directory, numbers=None):
     kind = next((chapter for chapter in (PAGE, LADDER) if chapter in there), CHAPTERS)
     own = [blank for blank in BLANKS if blank.chapter in kind]
     asked = [blank for blank in own if not numbers or blank.equation in numbers]
-    for wanted in numbers or []:
+    for wanted in numbers:
         if wanted not in {blank.equation for blank in asked}:
             known = ", ".join(map(str, sorted({blank.equation for blank in own})))
             raise ValueError(f"no blank for Eq. {wanted}; there are blanks for {known}")

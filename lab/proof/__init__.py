@@ -1,5 +1,6 @@
 """Every equation held against the shipped code, by something independent of it.
 
+numbering  an equation's key and its number
 checks     runs the checks and prints them; evidence is what a check collects
 equations  the checks, a file a chapter
 mdp        a process of two states in which every expectation is a finite sum
@@ -15,6 +16,7 @@ __getattr__ = doors(
     __name__,
     autograd="compare_with_torch",
     checks="CHECKS report run_check",
+    numbering="key_of number_of numbers",
     trace="",
     evidence="Z_BOUND complex_step",
     mdp="",
