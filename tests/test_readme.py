@@ -25,7 +25,7 @@ from advantages import gae
 from distributions import categorical_log_prob_backward, log_softmax, log_softmax_backward
 from lab.commands import COMMANDS, Parser, main
 from lab.proof import checks, mdp, number_of
-from lab.study import ablation, preset
+from lab.study import changes, preset
 from training import Trainer, evaluate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -328,9 +328,9 @@ def trial(words):
             settings[option.replace("-", "_")] = float(value) if "." in value else int(value)
     config = ppo.Config(**{**preset("ppo", env_id), **settings})
     trainer = Trainer(ppo, env_id, config, seed=0)
-    if not words.startswith("--"):
-        ablation.CHANGES[words.replace(" ", "_")](trainer)
-    rows = list(trainer)
+    change = None if words.startswith("--") else words.replace(" ", "_")
+    with changes.changed(trainer, change):
+        rows = list(trainer)
     rows[-1]["greedy_return"] = evaluate(trainer.policy, env_id, 20, seed=1).mean()
     return rows
 

@@ -3,8 +3,9 @@
     python run.py explorer        writes docs/explorer-data.js
 
 The page is written by hand and trains by itself, in JavaScript. What it has from here:
-the lesson's settings, the colours of all pictures, and what the Python lesson does on
-SEEDS when it is broken as the page's switches break it, for the reader to compare.
+the lesson's settings, the colours of all pictures, the equations' numbers, and what the
+Python lesson does on SEEDS when it is broken as the page's switches break it, for the reader
+to compare. A broken line is an experiment of lab/proof/faults.py.
 """
 
 import json
@@ -15,13 +16,14 @@ import numpy as np
 import ppo
 import vpg
 from lab.pictures.looks import DARK, LIGHT
+from lab.proof import numbers
 from lab.runs import ready, write_whole
 from lab.study import Cores, run_jobs, statistics, train_one
 
 ENV_ID, SEEDS, EPISODES, EVALUATIONS = "CartPole-v1", range(10), 100, 50
 ALGORITHMS = {"ppo": ppo, "vpg": vpg}
 CLIP_ONLY = {"clip", "unclipped"}  # PPO has a clip, VPG has none
-# The page's switches: what is broken -> settings, and one of ablation.CHANGES or None.
+# The page's switches: what is broken -> settings, and one of changes.CHANGES or None.
 BREAKS = {
     "whole": ({}, None),
     "clip": ({}, "ties_are_clipped"),
@@ -29,7 +31,7 @@ BREAKS = {
     "terminal": ({}, "bootstrap_through_the_fall"),
     "mean": ({}, "sum_instead_of_mean"),
     "sign": ({}, "uphill"),
-    "baseline": ({"normalize_advantages": False}, "no_baseline_at_all"),
+    "baseline": ({}, "no_baseline_at_all"),
     "rows": ({}, "rows_mixed_up"),
 }
 
@@ -67,6 +69,7 @@ def collect(seeds=SEEDS, workers=None, **settings):
         "settings": {name: asdict(module.Config()) for name, module in ALGORITHMS.items()},
         "colours": {"light": LIGHT._asdict(), "dark": DARK._asdict()},
         "seeds": len(seeds),
+        "equations": numbers(),
         "python": {
             algorithm: {name: summarize(own) for name, own in variants.items()}
             for algorithm, variants in python.items()

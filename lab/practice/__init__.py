@@ -2,8 +2,8 @@
 
 blanks      which functions are blank, and the folder that a reader fills in
 cases       what each of them is asked
-mistakes    what people write instead, each with the words that say so
-grading     the reader's code, in a process of its own, against cases and mistakes
+mistakes    what sets an answer apart from the right one: a sign, a factor, a shape
+grading     the reader's code, in a process of its own, against cases and lab/proof/faults.py
 hints       the question, the equation before, the formula in words
 """
 
@@ -13,6 +13,5 @@ __getattr__ = doors(
     __name__,
     blanks="BLANKS CHAPTERS LADDER MODULES PAGE Blank write_workbook",
     grading="grade grade_table line_of stand_in",
-    mistakes="MISTAKES edited",
     hints="hint",
 )

@@ -49,8 +49,8 @@ from lab.practice.blanks import (
     lines_in,
     place,
 )
-from lab.practice.mistakes import MISTAKES, by_numbers, by_shape, close, edited
-from lab.proof import number_of
+from lab.practice.mistakes import by_numbers, by_shape, close
+from lab.proof import faults, number_of
 
 SECONDS = 3  # that one function, or reading one file, may take
 PATIENCE = 30  # seconds without a word until a worker counts as lost
@@ -269,14 +269,16 @@ def verdict(blank, theirs, directory, answered=lambda: None):
 
 def known_mistake(blank, answers):
     """The words of the mistake, or of the two at a time, that gives these answers; or None."""
-    function, own = shipped(blank), [mistake for mistake in MISTAKES if mistake[0] == blank.path]
-    for made in (*((one,) for one in own), *itertools.combinations(own, 2)):
+    function = shipped(blank)
+    known = [fault for fault in faults.FAULTS if fault.function == blank.path and fault.words]
+    for made in (*((one,) for one in known), *itertools.combinations(known, 2)):
         try:
-            wrong = edited(function, *(text for _, old, new, _ in made for text in (old, new)))
+            exchanges = [text for fault in made for text in (fault.old, fault.new)]
+            wrong = faults.edited(function, *exchanges)
         except ValueError:  # they exchange the same piece
             continue
         if same(answers, outcomes(blank, wrong)):
-            return "; and ".join(dict.fromkeys(words for *_, words in made))
+            return "; and ".join(dict.fromkeys(fault.words for fault in made))
     return None
 
 

@@ -4,8 +4,8 @@ numbering  an equation's key and its number
 checks     runs the checks and prints them; evidence is what a check collects
 equations  the checks, a file a chapter
 mdp        a process of two states in which every expectation is a finite sum
-tokens     a language of 15 responses in which every expectation is one, too
-groups     a policy learns that language, once for each way of giving credit
+tokens     a language of 15 responses in which every expectation is one, too; groups learn it
+faults     what can be wrong in a line: read by tests, grader, ablation and page
 trace      one minibatch by hand, forward and back
 autograd   one minibatch by torch.autograd, beside ours
 """
@@ -18,6 +18,7 @@ __getattr__ = doors(
     checks="CHECKS report run_check",
     numbering="key_of number_of numbers",
     trace="",
+    faults="",
     evidence="Z_BOUND complex_step",
     mdp="",
     tokens="",

@@ -172,6 +172,9 @@ def value_target(evidence, rng):
     batch = training.make_batch(made, value, config)
     evidence.close("targets", batch.targets, expected[made.valid])
     evidence.close("values", batch.values, V[:-1][made.valid])
+    credit = (expected - V[:-1])[made.valid]
+    normalised = (credit - fmean(credit)) / (pstdev(credit) + 1e-8)
+    evidence.close("advantages: targets - values", batch.advantages, normalised)
     evidence.close("obs", batch.obs, made.obs[:-1][made.valid])
     evidence.true("some rows were resets", not made.valid.all())
     evidence.show("first targets", batch.targets[:5])
