@@ -1,5 +1,7 @@
 """PPO less one thing: what is changed, and that nothing else is; the study and its kept results."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ import training
 from advantages import gae, normalize
 from lab.kit import PROJECT
 from lab.pictures.ablations import draw_file
-from lab.study import Cores, ablation, conduct
+from lab.study import Cores, ablation, changes, conduct
 from training import Trainer
 
 
@@ -34,25 +36,25 @@ def first_batch(change=None, **settings):
             raise Seen(batch)
 
     trainer.sampler, trainer.algorithm = Watched, Algorithm
-    if change is not None:
-        ablation.CHANGES[change](trainer)
-    with pytest.raises(Seen) as seen:
+    with pytest.raises(Seen) as seen, changes.changed(trainer, change):
         trainer.iterate()
     trainer.envs.close()
     return rollouts[0], seen.value.args[0]
 
 
-def test_without_baseline_the_return_itself_is_the_credit():
+def test_credit_is_changed_and_nothing_else():
     _, raw = first_batch(normalize_advantages=False)
     returns = raw.advantages + raw.values
     for change, expected in (
+        (None, normalize(raw.advantages)),
         ("no_learned_baseline", normalize(returns)),
         ("no_baseline_at_all", returns / returns.std()),
+        ("rows_mixed_up", normalize(raw.advantages)[::-1]),
     ):
-        _, found = first_batch(change, normalize_advantages=False)
-        np.testing.assert_allclose(found.advantages, expected, rtol=1e-5)
-        np.testing.assert_array_equal(found.targets, raw.targets)
-    assert (found.advantages > 0).mean() > 0.9
+        _, batch = first_batch(change)
+        np.testing.assert_allclose(batch.advantages, expected, rtol=1e-5, atol=1e-6)
+        for own, other in zip(batch._replace(advantages=raw.advantages), raw, strict=True):
+            np.testing.assert_array_equal(own, other)
 
 
 @pytest.mark.parametrize(
@@ -79,8 +81,13 @@ def test_changed_ends_are_the_bugs_they_are_named_for(change, terminated, ended,
     values = trainer.value(rollout.obs.reshape(-1, 4)).reshape(65, 4)
     config = trainer.config
     expected = gae(
-        *(rollout.rewards, values[:-1], values[1:], terminated(rollout).astype(bool)),
-        *(rollout.terminated | rollout.truncated, config.gamma, config.gae_lambda),
+        rollout.rewards,
+        values[:-1],
+        values[1:],
+        terminated(rollout).astype(bool),
+        rollout.terminated | rollout.truncated,
+        config.gamma,
+        config.gae_lambda,
     )
     np.testing.assert_allclose(batch.advantages, expected[rollout.valid], rtol=1e-5)
     _, whole = first_batch(normalize_advantages=False)
@@ -90,55 +97,54 @@ def test_changed_ends_are_the_bugs_they_are_named_for(change, terminated, ended,
 
 def test_uniform_weights_are_those_of_torch_s_linear_layer():
     trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), 0)
-    ablation.uniform_weights(trainer)
-    for network in (trainer.learner.policy.network, trainer.learner.value):
-        for W, b in network.layers:
-            bound = 1 / np.sqrt(len(W))
-            assert 0.9 * bound < np.abs(W).max() <= bound and not b.any()
+    with changes.changed(trainer, "uniform_weights"):
+        for network in (trainer.learner.policy.network, trainer.learner.value):
+            for W, b in network.layers:
+                bound = 1 / np.sqrt(len(W))
+                assert 0.9 * bound < np.abs(W).max() <= bound and not b.any()
     assert np.ptp(trainer.policy.parameters) > 0.5  # the layers are views of what is trained
-
-
-def test_the_page_s_bugs_are_what_they_say(rng):
-    log_probs, advantages = np.log(rng.uniform(0.7, 1.4, 50)), rng.standard_normal(50)
-    log_probs[:10] = 0
-    args = log_probs, np.zeros(50), advantages, 0.2
-    loss, whole = ppo.clipped_surrogate(*args)
-    same_loss, slopes = ablation.strictly_clipped_surrogate(*args)
-    inside = np.abs(np.exp(log_probs) - 1) <= 0.2
-    assert same_loss == loss and inside.sum() > 15 and not inside.all()
-    np.testing.assert_array_equal(slopes, np.where(inside, 0, whole))
-
-    _, batch = first_batch()
-    _, mixed = first_batch("rows_mixed_up")
-    np.testing.assert_array_equal(mixed.advantages[::-1], batch.advantages)
-
-    def gradient(change=None):
-        trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), 0)
-        if change is not None:
-            ablation.CHANGES[change](trainer)
-        cache = trainer.policy.forward(batch.obs, batch.actions)[2]
-        return trainer.policy.backward(batch.advantages, np.zeros_like(batch.advantages), cache)
-
-    for change, factor in (("sum_instead_of_mean", len(batch.obs)), ("uphill", -1)):
-        np.testing.assert_allclose(gradient(change), factor * gradient(), rtol=1e-4, atol=1e-3)
 
 
 def test_ties_that_are_clipped_stop_the_policy_and_nothing_else():
     trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), 0)
-    ablation.ties_are_clipped(trainer)
     before = trainer.policy.parameters.copy(), trainer.value.parameters.copy()
-    trainer.iterate()
+    with changes.changed(trainer, "ties_are_clipped"):
+        trainer.iterate()
     np.testing.assert_array_equal(trainer.policy.parameters, before[0])
     assert (trainer.value.parameters != before[1]).any()
+    trainer.iterate()
+    assert (trainer.policy.parameters != before[0]).any()  # the line is as it was
+
+
+def test_trainings_of_one_process_wait_for_a_changed_line():
+    """A worker with several threads trains one seed at a time, be it changed or not."""
+    with changes.changed(None, "uphill"), ThreadPoolExecutor(1) as thread:
+        assert not thread.submit(changes.TRAINING.acquire, blocking=False).result()
 
 
 def test_variants_kill_one_thing_each():
     whole, *others = ablation.variants()
     assert whole.config == {} and whole.change is None
     assert len({variant.label for variant in others}) == len(ablation.KILLED) == 12
-    assert {v.change for v in others if v.change} < set(ablation.CHANGES)
+    assert {v.change for v in others if v.change} < set(changes.CHANGES)
     for variant in others:
-        assert variant.change or ppo.Config(**variant.config) != ppo.Config()
+        assert (variant.change is None) != (ppo.Config(**variant.config) == ppo.Config())
+
+
+def test_what_was_changed_is_shown_line_for_line():
+    shown = ablation.what_was_changed()
+    assert max(map(len, shown.splitlines())) <= 80
+    assert all(f"\n  {label}\n    " in shown for label in ablation.KILLED)
+    assert "\n    clip_range = 1000000.0\n" in shown
+    assert (
+        """
+  bootstrap through the fall
+    advantages.gae, Eq. 15
+    - advantages = rewards + gamma * next_values * ~terminated - values
+    + advantages = rewards + gamma * next_values - values
+"""
+        in shown
+    )
 
 
 @pytest.mark.slow
@@ -156,6 +162,7 @@ def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
     assert conduct(folder, Cores(1), conclude)
     printed = capsys.readouterr().out
     assert all(len(line) <= 80 for line in printed.split("saved:")[0].splitlines()[2:])
+    assert f"\n{ablation.what_was_changed()}\n" in printed
     summary = ablation.kept(tmp_path / "pictures")
     assert list(summary["variants"]) == [ablation.WHOLE, *few]
     assert (tmp_path / "pictures" / "ablation.svg").stat().st_size > 10_000

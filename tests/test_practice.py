@@ -20,15 +20,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from learners import LEARNERS
-from test_checks import FAULTS
 
 import vpg
 from lab.commands import main, workbook
 from lab.kit import PROJECT as LESSON
 from lab.practice import (
     BLANKS,
-    MISTAKES,
-    edited,
     grade,
     grade_table,
     grading,
@@ -52,6 +49,7 @@ from lab.practice.cases import ask, cases
 from lab.practice.grading import shipped, verdict
 from lab.practice.hints import HINTS
 from lab.practice.mistakes import close
+from lab.proof.faults import FAULTS, edited
 from lab.watch import Session, session
 from training import Trainer
 
@@ -433,34 +431,15 @@ def test_as_many_digits_as_show_a_difference():
 
 
 @pytest.mark.parametrize("path", sorted(BY_PATH))
-def test_mistakes_are_told_apart(path):
-    """Each one is wrong, says its own words, and no other's numbers are the same."""
+def test_faults_are_told_apart(path):
+    """Each is wrong and hears its own words: no other's numbers are the same."""
     blank = BY_PATH[path]
-    own = [mistake for mistake in MISTAKES if mistake[0] == path]
-    assert own
-    for _, old, new, words in own:
-        wrong = edited(shipped(blank), old, new)
-        assert verdict(blank, wrong, Path("nowhere")) == ("wrong", words), (old, new)
-
-
-def test_every_fault_of_the_checks_in_a_blank_is_diagnosed(tmp_path):
-    """Every fault that the equations' checks find is graded wrong, nine of ten with a reason.
-
-    The table: pytest -s -k every_fault
-    """
-    known, unknown = 0, []
-    for _, path, old, new in FAULTS:
-        if path not in BY_PATH:
-            continue
-        wrong = edited(shipped(BY_PATH[path]), old, new)
-        status, diagnosis = verdict(BY_PATH[path], wrong, tmp_path)
-        assert status == "wrong", (path, old, new)
-        print(f"{path}: {old!r} -> {new!r}: {diagnosis}")
-        if "expected" in diagnosis:
-            unknown.append((path, old, new, diagnosis))
-        known += "expected" not in diagnosis
-    print(f"{known + len(unknown)} faults, all wrong; {known} told by name")
-    assert known > 80 and len(unknown) <= known / 9, unknown
+    known = [fault for fault in FAULTS if fault.function == path]
+    assert sum(not fault.words for fault in known) <= len(known) / 5
+    for fault in known:
+        wrong = edited(shipped(blank), fault.old, fault.new)
+        status, diagnosis = verdict(blank, wrong, Path("nowhere"))
+        assert (status, diagnosis) == ("wrong", fault.words or diagnosis), fault
 
 
 def test_learners_errors_are_wrong_and_told_truly():
@@ -1455,7 +1434,7 @@ def test_a_workbook_that_stands_in_hides_no_library(solved, monkeypatch):
 
 
 def test_every_blank_has_a_hint_and_no_hint_is_code():
-    assert set(HINTS) == {blank.equation for blank in BLANKS}
+    assert set(HINTS) == {blank.key for blank in BLANKS}
     for number in HINTS:
         steps = hint(number)
         assert [step.split(":")[0] for step in steps] == ["ask yourself", "look at", "in words"]

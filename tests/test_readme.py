@@ -24,7 +24,8 @@ from advantages import gae
 from distributions import categorical_log_prob_backward, log_softmax, log_softmax_backward
 from lab.commands import COMMANDS, command_in, main, parser_of
 from lab.proof import checks, mdp
-from lab.study import ablation, preset
+from lab.proof.numbering import number_of
+from lab.study import changes, preset
 from training import Trainer, evaluate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,7 +114,7 @@ def test_links_to_an_equation_name_it(name):
 
 
 def test_every_equation_has_a_check_and_every_check_an_equation():
-    assert sorted(checks.CHECKS) == sorted(TAGS)
+    assert list(map(number_of, checks.CHECKS)) == TAGS
 
 
 def test_every_equation_is_cited_in_the_lesson():
@@ -323,9 +324,9 @@ def trial(words):
             settings[option.replace("-", "_")] = float(value) if "." in value else int(value)
     config = ppo.Config(**{**preset("ppo", env_id), **settings})
     trainer = Trainer(ppo, env_id, config, seed=0)
-    if not words.startswith("--"):
-        ablation.CHANGES[words.replace(" ", "_")](trainer)
-    rows = list(trainer)
+    change = None if words.startswith("--") else words.replace(" ", "_")
+    with changes.changed(trainer, change):
+        rows = list(trainer)
     rows[-1]["greedy_return"] = evaluate(trainer.policy, env_id, 20, seed=1).mean()
     return rows
 
@@ -505,7 +506,7 @@ def test_the_first_gradient_in_numbers():
     printed = [float(x) for x in re.findall(r"-?\d*\.\d+", " ".join(mean))]
     exact = [mdp.objective(process, uniform), *mdp.gradient(process, np.zeros(4), mdp.TABULAR)]
     np.testing.assert_allclose(exact, printed, rtol=0, atol=5.1e-6)
-    # What Eq. 7 makes of the first episode.
+    # What the reward-to-go makes of the first episode.
     one = SimpleNamespace(states=[0, 1], actions=[1, 1], rewards=np.array([-1.0, 3.0]))
     np.testing.assert_allclose(mdp.reward_to_go(process, one), [1.7, 2.7])
     assert "$`2.7\\,(-.5,.5)`$" in README
@@ -518,18 +519,18 @@ def test_the_first_gradient_comes_early():
 
 
 @pytest.mark.parametrize(
-    ("number", "quoted"),
+    ("key", "quoted"),
     [
-        (7, ("1.757", "1.780")),
-        (8, ("1.118",)),
-        (12, ("0.84639", "1.88088", "1.25392", "0.56426")),
-        (10, ("-0.01191", "+0.01444")),
+        ("reward-to-go", ("1.757", "1.780")),
+        ("baseline", ("1.118",)),
+        ("tabular-gradient", ("0.84639", "1.88088", "1.25392", "0.56426")),
+        ("vpg", ("-0.01191", "+0.01444")),
     ],
 )
-def test_quoted_numbers_are_printed_by_the_check_that_the_readme_names(number, quoted):
-    assert f"python run.py check {number}`" in README
+def test_quoted_numbers_are_printed_by_the_check_that_the_readme_names(key, quoted):
+    assert f"python run.py check {number_of(key)}`" in README
     printed = io.StringIO()
-    assert checks.report([number], printed)
+    assert checks.report([key], printed)
     values = [float(text) for text in re.findall(r"-?\d+\.\d+", printed.getvalue())]
     for text in quoted:
         assert text in README

@@ -611,7 +611,12 @@ def test_what_decides_a_seed_is_followed_by_imports(copy):
     always = {*loop.split(), *leant_on.split(), "vpg", "lab/runs/judging", "lab/study/seed"}
     assert names(*variants_of("vpg")) == always
     assert names(ppo_itself) == {*always, "ppo"}
-    assert names(ppo_itself._replace(change="uphill")) == {*always, "ppo", "lab/study/ablation"}
+    assert names(ppo_itself._replace(change="uphill")) == {
+        *always,
+        "ppo",
+        "lab/study/changes",
+        "lab/proof/faults",
+    }
     assert names(*variants_of("ppo", "ppo-penalty")) == {*always, "ppo", "ppo_penalty"}
 
     edit = edits(lambda: deciding.code_digest("CartPole-v1", [ppo_itself]), copy)

@@ -23,6 +23,7 @@ from lab.kit import PROJECT
 from lab.proof import trace
 from lab.proof.checks import CHECKS, run_check
 from lab.proof.evidence import Z_BOUND
+from lab.proof.numbering import number_of
 
 TAG = re.compile(r"\s*\\qquad\s*\\text\{\((\d+)\)\}")
 FUNCTION = re.compile(r"\[`([\w.]+)(?<!\.py)`\]\(([\w./]+\.py)\)")  # [`nn.MLP.backward`](nn.py)
@@ -244,7 +245,8 @@ def panels(readme):
     traced = {}
     for algorithm in trace.TRACED:
         traced = Call(codes, lambda name=algorithm: trace.walk(name)).found | traced
-    return {n: panel(n, places[n], codes, traced) for n in sorted(CHECKS) if n in places}
+    known = map(number_of, CHECKS)
+    return {n: panel(n, places[n], codes, traced) for n in known if n in places}
 
 
 def panel(number, found, codes, traced):
@@ -272,13 +274,12 @@ def panel(number, found, codes, traced):
         if shown:
             rows = [(k, entries(np.asarray(v))) for k, v in shown]
             parts.append(table("Numbers from its check", rows))
-    title = " ".join((CHECKS[number].function.__doc__ or "").split())
     largest = f"|z| = {result.error:.1f}" if result.bound == Z_BOUND else f"{result.error:.0e}"
     verdict = (
         f'<p class="verdict" data-check="{number}"><b class="{"ok" if result.passed else "fail"}">'
         f"{'✓ holds' if result.passed else '✗ FAILS'}</b> Oracle: {escape(result.oracle)}. Largest "
         f'error <span class="measured">{largest}</span>, bound {result.bound:g}. '
-        f"<small>{escape(title)} <code>run.py check {number}</code></small></p>"
+        f"<small>{escape(result.statement)} <code>run.py check {number}</code></small></p>"
     )
     names = ", ".join(f"<code>{one.name.removeprefix('lab.proof.')}</code>" for one in found[:1])
     return (

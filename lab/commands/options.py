@@ -171,8 +171,8 @@ def ablation_options(parser, argv):
 
 
 def check_options(parser, argv):
-    help = "one for its numbers, several for a table [all of them]"
-    option(parser, "equations", "N", help, type=whole_number(1), nargs="*")
+    help = "16 or gae; one for its numbers, several for a table [all of them]"
+    option(parser, "equations", "N", help, nargs="*")
     help = "whole gradients, beside those of torch.autograd"
     parser.add_argument("--torch", action="store_true", help=help)
 
@@ -207,13 +207,13 @@ def practice_options(parser, argv):
 
 def grade_options(parser, argv):
     option(parser, "folder", "DIR", "a workbook", "practice", nargs="?")
-    option(parser, "equations", "N", "equations [all]", type=whole_number(1), nargs="*")
+    option(parser, "equations", "N", "equations, 16 or gae [all]", nargs="*")
     parser.add_argument("--watch", action="store_true", help="grade again at every save")
     option(parser, "--json", "FILE", "write the grades there, too")
 
 
 def hint_options(parser, argv):
-    option(parser, "equation", "N", "an equation's number", type=whole_number(1))
+    option(parser, "equation", "N", "an equation, 16 or gae")
 
 
 def settings_options(parser, argv):

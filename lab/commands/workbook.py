@@ -12,6 +12,7 @@ from lab import practice as room
 from lab.commands.lesson import script
 from lab.kit import write_whole
 from lab.kit.command_line import FAILED
+from lab.proof.numbering import numbers
 
 LOOK_SECONDS = 0.5  # between two looks at the files, with --watch
 
@@ -39,8 +40,8 @@ def practice(parser, args):
 
 def grade(parser, args):
     number = args.folder.isdecimal() and len(args.folder) < 10
-    if number and not os.path.exists(args.folder):  # grade N
-        args.equations, args.folder = [int(args.folder), *args.equations], "practice"
+    if (number or args.folder in numbers()) and not os.path.exists(args.folder):  # grade N
+        args.equations, args.folder = [args.folder, *args.equations], "practice"
     if args.json:
         parser.ready(args.json)
     while True:

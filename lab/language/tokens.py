@@ -21,7 +21,6 @@ functions of it take complex numbers too, for complex steps.
 """
 
 import math
-from itertools import product
 
 import numpy as np
 
@@ -110,7 +109,7 @@ def group_gradient(logits, size, credit):
     credit(members) gets groups, (M,G) ints that index RESPONSES, and gives each
     member's weight Â (M,G). There are 15^G groups.
     """
-    groups = np.array(list(product(range(len(RESPONSES)), repeat=size)))
+    groups = np.indices((len(RESPONSES),) * size).reshape(size, -1).T
     chances = np.exp(log_probs(logits))[groups].prod(axis=1)
     weights = chances[:, None] * credit(groups) / size
     by_response = np.bincount(groups.ravel(), weights.ravel(), len(RESPONSES))

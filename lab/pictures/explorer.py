@@ -3,8 +3,9 @@
     python -m lab.pictures.explorer [FILE]
 
 The page is written by hand and trains by itself, in JavaScript. What it has from here:
-the lesson's settings, the colours of all pictures, and what the Python lesson does on
-SEEDS when it is broken as the page's switches break it, for the reader to compare.
+the lesson's settings, the colours of all pictures, the equations' numbers, and what the
+Python lesson does on SEEDS when it is broken as the page's switches break it, for the reader
+to compare. A broken line is an experiment of lab/proof/faults.py.
 """
 
 import json
@@ -14,13 +15,14 @@ import numpy as np
 
 from lab.kit import DARK, LIGHT, write_whole
 from lab.kit.command_line import Parser, option
+from lab.proof.numbering import numbers
 from lab.runs import ALGORITHMS
 from lab.study import Cores, run_jobs, statistics, train_one
 
 ENV_ID, SEEDS, EPISODES, EVALUATIONS = "CartPole-v1", range(10), 100, 50
 COMPARED = "ppo", "vpg"
 CLIP_ONLY = {"clip", "unclipped"}  # PPO has a clip, VPG has none
-# The page's switches: what is broken -> settings, and one of ablation.CHANGES or None.
+# The page's switches: what is broken -> settings, and one of changes.CHANGES or None.
 BREAKS = {
     "whole": ({}, None),
     "clip": ({}, "ties_are_clipped"),
@@ -28,7 +30,7 @@ BREAKS = {
     "terminal": ({}, "bootstrap_through_the_fall"),
     "mean": ({}, "sum_instead_of_mean"),
     "sign": ({}, "uphill"),
-    "baseline": ({"normalize_advantages": False}, "no_baseline_at_all"),
+    "baseline": ({}, "no_baseline_at_all"),
     "rows": ({}, "rows_mixed_up"),
 }
 
@@ -66,6 +68,7 @@ def collect(seeds=SEEDS, workers=None, **settings):
         "settings": {name: asdict(ALGORITHMS[name].Config()) for name in COMPARED},
         "colours": {"light": LIGHT._asdict(), "dark": DARK._asdict()},
         "seeds": len(seeds),
+        "equations": numbers(),
         "python": {
             algorithm: {name: summarize(own) for name, own in variants.items()}
             for algorithm, variants in python.items()

@@ -2,12 +2,11 @@
 
 blanks      which functions are blank, and the folder that a reader fills in
 cases       what each of them is asked
-mistakes    what people write instead, each with the words that say so
-grading     the reader's code, in a process of its own, against cases and mistakes
+mistakes    what sets an answer apart from the right one: a sign, a factor, a shape
+grading     the reader's code, in a process of its own, against cases and lab/proof/faults.py
 hints       the question, the equation before, the formula in words
 """
 
 from lab.practice.blanks import BLANKS, CHAPTERS, LADDER, MODULES, PAGE, Blank, write_workbook
 from lab.practice.grading import grade, grade_table, line_of, stand_in
 from lab.practice.hints import hint
-from lab.practice.mistakes import MISTAKES, edited

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.kit import PROJECT
+from lab.proof.numbering import number_of
 
 CHAPTERS = {
     "D": "Network and optimiser",
@@ -33,10 +34,10 @@ class Lines(NamedTuple):
 
 
 class Blank(NamedTuple):
-    """A function that the reader writes: `equation` is the one it computes."""
+    """A function that the reader writes: `key` is that of the equation it computes."""
 
     chapter: str
-    equation: int
+    key: str
     module: str
     name: str  # "MLP.backward" for a method, "gradient" for lines that end with this one
     returns: tuple  # what it gives back, by name
@@ -46,74 +47,82 @@ class Blank(NamedTuple):
     def path(self):
         return f"{self.module}.{self.name}"
 
+    @property
+    def equation(self):
+        """The equation's number."""
+        return number_of(self.key)
+
 
 # The first stairs give each step the same length: only the gradient's direction counts.
 STEP, DIRECTION = "the step", "gradient / (np.linalg.norm(gradient) + 1e-8)"
 MATRIX = "gradient (4,2), of x (B,4), weight (B,), onehot (B,2), W (4,2)"
 BLANKS = [
-    Blank("D", 30, "nn", "linear_forward", ("y",)),
-    Blank("D", 30, "nn", "linear_backward", ("dx", "dW", "db")),
-    Blank("D", 31, "nn", "tanh_backward", ("dz",)),
-    Blank("D", 31, "nn", "relu_backward", ("dz",)),
-    Blank("D", 32, "nn", "MLP.backward", ("gradient",)),
-    Blank("D", 35, "nn", "clip_global_norm", ("norm", "gradient")),
-    Blank("D", 34, "nn", "Adam.step", ("parameters", "m", "v")),
-    Blank("C", 20, "distributions", "log_softmax", ("log-probabilities",)),
-    Blank("C", 21, "distributions", "log_softmax_backward", ("dlogits",)),
-    Blank("C", 22, "distributions", "categorical_log_prob_backward", ("dlogits",)),
-    Blank("C", 25, "distributions", "categorical_entropy", ("entropies",)),
-    Blank("C", 25, "distributions", "categorical_entropy_backward", ("dlogits",)),
-    Blank("C", 43, "distributions", "categorical_kl", ("KL",)),
-    Blank("C", 43, "distributions", "categorical_kl_backward", ("dlogits",)),
-    Blank("C", 26, "distributions", "gaussian_log_prob", ("log-densities",)),
-    Blank("C", 27, "distributions", "gaussian_log_prob_backward", ("dmeans", "dlog_stds")),
-    Blank("C", 29, "distributions", "gaussian_entropy", ("entropy",)),
-    Blank("C", 45, "distributions", "gaussian_kl_backward", ("dmeans", "dlog_stds")),
-    Blank("B", 14, "advantages", "returns_to_go", ("returns",)),
-    Blank("B", 16, "advantages", "gae", ("advantages",)),
-    Blank("B", 19, "advantages", "normalize", ("advantages",)),
-    Blank("A", 10, "vpg", "policy_loss", ("loss", "dlog_probs")),
-    Blank("E", 36, "vpg", "value_loss", ("loss", "dvalues")),
-    Blank("F", 40, "ppo", "clipped_surrogate", ("loss", "dlog_probs")),
-    Blank("F", 42, "ppo", "clipped_value_loss", ("loss", "dvalues")),
-    Blank("F", 48, "ppo", "clip_statistics", ("clip_fraction", "dead_fraction")),
-    Blank("F", 44, "ppo_penalty", "penalized_surrogate", ("loss", "dlog_probs", "dkls")),
-    Blank("F", 46, "ppo_penalty", "adapt_kl_coefficient", ("kl_coefficient",)),
-    Blank("H", 51, "advantages", "group_advantages", ("advantages",)),
-    Blank(PAGE, 32, "one_page", "Network.backward", ("gradient",)),
-    Blank(PAGE, 34, "one_page", "Network.step", ("parameters", "m", "v")),
-    Blank(PAGE, 20, "one_page", "log_softmax", ("log-probabilities",)),
-    Blank(PAGE, 16, "one_page", "credit", ("advantages",)),
-    Blank(PAGE, 40, "one_page", "policy_slope", ("dlogits",)),
-    Blank(LADDER, 5, "1_bandit", "gradient", ("gradient",), Lines(
+    Blank("D", "linear", "nn", "linear_forward", ("y",)),
+    Blank("D", "linear", "nn", "linear_backward", ("dx", "dW", "db")),
+    Blank("D", "activation", "nn", "tanh_backward", ("dz",)),
+    Blank("D", "activation", "nn", "relu_backward", ("dz",)),
+    Blank("D", "backprop", "nn", "MLP.backward", ("gradient",)),
+    Blank("D", "norm-clip", "nn", "clip_global_norm", ("norm", "gradient")),
+    Blank("D", "adam", "nn", "Adam.step", ("parameters", "m", "v")),
+    Blank("C", "log-softmax", "distributions", "log_softmax", ("log-probabilities",)),
+    Blank("C", "softmax-jacobian", "distributions", "log_softmax_backward", ("dlogits",)),
+    Blank("C", "score", "distributions", "categorical_log_prob_backward", ("dlogits",)),
+    Blank("C", "entropy", "distributions", "categorical_entropy", ("entropies",)),
+    Blank("C", "entropy", "distributions", "categorical_entropy_backward", ("dlogits",)),
+    Blank("C", "kl", "distributions", "categorical_kl", ("KL",)),
+    Blank("C", "kl", "distributions", "categorical_kl_backward", ("dlogits",)),
+    Blank("C", "gaussian", "distributions", "gaussian_log_prob", ("log-densities",)),
+    Blank(
+        "C", "gaussian-score", "distributions", "gaussian_log_prob_backward",
+        ("dmeans", "dlog_stds"),
+    ),
+    Blank("C", "gaussian-entropy", "distributions", "gaussian_entropy", ("entropy",)),
+    Blank("C", "gaussian-kl", "distributions", "gaussian_kl_backward", ("dmeans", "dlog_stds")),
+    Blank("B", "returns", "advantages", "returns_to_go", ("returns",)),
+    Blank("B", "gae", "advantages", "gae", ("advantages",)),
+    Blank("B", "normalize", "advantages", "normalize", ("advantages",)),
+    Blank("A", "vpg", "vpg", "policy_loss", ("loss", "dlog_probs")),
+    Blank("E", "value-loss", "vpg", "value_loss", ("loss", "dvalues")),
+    Blank("F", "clip", "ppo", "clipped_surrogate", ("loss", "dlog_probs")),
+    Blank("F", "clipped-value", "ppo", "clipped_value_loss", ("loss", "dvalues")),
+    Blank("F", "diagnostics", "ppo", "clip_statistics", ("clip_fraction", "dead_fraction")),
+    Blank("F", "kl-penalty", "ppo_penalty", "penalized_surrogate", ("loss", "dlog_probs", "dkls")),
+    Blank("F", "adaptive-kl", "ppo_penalty", "adapt_kl_coefficient", ("kl_coefficient",)),
+    Blank("H", "group-deviation", "advantages", "group_advantages", ("advantages",)),
+    Blank(PAGE, "backprop", "one_page", "Network.backward", ("gradient",)),
+    Blank(PAGE, "adam", "one_page", "Network.step", ("parameters", "m", "v")),
+    Blank(PAGE, "log-softmax", "one_page", "log_softmax", ("log-probabilities",)),
+    Blank(PAGE, "gae", "one_page", "credit", ("advantages",)),
+    Blank(PAGE, "clip", "one_page", "policy_slope", ("dlogits",)),
+    Blank(LADDER, "policy-gradient", "1_bandit", "gradient", ("gradient",), Lines(
         (("gradient =", "Eq. 5, 22: gradient (2,), of reward, onehot (2,) and logits (2,)"),),
         "N action reward onehot logits", "gradient", "onehot",
     )),
-    Blank(LADDER, 5, "2_reinforce", "gradient", (STEP,), Lines(
+    Blank(LADDER, "policy-gradient", "2_reinforce", "gradient", (STEP,), Lines(
         (("gradient =", "Eq. 5, 22: " + MATRIX),),
         "N obs action reward valid weight x onehot W", DIRECTION, "weight onehot",
     )),
-    Blank(LADDER, 7, "3_reward_to_go", "gradient", (STEP,), Lines(
+    Blank(LADDER, "reward-to-go", "3_reward_to_go", "gradient", (STEP,), Lines(
         (
             ("weight = reward", "Eq. 7: weight (T,N), the reward-to-go of reward (T,N)"),
             ("gradient =", "Eq. 7, 22: " + MATRIX),
         ),
         "N obs action reward valid W", DIRECTION,
     )),
-    Blank(LADDER, 8, "4_baseline", "gradient", (STEP,), Lines(
+    Blank(LADDER, "baseline", "4_baseline", "gradient", (STEP,), Lines(
         (
             ("weight = weight -", "Eq. 8: weight (T,N), less the mean of the valid (T,N) carts"),
             ("gradient =", "Eq. 8, 22: " + MATRIX),
         ),
         "N obs action reward valid weight W", DIRECTION, "weight",
     )),
-    Blank(LADDER, 32, "5_network", "Network.backward", ("gradient",)),
-    Blank(LADDER, 16, "6_critic", "credit", ("advantages",)),
-    Blank(LADDER, 23, "7_many_carts", "dlogits", ("dlogits",), Lines(
+    Blank(LADDER, "backprop", "5_network", "Network.backward", ("gradient",)),
+    Blank(LADDER, "gae", "6_critic", "credit", ("advantages",)),
+    Blank(LADDER, "vpg-logits", "7_many_carts", "dlogits", ("dlogits",), Lines(
         (("dlogits =", "Eq. 23: dlogits (B,2), of advantage (B,1), onehot (B,2), logits (B,2)"),),
         "N action valid x onehot advantage logits", "dlogits", "onehot advantage logits",
     )),
-    Blank(LADDER, 38, "8_epochs", "dlogits", ("dlogits",), Lines(
+    Blank(LADDER, "ratio", "8_epochs", "dlogits", ("dlogits",), Lines(
         (
             ("ratio =", "Eq. 38: ratio (b,1), of onehot[i] (b,2), probs (b,2), old[i] (b,1)"),
             ("dlogits =", "Eq. 38: dlogits (b,2), of these and advantage[i] (b,1)"),

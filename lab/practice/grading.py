@@ -49,7 +49,9 @@ from lab.practice.blanks import (
     lines_in,
     place,
 )
-from lab.practice.mistakes import MISTAKES, by_numbers, by_shape, close, edited
+from lab.practice.mistakes import by_numbers, by_shape, close
+from lab.proof import faults
+from lab.proof.numbering import number_of
 
 SECONDS = 3  # that one function, or reading one file, may take
 PATIENCE = 30  # seconds without a word until a worker counts as lost
@@ -268,14 +270,16 @@ def verdict(blank, theirs, directory, answered=lambda: None):
 
 def known_mistake(blank, answers):
     """The words of the mistake, or of the two at a time, that gives these answers; or None."""
-    function, own = shipped(blank), [mistake for mistake in MISTAKES if mistake[0] == blank.path]
-    for made in (*((one,) for one in own), *itertools.combinations(own, 2)):
+    function = shipped(blank)
+    known = [fault for fault in faults.FAULTS if fault.function == blank.path and fault.words]
+    for made in (*((one,) for one in known), *itertools.combinations(known, 2)):
         try:
-            wrong = edited(function, *(text for _, old, new, _ in made for text in (old, new)))
+            exchanges = [text for fault in made for text in (fault.old, fault.new)]
+            wrong = faults.edited(function, *exchanges)
         except ValueError:  # they exchange the same piece
             continue
         if same(answers, outcomes(blank, wrong)):
-            return "; and ".join(dict.fromkeys(words for *_, words in made))
+            return "; and ".join(dict.fromkeys(fault.words for fault in made))
     return None
 
 
@@ -375,11 +379,11 @@ def tame(text, most):
 def grade(directory, numbers=None):
     """Grade a workbook -> a list of Grade, one a blank that was asked for, in their order.
 
-    numbers  equations; None: all
+    numbers  equations, by key or number; None: all
 
     Raises ValueError for a folder that is no workbook or an equation without a blank.
     """
-    directory = Path(os.path.realpath(directory))
+    directory, numbers = Path(os.path.realpath(directory)), [number_of(n) for n in numbers or []]
     try:
         names = os.listdir(directory)
         why = "" if any(f"{blank.module}.py" in names for blank in BLANKS) else "; "
@@ -391,7 +395,7 @@ def grade(directory, numbers=None):
     kind = next((chapter for chapter in (PAGE, LADDER) if chapter in there), CHAPTERS)
     own = [blank for blank in BLANKS if blank.chapter in kind]
     asked = [blank for blank in own if not numbers or blank.equation in numbers]
-    for wanted in numbers or []:
+    for wanted in numbers:
         if wanted not in {blank.equation for blank in asked}:
             known = ", ".join(map(str, sorted({blank.equation for blank in own})))
             raise ValueError(f"no blank for Eq. {wanted}; there are blanks for {known}")

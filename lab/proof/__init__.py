@@ -1,8 +1,10 @@
 """Every equation held against the shipped code, by something independent of it.
 
+numbering  an equation's key and its number
 checks     runs the checks and prints them; evidence is what a check collects
 equations  the checks, a file a chapter
 mdp        a process of two states in which every expectation is a finite sum
+faults     what can be wrong in a line: read by tests, grader, ablation and page
 trace      one minibatch by hand, forward and back
 autograd   one minibatch by torch.autograd, beside ours
 """

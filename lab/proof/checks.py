@@ -1,9 +1,9 @@
 """Every numbered equation held against the shipped code.
 
-    report()         all of them, as a table
-    report(40)       one, with its numbers
-    run_check(40)    one, as a Result
-    CHECKS           number -> Check
+    report()             all of them, as a table
+    report("clip")       one, with its numbers; report(40) is the same
+    run_check("clip")    one, as a Result
+    CHECKS               key -> Check, in the order of the text
 
 The checks themselves are in lab/proof/equations/, a file for each chapter of the
 README. A check calls the function that training uses and compares what it says
@@ -38,20 +38,24 @@ from lab.proof.equations import (
     h_tokens,
 )
 from lab.proof.evidence import EXACT, Z_BOUND, Check, Evidence
+from lab.proof.numbering import key_of, number_of
 
 CHAPTERS = (a_process, b_advantages, c_distributions, d_network, e_value, f_ppo, h_tokens)
 
 
-def by_number(chapters):
-    """The Checks in these modules: number -> Check. Raises ValueError for a number with two."""
-    found = {}
-    for one in (one for chapter in chapters for one in vars(chapter).values()):
-        if isinstance(one, Check) and found.setdefault(one.number, one) is not one:
-            raise ValueError(f"Eq. {one.number} has two checks")
-    return found
+def by_key(chapters):
+    """The Checks in these modules in the text's order: key -> Check.
+
+    Raises ValueError for a key with two, or one that the text has not.
+    """
+    checks = {}
+    for value in (value for chapter in chapters for value in vars(chapter).values()):
+        if isinstance(value, Check) and checks.setdefault(value.key, value) is not value:
+            raise ValueError(f"{value.key} has two checks")
+    return {key: checks[key] for key in sorted(checks, key=number_of)}
 
 
-CHECKS = by_number(CHAPTERS)
+CHECKS = by_key(CHAPTERS)
 
 
 class Result(NamedTuple):
@@ -59,6 +63,7 @@ class Result(NamedTuple):
 
     number: int
     claim: str
+    statement: str  # the claim in full
     code: str
     oracle: str
     error: float
@@ -68,49 +73,51 @@ class Result(NamedTuple):
     numbers: list  # of (label, value) that decide nothing: what `report` prints for one check
 
 
-def run_check(number):
-    """Run one check -> Result. Raises ValueError for a number that has none."""
-    if number not in CHECKS:
-        raise ValueError(f"no equation {number}; there are {min(CHECKS)} to {max(CHECKS)}")
-    _, claim, code, oracle, function = CHECKS[number]
-    evidence = Evidence()
+def run_check(equation):
+    """Run one check, by its key or its number -> Result. Raises ValueError if there is none."""
+    check = CHECKS[key_of(equation)]
+    evidence, number = Evidence(), number_of(equation)
     try:
-        function(evidence, np.random.default_rng(number))
+        check.function(evidence, np.random.default_rng(number))
     except Exception as error:  # faulty code may raise anything; that is a verdict, too
         evidence.compare(f"raised {type(error).__name__}: {error}", math.inf, EXACT)
-    found = evidence.comparisons
-    tightest = max(found, key=lambda one: one.error / one.bound)
-    passed = all(one.error <= one.bound for one in found)
+    comparisons = evidence.comparisons
+    tightest = max(comparisons, key=lambda comparison: comparison.error / comparison.bound)
     return Result(
-        *(number, claim, code, oracle, tightest.error, tightest.bound, passed),
-        *(found, evidence.numbers),
+        number,
+        check.claim,
+        " ".join((check.function.__doc__ or "").split()),  # none under -OO
+        check.code,
+        check.oracle,
+        tightest.error,
+        tightest.bound,
+        all(comparison.error <= comparison.bound for comparison in comparisons),
+        comparisons,
+        evidence.numbers,
     )
 
 
-def report(numbers=None, stream=None):
+def report(equations=None, stream=None):
     """Run checks and print them, 80 columns wide -> True if all passed.
 
-    numbers  None for all of them; an int, or a list of one, for the details of
-             one; a list for a table of these
-    stream   file to print to, by default sys.stdout
+    equations  None for all of them; a key or number, or a list of one, for the details of
+               one; a list for a table of these
+    stream     file to print to, by default sys.stdout
 
-    Raises ValueError for a number that has no check, before any is run.
+    Raises ValueError for an equation that there is not, before any check is run.
     """
     from tqdm import tqdm
 
     stream = stream or sys.stdout
-    numbers = sorted(CHECKS) if numbers is None else np.atleast_1d(numbers).tolist()
-    for number in numbers:
-        if number not in CHECKS:
-            run_check(number)  # raises, saying which numbers there are
-    if len(numbers) == 1:
-        result = run_check(numbers[0])
+    keys = [*CHECKS] if equations is None else [key_of(one) for one in np.atleast_1d(equations)]
+    if len(keys) == 1:
+        result = run_check(keys[0])
         print(details(result), file=stream)
         return result.passed
 
     # disable=None: no bar unless stderr is a terminal
-    bar = tqdm(numbers, "checking", unit="eq", ncols=80, leave=False, disable=None)
-    results = [run_check(number) for number in bar]
+    bar = tqdm(keys, "checking", unit="eq", ncols=80, leave=False, disable=None)
+    results = [run_check(key) for key in bar]
     print(table(results), file=stream)
     return all(result.passed for result in results)
 
@@ -120,7 +127,8 @@ def table(results):
     row = "{:>2} {:<23} {:<29} {:<12} {:>5} {}"  # the last column has room for FAIL
     lines, chapter, own = [row.format("Eq", "claim", "code", "oracle", "error", "")], "", []
     for result in results:
-        letter = CHECKS[result.number].function.__module__.rpartition(".")[2][0].upper()
+        module = CHECKS[key_of(result.number)].function.__module__
+        letter = module.rpartition(".")[2][0].upper()
         if letter != chapter:
             chapter = letter
             lines.append(f"{chapter} ".ljust(80, "-"))
@@ -154,8 +162,8 @@ def scientific(error):
 
 def details(result):
     """One Result -> text: the claim in full, code and oracle side by side, numbers to look at."""
-    statement = " ".join((CHECKS[result.number].function.__doc__ or "").split())  # none under -OO
-    lines = [f"Eq. {result.number}  {result.claim}", *wrap(statement, 80), ""]
+    heading, key = f"Eq. {result.number}  {result.claim}", key_of(result.number)
+    lines = [f"{heading}{key:>{80 - len(heading)}}", *wrap(result.statement, 80), ""]
     lines += [f"code    {result.code}", f"oracle  {result.oracle}", ""]
     row = "{:<35} {:>12} {:>12} {:>8} {}"
     lines.append(

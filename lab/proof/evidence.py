@@ -17,7 +17,7 @@ Z_BOUND = 4  # bound on a sample mean's distance from its expectation, in standa
 class Check(NamedTuple):
     """One equation's check: what is claimed of which code, and who says so."""
 
-    number: int
+    key: str  # the equation's: numbering says which number it has
     claim: str
     code: str
     oracle: str
@@ -86,9 +86,9 @@ def short(number):
     return f"{number:.4g}" if isinstance(number, complex) else f"{number + 0.0:.6g}"
 
 
-def check(number, claim, code, oracle):
-    """Make the decorated function(evidence, rng) the Check of equation `number`."""
-    return partial(Check, number, claim, code, oracle)
+def check(key, claim, code, oracle):
+    """Make the decorated function(evidence, rng) the Check of the equation with this key."""
+    return partial(Check, key, claim, code, oracle)
 
 
 def complex_step(function, x):

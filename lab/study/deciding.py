@@ -17,7 +17,7 @@ from lab.kit import PROJECT
 from lab.runs import ALGORITHMS
 
 LAB = "lab/runs/judging.py", "lab/study/seed.py"
-CHANGES = "lab/study/ablation.py"
+CHANGES = "lab/study/changes.py", "lab/proof/faults.py"
 
 
 def code_digest(env_id, variants):
@@ -31,7 +31,7 @@ def deciding(env_id, variants):
     waiting, places = [PROJECT / name for name in LAB], [PROJECT]
     for variant in variants:
         waiting += files(ALGORITHMS[variant.algorithm].__name__, places)
-        waiting += [] if variant.change is None else [PROJECT / CHANGES]
+        waiting += [PROJECT / name for name in CHANGES if variant.change is not None]
     for name in environment_modules(env_id):
         path = Path(getattr(sys.modules.get(name), "__file__", None) or "")
         if path.suffix == ".py" and not installed(path):

@@ -47,7 +47,7 @@ class Variant(NamedTuple):
     label      its name in tables, pictures and file names
     algorithm  a name in ALGORITHMS
     config     settings that differ from the algorithm's defaults, a dict
-    change     None, or a name in ablation.CHANGES: what is done to each Trainer
+    change     None, or a name in changes.CHANGES: what is wrong in each training
     """
 
     label: str

@@ -17,6 +17,7 @@ from lab.runs import (
     new_trainer,
     returns_when_begun,
 )
+from lab.study.changes import changed
 
 EVALUATIONS = 50  # of a training, unless a study is told otherwise
 MOST_SEEDS = 100_000
@@ -40,11 +41,7 @@ def train_one(
     """
     module = ALGORITHMS[algorithm]
     trainer = new_trainer(module, env_id, module.Config(**as_settings(config)), seed)
-    with closed(trainer.envs):
-        if change is not None:
-            from lab.study.ablation import CHANGES
-
-            CHANGES[change](trainer)
+    with closed(trainer.envs), changed(trainer, change):
         episodes, looks = [], []
         for _, returns in judged(trainer, evaluations, eval_episodes):
             episodes += trainer.rollout.episodes

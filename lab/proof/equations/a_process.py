@@ -25,7 +25,7 @@ from lab.proof.equations.cases import (
 from lab.proof.evidence import check, complex_step
 
 
-@check(1, "trajectory density", "rollout.Sampler.collect", "enumeration")
+@check("density", "trajectory density", "rollout.Sampler.collect", "enumeration")
 def trajectory_density(evidence, rng):
     """The probabilities of all trajectories sum to 1, and what Sampler collects from the
     shipped policy occurs that often; its stored log_probs add up to the density's log."""
@@ -64,7 +64,7 @@ def trajectory_density(evidence, rng):
     evidence.show(f"its frequency in {SAMPLES} episodes", np.array(counts) / SAMPLES)
 
 
-@check(2, "return and objective J", "mdp.objective", "enumeration")
+@check("objective", "return and objective J", "mdp.objective", "enumeration")
 def objective(evidence, rng):
     """G sums discounted rewards, and J is its mean: over all trajectories of six steps as by
     six sweeps of dynamic programming, over all of them as by a linear solve."""
@@ -92,7 +92,7 @@ def objective(evidence, rng):
     evidence.show("J", mdp.objective(PROCESS, pi))
 
 
-@check(3, "log-derivative trick", "mdp.trajectory_score", "complex step")
+@check("log-derivative", "log-derivative trick", "mdp.trajectory_score", "complex step")
 def log_derivative(evidence, rng):
     """The gradient of a trajectory's probability is that probability times its score."""
     for name, (theta, features) in SOFTMAXES.items():
@@ -107,7 +107,7 @@ def log_derivative(evidence, rng):
     evidence.show("the last one's gradient of p", oracle)
 
 
-@check(4, "dynamics cancel", "policies.CategoricalPolicy", "complex step")
+@check("dynamics", "dynamics cancel", "policies.CategoricalPolicy", "complex step")
 def dynamics_cancel(evidence, rng):
     """The score of a whole trajectory, random dynamics and all, is the sum of what the shipped
     policy's backward says of its steps."""
@@ -140,7 +140,7 @@ def check_estimator(evidence, label, weigh):
     evidence.show(f"{label}: mean, {name}", mean)
 
 
-@check(5, "policy gradient", "mdp.whole_return", "complex step")
+@check("policy-gradient", "policy gradient", "mdp.whole_return", "complex step")
 def policy_gradient(evidence, rng):
     """The mean of G times the trajectory's score is the gradient of J; so is the mean of what
     the shipped policy's backward makes of it."""
@@ -156,7 +156,9 @@ def policy_gradient(evidence, rng):
     evidence.close("CategoricalPolicy.backward", total[:4], oracle)
 
 
-@check(6, "the mean score is 0", "distributions.categorical_log_prob_backward", "exact sum")
+@check(
+    "mean-score", "the mean score is 0", "distributions.categorical_log_prob_backward", "exact sum"
+)
 def mean_score(evidence, rng):
     """Averaged over the policy's own actions, the score vanishes: summed exactly for the
     softmax, sampled for the Gaussian."""
@@ -197,7 +199,7 @@ def check_variance(evidence, label, weigh, published):
     return variance
 
 
-@check(7, "reward-to-go", "mdp.reward_to_go", "complex step")
+@check("reward-to-go", "reward-to-go", "mdp.reward_to_go", "complex step")
 def reward_to_go(evidence, rng):
     """Leaving out the rewards before an action leaves the mean as it is, and here *raises* the
     variance: uniform policy, T <= 6."""
@@ -215,7 +217,7 @@ def reward_to_go(evidence, rng):
     evidence.show("tr Var, reward-to-go", to_go)
 
 
-@check(8, "a baseline adds no bias", "mdp.less_baseline", "complex step")
+@check("baseline", "a baseline adds no bias", "mdp.less_baseline", "complex step")
 def baseline(evidence, rng):
     """Subtracting any number that depends on the state alone leaves the mean as it is; V as the
     baseline lowers the variance here: uniform policy, T <= 6."""
@@ -225,7 +227,7 @@ def baseline(evidence, rng):
     evidence.show("tr Var, baseline V", variance)
 
 
-@check(9, "Q, V and A", "mdp.action_values", "enumeration")
+@check("action-values", "Q, V and A", "mdp.action_values", "enumeration")
 def action_values(evidence, rng):
     """Q is the mean return after a state and an action, V its mean over actions, A their
     difference; Q or A may stand in G's place."""
@@ -254,7 +256,7 @@ def action_values(evidence, rng):
     evidence.show("V", V)
 
 
-@check(11, "visitation form", "mdp.gradient", "complex step")
+@check("visitation", "visitation form", "mdp.gradient", "complex step")
 def visitation_form(evidence, rng):
     """eta counts discounted visits; weighing each state's sum of Q grad pi by it gives the
     gradient of J. Unrolled once: grad V(s) is that sum plus gamma times the next grad V."""
@@ -279,7 +281,7 @@ def visitation_form(evidence, rng):
         evidence.show(f"grad J, {name}", oracle)
 
 
-@check(12, "V, eta, grad J: solves", "mdp.softmax_gradient", "complex step")
+@check("tabular-gradient", "V, eta, grad J: solves", "mdp.softmax_gradient", "complex step")
 def linear_solves(evidence, rng):
     """V and eta solve linear equations, and the tabular softmax collapses the gradient to
     eta(s) pi(b|s) A(s,b)."""
@@ -301,7 +303,7 @@ def linear_solves(evidence, rng):
         evidence.show(f"grad J, {name}", oracle)
 
 
-@check(13, "the best baseline", "mdp.best_baseline", "scan over b")
+@check("best-baseline", "the best baseline", "mdp.best_baseline", "scan over b")
 def best_baseline(evidence, rng):
     """b* weighs returns by the squared scores; no other b gives one decision's estimate less
     variance. The variance is a parabola in b: three points fix its vertex."""
@@ -329,7 +331,7 @@ def best_baseline(evidence, rng):
         evidence.show(f"{name}: tr Var with either", np.array(variances))
 
 
-@check(10, "VPG's loss", "vpg.policy_loss", "enumeration")
+@check("vpg", "VPG's loss", "vpg.policy_loss", "enumeration")
 def vpg_loss(evidence, rng):
     """Its gradient over all trajectories is, exactly, the mean that dropping gamma^t leads to
     (last reward 2.18: with the wrong sign); and 1/steps is 1/episodes, randomly rescaled."""

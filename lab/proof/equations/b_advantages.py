@@ -46,7 +46,7 @@ def segment_errors(given, gamma, t, i):
     return errors
 
 
-@check(14, "rewards-to-go", "advantages.returns_to_go", "brute force")
+@check("returns", "rewards-to-go", "advantages.returns_to_go", "brute force")
 def returns_to_go(evidence, rng):
     """Termination ends the sum; truncation and the rollout's end put gamma V in the rest's
     place. By hand, and summed forward from every step of random segments."""
@@ -73,7 +73,7 @@ def returns_to_go(evidence, rng):
     evidence.close("random segments", actual, expected)
 
 
-@check(15, "one-step error", "advantages.gae", "brute force")
+@check("td-error", "one-step error", "advantages.gae", "brute force")
 def one_step_error(evidence, rng):
     """With lambda 0 the advantage is the one-step error; termination removes V of the
     successor, truncation does not."""
@@ -90,7 +90,7 @@ def one_step_error(evidence, rng):
         evidence.show(f"by hand, {name}", actual)
 
 
-@check(16, "GAE", "advantages.gae", "brute force")
+@check("gae", "GAE", "advantages.gae", "brute force")
 def gae(evidence, rng):
     """The recursion sums the errors to the segment's end, discounted by gamma lambda; either
     kind of end cuts it. Lambda 1 is reward-to-go less V."""
@@ -115,7 +115,7 @@ def gae(evidence, rng):
     evidence.close("lambda 1 + V", advantages.gae(*given, 0.9, 1.0) + values, to_go)
 
 
-@check(17, "GAE mixes n-step", "advantages.gae", "brute force")
+@check("n-step", "GAE mixes n-step", "advantages.gae", "brute force")
 def n_step_mixture(evidence, rng):
     """With n steps left, GAE is the mean of the k-step estimates with weights
     (1 - lambda) lambda^(k-1), what is left of them for k = n."""
@@ -154,7 +154,7 @@ def rollout_case(rng, steps=20, envs=3):
     return rollout.Rollout(obs, *arrays, *ends, log_probs, valid, []), value
 
 
-@check(18, "value target A + V", "training.make_batch", "brute force")
+@check("value-target", "value target A + V", "training.make_batch", "brute force")
 def value_target(evidence, rng):
     """The targets are the lambda-returns, mixed from V and the return step by step; they keep
     their units, and rows of a reset are left out."""
@@ -172,13 +172,16 @@ def value_target(evidence, rng):
     batch = training.make_batch(made, value, config)
     evidence.close("targets", batch.targets, expected[made.valid])
     evidence.close("values", batch.values, V[:-1][made.valid])
+    credit = (expected - V[:-1])[made.valid]
+    normalised = (credit - fmean(credit)) / (pstdev(credit) + 1e-8)
+    evidence.close("advantages: targets - values", batch.advantages, normalised)
     evidence.close("obs", batch.obs, made.obs[:-1][made.valid])
     evidence.true("some rows were resets", not made.valid.all())
     evidence.show("first targets", batch.targets[:5])
     evidence.show("first values", batch.values[:5])
 
 
-@check(19, "normalised advantages", "advantages.normalize", "direct sum")
+@check("normalize", "normalised advantages", "advantages.normalize", "direct sum")
 def normalized(evidence, rng):
     """Normalising is a baseline m, the same for all rows, and a step 1/(sigma + eps) times as
     long: g becomes (g - m s)/(sigma + eps), s the mean score."""

@@ -23,7 +23,7 @@ from lab.proof.equations.cases import (
 from lab.proof.evidence import check, complex_step, network_step
 
 
-@check(20, "log-softmax", "distributions.log_softmax", "60 digits")
+@check("log-softmax", "log-softmax", "distributions.log_softmax", "60 digits")
 def log_softmax(evidence, rng):
     """It equals the plain definition computed with 60 decimal digits, and stays finite and
     exact for logits of plus or minus 10,000."""
@@ -42,7 +42,7 @@ def log_softmax(evidence, rng):
     evidence.show("log-probabilities", actual[-2:])
 
 
-@check(21, "softmax Jacobian", "distributions.log_softmax_backward", "complex step")
+@check("softmax-jacobian", "softmax Jacobian", "distributions.log_softmax_backward", "complex step")
 def softmax_jacobian(evidence, rng):
     """Any dLoss/dlog_probs U becomes U - P (U 1) at the logits; the Jacobian is 1[j=k] - pi_j."""
     logits, U = rng.normal(0, 1.5, (2, 5, 3))
@@ -61,7 +61,12 @@ def softmax_jacobian(evidence, rng):
     evidence.show("Jacobian, row j, column k", jacobian)
 
 
-@check(24, "wish less mean wish", "distributions.categorical_entropy_backward", "complex step")
+@check(
+    "softmax-backward",
+    "wish less mean wish",
+    "distributions.categorical_entropy_backward",
+    "complex step",
+)
 def wishes(evidence, rng):
     """A loss of the probabilities has P (W - mean W) at the logits, where W = dLoss/dP: for any
     W, and for the entropy's, whose W is -log pi - 1."""
@@ -87,7 +92,7 @@ def wishes(evidence, rng):
     evidence.show("the entropy's wishes, less their mean", (W - np.transpose([means]))[0])
 
 
-@check(22, "a row's rule", "distributions.categorical_log_prob_backward", "complex step")
+@check("score", "a row's rule", "distributions.categorical_log_prob_backward", "complex step")
 def row_rule(evidence, rng):
     """Whatever a loss does with the chosen log-probabilities, its gradient at the logits is its
     slope in each, times e_a - pi; here for three losses, two of which are in no paper."""
@@ -115,7 +120,9 @@ def row_rule(evidence, rng):
     evidence.show("dlogits by hand", by_hand)
 
 
-@check(23, "VPG at the logits", "distributions.categorical_log_prob_backward", "complex step")
+@check(
+    "vpg-logits", "VPG at the logits", "distributions.categorical_log_prob_backward", "complex step"
+)
 def vpg_logits(evidence, rng):
     """VPG's loss has the gradient A (pi - e_a)/N at the logits: its rows sum to 0."""
     logits, actions, A = rng.normal(size=(6, 3)), rng.integers(3, size=6), rng.normal(size=6)
@@ -138,7 +145,9 @@ def vpg_logits(evidence, rng):
     evidence.show("dlogits by hand", by_hand)
 
 
-@check(25, "entropy at the logits", "distributions.categorical_entropy_backward", "complex step")
+@check(
+    "entropy", "entropy at the logits", "distributions.categorical_entropy_backward", "complex step"
+)
 def entropy_logits(evidence, rng):
     """The entropy has the gradient -pi (log pi + H) at the logits, 0 where pi is uniform. As a
     bonus it holds the visits still; paid as a reward besides, it is that of J + c E[sum H]."""
@@ -187,7 +196,7 @@ def entropy_logits(evidence, rng):
     )
 
 
-@check(26, "Gaussian density", "distributions.gaussian_log_prob", "quadrature")
+@check("gaussian", "Gaussian density", "distributions.gaussian_log_prob", "quadrature")
 def gaussian_density(evidence, rng):
     """It integrates to 1 and equals the product of its dimensions' densities; what the policy
     samples has its mean and deviation."""
@@ -214,7 +223,9 @@ def gaussian_density(evidence, rng):
     evidence.close("stored log_probs", stored, policy.forward(obs, actions)[0])
 
 
-@check(27, "Gaussian scores", "distributions.gaussian_log_prob_backward", "complex step")
+@check(
+    "gaussian-score", "Gaussian scores", "distributions.gaussian_log_prob_backward", "complex step"
+)
 def gaussian_scores(evidence, rng):
     """The slopes are (a - mu)/sigma^2 and (a - mu)^2/sigma^2 - 1; over the policy's actions
     both have mean 0, and second moments 1/sigma^2 and 2."""
@@ -247,7 +258,9 @@ def gaussian_scores(evidence, rng):
     evidence.normal("square by log sigma", (dlog_stds**2).mean(), 2, np.sqrt(56) / root)
 
 
-@check(28, "Gaussian gradients", "policies.GaussianPolicy.backward", "complex step")
+@check(
+    "gaussian-gradient", "Gaussian gradients", "policies.GaussianPolicy.backward", "complex step"
+)
 def gaussian_gradients(evidence, rng):
     """Through the network and into the shared log-deviations, with VPG's weights and with
     PPO's: every parameter."""
@@ -265,7 +278,7 @@ def gaussian_gradients(evidence, rng):
         evidence.show(f"{name}: log-deviations' gradient", actual[-2:].real)
 
 
-@check(29, "Gaussian entropy", "distributions.gaussian_entropy", "quadrature")
+@check("gaussian-entropy", "Gaussian entropy", "distributions.gaussian_entropy", "quadrature")
 def gaussian_entropy(evidence, rng):
     """It is the integral of -p log p; its slope is 1 for each log-deviation, 0 for the means."""
     log_stds = np.array([-0.5, 0.4])

@@ -16,7 +16,7 @@ from lab.proof.equations.cases import (
 from lab.proof.evidence import check, complex_step, network_step
 
 
-@check(30, "linear layer", "nn.linear_backward", "complex step")
+@check("linear", "linear layer", "nn.linear_backward", "complex step")
 def linear_layer(evidence, rng):
     """Three gradients, each of its array's shape; a batch repeated twice leaves the mean
     loss's gradient as it was."""
@@ -43,7 +43,7 @@ def linear_layer(evidence, rng):
     evidence.close("db, batch repeated", db, oracles[2])
 
 
-@check(31, "tanh and ReLU", "nn.tanh_backward", "complex step")
+@check("activation", "tanh and ReLU", "nn.tanh_backward", "complex step")
 def activations(evidence, rng):
     """tanh's slope is 1 - h^2; ReLU's is 1 above 0 and 0 elsewhere, 0 included."""
     z, dh = rng.normal(size=(2, 4, 3))
@@ -63,7 +63,7 @@ def activations(evidence, rng):
     evidence.close("relu at 0", at_zero, [0.0])
 
 
-@check(32, "backprop, every weight", "nn.MLP.backward", "complex step")
+@check("backprop", "backprop, every weight", "nn.MLP.backward", "complex step")
 def backprop(evidence, rng):
     """From the softmax policy's loss, VPG and entropy together, back to every weight and bias
     of three layers; and from a bare network's outputs."""
@@ -88,7 +88,7 @@ def backprop(evidence, rng):
     evidence.show("dW of the first layer (4,5)", actual[:20].real.reshape(4, 5))
 
 
-@check(33, "orthogonal weights", "nn.orthogonal", "Gram-Schmidt")
+@check("orthogonal", "orthogonal weights", "nn.orthogonal", "Gram-Schmidt")
 def orthogonal(evidence, rng):
     """The columns (or rows) are the Gram-Schmidt basis of the drawn normals, which fixes every
     sign, times the gain: sqrt 2 in hidden layers, .01 for a policy's output, 1 for a value's."""
@@ -119,7 +119,7 @@ def orthogonal(evidence, rng):
         evidence.true(f"{name}: biases start at 0", not any(b.any() for _, b in network.layers))
 
 
-@check(34, "Adam", "nn.Adam.step", "closed sums")
+@check("adam", "Adam", "nn.Adam.step", "closed sums")
 def adam(evidence, rng):
     """After any number of steps the parameters are what the moments, written out as sums over
     all past gradients, make of them; the first step has length alpha."""
@@ -146,7 +146,7 @@ def adam(evidence, rng):
     evidence.close("constant g: m / (1 - beta^t) = g", optimiser.m / (1 - 0.9**optimiser.t), g)
 
 
-@check(35, "global-norm clip", "nn.clip_global_norm", "direct sum")
+@check("norm-clip", "global-norm clip", "nn.clip_global_norm", "direct sum")
 def global_norm(evidence, rng):
     """The norm is that of all arrays together; too long a gradient keeps its direction and
     gets the length c, a short one stays."""

@@ -11,7 +11,7 @@ from lab.proof.equations.cases import second_gradients, update_case
 from lab.proof.evidence import check, complex_step, network_step
 
 
-@check(36, "value loss", "vpg.value_loss", "complex step")
+@check("value-loss", "value loss", "vpg.value_loss", "complex step")
 def value_loss(evidence, rng):
     """Half the mean squared error; its slope is (v - y)/N, and so back to every weight."""
     values, targets = rng.normal(size=(2, 7))
@@ -27,7 +27,7 @@ def value_loss(evidence, rng):
     evidence.show("slope", dvalues)
 
 
-@check(42, "clipped value loss", "ppo.clipped_value_loss", "complex step")
+@check("clipped-value", "clipped value loss", "ppo.clipped_value_loss", "complex step")
 def clipped_value_loss(evidence, rng):
     """The larger of two squares; where the clipped one is the larger beyond the band the slope
     is 0, elsewhere (v - y)/N, ties included."""

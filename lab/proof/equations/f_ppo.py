@@ -29,7 +29,7 @@ from lab.proof.equations.cases import (
 from lab.proof.evidence import check, complex_step, network_step
 
 
-@check(37, "performance difference", "mdp.performance_difference", "linear solve")
+@check("performance", "performance difference", "mdp.performance_difference", "linear solve")
 def performance_difference(evidence, rng):
     """J(new) - J(old) is the mean, over the new policy's trajectories, of the old policy's
     discounted advantages."""
@@ -41,7 +41,7 @@ def performance_difference(evidence, rng):
         evidence.show(f"J(new) - J(old), old policy {name}", direct)
 
 
-@check(38, "ratio and surrogate", "ppo.clipped_surrogate", "complex step")
+@check("ratio", "ratio and surrogate", "ppo.clipped_surrogate", "complex step")
 def surrogate(evidence, rng):
     """Without a clip the loss is -mean(ratio A), and its gradient ratio A grad log pi; over the
     old policy's actions ratio A has the mean of A under the new one."""
@@ -89,7 +89,7 @@ CLIP_CASES = (
 )
 
 
-@check(39, "clipped objective", "ppo.clipped_surrogate", "hand cases")
+@check("clipped-objective", "clipped objective", "ppo.clipped_surrogate", "hand cases")
 def clipped_objective(evidence, rng):
     """The smaller of ratio A and clipped ratio A, row by row, then the mean, then the sign."""
     for ratio, A, value, _ in CLIP_CASES:
@@ -110,7 +110,7 @@ def clipped_objective(evidence, rng):
     evidence.show("ratio, A, objective", np.array(CLIP_CASES)[:, :3])
 
 
-@check(40, "the clip's slopes", "ppo.clipped_surrogate", "differences")
+@check("clip", "the clip's slopes", "ppo.clipped_surrogate", "differences")
 def clip_slopes(evidence, rng):
     """c = 0 for A > 0 above 1 + eps and A < 0 below 1 - eps, else 1; at the kinks c = 1, and at
     ratio 1, where the branches tie, too. The objective is linear between its kinks, so that
@@ -158,7 +158,7 @@ def clip_field(ratio, A):
     return f"{way}, {side}" + (": silent" if (ratio > 1) == (A > 0) else "")
 
 
-@check(41, "PPO, every weight", "ppo.clipped_surrogate", "complex step")
+@check("ppo", "PPO, every weight", "ppo.clipped_surrogate", "complex step")
 def ppo_logits(evidence, rng):
     """The clipped loss's gradient, through the policy, at every weight. The first minibatch's,
     at ratio 1, is VPG's; a later one's is not."""
@@ -206,7 +206,7 @@ def ppo_logits(evidence, rng):
     evidence.show("ratios after one step", ratios)
 
 
-@check(43, "KL, softmax", "distributions.categorical_kl_backward", "complex step")
+@check("kl", "KL, softmax", "distributions.categorical_kl_backward", "complex step")
 def categorical_kl(evidence, rng):
     """KL(old||new) is the old policy's mean log-ratio; its gradient is pi - pi_old at the
     logits, and 0 where they agree. There its Hessian is diag(pi) - pi pi^T, and measured by that
@@ -270,7 +270,7 @@ def check_policy_kl(evidence, policy, old_distribution, obs, actions):
     evidence.close("every parameter", actual, oracle)
 
 
-@check(44, "KL penalty", "ppo_penalty.penalized_surrogate", "complex step")
+@check("kl-penalty", "KL penalty", "ppo_penalty.penalized_surrogate", "complex step")
 def kl_penalty(evidence, rng):
     """The penalized loss's gradient, ratio and KL together, at the logits and at every weight."""
     policy, obs, actions = categorical_case(rng)
@@ -323,7 +323,7 @@ def kl_penalty(evidence, rng):
     evidence.close("second minibatch: ppo_penalty.update", actual, network_step(moved, later))
 
 
-@check(45, "KL, Gaussian", "distributions.gaussian_kl_backward", "quadrature")
+@check("gaussian-kl", "KL, Gaussian", "distributions.gaussian_kl_backward", "quadrature")
 def gaussian_kl(evidence, rng):
     """KL(old||new) is the integral of p_old (log p_old - log p_new); its gradients by complex
     step, down to every parameter."""
@@ -354,7 +354,7 @@ def gaussian_kl(evidence, rng):
     evidence.show("KL of four rows", integrals)
 
 
-@check(46, "adaptive penalty", "ppo_penalty.adapt_kl_coefficient", "table")
+@check("adaptive-kl", "adaptive penalty", "ppo_penalty.adapt_kl_coefficient", "table")
 def adaptive_penalty(evidence, rng):
     """Below target/1.5 the weight is halved, above 1.5 target doubled, between them kept."""
     rows = []
@@ -375,7 +375,7 @@ def adaptive_penalty(evidence, rng):
         )
 
 
-@check(47, "joint loss", "ppo.update", "complex step")
+@check("joint-loss", "joint loss", "ppo.update", "complex step")
 def joint_loss(evidence, rng):
     """Two networks that share no weight: the joint loss's gradient is the two shipped ones, side
     by side, as ppo.update takes them. With a shared trunk, the heads' gradients add there."""
@@ -415,7 +415,7 @@ def joint_loss(evidence, rng):
     evidence.show("dH of three rows", dh[:3])
 
 
-@check(48, "k1, k3, dead fraction", "distributions.kl_estimates", "exact sum")
+@check("diagnostics", "k1, k3, dead fraction", "distributions.kl_estimates", "exact sum")
 def diagnostics(evidence, rng):
     """Over the old policy's actions k1 and k3 both have the KL as their mean, and their gradients
     its gradient; k3 is never negative. The dead rows are those whose gradient is 0."""

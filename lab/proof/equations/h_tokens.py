@@ -30,7 +30,7 @@ def angle(one, other):
     return (one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum())
 
 
-@check(49, "a response's score", "tokens.scores", "complex step")
+@check("response-score", "a response's score", "tokens.scores", "complex step")
 def response_scores(evidence, rng):
     """A response's log-probability sums its tokens'; at the logits each token has its own
     e - pi. The gradient of a mean over responses is the mean of value times score, also by the
@@ -81,7 +81,7 @@ def of_group(rewards, scale):
     return lambda members: advantages.group_advantages(rewards[members], scale, NONE)
 
 
-@check(50, "leave one out", "advantages.group_advantages", "enumeration")
+@check("leave-one-out", "leave one out", "advantages.group_advantages", "enumeration")
 def leave_one_out(evidence, rng):
     """The mean of the others is a baseline that has not seen the action: over every group the
     mean gradient is the true one. The group's own mean shrinks it to 1 - 1/G of that."""
@@ -103,7 +103,7 @@ def leave_one_out(evidence, rng):
     )
 
 
-@check(51, "dividing by sigma", "advantages.group_advantages", "enumeration")
+@check("group-deviation", "dividing by sigma", "advantages.group_advantages", "enumeration")
 def dividing_by_deviation(evidence, rng):
     """For rewards 0 and 1 the mean gradient keeps its direction; its length is that of the true
     one times E[sigma]/p(1-p): the same for every p if G is 2 or 3, else between 2(G-1)/G and the
@@ -144,7 +144,7 @@ def dividing_by_deviation(evidence, rng):
         evidence.show(f"weight, uniform policy: easy, middle, hard, G={size}", at)
 
 
-@check(52, "dividing by length", "tokens.per_length", "enumeration")
+@check("response-length", "dividing by length", "tokens.per_length", "enumeration")
 def dividing_by_length(evidence, rng):
     """Over all groups the mean is exactly the gradient of E[(R - p)/|y|], p held still, times
     Eq. 51's weight if sigma divides, too: a long wrong response pays less than a short one."""
@@ -187,7 +187,7 @@ def wrong_length_gradient(rewards, logits):
     )
 
 
-@check(53, "three ratios", "tokens.ratio_gradients", "enumeration")
+@check("sequence-ratio", "three ratios", "tokens.ratio_gradients", "enumeration")
 def three_ratios(evidence, rng):
     """Under an old policy's responses the ratio of whole responses has the new policy's mean
     and gradient, exactly. The tokens' ratios keep the old prefixes and the old futures; at the
@@ -277,7 +277,7 @@ def begins(response, prefix):
     return response.startswith(prefix) and len(response) > len(prefix)
 
 
-@check(54, "KL in the reward", "tokens.penalised", "complex step")
+@check("kl-reward", "KL in the reward", "tokens.penalised", "complex step")
 def kl_in_the_reward(evidence, rng):
     """R - beta log(pi/pi_ref), held still like any reward, has the gradient of
     E[R] - beta KL(pi||pi_ref): what its own slope would add has mean zero."""
@@ -308,7 +308,7 @@ def visits_of(logits):
     )
 
 
-@check(55, "k1, k2, k3 as losses", "tokens.kl_loss_gradients", "complex step")
+@check("kl-losses", "k1, k2, k3 as losses", "tokens.kl_loss_gradients", "complex step")
 def kl_as_a_loss(evidence, rng):
     """One k a response: k1's mean gradient is zero, k2's that of KL(pi||pi_ref), k3's that of
     KL(pi_ref||pi). One k a token: the same of each prefix's KL, the visits held still. The ratio
@@ -366,7 +366,7 @@ def kl_as_a_loss(evidence, rng):
     evidence.show("cosine of k3 a response with the whole", angle(backward, forward))
 
 
-@check(56, "the tilted policy", "tokens.tilted", "complex step")
+@check("tilted", "the tilted policy", "tokens.tilted", "complex step")
 def tilted_policy(evidence, rng):
     """E[R] - beta KL(pi||pi_ref) = beta log Z - beta KL(pi||pi*) for every policy, so pi* is
     best; a table of logits can be it, and there the gradient is zero."""
@@ -394,7 +394,7 @@ def tilted_policy(evidence, rng):
     )
 
 
-@check(57, "DPO", "tokens.dpo_loss", "complex step")
+@check("dpo", "DPO", "tokens.dpo_loss", "complex step")
 def preference_loss(evidence, rng):
     """Its slopes are those of -log sigmoid(h); down to the logits it is a difference of scores,
     in which shared tokens cancel, and e_w - e_l where the two part. Over all pairs, preferred as
