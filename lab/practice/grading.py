@@ -71,7 +71,7 @@ class Raised(NamedTuple):
     """An exception that a function raised, put into words within the function's time."""
 
     text: str  # type and message
-    told: str  # with the line of the reader's file
+    diagnosis: str  # with the line of the reader's file
 
 
 # ------------------------------------------------------------ in the worker
@@ -105,7 +105,6 @@ def work(directory, seconds, *paths):
     threading.Thread(target=follow, daemon=True).start()
     sys.dont_write_bytecode = True
     sys.path.append(str(directory))  # files of the reader's own, after everything else
-    os._exit = os.abort = leave
     faulthandler.enable(said)
     loaded = {}
     try:
@@ -113,7 +112,7 @@ def work(directory, seconds, *paths):
             say(blank.path)
             faulthandler.dump_traceback_later(float(seconds), file=said, exit=True)
             try:
-                grade = grade_one(blank, directory, loaded, say)
+                grade = grade_blank(blank, directory, loaded, say)
             except BaseException as error:  # the reader's code may raise anything, SystemExit too
                 grade = ERROR, where(error, directory)
             say(blank.path, *grade)
@@ -122,16 +121,11 @@ def work(directory, seconds, *paths):
         end(1)  # whatever threads may still run
 
 
-def leave(*_):
-    """What stands for os._exit and os.abort in the worker, so that a line can be told."""
-    raise SystemExit("ends the whole process")
-
-
-def grade_one(blank, directory, loaded, say):
+def grade_blank(blank, directory, loaded, say):
     """-> status, diagnosis.
 
-    loaded  the reader's modules read so far, by name
-    say     is told the module's name before it is read, and the function's after that
+    loaded  of the reader's modules read so far: their names now, and as they were read
+    say     gets the module's name before it is read; the function's after that, and after its turn
     """
     file = directory / f"{blank.module}.py"
     say(blank.module)
@@ -146,28 +140,34 @@ def grade_one(blank, directory, loaded, say):
         module = types.ModuleType(f"the_reader_s_{blank.module}")
         module.__file__ = str(file)
         exec(compile(tree, str(file), "exec"), vars(module))
-        loaded[blank.module] = module
+        loaded[blank.module] = vars(module), dict(vars(module))
     say(blank.path)
+    names, own = loaded[blank.module]
+    # Beside it stand the lesson's own functions: another blank is not this one's fault.
+    lesson = vars(lesson_module(blank.module))
+    names |= own | {name: value for name, value in lesson.items() if name != blank.name}
+    owner = None
     if blank.lines:
-        names = {**vars(loaded[blank.module]), **vars(lesson_module(blank.module))}
         theirs = as_function(blank, written, names, str(file))
+    elif "." in blank.name:
+        owner, name = blank.name.split(".")
+        owner = own.get(owner)
+        theirs = getattr(owner, name, None)
     else:
-        theirs = transplanted(blank, loaded[blank.module])
+        theirs = own.get(blank.name)
     if theirs is None:
         return ERROR, f"{file.name} has no {blank.name}"
-
-    def answered():
-        say(blank.path)
-        faulthandler.cancel_dump_traceback_later()
-
     try:
-        return verdict(blank, theirs, directory, answered)
+        answers = outcomes(blank, theirs, directory, owner)
     except NotImplementedError:
         return BLANK, ""
     except SystemExit as error:
         if not message(error).endswith(YOURS):
             raise
         return BLANK, ""
+    say(blank.path)
+    faulthandler.cancel_dump_traceback_later()
+    return verdict(blank, answers)
 
 
 def contents(file):
@@ -196,52 +196,33 @@ def shipped(blank):
     return thing
 
 
-def transplanted(blank, module):
-    """The reader's function among the lesson's others: another blank is not its fault."""
-    thing = module
-    for name in blank.name.split("."):
-        thing = getattr(thing, name, None)
-    if not isinstance(thing, types.FunctionType):  # np.vectorize(…), functools.partial(…)
-        return thing
-    lesson = vars(lesson_module(blank.module))
-    own = {name: value for name, value in lesson.items() if name != blank.name}
-    names = {**vars(module), **own}
-    moved = types.FunctionType(
-        thing.__code__, names, thing.__name__, thing.__defaults__, thing.__closure__
-    )
-    moved.__kwdefaults__ = thing.__kwdefaults__
-    if "." in blank.name:  # for methods of their own that it calls
-        moved.owner = getattr(module, blank.name.split(".")[0])
-    return moved
-
-
 @np.errstate(all="ignore")
-def outcomes(blank, function, directory=None):
+def outcomes(blank, function, directory=None, owner=None):
     """What a function makes of each case: its outputs, or a Raised.
 
     directory  of the function's file, if it is a reader's
+    owner      the reader's class, if it is a method
     """
     from lab.practice.cases import ask, cases
 
-    found = []
+    answers = []
     for case in cases(blank):
         try:
-            found.append(ask(blank, function, case))
+            answers.append(ask(blank, function, case, owner))
         except NotImplementedError:
             raise
         except Exception as error:
             text = f"{type(error).__name__}: {message(error)}"
-            told = directory and where(error, directory, getattr(function, "__code__", None))
-            found.append(Raised(text, told))
-    return found
+            code = getattr(function, "__code__", None)
+            answers.append(Raised(text, directory and where(error, directory, code)))
+    return answers
 
 
-def verdict(blank, theirs, directory, answered=lambda: None):
-    """-> status, diagnosis; answered is called when their function has been for the last time."""
+def verdict(blank, answers):
+    """What is said of a reader's answers to the cases -> status, diagnosis."""
     from lab.practice.cases import cases
 
-    right, answers = outcomes(blank, shipped(blank)), outcomes(blank, theirs, directory)
-    answered()
+    right = outcomes(blank, shipped(blank))
     if same(answers, right):
         return RIGHT, ""
     words = known_mistake(blank, answers)
@@ -251,7 +232,7 @@ def verdict(blank, theirs, directory, answered=lambda: None):
         return RIGHT, ""
     for answer in answers:
         if isinstance(answer, Raised):
-            return ERROR, answer.told
+            return ERROR, answer.diagnosis
     made = cases(blank)
     sizes = [rows(case) for case in made]
     outputs = [([a[k] for a in answers], [r[k] for r in right]) for k in range(len(blank.returns))]
@@ -347,7 +328,7 @@ def where(error, directory, code=None):
     if own:
         if "read-only" in text:
             text = "it changes one of its arguments; work on a copy"
-        elif not text.startswith("ends the whole process"):
+        else:
             text = f"{type(error).__name__}: {text}".removesuffix(": ")
         return tame(f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {text}", LONG)
     if code is not None and Path(code.co_filename).parent == directory:
