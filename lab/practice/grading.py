@@ -376,19 +376,19 @@ def grade(directory, numbers=None):
         if wanted not in {blank.equation for blank in asked}:
             known = ", ".join(map(str, sorted({blank.equation for blank in own})))
             raise ValueError(f"no blank for Eq. {wanted}; there are blanks for {known}")
-    found = {}
+    grades = {}
     try:
-        while len(found) < len(asked):
-            run_worker(directory, [b.path for b in asked if b.path not in found], found)
+        while len(grades) < len(asked):
+            grades |= run_worker(directory, [b.path for b in asked if b.path not in grades])
     except OSError as error:
         raise ValueError(f"no process can be started to grade in: {error.strerror}") from None
-    return [Grade(blank.equation, blank.path, *found[blank.path]) for blank in asked]
+    return [Grade(blank.equation, blank.path, *grades[blank.path]) for blank in asked]
 
 
-def run_worker(directory, paths, found):
-    """Let a worker grade these functions, until it is done or lost; results go into `found`.
+def run_worker(directory, paths):
+    """Let a worker grade these functions until it is done or lost -> {path: (status, diagnosis)}.
 
-    At least one result does.
+    Of one function at least.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         said, quiet = Path(scratch) / "said", False
@@ -414,40 +414,39 @@ def run_worker(directory, paths, found):
             end(worker, f"{MARK}={scratch}")
         with open(said, encoding="utf-8", errors="replace") as file:
             lines = [line for line in file.read(LARGEST).split("\n") if line.strip()]
-    began, current, trail = False, None, []  # whose turn it is, a function's or a file's
+    grades, turn, trail = {}, "", []  # turn: whose it is, a function's or a file's
     for line in lines:
-        heard = understood(line, paths)
-        if heard is None:  # faulthandler's, or that of an exception before the first turn
+        message = understood(line, paths)
+        if message is None:  # faulthandler's, or that of an exception before the first turn
             trail.append(line)
             continue
-        name, status, diagnosis = heard
-        began, current = True, name if status is None else None
+        name, status, diagnosis = message
+        turn = name if status is None else None
         if status is not None:
-            found.setdefault(name, (status, tame(diagnosis, LONGEST)))
-    left = [path for path in paths if path not in found]
+            grades.setdefault(name, (status, tame(diagnosis, LONGEST)))
+    left = [path for path in paths if path not in grades]
     if left:
-        lost = f"ends the whole process (exit status {worker.returncode})"
+        reason = f"ends the whole process (exit status {worker.returncode})"
         if quiet:
-            lost = f"does not answer for {PATIENCE} s"
-        elif trail and not began:
-            lost = f"cannot be graded here: {trail[-1]}"
-        lost = ERROR, tame(last_words(trail, directory, lost), LONGEST)
-        own = [path for path in left if current and f"{path}.".startswith(f"{current}.")]
-        found.update(dict.fromkeys(own or left, lost))
+            reason = f"does not answer for {PATIENCE} s"
+        elif trail and turn == "":
+            reason = f"cannot be graded here: {trail[-1]}"
+        lost = ERROR, tame(last_words(trail, directory, reason), LONGEST)
+        own = [path for path in left if turn and f"{path}.".startswith(f"{turn}.")]
+        grades |= dict.fromkeys(own or left, lost)
+    return grades
 
 
 def understood(line, paths):
-    """A worker's message: (name, status, diagnosis); None if a line is anything else."""
+    """A worker's message: [name, status, diagnosis]; None if a line is anything else."""
     try:
-        name, status, diagnosis = json.loads(line)
+        name, status, diagnosis = message = json.loads(line)
     except (ValueError, TypeError, RecursionError):
         return None
-    if status is None:
-        known = name in paths or any(path.startswith(f"{name}.") for path in paths)
-        return (name, None, None) if known and isinstance(name, str) else None
-    if status not in (RIGHT, WRONG, BLANK, ERROR) or not isinstance(diagnosis, str):
-        return None
-    return (name, status, diagnosis) if name in paths else None
+    if status is None and diagnosis is None:
+        return message if name in [*paths, *(path.split(".")[0] for path in paths)] else None
+    known = name in paths and status in (RIGHT, WRONG, BLANK, ERROR)
+    return message if known and isinstance(diagnosis, str) else None
 
 
 def last_words(trail, directory, reason):
@@ -516,22 +515,16 @@ def stand_in(directory):
 
 def grade_table(grades):
     """A list of Grade -> text of at most 80 columns, by chapter."""
-    lines = []
-    by_path = {blank.path: blank for blank in BLANKS}
-    for chapter, title in {**CHAPTERS, PAGE: "PPO on one page", LADDER: "The ladder"}.items():
-        own = [g for g in grades if by_path[g.function].chapter == chapter]
-        if own:
-            lines += ["", f"{chapter}. {title}"]
-        for one in own:
-            lines.append(f"  Eq. {one.equation:<3} {one.function:<52} {one.status}")
-            if one.diagnosis:
-                text = one.diagnosis
-                if one.status == WRONG:
-                    text += (
-                        f". Read Eq. {one.equation} again, or: python run.py hint {one.equation}"
-                    )
-                lines += textwrap.wrap(
-                    text, 72, initial_indent=" " * 10, subsequent_indent=" " * 10
-                )
+    lines, chapter = [], None
+    titles = {**CHAPTERS, PAGE: "PPO on one page", LADDER: "The ladder"}
+    chapters = {blank.path: blank.chapter for blank in BLANKS}
+    for number, path, status, diagnosis in grades:
+        if chapters[path] != chapter:
+            chapter = chapters[path]
+            lines += ["", f"{chapter}. {titles[chapter]}"]
+        lines.append(f"  Eq. {number:<3} {path:<52} {status}")
+        if status == WRONG:
+            diagnosis += f". Read Eq. {number} again, or: python run.py hint {number}"
+        lines += [" " * 10 + line for line in textwrap.wrap(diagnosis, 62)]
     done = sum(g.status == RIGHT for g in grades)
     return "\n".join([*lines[1:], "", f"{done} of {len(grades)} right"])
