@@ -510,376 +510,235 @@ def test_by_the_numbers_alone():
         assert status == "wrong" and diagnosis.startswith(words), diagnosis
 
 
-# The three linear stairs' gradient as loops, and as means: its length does not count.
-LINEAR = [
-    """
-    gradient = np.zeros_like(W)
-    for row, w, a in zip(x, weight, onehot):
-        gradient += w * np.outer(row, a - softmax(row @ W))
-    """,
-    "gradient = np.einsum('bi,b,bk->ik', x, weight, onehot - softmax(x @ W)) / len(x)",
-    """
-    score = -softmax(x @ W)
-    score[np.arange(len(x)), action[valid]] += 1
-    gradient = (score.T * weight @ x).T / N
-    """,
-]
-ROWS = "x, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]\n"
-STYLES = {
-    "1_bandit.gradient": [
-        "gradient = -reward * softmax(logits)\ngradient[action] += reward",
-        "pi = np.exp(logits) / sum(np.exp(logits))\nonehot -= pi\ngradient = onehot * reward",
-    ],
-    "2_reinforce.gradient": [textwrap.dedent(lines) for lines in LINEAR],
-    "3_reward_to_go.gradient": [
-        f"weight = reward.sum(axis=0) - reward.cumsum(axis=0) + reward\n{ROWS}"
-        + textwrap.dedent(lines)
-        for lines in LINEAR
-    ],
-    "4_baseline.gradient": [
-        f"weight -= np.average(weight, axis=1, weights=valid, keepdims=True)\n{ROWS}"
-        + textwrap.dedent(LINEAR[0]),
-        "for t, row in enumerate(valid):\n    weight[t, row] -= weight[t, row].mean()\n"
-        + ROWS
-        + LINEAR[1],
-    ],
-    "5_network.Network.backward": [
-        """
-        dz = (1 - h) * (1 + h) * np.einsum("bk,hk->bh", dy, self.W2)
-        parts = np.einsum("bi,bh->ih", x, dz), dz.sum(0), np.einsum("bh,bk->hk", h, dy), dy.sum(0)
-        return np.concatenate([part.ravel() for part in parts])
-        """,
-    ],
-    "6_critic.credit": [
-        """
-        delta = reward + np.where(terminated, 0, GAMMA * v[1:]) - v[:-1]
-        out, following = [], 0 * delta[0]
-        for row, end in list(zip(delta, terminated | truncated))[::-1]:
-            following = row + GAMMA * LAMBDA * np.where(end, 0, following)
-            out.insert(0, following)
-        return np.array(out)
-        """,
-    ],
-    "7_many_carts.dlogits": [
-        "dlogits = advantage / len(advantage) * (softmax(logits) - onehot)",
-        """
-        dlogits = softmax(logits)
-        dlogits[np.arange(len(x)), action[valid]] -= 1
-        dlogits *= advantage / len(x)
-        """,
-    ],
-    "8_epochs.dlogits": [
-        """
-        taken = probs[np.arange(len(i)), action[valid][i]]
-        dlogits = (taken / old[i, 0] * advantage[i, 0])[:, None] * (probs - onehot[i]) / len(probs)
-        """,
-        "ratio = probs[onehot[i] == 1] / old[i].ravel()\n"
-        "dlogits = (ratio * advantage[i].ravel() / i.size)[:, None] * (probs - onehot[i])",
-    ],
-    "one_page.Network.backward": [
-        """
-        grads = np.zeros_like(self.parameters)
-        n, hidden, outputs = x.shape[1], h.shape[1], dy.shape[1]
-        dW1, db1, dW2, db2 = np.split(
-            grads, np.cumsum([n * hidden, hidden, hidden * outputs]))
-        for i in range(len(x)):
-            down = self.W2 @ dy[i] * (1 - h[i] ** 2)
-            dW1 += np.outer(x[i], down).ravel()
-            db1 += down
-            dW2 += np.outer(h[i], dy[i]).ravel()
-            db2 += dy[i]
-        return grads
-        """,
-    ],
-    "one_page.Network.step": [
-        """
-        n = np.linalg.norm(g)
-        if n + 1e-6 > MAX_NORM:
-            g *= MAX_NORM / (n + 1e-6)
-        self.t = self.t + 1
-        self.m = 0.9 * self.m + 0.1 * g
-        self.v = 0.999 * self.v + 0.001 * g**2
-        rate = step_size * np.sqrt(1 - 0.999**self.t) / (1 - 0.9**self.t)
-        self.parameters -= rate * self.m / (
-            np.sqrt(self.v) + 1e-8 * np.sqrt(1 - 0.999**self.t))
-        """,
-    ],
-    "one_page.log_softmax": [
-        "return z - np.logaddexp.reduce(z, axis=1, keepdims=True)",
-    ],
-    "one_page.credit": [
-        """
-        out, running = np.zeros(reward.shape), 0
-        for t in range(len(reward) - 1, -1, -1):
-            future = np.where(terminated[t], 0, v[t + 1])
-            go_on = 1.0 - np.logical_or(terminated[t], truncated[t])
-            running = reward[t] + GAMMA * future - v[t] + GAMMA * LAMBDA * go_on * running
-            out[t] = running
-        return out
-        """,
-    ],
-    "one_page.policy_slope": [
-        """
-        p = np.exp(log_softmax(logits))
-        rho = p[np.arange(len(p)), action] / np.exp(old_log_prob)
-        dead = np.where(advantage > 0, rho > 1 + clip_range, rho < 1 - clip_range)
-        w = np.where(dead, 0, -rho * advantage) / len(p)
-        grad = -p * w[:, None]
-        grad[np.arange(len(p)), action] += w
-        return grad
-        """,
-        """
-        logp = log_softmax(logits)
-        chosen = np.take_along_axis(logp, action[:, None], axis=1)[:, 0]
-        rho = np.exp(chosen - old_log_prob)
-        bound = np.minimum(np.maximum(rho, 1 - clip_range), 1 + clip_range)
-        keep = rho * advantage <= bound * advantage
-        return np.array([
-            (keep[i] * -rho[i] * advantage[i] / len(rho)) * (np.eye(2)[action[i]] - np.exp(logp[i]))
-            for i in range(len(rho))])
-        """,
-    ],
-    "nn.linear_forward": ["return np.einsum('bi,io->bo', x, W) + b[None]"],
-    "nn.linear_backward": [
-        """
-        dW = np.einsum('bi,bo->io', x, dy)
-        return np.einsum('bo,io->bi', dy, W), dW, np.ones(len(dy)) @ dy
-        """,
-        """
-        dx, dW, db = np.zeros(x.shape), np.zeros(W.shape), np.zeros(W.shape[1])
-        for i in range(len(x)):
-            for o in range(W.shape[1]):
-                dx[i] += dy[i, o] * W[:, o]
-                dW[:, o] += x[i] * dy[i, o]
-                db[o] += dy[i, o]
-        return [dx, dW, db]
-        """,
-        "return tuple(a.astype(np.float32) for a in (dy @ W.T, x.T @ dy, dy.sum(0)))",
-    ],
-    "nn.tanh_backward": [
-        "return dh * (1 - h) * (1 + h)",
-        "dz = dh.copy()\ndz -= dz * h**2\nreturn dz",
-        "return dh / np.cosh(np.arctanh(h)) ** 2",
-        "return [[d * (1 - y * y) for d, y in zip(ds, ys)] for ds, ys in zip(dh, h)]",
-    ],
-    "nn.relu_backward": [
-        "dz = dh.copy()\ndz[h <= 0] = 0\nreturn dz",
-        "return np.where(h > 0, dh, 0.0)",
-        "return dh * np.sign(h)",
-    ],
-    "nn.MLP.backward": [
-        """
-        _, slope = ACTIVATIONS[self.activation]
-        parts, message = [], dy
-        for (W, b), x in list(zip(self.layers, cache))[::-1]:
-            parts += [message.sum(0), (x.T @ message).ravel()]
-            message = slope(message @ W.T, x)
-        return np.concatenate(parts[::-1])
-        """,
-    ],
-    "nn.clip_global_norm": [
-        """
-        norm = np.linalg.norm(gradient)
-        gradient[:] = gradient * min(1.0, max_norm / (norm + 1e-6))
-        return norm
-        """,
-    ],
-    "nn.Adam.step": [
-        """
-        self.t = self.t + 1
-        b1, b2 = self.betas
-        self.m = b1 * self.m + (1 - b1) * gradient
-        self.v = b2 * self.v + (1 - b2) * gradient**2
-        rate = self.learning_rate / (1 - b1**self.t)
-        parameters[:] = parameters - rate * self.m / (
-            (self.v / (1 - b2**self.t)) ** 0.5 + self.eps)
-        """,
-    ],
-    "distributions.log_softmax": [
-        "z = logits - logits.max(1)[:, None]\nreturn z - np.log(np.exp(z).sum(1))[:, None]",
-        "return logits - np.logaddexp.reduce(logits, axis=1)[:, None]",
-        """
-        out = np.empty_like(logits)
-        for i, row in enumerate(logits):
-            m = max(row)
-            out[i] = row - m - math.log(sum(math.exp(z - m) for z in row))
-        return out
-        """,
-    ],
-    "distributions.log_softmax_backward": [
-        """
-        P = np.exp(log_probs)
-        return np.array([(np.eye(len(p)) - np.outer(p, np.ones(len(p)))) @ u
-                         for p, u in zip(P, dlog_probs)])
-        """,
-        "return dlog_probs - np.einsum('bk,bj->bj', dlog_probs, np.exp(log_probs))",
-    ],
-    "distributions.categorical_log_prob_backward": [
-        """
-        dlogits = -probs * dlog_probs[:, None]
-        dlogits[np.arange(len(actions)), actions] += dlog_probs
-        return dlogits
-        """,
-        "return (np.eye(probs.shape[1])[actions] - probs) * dlog_probs.reshape(-1, 1)",
-    ],
-    "distributions.categorical_entropy": [
-        "return np.array([-sum(math.exp(l) * l for l in row) for row in log_probs])",
-        "return -np.einsum('bk,bk->b', np.exp(log_probs), log_probs)",
-    ],
-    "distributions.categorical_entropy_backward": [
-        """
-        p = np.exp(log_probs)
-        inner = -(log_probs + 1)
-        return dentropies[:, None] * p * (inner - (p * inner).sum(1, keepdims=True))
-        """,
-    ],
-    "distributions.categorical_kl": [
-        "p = np.exp(old_log_probs)\nreturn (p * old_log_probs).sum(1) - (p * log_probs).sum(1)",
-    ],
-    "distributions.categorical_kl_backward": [
-        """
-        U = -np.exp(old_log_probs)
-        return dkls[:, None] * (U - np.exp(log_probs) * U.sum(1, keepdims=True))
-        """,
-    ],
-    "distributions.gaussian_log_prob": [
-        """
-        variance = np.exp(2 * log_stds)
-        each = -((actions - means) ** 2 / variance + np.log(2 * np.pi * variance)) / 2
-        return each.sum(-1)
-        """,
-    ],
-    "distributions.gaussian_log_prob_backward": [
-        """
-        variance = np.exp(log_stds) ** 2
-        distance = actions - means
-        dlog_stds = (dlog_probs[:, None] * (distance**2 / variance - 1)).sum(0)
-        return dlog_probs[:, None] * distance / variance, dlog_stds
-        """,
-    ],
-    "distributions.gaussian_entropy": [
-        "return sum(l + (1 + math.log(2 * math.pi)) / 2 for l in log_stds)",
-    ],
-    "distributions.gaussian_kl_backward": [
-        """
-        inverse = np.exp(-2 * log_stds)
-        gap = means - old_means
-        slopes = 1 - (np.exp(2 * old_log_stds) + gap**2) * inverse
-        return dkls[:, None] * gap * inverse, np.einsum('b,ba->a', dkls, slopes)
-        """,
-    ],
-    "advantages.returns_to_go": [
-        """
-        T, out = len(rewards), np.zeros_like(rewards)
-        for t in range(T - 1, -1, -1):
-            future = np.where(terminated[t], 0, next_values[t])
-            if t < T - 1:
-                future = np.where(ended[t], future, out[t + 1])
-            out[t] = rewards[t] + gamma * future
-        return out
-        """,
-    ],
-    "advantages.gae": [
-        """
-        running, out = 0, []
-        for t in reversed(range(len(rewards))):
-            delta = rewards[t] + gamma * next_values[t] * (1 - terminated[t]) - values[t]
-            running = delta + gamma * gae_lambda * (1 - ended[t]) * running
-            out.append(running)
-        return out[::-1]
-        """,
-        """
-        delta = rewards + gamma * next_values * ~terminated - values
-        out = np.zeros_like(delta)
-        for t in range(len(delta)):
-            weight = np.ones_like(delta[0])
-            for k in range(t, len(delta)):
-                out[t] += weight * delta[k]
-                weight = weight * gamma * gae_lambda * ~ended[k]
-        return out
-        """,
-    ],
-    "advantages.normalize": [
-        """
-        if len(advantages) <= 1:
-            return advantages.copy()
-        shifted = advantages - sum(advantages) / len(advantages)
-        return shifted / (np.sqrt((shifted**2).mean()) + eps)
-        """,
-    ],
-    "advantages.group_advantages": [
-        """
-        out = np.zeros(rewards.shape)
-        for m, group in enumerate(rewards):
-            for i, reward in enumerate(group):
-                others = np.delete(group, i)
-                if scale:
-                    out[m, i] = (reward - np.mean(group)) / (np.std(group) + eps)
-                else:
-                    out[m, i] = reward - sum(others) / len(others)
-        return out
-        """,
-        """
-        G = len(rewards[0])
-        baseline = (rewards.sum(axis=1)[:, None] - rewards) / (G - 1)
-        if not scale:
-            return rewards - baseline
-        centred = rewards - np.repeat(rewards.mean(axis=1), G).reshape(rewards.shape)
-        return centred / (np.sqrt(np.mean(centred**2, axis=1, keepdims=True)) + eps)
-        """,
-    ],
-    "vpg.policy_loss": [
-        "N = len(log_probs)\nreturn -(advantages @ log_probs) / N, advantages * (-1 / N)",
-        """
-        A, lp = advantages.astype(np.float32), log_probs.astype(np.float32)
-        return float(-(A * lp).mean()), (-A / len(A)).tolist()
-        """,
-        "w = -advantages / advantages.size\nreturn float(w.dot(log_probs)), list(w)",
-    ],
-    "vpg.value_loss": [
-        "d = (values - targets) / len(values)\nreturn 0.5 * len(d) * d @ d, d",
-    ],
-    "ppo.clipped_surrogate": [
-        """
-        rho = np.exp(log_probs - old_log_probs)
-        dead = ((advantages > 0) & (rho > 1 + clip_range)) | (
-            (advantages < 0) & (rho < 1 - clip_range))
-        loss, slopes = 0.0, np.zeros(len(rho))
-        for i in range(len(rho)):
-            bound = min(max(rho[i], 1 - clip_range), 1 + clip_range)
-            loss -= min(rho[i] * advantages[i], bound * advantages[i]) / len(rho)
-            slopes[i] = 0 if dead[i] else -rho[i] * advantages[i] / len(rho)
-        return loss, slopes
-        """,
-    ],
-    "ppo.clipped_value_loss": [
-        """
-        near = old_values + np.clip(values - old_values, -clip_range, clip_range)
-        a, b = (values - targets) ** 2, (near - targets) ** 2
-        flat = (np.abs(values - old_values) > clip_range) & (b > a)
-        return np.where(flat, b, np.maximum(a, b)).mean() / 2, np.where(
-            flat, 0, (values - targets) / len(values))
-        """,
-    ],
-    "training.clip_statistics": [
-        """
-        rho = np.exp(log_probs - old_log_probs)
-        out = abs(rho - 1) > clip_range
-        return out.mean(), (out & ((rho - 1) * advantages > 0)).mean()
-        """,
-    ],
-    "ppo_penalty.penalized_surrogate": [
-        """
-        weight, beta = 1 / len(kls), kl_coefficient
-        gain = np.exp(log_probs - old_log_probs) * advantages
-        dkls = np.repeat(weight * beta, len(kls))
-        return weight * (beta * kls - gain).sum(), -weight * gain, dkls
-        """,
-    ],
-    "ppo_penalty.adapt_kl_coefficient": [
-        "x = kl / kl_target\nreturn kl_coefficient * (0.5 if x < 2 / 3 else 2 if x > 1.5 else 1)",
-    ],
-}
+# Right answers in other algebra, each under the function whose body it is.
+OTHER_WAYS = """
+# 1_bandit.gradient
+pi = np.exp(logits) / sum(np.exp(logits))
+onehot -= pi
+gradient = onehot * reward
+# 2_reinforce.gradient
+gradient = np.zeros_like(W)
+for row, w, a in zip(x, weight, onehot):
+    gradient += w * np.outer(row, a - softmax(row @ W))
+# 3_reward_to_go.gradient
+weight = reward.sum(axis=0) - reward.cumsum(axis=0) + reward
+x, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]
+score = -softmax(x @ W)
+score[np.arange(len(x)), action[valid]] += 1
+gradient = (score.T * weight @ x).T / N
+# 4_baseline.gradient
+for t, row in enumerate(valid):
+    weight[t, row] -= weight[t, row].mean()
+x, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]
+gradient = np.einsum('bi,b,bk->ik', x, weight, onehot - softmax(x @ W)) / len(x)
+# 5_network.Network.backward
+dz = (1 - h) * (1 + h) * np.einsum("bk,hk->bh", dy, self.W2)
+parts = np.einsum("bi,bh->ih", x, dz), dz.sum(0), np.einsum("bh,bk->hk", h, dy), dy.sum(0)
+return np.concatenate([part.ravel() for part in parts])
+# 6_critic.credit
+delta = reward + np.where(terminated, 0, GAMMA * v[1:]) - v[:-1]
+out, following = [], 0 * delta[0]
+for row, end in list(zip(delta, terminated | truncated))[::-1]:
+    following = row + GAMMA * LAMBDA * np.where(end, 0, following)
+    out.insert(0, following)
+return np.array(out)
+# 7_many_carts.dlogits
+dlogits = softmax(logits)
+dlogits[np.arange(len(x)), action[valid]] -= 1
+dlogits *= advantage / len(x)
+# 8_epochs.dlogits
+taken = probs[np.arange(len(i)), action[valid][i]]
+dlogits = (taken / old[i, 0] * advantage[i, 0])[:, None] * (probs - onehot[i]) / len(probs)
+# one_page.Network.backward
+grads = np.zeros_like(self.parameters)
+n, hidden, outputs = x.shape[1], h.shape[1], dy.shape[1]
+dW1, db1, dW2, db2 = np.split(
+    grads, np.cumsum([n * hidden, hidden, hidden * outputs]))
+for i in range(len(x)):
+    down = self.W2 @ dy[i] * (1 - h[i] ** 2)
+    dW1 += np.outer(x[i], down).ravel()
+    db1 += down
+    dW2 += np.outer(h[i], dy[i]).ravel()
+    db2 += dy[i]
+return grads
+# one_page.Network.step
+n = np.linalg.norm(g)
+if n + 1e-6 > MAX_NORM:
+    g *= MAX_NORM / (n + 1e-6)
+self.t = self.t + 1
+self.m = 0.9 * self.m + 0.1 * g
+self.v = 0.999 * self.v + 0.001 * g**2
+rate = step_size * np.sqrt(1 - 0.999**self.t) / (1 - 0.9**self.t)
+self.parameters -= rate * self.m / (
+    np.sqrt(self.v) + 1e-8 * np.sqrt(1 - 0.999**self.t))
+# one_page.log_softmax
+return z - np.logaddexp.reduce(z, axis=1, keepdims=True)
+# one_page.credit
+out, running = np.zeros(reward.shape), 0
+for t in range(len(reward) - 1, -1, -1):
+    future = np.where(terminated[t], 0, v[t + 1])
+    go_on = 1.0 - np.logical_or(terminated[t], truncated[t])
+    running = reward[t] + GAMMA * future - v[t] + GAMMA * LAMBDA * go_on * running
+    out[t] = running
+return out
+# one_page.policy_slope
+p = np.exp(log_softmax(logits))
+rho = p[np.arange(len(p)), action] / np.exp(old_log_prob)
+dead = np.where(advantage > 0, rho > 1 + clip_range, rho < 1 - clip_range)
+w = np.where(dead, 0, -rho * advantage) / len(p)
+grad = -p * w[:, None]
+grad[np.arange(len(p)), action] += w
+return grad
+# nn.linear_forward
+return np.einsum('bi,io->bo', x, W) + b[None]
+# nn.linear_backward
+dx, dW, db = np.zeros(x.shape), np.zeros(W.shape), np.zeros(W.shape[1])
+for i in range(len(x)):
+    for o in range(W.shape[1]):
+        dx[i] += dy[i, o] * W[:, o]
+        dW[:, o] += x[i] * dy[i, o]
+        db[o] += dy[i, o]
+return [dx, dW, db]
+# nn.linear_backward
+return tuple(a.astype(np.float32) for a in (dy @ W.T, x.T @ dy, dy.sum(0)))
+# nn.tanh_backward
+dz = dh.copy()
+dz -= dz * h**2
+return dz
+# nn.tanh_backward
+return [[d * (1 - y * y) for d, y in zip(ds, ys)] for ds, ys in zip(dh, h)]
+# nn.relu_backward
+dz = dh.copy()
+dz[h <= 0] = 0
+return dz
+# nn.MLP.backward
+_, slope = ACTIVATIONS[self.activation]
+parts, message = [], dy
+for (W, b), x in list(zip(self.layers, cache))[::-1]:
+    parts += [message.sum(0), (x.T @ message).ravel()]
+    message = slope(message @ W.T, x)
+return np.concatenate(parts[::-1])
+# nn.clip_global_norm
+norm = np.linalg.norm(gradient)
+gradient[:] = gradient * min(1.0, max_norm / (norm + 1e-6))
+return norm
+# nn.Adam.step
+self.t = self.t + 1
+b1, b2 = self.betas
+self.m = b1 * self.m + (1 - b1) * gradient
+self.v = b2 * self.v + (1 - b2) * gradient**2
+rate = self.learning_rate / (1 - b1**self.t)
+parameters[:] = parameters - rate * self.m / (
+    (self.v / (1 - b2**self.t)) ** 0.5 + self.eps)
+# distributions.log_softmax
+out = np.empty_like(logits)
+for i, row in enumerate(logits):
+    m = max(row)
+    out[i] = row - m - math.log(sum(math.exp(z - m) for z in row))
+return out
+# distributions.log_softmax_backward
+P = np.exp(log_probs)
+return np.array([(np.eye(len(p)) - np.outer(p, np.ones(len(p)))) @ u
+                 for p, u in zip(P, dlog_probs)])
+# distributions.categorical_log_prob_backward
+dlogits = -probs * dlog_probs[:, None]
+dlogits[np.arange(len(actions)), actions] += dlog_probs
+return dlogits
+# distributions.categorical_entropy
+return np.array([-sum(math.exp(l) * l for l in row) for row in log_probs])
+# distributions.categorical_entropy_backward
+p = np.exp(log_probs)
+inner = -(log_probs + 1)
+return dentropies[:, None] * p * (inner - (p * inner).sum(1, keepdims=True))
+# distributions.categorical_kl
+p = np.exp(old_log_probs)
+return (p * old_log_probs).sum(1) - (p * log_probs).sum(1)
+# distributions.categorical_kl_backward
+U = -np.exp(old_log_probs)
+return dkls[:, None] * (U - np.exp(log_probs) * U.sum(1, keepdims=True))
+# distributions.gaussian_log_prob
+variance = np.exp(2 * log_stds)
+each = -((actions - means) ** 2 / variance + np.log(2 * np.pi * variance)) / 2
+return each.sum(-1)
+# distributions.gaussian_log_prob_backward
+variance = np.exp(log_stds) ** 2
+distance = actions - means
+dlog_stds = (dlog_probs[:, None] * (distance**2 / variance - 1)).sum(0)
+return dlog_probs[:, None] * distance / variance, dlog_stds
+# distributions.gaussian_entropy
+return sum(l + (1 + math.log(2 * math.pi)) / 2 for l in log_stds)
+# distributions.gaussian_kl_backward
+inverse = np.exp(-2 * log_stds)
+gap = means - old_means
+slopes = 1 - (np.exp(2 * old_log_stds) + gap**2) * inverse
+return dkls[:, None] * gap * inverse, np.einsum('b,ba->a', dkls, slopes)
+# advantages.returns_to_go
+T, out = len(rewards), np.zeros_like(rewards)
+for t in range(T - 1, -1, -1):
+    future = np.where(terminated[t], 0, next_values[t])
+    if t < T - 1:
+        future = np.where(ended[t], future, out[t + 1])
+    out[t] = rewards[t] + gamma * future
+return out
+# advantages.gae
+delta = rewards + gamma * next_values * ~terminated - values
+out = np.zeros_like(delta)
+for t in range(len(delta)):
+    weight = np.ones_like(delta[0])
+    for k in range(t, len(delta)):
+        out[t] += weight * delta[k]
+        weight = weight * gamma * gae_lambda * ~ended[k]
+return out
+# advantages.normalize
+if len(advantages) <= 1:
+    return advantages.copy()
+shifted = advantages - sum(advantages) / len(advantages)
+return shifted / (np.sqrt((shifted**2).mean()) + eps)
+# advantages.group_advantages
+out = np.zeros(rewards.shape)
+for m, group in enumerate(rewards):
+    for i, reward in enumerate(group):
+        others = np.delete(group, i)
+        if scale:
+            out[m, i] = (reward - np.mean(group)) / (np.std(group) + eps)
+        else:
+            out[m, i] = reward - sum(others) / len(others)
+return out
+# vpg.policy_loss
+A, lp = advantages.astype(np.float32), log_probs.astype(np.float32)
+return float(-(A * lp).mean()), (-A / len(A)).tolist()
+# vpg.value_loss
+d = (values - targets) / len(values)
+return 0.5 * len(d) * d @ d, d
+# ppo.clipped_surrogate
+rho = np.exp(log_probs - old_log_probs)
+dead = ((advantages > 0) & (rho > 1 + clip_range)) | (
+    (advantages < 0) & (rho < 1 - clip_range))
+loss, slopes = 0.0, np.zeros(len(rho))
+for i in range(len(rho)):
+    bound = min(max(rho[i], 1 - clip_range), 1 + clip_range)
+    loss -= min(rho[i] * advantages[i], bound * advantages[i]) / len(rho)
+    slopes[i] = 0 if dead[i] else -rho[i] * advantages[i] / len(rho)
+return loss, slopes
+# ppo.clipped_value_loss
+near = old_values + np.clip(values - old_values, -clip_range, clip_range)
+a, b = (values - targets) ** 2, (near - targets) ** 2
+flat = (np.abs(values - old_values) > clip_range) & (b > a)
+return np.where(flat, b, np.maximum(a, b)).mean() / 2, np.where(
+    flat, 0, (values - targets) / len(values))
+# training.clip_statistics
+rho = np.exp(log_probs - old_log_probs)
+out = abs(rho - 1) > clip_range
+return out.mean(), (out & ((rho - 1) * advantages > 0)).mean()
+# ppo_penalty.penalized_surrogate
+weight, beta = 1 / len(kls), kl_coefficient
+gain = np.exp(log_probs - old_log_probs) * advantages
+dkls = np.repeat(weight * beta, len(kls))
+return weight * (beta * kls - gain).sum(), -weight * gain, dkls
+# ppo_penalty.adapt_kl_coefficient
+x = kl / kl_target
+return kl_coefficient * (0.5 if x < 2 / 3 else 2 if x > 1.5 else 1)
+"""
 
 
 def written(path, body):
@@ -892,10 +751,10 @@ def written(path, body):
 
 
 def test_right_answers_written_in_other_ways_pass():
-    assert set(STYLES) == set(BY_PATH) and sum(map(len, STYLES.values())) >= 30
-    for path, bodies in STYLES.items():
-        for body in bodies:
-            assert judged(path, body) == ("right", ""), (path, body)
+    _, *ways = re.split(r"^# (.*)\n", OTHER_WAYS, flags=re.MULTILINE)
+    assert set(ways[::2]) == set(BY_PATH)
+    for path, body in zip(ways[::2], ways[1::2], strict=True):
+        assert judged(path, body) == ("right", ""), (path, body)
 
 
 # ------------------------------------------------------------ hostile code
