@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from oracles import complex_step
 
 import policies
 from advantages import group_advantages
 from lab.proof import groups, tokens
+from lab.proof.evidence import complex_step
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 UNIFORM = np.zeros((7, 3))
