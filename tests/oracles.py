@@ -1,20 +1,6 @@
-"""Gradients by other means, to hold the hand-written ones against."""
+"""What some tests still ask for in their own spelling; lab/proof/evidence.py has the oracles."""
 
-import numpy as np
-
-
-def complex_step(function, x, h=1e-30):
-    """d function / d x for a real-valued analytic function, exact to the last digits.
-
-    function takes an array like x and returns a scalar. Im f(x + ih) / h has no
-    subtraction in it, so h can be so small that nothing is rounded away.
-    """
-    gradient = np.empty(x.shape)
-    for index in np.ndindex(x.shape):
-        stepped = x.astype(np.complex128)
-        stepped[index] += 1j * h
-        gradient[index] = np.imag(function(stepped)) / h
-    return gradient
+from lab.proof.evidence import complex_step
 
 
 def network_complex_step(loss, make, parameters):
@@ -55,13 +41,3 @@ def brute_force_return(t, rewards, next_values, terminated, ended, gamma):
         if ended[k] or k == len(rewards) - 1:
             return total + discount * next_values[k]
     raise AssertionError("unreachable")
-
-
-def lines_that_stay(below, above):
-    """The length of the longest common subsequence of two lists: what a diff leaves unmarked."""
-    common = [0] * (len(above) + 1)
-    for line in below:
-        last, common = common, [0]
-        for n, other in enumerate(above):
-            common.append(last[n] + 1 if line == other else max(last[n + 1], common[n]))
-    return common[-1]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from oracles import complex_step
 from programs import ENOUGH
 
 import ppo
 import vpg
 from lab.proof import autograd
+from lab.proof.evidence import complex_step
 
 ROOT = Path(__file__).parent.parent
 needs_torch = pytest.mark.skipif(

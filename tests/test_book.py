@@ -5,7 +5,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -15,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from oracles import lines_that_stay
+from test_ladder import lines_that_stay
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "index.html"
@@ -29,12 +28,13 @@ for module in ("markdown_it", "math_core", "pygments"):
 
 from lab.book import chapters, drawings, panels  # noqa: E402
 from lab.book.__main__ import main as make_book  # noqa: E402
-from lab.book.page import build, comparable, print_pdf  # noqa: E402
+from lab.book.page import WIDGET_CODE, build, comparable, print_pdf, widget_code  # noqa: E402
 from lab.pictures import explorer  # noqa: E402
 from lab.proof.checks import CHECKS  # noqa: E402
 from lab.proof.numbering import key_of, number_of  # noqa: E402
 from lab.study import ladder as study_ladder  # noqa: E402
 
+pytestmark = pytest.mark.xdist_group("book")  # the page is made once
 VOID = {"meta", "link", "img", "input", "br", "hr", "source", "image"}
 
 
@@ -155,28 +155,20 @@ def stair_of(page, n):
     return re.split(r'<div class="stair[^>]*id="stair-\d"', page)[n].split("</section>")[0]
 
 
-def in_order(some, all_):
-    """Are these lines among all, in the same order?"""
-    rest = iter(all_)
-    return all(line in rest for line in some)
-
-
 @pytest.mark.parametrize("n", range(1, 10))
 def test_a_stair_s_code_is_its_file_and_its_new_lines_are_lit(page, n):
     code = re.search(r'<pre class="file">(.*?)</pre>', stair_of(page, n), re.DOTALL)[1]
-    lines = [
-        (" m" in kind, unescape(re.sub("<.*?>", "", line)))
-        for kind, line in re.findall(r'<span class="l( m)?">(.*?)\n</span>', code, re.DOTALL)
-    ]
-    own = STAIRS[n - 1].read_text(encoding="utf-8").splitlines()
+    lines = re.findall(r'<span class="l( m)?">(.*?)\n</span>', code, re.DOTALL)
+    lines = [(bool(kind), unescape(re.sub("<.*?>", "", line))) for kind, line in lines]
+    own, below = (STAIRS[k].read_text(encoding="utf-8").splitlines() for k in (n - 1, n - 2))
     assert [line for _, line in lines] == own
-    lit = [line for new, line in lines if new]
+    lit, kept = ([line for new, line in lines if new is kind] for kind in (True, False))
     if n == 1:
         assert lit == []  # nothing is below it
     else:
-        below = STAIRS[n - 2].read_text(encoding="utf-8").splitlines()
-        assert in_order([line for new, line in lines if not new], below)
-        assert len(own) - len(lit) == lines_that_stay(below, own)
+        rest = iter(below)
+        assert all(line in rest for line in kept)  # in the same order
+        assert len(kept) == lines_that_stay(below, own)
     new = "\n".join(lit or own)
     shown = re.findall(r'<a class="number" href="#eq-(\d+)">', stair_of(page, n))
     assert set(map(int, shown)) == panels.cited(new) and stair_of(page, n).count("<math") >= 1
@@ -247,9 +239,8 @@ def test_the_lines_of_an_equation_are_marked():
 
     return w
 """
-    assert panels.marked(7, code) == {1, 2, 3, 4}
-    assert panels.marked(8, code) == {4}
-    assert panels.marked(9, code) == {5, 6}
+    marked = {7: {1, 2, 3, 4}, 8: {4}, 9: {5, 6}}
+    assert {number: panels.marked(number, code) for number in marked} == marked
     assert panels.marked(3, 'def f(x):\n    """Eq. 3."""\n    return x\n') == {2}
     assert panels.marked(3, '    def f(self):\n        """Eq. 3."""\n        return 1\n') == {2}
 
@@ -278,13 +269,16 @@ def test_a_recursion_s_numbers_show_it_at_work(page, number):
     assert abs(ahead) > 0.1
 
 
-def test_figures_differ_in_colours_alone_or_are_refused(tmp_path):
+def test_a_figure_s_words_stay_and_its_colours_follow_the_look(tmp_path):
+    """What two files have that differ in more than colours is refused."""
+    words = '0.12345 of a1234567890: #ffffff, id="x", style="a: b; c"'
     light, dark, colours = tmp_path / "a.svg", tmp_path / "a-dark.svg", {}
-    svg = '<svg width="9pt" height="9pt" viewBox="0 0 9 9"><path style="fill: #ffffff"/></svg>'
+    svg = f'<svg width="9pt"><text x="1.23456" style="fill: #ffffff">{words}</text></svg>'
     light.write_text(svg, encoding="utf-8")
-    dark.write_text(svg.replace("#ffffff", "#000000"), encoding="utf-8")
-    drawn = drawings.drawing(light, dark, "words", "f-", colours)
-    assert 'aria-label="words"' in drawn and "fill:var(--k0)" in drawn
+    dark.write_text(svg.replace(': #ffffff">', ': #000000">'), encoding="utf-8")
+    drawn = drawings.drawing(light, dark, "alt", "f-", colours)
+    assert words_of(drawn) == [("text", words)]
+    assert all(part in drawn for part in ('aria-label="alt"', 'x="1.23"', "fill:var(--k0)"))
     assert colours == {("#ffffff", "#000000"): "k0"}
     dark.write_text("<svg></svg>", encoding="utf-8")
     with pytest.raises(ValueError, match="draw both anew"):
@@ -298,38 +292,24 @@ def words_of(svg):
     return [(tag, " ".join(text.split())) for (tag, _), text in zip(found, texts, strict=True)]
 
 
-LIGHT = [path for path in sorted(ROOT.glob("figures/*.svg")) if not path.stem.endswith("-dark")]
-
-
-@pytest.mark.parametrize("light", LIGHT, ids=lambda path: path.stem)
-def test_a_drawing_in_the_book_says_what_its_file_says(light):
-    dark = light.with_name(f"{light.stem}-dark.svg")
-    drawn = drawings.drawing(light, dark, "", "f-", {})
-    assert words_of(drawn) == words_of(light.read_text(encoding="utf-8")) != []
-
-
-def test_what_a_drawing_says_is_left_alone(tmp_path):
-    words = '0.12345 of a1234567890: #ffffff, id="x", style="a: b; c"'
-    svg = f'<svg><text x="1.23456" style="fill: #ffffff">{words}</text></svg>'
-    for name in ("a", "b"):
-        (tmp_path / f"{name}.svg").write_text(svg, encoding="utf-8")
-    drawn = drawings.drawing(tmp_path / "a.svg", tmp_path / "b.svg", "", "f-", {})
-    assert words_of(drawn) == [("text", words)]
-    assert 'x="1.23"' in drawn and "var(--k0)" in drawn
+def test_a_drawing_in_the_book_says_what_its_file_says():
+    for light in (path for path in ROOT.glob("figures/*.svg") if not path.stem.endswith("-dark")):
+        dark = light.with_name(f"{light.stem}-dark.svg")
+        drawn = words_of(drawings.drawing(light, dark, "", "f-", {}))
+        assert drawn == words_of(light.read_text(encoding="utf-8")) != [], light.stem
 
 
 def test_a_page_that_is_a_folder_is_refused_in_one_line(tmp_path, capsys):
-    before = list(tmp_path.iterdir())
     with pytest.raises(SystemExit) as ending:
         make_book([str(tmp_path)])
     said = capsys.readouterr()
     assert (ending.value.code, said.out) == (2, "")
     assert re.fullmatch(r"make book: error: .* cannot be written: .*\n", said.err)
-    assert list(tmp_path.iterdir()) == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_print_that_fails_is_told_in_a_line(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("lab.book.page.panels", lambda readme: {})
+    monkeypatch.setattr("lab.book.page.build", lambda: "page")
     words = [str(tmp_path / "b.html"), "--pdf", str(tmp_path / "b.pdf")]
     for browser, reason in ((sys.executable, ""), (None, "no chromium on the PATH")):
         monkeypatch.delenv("CHROMIUM", raising=False)
@@ -351,7 +331,7 @@ def test_no_data_can_leave_its_place_in_the_page(setter, monkeypatch):
     monkeypatch.setattr(panels, "run_check", lambda number: result)
     for html in (
         panels.table(HOSTILE, [(HOSTILE, HOSTILE)]),
-        panels.panel(0, [], {}, {}),
+        panels.panel(0, [], {}),
         panels.coloured(HOSTILE),
         setter.math(HOSTILE + "{"),
         *(setter.markdown.render(f"```{kind}\n{HOSTILE}\n```") for kind in ("text", "python")),
@@ -362,20 +342,19 @@ def test_no_data_can_leave_its_place_in_the_page(setter, monkeypatch):
         assert any(HOSTILE in "".join(text) for _, _, text in found.all), html
 
 
-def test_the_page_s_scripts_end_where_they_should(tmp_path, monkeypatch):
+def test_the_page_s_scripts_end_where_they_should(page, elements, tmp_path, monkeypatch):
     """Data and code of the widgets stand in a <script>, which none of their strings may end."""
     data = explorer.render({"settings": {HOSTILE: 1}, "python": {"ppo": HOSTILE}})
     kept = json.loads(data.split("lesson.data = ")[1][:-2])
     assert "<" not in data and kept == {"settings": {HOSTILE: 1}, "python": {"ppo": HOSTILE}}
-    docs = shutil.copytree(PAGE.parent, tmp_path / "docs")
-    (docs / "explorer-data.js").write_text(f"const hostile = `{HOSTILE}`;\n", encoding="utf-8")
-    monkeypatch.setattr("lab.book.page.DOCS", docs)
-    monkeypatch.setattr("lab.book.page.panels", lambda readme: {})
-    page = build()
-    scripts = ["".join(text) for tag, _, text in Elements(page).all if tag == "script"]
-    assert len(scripts) == page.count("<script>") == 2
-    written = re.search("const hostile = `(.*)`;", scripts[0])[1]
-    assert written.replace("\\x3c", "<") == HOSTILE  # as JavaScript reads it
+    scripts = ["".join(text) for tag, _, text in elements.all if tag == "script"]
+    assert len(scripts) == page.count("<script>") == 2 and scripts[0].strip() in widget_code()
+    for name in WIDGET_CODE:
+        (tmp_path / name).write_text(f"const hostile = `{HOSTILE}`;\n", encoding="utf-8")
+    monkeypatch.setattr("lab.book.page.DOCS", tmp_path)
+    ((_, _, text),) = Elements(f"<script>{widget_code()}</script>").all
+    hostile = re.findall("const hostile = `(.*)`;", "".join(text))
+    assert [written.replace("\\x3c", "<") for written in hostile] == [HOSTILE] * 3  # as it is read
 
 
 # ------------------------------------------------------------------ in a browser

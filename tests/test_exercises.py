@@ -8,7 +8,6 @@ from itertools import product
 
 import numpy as np
 import pytest
-from oracles import complex_step
 
 import advantages
 import distributions
@@ -17,6 +16,7 @@ import ppo
 import vpg
 from lab.language import tokens
 from lab.proof import mdp
+from lab.proof.evidence import complex_step
 
 PRINTED = 6e-6  # half a unit in the fifth decimal, and a little
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from oracles import brute_force_advantage, complex_step
 from PIL import Image
 
 import nn
@@ -32,6 +31,7 @@ from lab.pictures import (
 )
 from lab.pictures.figures import FIGURES
 from lab.proof import mdp
+from lab.proof.evidence import complex_step, segment_errors
 from lab.study import tables
 from policies import CategoricalPolicy
 from training import Trainer
@@ -539,9 +539,9 @@ def test_credit_is_the_sum_of_surprises():
     for lam, down, stopped in zip(credit.LAMBDAS, fell, cut, strict=True):
         for t in (0, T // 2, T - 1):
             for found, terminated in ((down, ended), (stopped, ended & False)):
-                expected = brute_force_advantage(
-                    t, rewards, values[:-1], values[1:], terminated, ended, gamma, lam
-                )
+                stream = rewards, values[:-1], values[1:], terminated, ended
+                errors = segment_errors(t, *stream, gamma)
+                expected = sum((gamma * lam) ** k * error for k, error in enumerate(errors))
                 assert found[t] == pytest.approx(expected, rel=1e-9)
         # what the one mark costs, carried back (Eq. 16)
         back = (gamma * lam) ** np.arange(T - 1, -1, -1)

@@ -14,10 +14,10 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
-from oracles import brute_force_advantage, complex_step, lines_that_stay, network_complex_step
 from programs import ENOUGH
 
 import advantages
+from lab.proof.evidence import complex_step, network_step, segment_errors
 from lab.proof.renumber import MENTION
 
 ROOT = Path(__file__).parents[1]
@@ -68,6 +68,16 @@ def test_nine_stairs():
 def test_a_stair_is_short(number):
     text = lines(number)
     assert len(text) <= (60 if number <= 3 else 120) and max(map(len, text)) <= 88
+
+
+def lines_that_stay(below, above):
+    """The length of the longest common subsequence of two lists: what a diff leaves unmarked."""
+    common = [0] * (len(above) + 1)
+    for line in below:
+        last, common = common, [0]
+        for n, other in enumerate(above):
+            common.append(last[n] + 1 if line == other else max(last[n + 1], common[n]))
+    return common[-1]
 
 
 @pytest.mark.parametrize(
@@ -270,9 +280,9 @@ def test_a_network_s_backward_and_step(number):
     real, x, dy = wide(float), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
     real.parameters += 0.1 * rng.normal(size=real.parameters.shape)
     gradient = real.backward(dy, x, real.forward(x)[1])
-    expected = network_complex_step(
-        lambda made: (made.forward(x)[0] * dy).sum(), lambda: wide(complex), real.parameters
-    )
+    stepped = wide(complex)
+    stepped.parameters[:] = real.parameters
+    expected = network_step(stepped, lambda: (stepped.forward(x)[0] * dy).sum())
     np.testing.assert_allclose(gradient, expected, rtol=1e-10, atol=1e-12)
 
     parameters = real.parameters.copy()
@@ -299,17 +309,12 @@ def test_credit_from_the_definitions(number, held):
     # Stair 6 plays an episode each, to its end; the others' carts only begin anew in the next row.
     over = np.logical_or.accumulate(ended) if number == 6 else ended
     np.testing.assert_array_equal(valid[1:], ~over[:-1])
-    columns = [
-        [
-            brute_force_advantage(
-                *(t, reward[:, n], v[:-1, n], v[1:, n], seen["terminated"][:, n]),
-                *(ended[:, n], stair.GAMMA, stair.LAMBDA),
-            )
-            for n in range(reward.shape[1])
-        ]
-        for t in range(len(reward))
-    ]
-    advantage = np.array(columns)[valid]
+    advantage = np.zeros(reward.shape)
+    for t, n in np.ndindex(reward.shape):
+        stream = (a[:, n] for a in (reward, v[:-1], v[1:], seen["terminated"], ended))
+        errors = segment_errors(t, *stream, stair.GAMMA)
+        advantage[t, n] = (stair.GAMMA * stair.LAMBDA) ** np.arange(len(errors)) @ errors
+    advantage = advantage[valid]
     target = advantage + v[:-1][valid]
     advantage = advantages.normalize(advantage)
     np.testing.assert_allclose(seen["target"].reshape(-1), target, rtol=1e-3, atol=1e-3)

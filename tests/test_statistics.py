@@ -8,11 +8,11 @@ import copy
 
 import numpy as np
 import pytest
-from oracles import complex_step
 
 import ppo
 import ppo_penalty
 import vpg
+from lab.proof.evidence import complex_step
 from training import Trainer
 
 HIDDEN, TOTAL = 4, 2_000

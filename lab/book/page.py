@@ -37,7 +37,6 @@ def build():
     contents.insert(1, '<li><a href="#ladder">The ladder</a></li>')
     listed = "".join(f'<li><a href="#{p}"><code>{p}</code></a></li>' for p in map(escape, files))
     contents.append(f"<li><details><summary>The code</summary><ol>{listed}</ol></details></li>")
-    code = "".join((DOCS / name).read_text(encoding="utf-8") for name in WIDGET_CODE)
     page = (HERE / "template.html").read_text(encoding="utf-8")
     values = {
         "title": escape(parts[0].title),
@@ -47,14 +46,16 @@ def build():
         "contents": "".join(contents),
         "sections": "\n".join(sections),
         "widget-style": (DOCS / "explorer.css").read_text(encoding="utf-8"),
-        "widget-code": in_script(code.replace("../README.md#", "#").replace(' data-eq="${n}"', "")),
+        "widget-code": widget_code(),
     }
     # In one go: what is put in may hold such a name itself.
     return re.sub("<<([a-z-]+)>>", lambda place: values[place[1]], page)
 
 
-def in_script(code):
-    """JavaScript whose strings can neither end its <script> element nor begin another."""
+def widget_code():
+    """The widgets' JavaScript, whose strings can neither end its <script> nor begin another."""
+    code = "".join((DOCS / name).read_text(encoding="utf-8") for name in WIDGET_CODE)
+    code = code.replace("../README.md#", "#").replace(' data-eq="${n}"', "")
     return re.sub(r"<(?=/script|script|!--)", r"\\x3c", code, flags=re.IGNORECASE)
 
 

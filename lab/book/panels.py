@@ -6,10 +6,11 @@ numbers are those of a real call: of the trace's where it makes one, otherwise o
 """
 
 import ast
+import contextlib
 import importlib
 import inspect
 import re
-import sys
+import textwrap
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -138,40 +139,79 @@ def coloured(text, start=1, marks=(), ids=None):
 # ------------------------------------------------------------------ one row of numbers
 
 
-class Call:
-    """The first call of each of some functions with real numbers in it, while `run` runs."""
+def first_calls(sources, run):
+    """-> what run() returns, and {name: of the first call of each source with real numbers in it,
+    what is known there as it ends, {name: array or None}, and what it returns, a list}.
 
-    def __init__(self, codes, run):
-        self.found, self.entered, self.codes = {}, {}, codes
-        before = sys.getprofile()
-        sys.setprofile(self.look)
-        try:
-            self.result = run()
-        finally:
-            sys.setprofile(before)
+    Meanwhile a copy that says what it knows stands for each function, where checks look it up
+    and in the trace.
+    """
+    calls = {}
+    with contextlib.ExitStack() as undo:
+        for source in sources:
+            owner, name, function = placed(source)
+            if not inspect.isfunction(function):
+                continue
+            copy = recorded(source, function, calls)
+            for place in (owner, trace):
+                if vars(place).get(name) is function:
+                    setattr(place, name, copy)
+                    undo.callback(setattr, place, name, function)
+        return run(), calls
 
-    def look(self, frame, event, result):
-        name = self.codes.get(frame.f_code)
-        if name is None or name in self.found:
-            return
-        if event == "call":
-            given = dict(frame.f_locals)
-            self.entered[frame] = given, {k: numbers(v) for k, v in given.items()}
-        elif event == "return" and frame in self.entered:
-            given, arguments = self.entered.pop(frame)
-            after = {k: numbers(v) for k, v in frame.f_locals.items()}
-            results = [numbers(one) for one in (result if isinstance(result, tuple) else (result,))]
-            changed = {
-                f"{k}, after": after[k]
-                for k, v in arguments.items()
-                if v is not None and frame.f_locals.get(k) is given[k]  # changed in place
-                if not np.array_equal(v, after[k])
-            }
-            local = {k: v for k, v in after.items() if v is None or v.dtype.kind != "i" or v.ndim}
-            values = arguments | {k: v for k, v in local.items() if k not in arguments} | changed
-            told = changed or any(one is not None for one in results)
-            if told and any(np.ndim(v) for v in values.values() if v is not None):
-                self.found[name] = values, results
+
+def placed(source):
+    """Where a source stands: its module or class, its name there, and itself."""
+    module = source.path.removesuffix(".py").replace("/", ".")
+    *outer, name = source.name.removeprefix(module + ".").split(".")
+    owner = importlib.import_module(module)
+    for part in outer:
+        owner = getattr(owner, part)
+    return owner, name, vars(owner)[name]
+
+
+class Returns(ast.NodeTransformer):
+    """Makes `return x` of a function `return _end(_begun, locals(), x)`; not of those inside it."""
+
+    def visit_FunctionDef(self, node):
+        return node
+
+    def visit_Return(self, node):
+        value = node.value or ast.Constant(None)
+        node.value = ast.parse("_end(_begun, locals())", mode="eval").body
+        node.value.args.append(value)
+        return node
+
+
+def recorded(source, function, calls):
+    """A copy of a function that puts its first call with real numbers into `calls`."""
+
+    def begin(given):
+        return dict(given), {k: numbers(v) for k, v in given.items()}
+
+    def end(begun, known, result):
+        (given, arguments), after = begun, {k: numbers(v) for k, v in known.items()}
+        results = [numbers(one) for one in (result if isinstance(result, tuple) else (result,))]
+        changed = {
+            f"{k}, after": after[k]
+            for k, v in arguments.items()
+            if v is not None and known[k] is given[k] and not np.array_equal(v, after[k])
+        }
+        local = {k: v for k, v in after.items() if v is None or v.dtype.kind != "i" or v.ndim}
+        values = arguments | {k: v for k, v in local.items() if k not in arguments} | changed
+        real = changed or any(one is not None for one in results)
+        if real and any(np.ndim(v) for v in values.values() if v is not None):
+            calls.setdefault(source.name, (values, results))
+        return result
+
+    made = ast.parse("def make(_begin, _end):\n    _begun = _begin(locals())")
+    (definition,) = ast.parse(textwrap.dedent(source.text)).body
+    definition.body = [*made.body[0].body, *map(Returns().visit, definition.body), ast.Return()]
+    Returns().visit(definition.body[-1])
+    made.body[0].body = [definition, ast.Return(ast.Name(definition.name, ast.Load()))]
+    names = {}
+    exec(compile(ast.fix_missing_locations(made), source.path, "exec"), function.__globals__, names)
+    return names["make"](begin, end)
 
 
 def numbers(value):
@@ -225,14 +265,6 @@ def figure(x):
 # ------------------------------------------------------------------------------ panels
 
 
-def code_of(source):
-    module = source.path.removesuffix(".py").replace("/", ".")
-    thing = importlib.import_module(module)
-    for part in source.name.removeprefix(module + ".").split("."):
-        thing = getattr(thing, part)
-    return getattr(inspect.unwrap(thing) if callable(thing) else thing, "__code__", None)
-
-
 def panels(readme):
     """Every equation's panel: {number: HTML}. Runs the trace and every check."""
     pieces = TAG.split(readme)[1:]
@@ -241,21 +273,17 @@ def panels(readme):
         for n, after in zip(pieces[::2], pieces[1::2], strict=True)
     }
     everything = {one for found in places.values() for one in found}
-    codes = {code: one.name for one in everything if (code := code_of(one)) is not None}
     traced = {}
     for algorithm in trace.TRACED:
-        traced = Call(codes, lambda name=algorithm: trace.walk(name)).found | traced
+        _, calls = first_calls(everything, lambda name=algorithm: trace.walk(name))
+        traced = calls | traced
     known = map(number_of, CHECKS)
-    return {n: panel(n, places[n], codes, traced) for n in known if n in places}
+    return {n: panel(n, places[n], traced) for n in known if n in places}
 
 
-def panel(number, found, codes, traced):
-    own = {code: name for code, name in codes.items() if name in {s.name for s in found}}
-    call = Call(own, lambda: run_check(number))
-    result, calls = (
-        call.result,
-        {**call.found, **{k: v for k, v in traced.items() if k in own.values()}},
-    )
+def panel(number, found, traced):
+    result, calls = first_calls(found, lambda: run_check(number))
+    calls |= {one.name: traced[one.name] for one in found if one.name in traced}
     parts = []
     for one in found:
         end = one.start + len(one.text.splitlines()) - 1

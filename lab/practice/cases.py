@@ -12,16 +12,18 @@ import nn
 import one_page
 
 
-def ask(blank, function, case):
+def ask(blank, function, case, owner=None):
     """Call a function with its own copy of a case -> its outputs, a tuple of arrays.
+
+    owner  the reader's class, if it is a method: it may call others of theirs
 
     Raises whatever it raises, and ValueError when it changes what it was given
     (arrays are read-only, so that its own line does) or returns another number of things.
     """
-    arguments, owner = copy.deepcopy(case), getattr(function, "owner", None)
+    arguments = copy.deepcopy(case)
     for value in arguments.values():
         if owner is not None and type(value).__name__ == owner.__name__:
-            value.__class__ = owner  # the reader's class: its method may call another of theirs
+            value.__class__ = owner
     if blank.path == "one_page.Network.step":
         network = arguments["self"]
         for gradient in arguments["gradients"]:

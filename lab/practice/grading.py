@@ -73,7 +73,7 @@ class Raised(NamedTuple):
     """An exception that a function raised, put into words within the function's time."""
 
     text: str  # type and message
-    told: str  # with the line of the reader's file
+    diagnosis: str  # with the line of the reader's file
 
 
 # ------------------------------------------------------------ in the worker
@@ -107,7 +107,6 @@ def work(directory, seconds, *paths):
     threading.Thread(target=follow, daemon=True).start()
     sys.dont_write_bytecode = True
     sys.path.append(str(directory))  # files of the reader's own, after everything else
-    os._exit = os.abort = leave
     faulthandler.enable(said)
     loaded = {}
     try:
@@ -115,7 +114,7 @@ def work(directory, seconds, *paths):
             say(blank.path)
             faulthandler.dump_traceback_later(float(seconds), file=said, exit=True)
             try:
-                grade = grade_one(blank, directory, loaded, say)
+                grade = grade_blank(blank, directory, loaded, say)
             except BaseException as error:  # the reader's code may raise anything, SystemExit too
                 grade = ERROR, where(error, directory)
             say(blank.path, *grade)
@@ -124,16 +123,11 @@ def work(directory, seconds, *paths):
         end(1)  # whatever threads may still run
 
 
-def leave(*_):
-    """What stands for os._exit and os.abort in the worker, so that a line can be told."""
-    raise SystemExit("ends the whole process")
-
-
-def grade_one(blank, directory, loaded, say):
+def grade_blank(blank, directory, loaded, say):
     """-> status, diagnosis.
 
-    loaded  the reader's modules read so far, by name
-    say     is told the module's name before it is read, and the function's after that
+    loaded  of the reader's modules read so far: their names now, and as they were read
+    say     gets the module's name before it is read; the function's after that, and after its turn
     """
     file = directory / f"{blank.module}.py"
     say(blank.module)
@@ -148,28 +142,34 @@ def grade_one(blank, directory, loaded, say):
         module = types.ModuleType(f"the_reader_s_{blank.module}")
         module.__file__ = str(file)
         exec(compile(tree, str(file), "exec"), vars(module))
-        loaded[blank.module] = module
+        loaded[blank.module] = vars(module), dict(vars(module))
     say(blank.path)
+    names, own = loaded[blank.module]
+    # Beside it stand the lesson's own functions: another blank is not this one's fault.
+    lesson = vars(lesson_module(blank.module))
+    names |= own | {name: value for name, value in lesson.items() if name != blank.name}
+    owner = None
     if blank.lines:
-        names = {**vars(loaded[blank.module]), **vars(lesson_module(blank.module))}
         theirs = as_function(blank, written, names, str(file))
+    elif "." in blank.name:
+        owner, name = blank.name.split(".")
+        owner = own.get(owner)
+        theirs = getattr(owner, name, None)
     else:
-        theirs = transplanted(blank, loaded[blank.module])
+        theirs = own.get(blank.name)
     if theirs is None:
         return ERROR, f"{file.name} has no {blank.name}"
-
-    def answered():
-        say(blank.path)
-        faulthandler.cancel_dump_traceback_later()
-
     try:
-        return verdict(blank, theirs, directory, answered)
+        answers = outcomes(blank, theirs, directory, owner)
     except NotImplementedError:
         return BLANK, ""
     except SystemExit as error:
         if not message(error).endswith(YOURS):
             raise
         return BLANK, ""
+    say(blank.path)
+    faulthandler.cancel_dump_traceback_later()
+    return verdict(blank, answers)
 
 
 def contents(file):
@@ -198,52 +198,33 @@ def shipped(blank):
     return thing
 
 
-def transplanted(blank, module):
-    """The reader's function among the lesson's others: another blank is not its fault."""
-    thing = module
-    for name in blank.name.split("."):
-        thing = getattr(thing, name, None)
-    if not isinstance(thing, types.FunctionType):  # np.vectorize(…), functools.partial(…)
-        return thing
-    lesson = vars(lesson_module(blank.module))
-    own = {name: value for name, value in lesson.items() if name != blank.name}
-    names = {**vars(module), **own}
-    moved = types.FunctionType(
-        thing.__code__, names, thing.__name__, thing.__defaults__, thing.__closure__
-    )
-    moved.__kwdefaults__ = thing.__kwdefaults__
-    if "." in blank.name:  # for methods of their own that it calls
-        moved.owner = getattr(module, blank.name.split(".")[0])
-    return moved
-
-
 @np.errstate(all="ignore")
-def outcomes(blank, function, directory=None):
+def outcomes(blank, function, directory=None, owner=None):
     """What a function makes of each case: its outputs, or a Raised.
 
     directory  of the function's file, if it is a reader's
+    owner      the reader's class, if it is a method
     """
     from lab.practice.cases import ask, cases
 
-    found = []
+    answers = []
     for case in cases(blank):
         try:
-            found.append(ask(blank, function, case))
+            answers.append(ask(blank, function, case, owner))
         except NotImplementedError:
             raise
         except Exception as error:
             text = f"{type(error).__name__}: {message(error)}"
-            told = directory and where(error, directory, getattr(function, "__code__", None))
-            found.append(Raised(text, told))
-    return found
+            code = getattr(function, "__code__", None)
+            answers.append(Raised(text, directory and where(error, directory, code)))
+    return answers
 
 
-def verdict(blank, theirs, directory, answered=lambda: None):
-    """-> status, diagnosis; answered is called when their function has been for the last time."""
+def verdict(blank, answers):
+    """What is said of a reader's answers to the cases -> status, diagnosis."""
     from lab.practice.cases import cases
 
-    right, answers = outcomes(blank, shipped(blank)), outcomes(blank, theirs, directory)
-    answered()
+    right = outcomes(blank, shipped(blank))
     if same(answers, right):
         return RIGHT, ""
     words = known_mistake(blank, answers)
@@ -253,7 +234,7 @@ def verdict(blank, theirs, directory, answered=lambda: None):
         return RIGHT, ""
     for answer in answers:
         if isinstance(answer, Raised):
-            return ERROR, answer.told
+            return ERROR, answer.diagnosis
     made = cases(blank)
     sizes = [rows(case) for case in made]
     outputs = [([a[k] for a in answers], [r[k] for r in right]) for k in range(len(blank.returns))]
@@ -351,7 +332,7 @@ def where(error, directory, code=None):
     if own:
         if "read-only" in text:
             text = "it changes one of its arguments; work on a copy"
-        elif not text.startswith("ends the whole process"):
+        else:
             text = f"{type(error).__name__}: {text}".removesuffix(": ")
         return tame(f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {text}", LONG)
     if code is not None and Path(code.co_filename).parent == directory:
@@ -399,19 +380,19 @@ def grade(directory, numbers=None):
         if wanted not in {blank.equation for blank in asked}:
             known = ", ".join(map(str, sorted({blank.equation for blank in own})))
             raise ValueError(f"no blank for Eq. {wanted}; there are blanks for {known}")
-    found = {}
+    grades = {}
     try:
-        while len(found) < len(asked):
-            run_worker(directory, [b.path for b in asked if b.path not in found], found)
+        while len(grades) < len(asked):
+            grades |= run_worker(directory, [b.path for b in asked if b.path not in grades])
     except OSError as error:
         raise ValueError(f"no process can be started to grade in: {error.strerror}") from None
-    return [Grade(blank.equation, blank.path, *found[blank.path]) for blank in asked]
+    return [Grade(blank.equation, blank.path, *grades[blank.path]) for blank in asked]
 
 
-def run_worker(directory, paths, found):
-    """Let a worker grade these functions, until it is done or lost; results go into `found`.
+def run_worker(directory, paths):
+    """Let a worker grade these functions until it is done or lost -> {path: (status, diagnosis)}.
 
-    At least one result does.
+    Of one function at least.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         said, quiet = Path(scratch) / "said", False
@@ -437,40 +418,39 @@ def run_worker(directory, paths, found):
             end(worker, f"{MARK}={scratch}")
         with open(said, encoding="utf-8", errors="replace") as file:
             lines = [line for line in file.read(LARGEST).split("\n") if line.strip()]
-    began, current, trail = False, None, []  # whose turn it is, a function's or a file's
+    grades, turn, trail = {}, "", []  # turn: whose it is, a function's or a file's
     for line in lines:
-        heard = understood(line, paths)
-        if heard is None:  # faulthandler's, or that of an exception before the first turn
+        message = understood(line, paths)
+        if message is None:  # faulthandler's, or that of an exception before the first turn
             trail.append(line)
             continue
-        name, status, diagnosis = heard
-        began, current = True, name if status is None else None
+        name, status, diagnosis = message
+        turn = name if status is None else None
         if status is not None:
-            found.setdefault(name, (status, tame(diagnosis, LONGEST)))
-    left = [path for path in paths if path not in found]
+            grades.setdefault(name, (status, tame(diagnosis, LONGEST)))
+    left = [path for path in paths if path not in grades]
     if left:
-        lost = f"ends the whole process (exit status {worker.returncode})"
+        reason = f"ends the whole process (exit status {worker.returncode})"
         if quiet:
-            lost = f"does not answer for {PATIENCE} s"
-        elif trail and not began:
-            lost = f"cannot be graded here: {trail[-1]}"
-        lost = ERROR, tame(last_words(trail, directory, lost), LONGEST)
-        own = [path for path in left if current and f"{path}.".startswith(f"{current}.")]
-        found.update(dict.fromkeys(own or left, lost))
+            reason = f"does not answer for {PATIENCE} s"
+        elif trail and turn == "":
+            reason = f"cannot be graded here: {trail[-1]}"
+        lost = ERROR, tame(last_words(trail, directory, reason), LONGEST)
+        own = [path for path in left if turn and f"{path}.".startswith(f"{turn}.")]
+        grades |= dict.fromkeys(own or left, lost)
+    return grades
 
 
 def understood(line, paths):
-    """A worker's message: (name, status, diagnosis); None if a line is anything else."""
+    """A worker's message: [name, status, diagnosis]; None if a line is anything else."""
     try:
-        name, status, diagnosis = json.loads(line)
+        name, status, diagnosis = message = json.loads(line)
     except (ValueError, TypeError, RecursionError):
         return None
-    if status is None:
-        known = name in paths or any(path.startswith(f"{name}.") for path in paths)
-        return (name, None, None) if known and isinstance(name, str) else None
-    if status not in (RIGHT, WRONG, BLANK, ERROR) or not isinstance(diagnosis, str):
-        return None
-    return (name, status, diagnosis) if name in paths else None
+    if status is None and diagnosis is None:
+        return message if name in [*paths, *(path.split(".")[0] for path in paths)] else None
+    known = name in paths and status in (RIGHT, WRONG, BLANK, ERROR)
+    return message if known and isinstance(diagnosis, str) else None
 
 
 def last_words(trail, directory, reason):
@@ -539,22 +519,16 @@ def stand_in(directory):
 
 def grade_table(grades):
     """A list of Grade -> text of at most 80 columns, by chapter."""
-    lines = []
-    by_path = {blank.path: blank for blank in BLANKS}
-    for chapter, title in {**CHAPTERS, PAGE: "PPO on one page", LADDER: "The ladder"}.items():
-        own = [g for g in grades if by_path[g.function].chapter == chapter]
-        if own:
-            lines += ["", f"{chapter}. {title}"]
-        for one in own:
-            lines.append(f"  Eq. {one.equation:<3} {one.function:<52} {one.status}")
-            if one.diagnosis:
-                text = one.diagnosis
-                if one.status == WRONG:
-                    text += (
-                        f". Read Eq. {one.equation} again, or: python run.py hint {one.equation}"
-                    )
-                lines += textwrap.wrap(
-                    text, 72, initial_indent=" " * 10, subsequent_indent=" " * 10
-                )
+    lines, chapter = [], None
+    titles = {**CHAPTERS, PAGE: "PPO on one page", LADDER: "The ladder"}
+    chapters = {blank.path: blank.chapter for blank in BLANKS}
+    for number, path, status, diagnosis in grades:
+        if chapters[path] != chapter:
+            chapter = chapters[path]
+            lines += ["", f"{chapter}. {titles[chapter]}"]
+        lines.append(f"  Eq. {number:<3} {path:<52} {status}")
+        if status == WRONG:
+            diagnosis += f". Read Eq. {number} again, or: python run.py hint {number}"
+        lines += [" " * 10 + line for line in textwrap.wrap(diagnosis, 62)]
     done = sum(g.status == RIGHT for g in grades)
     return "\n".join([*lines[1:], "", f"{done} of {len(grades)} right"])

@@ -1,4 +1,4 @@
-"""What a check is made of: what it claims, what it collects, and the complex step.
+"""What a check is made of: what it claims, what it collects, and oracles that many of them use.
 
 Nothing here knows an equation. lab/proof/equations/ holds the checks, lab/proof/checks.py
 runs and prints them.
@@ -112,3 +112,17 @@ def network_step(network, loss):
     gradient = complex_step(at, start.real)
     network.parameters[:] = start
     return gradient
+
+
+def segment_errors(t, rewards, values, next_values, terminated, ended, gamma):
+    """One-step errors of one stream from step t to its segment's end, one `if` at a time.
+
+    Arrays (T,). The advantage of GAE at t is their sum, each weighted with another γλ.
+    """
+    errors = []
+    for k in range(t, len(rewards)):
+        future = 0.0 if terminated[k] else gamma * next_values[k]
+        errors.append(rewards[k] + future - values[k])
+        if ended[k]:
+            break
+    return errors

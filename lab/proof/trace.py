@@ -1,8 +1,8 @@
 """One minibatch by hand: every number on the way from three observations to new weights.
 
-`walk` takes the way, with the lesson's own functions; `trace` prints it in the words of
-trace.txt, so that a reader with a pocket calculator can follow any number to the next.
-`python run.py trace` and `trace vpg` call `trace`.
+`walk` takes the way, with the lesson's own functions; `page` writes it down, so that a reader
+with a pocket calculator can follow any number to the next. `python run.py trace` and `trace vpg`
+call `trace`, which prints it.
 
 The network is as small as one can be (4 observations, 2 hidden units, 2
 actions) and has round numbers for weights: what is printed is what is computed.
@@ -10,14 +10,12 @@ actions) and has round numbers for weights: what is printed is what is computed.
 Shapes: B = 3 rows, D = 4 observations, H = 2 hidden units, K = 2 actions, P = 16 parameters.
 """
 
-import io
 import os
 import pydoc
 import re
 import sys
-import textwrap
 from itertools import zip_longest
-from pathlib import Path
+from textwrap import dedent, wrap
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,7 +33,6 @@ from vpg import policy_loss
 
 WIDTH = 80
 TRACED = ("ppo", "vpg")
-TEXT = Path(__file__).with_suffix(".txt")
 
 # Three moments of CartPole: position, velocity, the pole's angle and how fast it turns.
 OBS = [[0.03, -0.21, 0.04, 0.35], [-0.12, 0.64, -0.08, -0.97], [0.25, 1.16, -0.15, -1.42]]
@@ -50,13 +47,6 @@ CLIP_RANGE, LEARNING_RATE, MAX_GRAD_NORM, BETAS, EPS = 0.2, 0.01, 0.5, (0.9, 0.9
 # gives the printed results.
 PARAMETERS = [-0.46, 0.45, 0.73, 0.80, -0.42, -0.21, -0.14, 0.80]
 PARAMETERS += [-0.11, 0.54, -0.63, 0.29, -0.56, -0.94, 0.55, 0.36]
-
-ROWS, UNITS, MOVES = ("row 0", "row 1", "row 2"), ("unit 0", "unit 1"), ("left 0", "right 1")
-OBS_NAMES = ("position", "velocity", "angle", "turning")
-INPUTS = [f"{name} {i}" for i, name in enumerate(OBS_NAMES)]
-WEIGHTS = [f"W1[{i},{j}]" for i in range(4) for j in range(2)] + ["b1[0]", "b1[1]"]
-WEIGHTS += [f"W2[{i},{j}]" for i in range(2) for j in range(2)] + ["b2[0]", "b2[1]"]
-THREAD = {"row 1", "unit 0", "right 1", "turning 3", "turning", "W1[3,0]", ""}  # what is worked out
 
 
 # --------------------------------------------------------------------- the way
@@ -162,28 +152,23 @@ def _case(ratio, alive):
     return "in the band: they tie"
 
 
-# --------------------------------------------------------------------- numbers
+# -------------------------------------------------------------------- the page
 
-EQUATIONS = {
-    **dict.fromkeys(("z1", "logits", "dW1", "db1", "dW2", "db2", "dh"), "Eq. 30"),
-    **dict.fromkeys(("h", "dz1"), "Eq. 31"),
-    **dict.fromkeys(("all_log_probs", "probs", "log_probs", "before", "after"), "Eq. 20"),
-    **dict.fromkeys(("ratios", "plain"), "Eq. 38"),
-    **dict.fromkeys(("clipped", "minimum"), "Eq. 39"),
-    **dict.fromkeys(("m", "v", "new_parameters"), "Eq. 34"),
-    "entropies": "Eq. 25",
-    "alive": "Eq. 40",
-    "gradient": "Eq. 32",
-    "clipped_gradient": "Eq. 35",
-    "ppo": {"dlog_probs": "Eq. 40", "dlogits": "Eq. 41"},
-    "vpg": {"dlog_probs": "Eq. 10", "dlogits": "Eq. 23"},
-}
+ROWS, UNITS, MOVES = ("row 0", "row 1", "row 2"), ("unit 0", "unit 1"), ("left 0", "right 1")
+SEEN = ("position", "velocity", "angle", "turning")
+INPUTS = [f"{name} {i}" for i, name in enumerate(SEEN)]
+WEIGHTS = [f"W1[{i},{j}]" for i in range(4) for j in range(2)] + ["b1[0]", "b1[1]"]
+WEIGHTS += [f"W2[{i},{j}]" for i in range(2) for j in range(2)] + ["b2[0]", "b2[1]"]
+LABELS = {len(labels): labels for labels in (ROWS, UNITS, INPUTS, WEIGHTS)}  # of a table's rows
 COLUMNS = {
-    "obs": OBS_NAMES,
+    "obs": SEEN,
     **dict.fromkeys(("W1", "b1", "z1", "h", "dh", "dz1", "dW1", "db1"), UNITS),
-    **dict.fromkeys(("W2", "b2", "logits", "all_log_probs", "probs", "dlogits"), MOVES),
-    **dict.fromkeys(("dW2", "db2"), MOVES),
+    **dict.fromkeys(("W2", "b2", "logits", "all_log_probs", "probs"), MOVES),
+    **dict.fromkeys(("dlogits", "dW2", "db2"), MOVES),
 }
+# Where the thread that is worked out goes through a table.
+THREAD_ROWS = {"row 1", "unit 0", "right 1", "turning 3", "W1[3,0]"}
+THREAD_COLUMNS = {"unit 0", "right 1", "turning", ""}
 SHOWN = {"clipped_gradient": "gradient", "asked_for": "asked for"}  # under another name
 FORMATS = {  # of numbers; all others have five decimals
     **dict.fromkeys(("obs", "advantages", "old_log_probs", "parameters"), ".2f"),
@@ -194,171 +179,343 @@ FORMATS = {  # of numbers; all others have five decimals
 }
 
 
-def text_of(name, value):
-    """One element of an array as text; a number that rounds to zero has no sign."""
-    if name == "actions":
-        return MOVES[value]
-    if isinstance(value, str):
-        return value
-    form = FORMATS.get(name, ".5f")
-    return format(float(format(value, form)) + 0.0, form)
+def texts(walked):
+    """Every array of a walk as it is printed: a namespace of arrays of str, and of str."""
+
+    def text(value, form):
+        # A number that rounds to zero has no sign.
+        return value if isinstance(value, str) else format(float(format(value, form)) + 0.0, form)
+
+    made = {
+        name: np.vectorize(text, otypes=[object])(value, FORMATS.get(name, ".5f"))[()]
+        for name, value in vars(walked).items()
+    }
+    return SimpleNamespace(**made | {"actions": np.array(MOVES, object)[walked.actions]})
 
 
-def texts_of(walked, reference):
-    """The elements that "h[1]", "W1[:,0]" or "loss" stands for, as texts; None: no such name."""
-    name, _, index = reference.rstrip("]").partition("[")
-    if not hasattr(walked, name):
-        return None
-    at = tuple(slice(None) if i == ":" else int(i) for i in index.split(",")) if index else ()
-    return [text_of(name, value) for value in np.ravel(np.asarray(getattr(walked, name))[at])]
+def dot(first, second):
+    """The inner product of two rows of texts, written out."""
+    return total(f"{a} * {b}" for a, b in zip(first, second, strict=True))
 
 
-def with_numbers(walked, expression):
-    """An expression with numbers in the place of names, "h[1]·W2[:,1]" as "0.5 * 0.3 + …"."""
-
-    def product(match):
-        pairs = zip(texts_of(walked, match[1]), texts_of(walked, match[2]), strict=True)
-        return " + ".join(f"{a} * {b}" for a, b in pairs)
-
-    def numbers(match):
-        texts = texts_of(walked, match[1] or match[0])
-        return match[0] if texts is None else " + ".join(texts)
-
-    name = r"\b[a-zA-Z]\w*(?:\[[\d:,]+\])?"
-    text = re.sub(rf"({name})·({name})", product, expression)
-    text = re.sub(rf"\bsum\(({name})\)|{name}", numbers, text)
-    text = re.sub(r"([*/]) (-[\d.e-]+)", r"\1 (\2)", text)  # as a calculator needs it
-    return text.replace("+ -", "- ").replace("- -", "+ ")
+def total(numbers):
+    return " + ".join(numbers)
 
 
-# ---------------------------------------------------------------------- layout
+def say(words):
+    return dedent(words).strip("\n")
 
 
-class Screen(io.StringIO):
-    """Holds what a terminal is to show later."""
+class Layout:
+    """Lays out headings, arrays and worked numbers of a walk, 80 columns wide."""
 
-    encoding = property(lambda self: sys.stdout.encoding)
-
-    def isatty(self):
-        return True
-
-
-class Page:
-    """Writes headings, words, arrays and worked numbers of a walk, 80 columns wide."""
-
-    def __init__(self, stream, walked):
-        self.stream, self.walked = stream, walked
-        self.plain = (
-            not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        )
-        self.rule = "─"
-        try:
-            self.rule.encode(stream.encoding or "utf-8")
-        except UnicodeEncodeError:
-            self.rule = "-"
-        self.section = 0
-
-    def write(self, text=""):
-        print(text, file=self.stream)
+    def __init__(self, walked, bold):
+        self.walked, self.texts, self.bold, self.section = walked, texts(walked), bold, 0
 
     def strong(self, text):
-        return text if self.plain else f"\033[1m{text}\033[0m"
+        return f"\033[1m{text}\033[0m" if self.bold else text
 
-    def say(self, text, cases, filled):
-        """A text such as trace.txt: {…} is filled in, and a mark begins some of its lines.
-
-        # …      a heading
-        | …      names of arrays that stand side by side
-        = x = …  a number is worked out: names become numbers, a·b and sum(a) are written
-                 out; after a second = stands which number it is, where x does not say
-        ? …      what follows is for this case alone; ? ends that
-        """
-        shown = True
-        for line in text.splitlines():
-            mark, _, rest = line.partition(" ")
-            if mark == "?":
-                shown = not rest or rest in cases
-            elif shown and mark in ("#", "|", "="):
-                {"#": self.heading, "|": self.arrays, "=": self.worked}[mark](rest.format(**filled))
-            elif shown:
-                self.write(line.format(**filled))
-
-    def heading(self, text):
+    def heading(self, words):
         self.section += 1
-        text = f"{self.section:2}  {text} "
-        self.write(f"{self.strong(text)}{self.rule * (WIDTH - len(text))}\n")
+        words = f"{self.section:2}  {words} "
+        return f"{self.strong(words)}{'─' * (WIDTH - len(words))}"
 
-    def arrays(self, names):
-        """Arrays side by side: name, shape, equation, names of columns, numbers."""
-        names = names.split()
-        rows = len(getattr(self.walked, names[0]))
-        labels = {len(ROWS): ROWS, len(INPUTS): INPUTS, len(UNITS): UNITS}.get(rows, WEIGHTS)
-        label_width = total = max(map(len, labels))
-        lines = [[" " * label_width] for _ in range(4)]
-        lines += [[label.ljust(label_width)] for label in labels]
-        for name in names:
-            *heads, table = self.array(name)
-            widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-            wide = max(*map(len, heads), sum(widths) + 2 * len(widths) - 2)
-            total += wide
-            cells = [text.rjust(wide) for text in heads]
-            for label, row in zip_longest(("", *labels), table):
-                texts = [text.rjust(width) for text, width in zip(row or (), widths, strict=False)]
-                if label in THREAD - {""}:
-                    texts = [self.strong(text) if column in THREAD else text
-                             for text, column in zip(texts, table[0], strict=False)]  # fmt: skip
-                cells.append(" " * (wide - sum(widths) - 2 * len(widths) + 2) + "  ".join(texts)
-                             if row else " " * wide)  # fmt: skip
-            for line, cell in zip(lines, cells, strict=True):
-                line.append(cell)
-        gap = "   " if total + 3 * len(names) + 3 <= WIDTH else "  "
-        for line in lines:
-            text = "   " + gap.join(line).rstrip()
-            if text.strip():
-                self.write(text)
-        self.write()
+    def arrays(self, **equations):
+        """Arrays side by side, each `name="Eq. N"`, or `name=""` if it has none."""
+        labels = LABELS[len(getattr(self.walked, next(iter(equations))))]
+        side = max(map(len, labels))
+        blocks = [[label.ljust(side) for label in ("", "", "", "", *labels)]]
+        blocks += [self.array(name, labels, equation) for name, equation in equations.items()]
+        widths = [side, *(len(block[0]) for block in blocks[1:])]
+        gap = "   " if sum(widths) + 3 * len(widths) <= WIDTH else "  "
+        lines = ["   " + gap.join(line).rstrip() for line in zip(*blocks, strict=True)]
+        return "\n".join(line for line in lines if line.strip())
 
-    def array(self, name):
-        """An array's name on the page, its shape, its equation, and a table of texts.
+    def array(self, name, labels, equation):
+        """An array's lines: name, shape, equation, its columns' names, and a line a label.
 
         A vector stands in one column, or in one row where columns have names.
         """
-        array = np.asarray(getattr(self.walked, name))
         shown = SHOWN.get(name, name.removeprefix("new_"))
-        columns = COLUMNS.get(shown, ())
-        shape = str(array.shape).replace(" ", "") if array.dtype.kind != "U" else ""
-        equations = EQUATIONS | EQUATIONS[self.walked.algorithm]
-        equation = equations.get(name, equations.get(shown, ""))
-        cells = [[text_of(name, x) for x in row] for row in array.reshape(-1, len(columns) or 1)]
-        return shown, shape, equation, [columns or [""], *cells]
+        shape = np.shape(getattr(self.walked, name))
+        cells, columns = getattr(self.texts, name), COLUMNS.get(shown, ("",))
+        cells = cells.reshape(-1, len(columns))
+        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+        words = name in ("case", "asked_for")
+        heads = shown, "" if words else str(shape).replace(" ", ""), equation
+        wide = max(*map(len, heads), sum(widths) + 2 * len(widths) - 2)
+        lines = [head.rjust(wide) for head in heads]
+        for label, row in zip_longest(("", *labels), (columns, *cells), fillvalue=()):
+            row = [text.rjust(width) for text, width in zip(row, widths, strict=False)]
+            margin = " " * (wide - len("  ".join(row)))
+            if label in THREAD_ROWS:
+                row = [
+                    self.strong(text) if column in THREAD_COLUMNS else text
+                    for text, column in zip(row, columns, strict=False)
+                ]
+            lines.append(margin + "  ".join(row))
+        return lines
 
-    def worked(self, text):
-        """A number worked out, "name = expression = result", broken where it is too long."""
-        name, expression, *which = text.split(" = ")
-        (result,) = texts_of(self.walked, which[0] if which else name)
-        if expression[0] == "'":
-            expression = expression.strip("'")
-        else:
-            expression = with_numbers(self.walked, expression)
-        indent = " " * (len(name) + 6)
-        text = f"{name} = {expression}".replace(" * ", "\0*\0")
-        lines = textwrap.wrap(
-            text.replace("+ ", "+\0").replace("- ", "-\0"),  # break before + and -, nowhere else
-            WIDTH,
-            initial_indent="   ",
-            subsequent_indent=indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        lines = [line.replace("\0", " ") for line in lines]
-        if len(lines[-1]) + 3 + len(result) <= WIDTH:
-            lines[-1] += f" = {result}"
-        else:
-            lines.append(f"{indent[:-2]}= {result}")
-        lines[0] = lines[0].replace(name, self.strong(name), 1)
-        lines[-1] = self.strong(result).join(lines[-1].rsplit(result, 1))
-        for line in lines:
-            self.write(line)
+    def worked(self, *numbers):
+        """Numbers worked out, each (name, expression, result), broken where they are too long."""
+        lines = []
+        for name, expression, result in numbers:
+            expression = re.sub(r"([*/]) (-[\d.e-]+)", r"\1 (\2)", expression)  # for a calculator
+            expression = expression.replace("+ -", "- ").replace("- -", "+ ")
+            indent = " " * (len(name) + 6)
+            # break before + and -, nowhere else
+            text = f"{name} = {expression}".replace(" * ", "\0*\0")
+            text = text.replace("+ ", "+\0").replace("- ", "-\0")
+            whole = {"break_long_words": False, "break_on_hyphens": False}
+            own = wrap(text, WIDTH, initial_indent="   ", subsequent_indent=indent, **whole)
+            own = [line.replace("\0", " ") for line in own]
+            if len(own[-1]) + 3 + len(result) <= WIDTH:
+                own[-1] += f" = {self.strong(result)}"
+            else:
+                own.append(f"{indent[:-2]}= {self.strong(result)}")
+            own[0] = own[0].replace(name, self.strong(name), 1)
+            lines += own
+        return "\n".join(lines)
+
+
+def page(walked, bold=False):
+    """What `trace` prints of a walk: yields texts, between which stands an empty line.
+
+    bold  headings and the thread that is worked out, for a terminal
+    """
+    w, p, ppo = walked, Layout(walked, bold), walked.algorithm == "ppo"
+    t, command = p.texts, "python run.py trace" + ("" if ppo else " vpg")
+    title = f"{w.algorithm.upper()} by hand: three rows, forward and back"
+    dlog_probs, dlogits = ("Eq. 40", "Eq. 41") if ppo else ("Eq. 10", "Eq. 23")
+    yield p.strong(title) + command.rjust(WIDTH - len(title))
+    yield say("""
+        Every number here comes from the project's own functions. Each array has its
+        name from the code, its shape, and the number of its equation in README.md.
+        A name with d in front is a gradient: dW2 is dLoss/dW2 and has W2's shape.
+
+        Inputs and weights are exact, all else is rounded where it is printed. One
+        thread is worked out at every step: row 1, hidden unit 0, action 1, and down to
+        the weight W1[3,0]. A pocket calculator gets its results from what is printed.
+    """)
+
+    yield p.heading("What goes in")
+    yield "Three steps of CartPole: what was seen, what was done, how good that was."
+    yield p.arrays(obs="", actions="", advantages="")
+    yield say("""
+        A network of 4 observations, 2 hidden units and 2 actions: 16 parameters.
+        (W1, b1), (W2, b2) = policy.network.layers.
+    """)
+    yield p.arrays(W1="", b1="")
+    yield p.arrays(W2="", b2="")
+    clip = f"clip_range {CLIP_RANGE}, " if ppo else ""
+    yield f"Settings: {clip}learning_rate {LEARNING_RATE}, max_grad_norm {MAX_GRAD_NORM}."
+
+    yield p.heading("The hidden layer")
+    yield "nn.linear_forward: z1 = obs @ W1 + b1.  nn.tanh_forward: h = tanh(z1)."
+    yield p.arrays(z1="Eq. 30", h="Eq. 31")
+    yield p.worked(
+        ("z1[1,0]", f"{dot(t.obs[1], t.W1[:, 0])} + {t.b1[0]}", t.z1[1, 0]),
+        ("h[1,0]", f"tanh({t.z1[1, 0]})", t.h[1, 0]),
+    )
+
+    yield p.heading("Logits and probabilities")
+    yield say("""
+        nn.linear_forward: logits = h @ W2 + b2.
+        log_softmax takes each row's largest logit M off, so exp is safe.
+    """)
+    yield p.arrays(logits="Eq. 30", all_log_probs="Eq. 20", probs="Eq. 20")
+    left, right = t.logits[1]
+    log_sum = f"log(exp({left} - {t.M}) + exp({right} - {t.M}))"
+    yield p.worked(
+        ("logits[1,1]", f"{dot(t.h[1], t.W2[:, 1])} + {t.b2[1]}", right),
+        ("M", f"max({left}, {right})", t.M),
+        ("all_log_probs[1,1]", f"{right} - {t.M} - {log_sum}", t.all_log_probs[1, 1]),
+        ("probs[1,1]", f"exp({t.all_log_probs[1, 1]})", t.probs[1, 1]),
+    )
+
+    yield p.heading("The actions that were taken")
+    yield say("""
+        categorical_log_prob picks the taken action's column of each row;
+        categorical_entropy says how undecided the policy is there, in nats.
+        The entropy's weight is 0 here: it is watched, and pushes nothing.
+    """)
+    yield p.arrays(log_probs="Eq. 20", entropies="Eq. 25")
+    yield p.worked(
+        ("log_probs[1]", "all_log_probs[1,1]", t.log_probs[1]),
+        ("entropies[1]", f"-({dot(t.probs[1], t.all_log_probs[1])})", t.entropies[1]),
+    )
+
+    yield from _clipped(p, t, w) if ppo else _plain(p, t)
+
+    yield p.heading("Where reinforcement learning meets backprop")
+    yield say("""
+        categorical_log_prob_backward: dlogits = dlog_probs * (onehot - probs),
+        where onehot is 1 for the taken action. Descent goes against these signs: a
+        negative dlog_prob raises the taken logit and lowers the other.
+    """)
+    yield p.arrays(dlog_probs=dlog_probs, probs="Eq. 20", dlogits=dlogits)
+    slope, onehot, probs = t.dlog_probs[1], t.onehot[1], t.probs[1]
+    yield p.worked(
+        ("dlogits[1,0]", f"{slope} * ({onehot[0]} - {probs[0]})", t.dlogits[1, 0]),
+        ("dlogits[1,1]", f"{slope} * ({onehot[1]} - {probs[1]})", t.dlogits[1, 1]),
+    )
+    yield "Each row sums to 0: what one action gains the other loses."
+
+    yield p.heading("Back through the output layer")
+    yield say("""
+        nn.linear_backward: dW2 = h.T @ dlogits, db2 = dlogits summed over the rows,
+        dh = dlogits @ W2.T. A weight serves all rows, so its gradient is their sum.
+    """)
+    yield p.arrays(dW2="Eq. 30", db2="Eq. 30")
+    yield p.arrays(dh="Eq. 30")
+    yield p.worked(
+        ("dW2[0,1]", dot(t.h[:, 0], t.dlogits[:, 1]), t.dW2[0, 1]),
+        ("db2[1]", total(t.dlogits[:, 1]), t.db2[1]),
+        ("dh[1,0]", dot(t.dlogits[1], t.W2[0]), t.dh[1, 0]),
+    )
+
+    yield p.heading("Back through tanh and the hidden layer")
+    yield say("""
+        nn.tanh_backward: dz1 = dh * (1 - h * h). A unit near +1 or -1 hardly listens.
+        nn.linear_backward: dW1 = obs.T @ dz1, db1 = dz1 summed over the rows.
+    """)
+    yield p.arrays(dz1="Eq. 31")
+    yield p.arrays(dW1="Eq. 30", db1="Eq. 30")
+    yield p.worked(
+        ("dz1[1,0]", f"{t.dh[1, 0]} * (1 - {t.h[1, 0]} * {t.h[1, 0]})", t.dz1[1, 0]),
+        ("dW1[3,0]", dot(t.obs[:, 3], t.dz1[:, 0]), t.dW1[3, 0]),
+        ("db1[0]", total(t.dz1[:, 0]), t.db1[0]),
+    )
+
+    yield p.heading("How long is the gradient?")
+    yield "nn.clip_global_norm: the square root of all 16 squares, over every layer."
+    names = ("dW1", "db1", "dW2", "db2")
+    yield "\n".join(f"   squares of {name}   {s}" for name, s in zip(names, t.squares, strict=True))
+    scale = ("scale", f"{MAX_GRAD_NORM} / ({t.norm} + 0.000001)", t.scale)
+    long = w.norm > MAX_GRAD_NORM
+    yield p.worked(("norm", f"sqrt({total(t.squares)})", t.norm), *[scale] * long)
+    if long:
+        yield say(f"""
+            Longer than {MAX_GRAD_NORM}: all 16 are multiplied by the same scale, Eq. 35. The
+            direction stays.
+        """)
+    else:
+        yield f"Not longer than {MAX_GRAD_NORM}: it stays as it is, Eq. 35."
+
+    yield p.heading("Adam's step")
+    yield say(f"""
+        MLP.backward lays the four gradients end to end, Eq. 32. nn.Adam.step keeps a
+        running mean m of each (beta {BETAS[0]}) and v of its square (beta {BETAS[1]}). Here
+        it is new: both start at 0.
+    """)
+    steps = {"gradient": "Eq. 32", "clipped_gradient": "Eq. 35", "m": "Eq. 34", "v": "Eq. 34"}
+    yield p.arrays(**steps, parameters="", new_parameters="Eq. 34")
+    g, m, v, m_hat, v_hat = (a[6] for a in (t.clipped_gradient, t.m, t.v, t.m_hat, t.v_hat))
+    moved = f"{t.parameters[6]} - {LEARNING_RATE} * {m_hat} / (sqrt({v_hat}) + {EPS})"
+    yield "   For W1[3,0]:\n" + p.worked(
+        ("m", f"(1 - {BETAS[0]}) * {g}", m),
+        ("v", f"(1 - {BETAS[1]}) * {g} * {g}", v),
+        ("m_hat", f"{m} / (1 - {BETAS[0]})", m_hat),
+        ("v_hat", f"{v} / (1 - {BETAS[1]})", v_hat),
+        ("W1[3,0]", moved, t.new_parameters[6]),
+    )
+    yield say("""
+        In the first step m_hat is the gradient and sqrt(v_hat) its size: each parameter
+        moves by the learning rate against its gradient's sign, however small or clipped
+        that is. From the second step on, a gradient that keeps its sign carries further
+        than one that wavers.
+    """)
+
+    yield p.heading("What has changed")
+    yield "The same three rows, seen with the new parameters."
+    yield p.arrays(new_h="Eq. 31", new_logits="Eq. 30", new_probs="Eq. 20")
+    left, right = t.new_logits[1]
+    hidden = f"{dot(t.obs[1], t.new_W1[:, 0])} + {t.new_b1[0]}"
+    yield p.worked(
+        ("h[1,0]", f"tanh({hidden})", t.new_h[1, 0]),
+        ("logits[1,1]", f"{dot(t.new_h[1], t.new_W2[:, 1])} + {t.new_b2[1]}", right),
+        ("probs[1,1]", f"exp({right}) / (exp({left}) + exp({right}))", t.new_probs[1, 1]),
+    )
+    yield "The actions that were taken: what each row's gradient asked for, what it got."
+    changes = {"asked_for": "", "before": "Eq. 20", "after": "Eq. 20", "change": ""}
+    rose = "rose" if w.after[0] > w.before[0] else "fell"
+    yield p.arrays(**changes, **{"new_ratios": "Eq. 38"} if ppo else {})
+    if ppo:
+        yield say(f"""
+            Row 0 asked for nothing, being dead, and yet it {rose}: rows 1 and 2 moved the
+            weights that it shares with them. The clip takes a row's own push away; it does
+            not hold the row in place. (In `trace vpg` the same row is heard.)
+            Row 1's ratio was {t.ratios[1]}: it has been pulled back towards the band.
+        """)
+    else:
+        yield f"Row 0 was heard, and {rose}. (PPO's clip silences it: see `trace ppo`.)"
+    yield say(f"""
+        The loss of these rows went from {t.loss} to {t.new_loss}, by {t.loss_change}; the gradient
+        had foretold sum(gradient * step) = {t.foretold}.
+    """)
+
+
+def _clipped(p, t, w):
+    """The page's part that PPO alone has."""
+    low, high = 1 - CLIP_RANGE, 1 + CLIP_RANGE
+    ratio, advantage, plain, clipped = t.ratios[1], t.advantages[1], t.plain[1], t.clipped[1]
+    yield p.heading("The ratio: what has changed since the actions were taken")
+    yield say("""
+        The policy that acted recorded old_log_probs. Earlier steps on the same rollout
+        have moved it since. ratios = exp(log_probs - old_log_probs).
+    """)
+    yield p.arrays(log_probs="Eq. 20", old_log_probs="", ratios="Eq. 38")
+    yield p.worked(("ratios[1]", f"exp({t.log_probs[1]} - {t.old_log_probs[1]})", ratio))
+
+    yield p.heading("The clipped objective")
+    yield say(f"""
+        ppo.clipped_surrogate: plain = ratios * advantages,
+        clipped = clip(ratios, {low}, {high}) * advantages; loss = -mean(the smaller).
+        alive is the c of Eq. 40: 1 where plain <= clipped, 0 where it has gone flat.
+    """)
+    branches = {"plain": "Eq. 38", "clipped": "Eq. 39", "minimum": "Eq. 39"}
+    yield p.arrays(**branches, alive="Eq. 40", case="")
+    yield p.worked(
+        ("plain[1]", f"{ratio} * {advantage}", plain),
+        ("clipped[1]", f"min(max({ratio}, {low}), {high}) * {advantage}", clipped),
+        ("minimum[1]", f"min({plain}, {clipped})", t.minimum[1]),
+        ("loss", f"-({total(t.minimum)}) / 3", t.loss),
+    )
+    yield say(f"""
+        Row 0 was good and is already likelier by more than {CLIP_RANGE:.0%}. That is enough: its
+        gradient dies. Row 1 was bad and became likelier all the same: plain is smaller
+        and pulls it back, however far out it is. Row 2 is in the band, where the two
+        tie: <= lets its gradient through, < would not. No row shows the mirror image:
+        at ratios below {low} a bad action's gradient is dead, a good one's pulls it back.
+        Out of the band: {w.clip_fraction:.2f} of the rows (clip_fraction).
+        Dead: {w.dead_fraction:.2f} of them all (dead_fraction, Eq. 48).
+    """)
+
+    yield p.heading("The gradient's first number")
+    yield say("""
+        d ratio / d log_prob = ratio, so dlog_probs = -alive * ratios * advantages / 3.
+        Divided by the 3 rows here, once; nowhere below.
+    """)
+    yield p.arrays(dlog_probs="Eq. 40")
+    yield p.worked(*(
+        (f"dlog_probs[{i}]", f"-({t.alive[i]} * {t.ratios[i]} * {t.advantages[i]}) / 3", slope)
+        for i, slope in enumerate(t.dlog_probs[:2])
+    ))  # fmt: skip
+
+
+def _plain(p, t):
+    """The page's part that VPG alone has."""
+    yield p.heading("The objective")
+    yield say("""
+        vpg.policy_loss: loss = -mean(advantages * log_probs), Eq. 10. No ratio and no
+        clip: every row speaks, as loudly as its advantage. The loss's value means
+        nothing, its slope is all. Divided by the 3 rows here, once; nowhere below.
+    """)
+    yield p.arrays(log_probs="Eq. 20", advantages="", dlog_probs="Eq. 10")
+    yield p.worked(
+        ("loss", f"-({dot(t.advantages, t.log_probs)}) / 3", t.loss),
+        ("dlog_probs[1]", f"-({t.advantages[1]}) / 3", t.dlog_probs[1]),
+    )
 
 
 # ------------------------------------------------------------------- the trace
@@ -370,18 +527,15 @@ def trace(algorithm="ppo", stream=None):
     At most 80 columns. On a terminal it is paged, and headings and the thread that is worked
     out are bold unless NO_COLOR is set. Raises ValueError for another algorithm.
     """
-    if stream is None and sys.stdout.isatty():
-        screen = Screen()
-        trace(algorithm, screen)
+    out = stream or sys.stdout
+    bold = out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    text = "\n\n".join(page(walk(algorithm), bold)) + "\n"
+    try:
+        text.encode(out.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = text.replace("─", "-")
+    if stream is None and out.isatty():
         os.environ.setdefault("LESS", "-FRX")  # as git does: bold text passes, the end stays
-        pydoc.pager(screen.getvalue())
-        return
-    w = walk(algorithm)
-    w.rose = "rose" if w.after[0] > w.before[0] else "fell"
-    page = Page(sys.stdout if stream is None else stream, w)
-    command = "python run.py trace" + (" vpg" if algorithm == "vpg" else "")
-    title = f"{algorithm.upper()} by hand: three rows, forward and back"
-    page.write(f"{page.strong(title)}{command.rjust(WIDTH - len(title))}")
-    filled = globals() | vars(w) | {"low": 1 - CLIP_RANGE, "high": 1 + CLIP_RANGE}
-    cases = algorithm, "long" if w.norm > MAX_GRAD_NORM else "short"
-    page.say(TEXT.read_text("utf-8"), cases, filled)
+        pydoc.pager(text)
+    else:
+        out.write(text)

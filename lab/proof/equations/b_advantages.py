@@ -12,7 +12,7 @@ import rollout
 import training
 import vpg
 from lab.proof.equations.cases import categorical_case
-from lab.proof.evidence import check
+from lab.proof.evidence import check, segment_errors
 
 
 class Segments(NamedTuple):
@@ -35,15 +35,9 @@ def segments(rng, steps=24, envs=3):
     return Segments(rewards, values, next_values, terminated, ended)
 
 
-def segment_errors(given, gamma, t, i):
-    """One-step errors from step t of stream i to its segment's end, one `if` at a time."""
-    errors = []
-    for k in range(t, len(given.rewards)):
-        future = 0.0 if given.terminated[k, i] else gamma * given.next_values[k, i]
-        errors.append(given.rewards[k, i] + future - given.values[k, i])
-        if given.ended[k, i]:
-            break
-    return errors
+def errors_from(given, t, i):
+    """One-step errors from step t of stream i to its segment's end, gamma 0.9."""
+    return segment_errors(t, *(array[:, i] for array in given), 0.9)
 
 
 @check("returns", "rewards-to-go", "advantages.returns_to_go", "brute force")
@@ -80,7 +74,7 @@ def one_step_error(evidence, rng):
     given = segments(rng)
     actual = advantages.gae(*given, 0.9, 0.0)
     steps, envs = given.rewards.shape
-    expected = [[segment_errors(given, 0.9, t, i)[0] for i in range(envs)] for t in range(steps)]
+    expected = [[errors_from(given, t, i)[0] for i in range(envs)] for t in range(steps)]
     evidence.close("random segments", actual, expected)
     r, V, next_V = np.ones((3, 1)), np.array([[0.5], [0.6], [0.7]]), np.array([[0.6], [0.7], [0.8]])
     no, last = np.zeros((3, 1), bool), np.array([[False], [False], [True]])
@@ -107,7 +101,7 @@ def gae(evidence, rng):
     for lam in (0.0, 0.5, 0.95, 1.0):
         expected = np.zeros(given.rewards.shape)
         for t, i in np.ndindex(expected.shape):
-            errors = segment_errors(given, 0.9, t, i)
+            errors = errors_from(given, t, i)
             expected[t, i] = sum((0.9 * lam) ** k * error for k, error in enumerate(errors))
         evidence.close(f"lambda {lam}", advantages.gae(*given, 0.9, lam), expected)
     rewards, values, next_values, terminated, ended = given
@@ -132,7 +126,7 @@ def n_step_mixture(evidence, rng):
     for lam in (0.0, 0.5, 0.95, 1.0):
         expected = np.zeros(given.rewards.shape)
         for t, i in np.ndindex(expected.shape):
-            errors = segment_errors(given, 0.9, t, i)
+            errors = errors_from(given, t, i)
             n = len(errors)
             k_step = [sum(0.9**j * errors[j] for j in range(k)) for k in range(1, n + 1)]
             mix = [(1 - lam) * lam ** (k - 1) for k in range(1, n)] + [lam ** (n - 1)]
