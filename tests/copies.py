@@ -38,6 +38,7 @@ def server():
 
 def hurry():
     """From now on a checkpoint is written after each iteration."""
+    assert lab.runs.runner.CHECKPOINT_SECONDS > 0
     lab.runs.runner.CHECKPOINT_SECONDS = 0
 
 

@@ -175,6 +175,15 @@ def visit(chromium):
     assert complaints == []
 
 
+@pytest.fixture(scope="module")
+def page(chromium):
+    """The page, opened once, for tests of its functions alone."""
+    page = chromium.new_page()
+    page.goto(PAGE.as_uri())
+    yield page
+    page.close()
+
+
 def numbers(page):
     """All numbers that the page shows, whole: dict of element id -> float."""
     script = """() => Object.fromEntries([...document.querySelectorAll('[data-value]')]
@@ -238,8 +247,7 @@ def network(rng, outputs):
 
 
 @browser_test
-def test_layers_are_their_twins(visit, rng):
-    page = visit()
+def test_layers_are_their_twins(page, rng):
     for B, inputs, outputs in ((7, 4, 3), (3, 7, 2), (1, 2, 1), (9, 64, 2)):
         x, W = rng.standard_normal((B, inputs)), rng.standard_normal((inputs, outputs))
         b, dy = rng.standard_normal(outputs), rng.standard_normal((B, outputs))
@@ -268,9 +276,8 @@ def test_layers_are_their_twins(visit, rng):
 
 
 @browser_test
-def test_orthogonal_is_its_twin(visit, rng):
+def test_orthogonal_is_its_twin(page, rng):
     """The same random numbers give the same matrix: QR with a positive diagonal is unique."""
-    page = visit()
     for shape in ((4, 64), (64, 2), (64, 1), (5, 5)):
         drawn = rng.standard_normal((max(shape), min(shape)))
         stub = SimpleNamespace(standard_normal=lambda _, drawn=drawn: drawn)
@@ -279,8 +286,7 @@ def test_orthogonal_is_its_twin(visit, rng):
 
 
 @browser_test
-def test_optimiser_is_its_twin(visit, rng):
-    page = visit()
+def test_optimiser_is_its_twin(page, rng):
     for size, limit in ((3.0, 0.5), (0.01, 0.5)):
         gradient = size * rng.standard_normal(20)
         found = call(page, "((n) => [[n], a])(L.clip_global_norm(a, b))", gradient, limit)
@@ -295,8 +301,7 @@ def test_optimiser_is_its_twin(visit, rng):
 
 
 @browser_test
-def test_distributions_are_their_twins(visit, rng):
-    page = visit()
+def test_distributions_are_their_twins(page, rng):
     logits = np.concatenate([rng.standard_normal((20, 3)) * 4, [[700, -700, 0], [-1e4, 0, 0]]])
     actions, slopes = rng.integers(3, size=len(logits)), rng.standard_normal(len(logits))
     log_probs = distributions.log_softmax(logits)
@@ -324,8 +329,7 @@ def test_distributions_are_their_twins(visit, rng):
 
 
 @browser_test
-def test_credit_is_its_twin(visit, rng):
-    page = visit()
+def test_credit_is_its_twin(page, rng):
     for gamma, trace in ((0.99, 0.95), (1, 1), (0.9, 0), (0.5, 0.3)):
         rewards, values, following = rng.standard_normal((3, 40))
         terminated = rng.random(40) < 0.2
@@ -345,8 +349,7 @@ def test_credit_is_its_twin(visit, rng):
 
 
 @browser_test
-def test_losses_are_their_twins(visit, rng):
-    page = visit()
+def test_losses_are_their_twins(page, rng):
     log_probs, advantages, targets = rng.standard_normal((3, 60))
     for name, args in (
         ("policy_loss", (log_probs, advantages)), ("value_loss", (log_probs, targets)),
@@ -368,8 +371,7 @@ def test_losses_are_their_twins(visit, rng):
 
 
 @browser_test
-def test_cartpole_is_gymnasiums(visit, rng):
-    page = visit()
+def test_cartpole_is_gymnasiums(page, rng):
     env = gym.make("CartPole-v1").unwrapped
     env.reset(seed=0)
     states = rng.uniform(-1, 1, (60, 4)) * (2.6, 2, 0.25, 3)
@@ -389,9 +391,8 @@ def test_cartpole_is_gymnasiums(visit, rng):
 
 @browser_test
 @pytest.mark.parametrize("algorithm", ["ppo", "vpg"])
-def test_an_update_is_its_twin(visit, algorithm):
+def test_an_update_is_its_twin(page, algorithm):
     """From the same weights and rows: the same credit, and after all epochs the same weights."""
-    page = visit()
     script = """((trainer) => {
         for (let i = 0; i < 3; i++) trainer.iterate();
         const { rollouts } = trainer.collect();
@@ -451,8 +452,7 @@ def test_an_update_is_its_twin(visit, algorithm):
 
 
 @browser_test
-def test_same_seed_same_bits(visit):
-    page = visit()
+def test_same_seed_same_bits(page):
     script = """[a, a, a + 1].map((seed) => {
         const trainer = new L.Trainer(b, window.lesson.data.settings[b], seed);
         for (let i = 0; i < 4; i++) trainer.iterate();
@@ -464,8 +464,7 @@ def test_same_seed_same_bits(visit):
 
 
 @browser_test
-def test_chance_is_fair(visit):
-    page = visit()
+def test_chance_is_fair(page):
     uniform, normal, orders = call(
         page,
         """((chance) => [Array.from({ length: a }, chance.random),
@@ -766,9 +765,8 @@ def test_broken_it_fails_as_python_does(visit, broken, greedy):
 
 @browser_test
 @pytest.mark.slow
-def test_every_break_ends_as_python_does(visit):
+def test_every_break_ends_as_python_does(page):
     """Two whole trainings of each: both are solved, or neither, only where Python's may be so."""
-    page = visit()
     script = """(() => {
         const trainer = new L.Trainer(a, window.lesson.data.settings[a], b, { [c]: true });
         let solved = false, due = 0;

@@ -363,23 +363,16 @@ def test_kill_9_at_any_moment(copy, tmp_path):
                     np.testing.assert_array_equal(mine.get(name, []), other[name], name)
         trainer.iterate()
     assert sum(trainer.iteration > 2 for trainer in trainers) >= 5
+    folder = killed(999)
+    steps = folder.load_trainer().env_steps
+    done = call("resume", folder.path, "--max-episodes", "1", "--no-media")
+    assert done.returncode == 0 and f"goes on from step {steps:,}" in done.stdout, done
+    iterations = folder.read("progress.csv")["iteration"]
+    np.testing.assert_array_equal(iterations, np.arange(1, len(iterations) + 1))
 
 
 def size_of(path):
     return path.stat().st_size if path.exists() else 0
-
-
-def test_kill_9_then_resume(train):
-    process, folder = train()
-    process.kill()
-    process.wait()
-    steps = RunFolder(folder).load_trainer().env_steps
-    assert steps > 0
-    done = call("resume", folder, "--max-episodes", "1", "--eval-episodes", "3", "--no-media")
-    assert done.returncode == 0, done.stderr
-    assert f"goes on from step {steps:,}" in done.stdout
-    rows = RunFolder(folder).read("progress.csv")["iteration"]
-    np.testing.assert_array_equal(rows, np.arange(1, len(rows) + 1))
 
 
 # -------------------------------------------------- an environment of somebody's own

@@ -15,7 +15,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
-from oracles import brute_force_advantage, complex_step, lines_that_stay, network_complex_step
+from oracles import complex_step, lines_that_stay, network_complex_step
 from programs import ENOUGH
 
 import advantages
@@ -300,7 +300,7 @@ def test_a_network_s_backward_and_step(number):
 
 
 @pytest.mark.parametrize("number", range(5, 10))
-def test_credit_from_the_definitions(number, held):
+def test_credit_is_the_lesson_s(number, held):
     stair, seen = held[number]
     valid = seen["valid"]
     if number == 5:
@@ -313,17 +313,8 @@ def test_credit_from_the_definitions(number, held):
     # Stair 6 plays an episode each, to its end; the others' carts only begin anew in the next row.
     over = np.logical_or.accumulate(ended) if number == 6 else ended
     np.testing.assert_array_equal(valid[1:], ~over[:-1])
-    columns = [
-        [
-            brute_force_advantage(
-                *(t, reward[:, n], v[:-1, n], v[1:, n], seen["terminated"][:, n]),
-                *(ended[:, n], stair.GAMMA, stair.LAMBDA),
-            )
-            for n in range(reward.shape[1])
-        ]
-        for t in range(len(reward))
-    ]
-    advantage = np.array(columns)[valid]
+    given = reward, v[:-1], v[1:], seen["terminated"], ended, stair.GAMMA, stair.LAMBDA
+    advantage = advantages.gae(*given)[valid]
     target = advantage + v[:-1][valid]
     advantage = advantages.normalize(advantage)
     np.testing.assert_allclose(seen["target"].reshape(-1), target, rtol=1e-3, atol=1e-3)
