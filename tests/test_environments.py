@@ -305,34 +305,32 @@ def test_what_can_be_flattened_trains_and_is_judged_and_watched_alike(space, num
     assert remarks(trainer) == lines
 
 
-@pytest.mark.parametrize(
-    "space",
-    [
-        BOX(0, 255, (64, 64, 3), np.uint8),
-        BOX(0, 255, (16, 16), np.uint8),
-        SPACES.Dict(picture=BOX(0, 255, (3, 28, 28), np.uint8), speed=BOX(-1, 1, (1,))),
-        BOX(-1, 1, (4097,)),
-        BOX(-np.arange(9999.0), np.arange(9999.0), dtype=np.float64),
-        SPACES.Discrete(10**8),
-        SPACES.MultiDiscrete([2] * 9999),
-        SPACES.Graph(BOX(-1, 1, (2,)), None),
-        SPACES.Sequence(SPACES.Discrete(3)),
-        BOX(-1, 1, (0,)),
-        None,
-    ],
-    ids=lambda space: str(space)[:20],
-)
-def test_what_is_too_much_to_observe_is_refused_before_it_is_made_room_for(space, odd):
-    said = refusal(make_envs, odd(observation_space=space), 3)
-    assert "; supported: up to 4,096 numbers, no pictures; a wrapper" in said and GUIDE in said
+OBSERVED = "; supported: up to 4,096 numbers, no pictures; a wrapper"
+ACTED = "supported: Discrete, or a flat Box of floats, up to 4,096"
+TOO_MUCH = [
+    (OBSERVED, BOX(0, 255, (64, 64, 3), np.uint8)),
+    (OBSERVED, BOX(0, 255, (16, 16), np.uint8)),
+    (OBSERVED, SPACES.Dict(picture=BOX(0, 255, (3, 28, 28), np.uint8), speed=BOX(-1, 1, (1,)))),
+    (OBSERVED, BOX(-1, 1, (4097,))),
+    (OBSERVED, BOX(-np.arange(9999.0), np.arange(9999.0), dtype=np.float64)),
+    (OBSERVED, SPACES.Graph(BOX(-1, 1, (2,)), None)),
+    (OBSERVED, SPACES.Sequence(SPACES.Discrete(3))),
+    (OBSERVED, BOX(-1, 1, (0,))),
+    (ACTED, BOX(-1, 1, (5000,))),
+    (ACTED, BOX(-1, 1, (2, 2))),
+    (ACTED, BOX(0, 255, (2,), np.uint8)),
+    (ACTED, SPACES.MultiDiscrete([2, 2])),
+    (ACTED, SPACES.MultiBinary(3)),
+    *[(way, space) for way in (OBSERVED, ACTED)
+      for space in (SPACES.Discrete(10**8), SPACES.MultiDiscrete([2] * 9999), None)],
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "space", [SPACES.Discrete(10**8), BOX(-1, 1, (5000,)), SPACES.MultiDiscrete([2] * 9999), None]
-)
-def test_what_is_no_action_space_here_is_refused_with_a_remedy(space, odd):
-    said = refusal(make_envs, odd(action_space=space), 3)
-    assert "supported: Discrete, or a flat Box of floats, up to 4,096" in said and GUIDE in said
+@pytest.mark.parametrize("supported, space", TOO_MUCH, ids=lambda given: str(given)[:20])
+def test_what_is_too_much_is_refused_before_it_is_made_room_for(supported, space, odd):
+    part = "observation_space" if supported == OBSERVED else "action_space"
+    said = refusal(make_envs, odd(**{part: space}), 3)
+    assert supported in said and GUIDE in said
 
 
 @pytest.mark.parametrize(
