@@ -97,13 +97,13 @@ def arguments(rng, takes):
     """One set of arguments, of random sizes; where floats are, whole ones from 0 to 3."""
     sizes = dict(zip("TMNBKAGIO", rng.permutation(9) % 4 + 2, strict=True))
     made = []
-    for one in takes.split():
-        shape = [sizes[axis] for axis in one.split("<")[0].strip("?") if axis in sizes]
-        if one[0] == "=":
-            made.append(float(one[1:]) if "." in one else bool(int(one[1:])))
-        elif "<" in one:
-            made.append(rng.integers(sizes[one[-1]], size=shape))
-        elif "?" in one:
+    for part in takes.split():
+        shape = [sizes[axis] for axis in part.split("<")[0].strip("?") if axis in sizes]
+        if part[0] == "=":
+            made.append(float(part[1:]) if "." in part else bool(int(part[1:])))
+        elif "<" in part:
+            made.append(rng.integers(sizes[part[-1]], size=shape))
+        elif "?" in part:
             flag = rng.random(shape) < 0.3
             made.append(flag | made[-1] if made[-1].dtype == bool else flag)  # ended: or terminated
         else:
@@ -263,12 +263,12 @@ def test_normalised_is_normalised_whatever_the_size(rows, dtype):
     )
     others = np.array(leave_one_out(rows.tolist()))
     if np.abs(others).max() < np.finfo(dtype).max:
-        found = advantages.group_advantages(group, scale=False)[0]
+        credit = advantages.group_advantages(group, scale=False)[0]
         size, tiny = np.abs(rows).max(), np.finfo(dtype).smallest_subnormal
         np.testing.assert_allclose(
-            found, others, rtol=0, atol=4 * (np.finfo(dtype).eps * size + tiny)
+            credit, others, rtol=0, atol=4 * (np.finfo(dtype).eps * size + tiny)
         )
-        assert np.ptp(rows) > 0 or not found.any()
+        assert np.ptp(rows) > 0 or not credit.any()
 
 
 def test_one_row_comes_back_unchanged_and_as_a_copy():
@@ -283,10 +283,10 @@ def test_one_row_comes_back_unchanged_and_as_a_copy():
 @given(drawn(np.float32, (3, 4), elements=st.floats(-(2.0**126), 2.0**126, width=32)))
 def test_log_probabilities_are_finite_for_logits_of_any_size(logits):
     for z in (logits, logits.astype(np.float64) * 1e260):
-        found = distributions.log_softmax(z)
-        assert np.isfinite(found).all() and (found <= 0).all()
+        log_probs = distributions.log_softmax(z)
+        assert np.isfinite(log_probs).all() and (log_probs <= 0).all()
         with np.errstate(under="ignore"):
-            np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-6)
+            np.testing.assert_allclose(np.exp(log_probs).sum(axis=1), 1, rtol=1e-6)
 
 
 @given(drawn(st.sampled_from([np.float32, np.float64]), 20, elements=st.floats(-50, 50, width=32)))
@@ -341,15 +341,15 @@ def test_orthogonal_is_orthogonal(shape, dtype, rng):
 def test_a_policy_takes_observations_of_any_dtype(kind, dtype, rng):
     policy = kind(3, 2, (4,), rng)
     obs = rng.integers(0, 2, (5, 3)).astype(np.float32)
-    other = obs.tolist() if dtype is list else obs.astype(dtype)
+    dressed = obs.tolist() if dtype is list else obs.astype(dtype)
     for act in (
         policy.greedy,
         policy.distribution,
         lambda o: policy.sample(o, np.random.default_rng(0))[0],
         lambda o: policy.sample(o, np.random.default_rng(0))[1],
     ):
-        np.testing.assert_array_equal(act(other), act(obs))
-        assert act(other).dtype == act(obs).dtype
+        np.testing.assert_array_equal(act(dressed), act(obs))
+        assert act(dressed).dtype == act(obs).dtype
 
 
 # ---------------------------------------------------------------- the algorithms
@@ -357,16 +357,16 @@ def test_a_policy_takes_observations_of_any_dtype(kind, dtype, rng):
 
 @given(st.integers(1, 300), st.integers(1, 400), st.integers(0, 9))
 def test_each_row_comes_once(num_rows, size, seed):
-    found = list(ppo.minibatches(num_rows, size, np.random.default_rng(seed)))
-    assert sorted(np.concatenate(found)) == list(range(num_rows))
-    lengths = [len(part) for part in found]
+    minibatches = list(ppo.minibatches(num_rows, size, np.random.default_rng(seed)))
+    assert sorted(np.concatenate(minibatches)) == list(range(num_rows))
+    lengths = [len(part) for part in minibatches]
     assert max(lengths) <= size and max(lengths) - min(lengths) <= 1
 
 
 @given(st.floats(ppo_penalty.SMALLEST, ppo_penalty.LARGEST), st.floats(0, 1e9), st.floats(1e-9, 10))
 def test_the_penalty_s_weight_never_leaves_its_range(beta, divergence, target):
-    found = ppo_penalty.adapt_kl_coefficient(beta, divergence, target)
-    assert ppo_penalty.SMALLEST <= found <= ppo_penalty.LARGEST
+    next_beta = ppo_penalty.adapt_kl_coefficient(beta, divergence, target)
+    assert ppo_penalty.SMALLEST <= next_beta <= ppo_penalty.LARGEST
 
 
 def test_the_explained_variance_is_a_share_of_the_variance(rng):
@@ -460,20 +460,22 @@ def test_a_small_eps_and_tiny_rows(dtype, eps):
 @pytest.mark.parametrize("log_std", [-80.0, -45.0, -30.0, 0.0, 30.0, 45.0, 80.0])
 def test_the_kl_of_equal_gaussians_is_zero(log_std, dtype):
     means, spread = np.ones((2, 1), dtype), np.full(1, log_std, dtype)
-    one = means, spread, means, spread
-    assert not distributions.gaussian_kl(*one).any()
-    for slopes in distributions.gaussian_kl_backward(np.ones(2, dtype), *one):
+    twice = means, spread, means, spread
+    assert not distributions.gaussian_kl(*twice).any()
+    for slopes in distributions.gaussian_kl_backward(np.ones(2, dtype), *twice):
         assert not slopes.any()
 
 
 @pytest.mark.parametrize("dtype, edge", [(np.float32, 43), (np.float64, 350)])
 def test_log_deviations_to_the_edge_of_what_is_promised(dtype, edge):
     for log_std in (-edge, edge):
-        one, spread = np.ones((1, 1), dtype), np.full(1, log_std, dtype)
+        point, spread = np.ones((1, 1), dtype), np.full(1, log_std, dtype)
         right = -log_std - log(2 * pi) / 2
-        assert distributions.gaussian_log_prob(one, one, spread)[0] == pytest.approx(right, 1e-6)
-        found = distributions.gaussian_log_prob_backward(np.ones(1, dtype), one, one, spread)
-        assert found[0] == 0 and found[1] == -1
+        assert distributions.gaussian_log_prob(point, point, spread)[0] == pytest.approx(
+            right, 1e-6
+        )
+        slopes = distributions.gaussian_log_prob_backward(np.ones(1, dtype), point, point, spread)
+        assert slopes[0] == 0 and slopes[1] == -1
 
 
 def test_a_variance_that_the_dtype_does_not_hold_explains_nothing():
@@ -499,7 +501,7 @@ def test_a_normaliser_refuses_what_has_no_square(bad):
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.longdouble])
 def test_a_fraction_of_numpy_s_does_not_decide_the_dtype(number):
     no, part = np.zeros(3, bool), number(0.5)
-    for found in (
+    for result in (
         advantages.returns_to_go(ROWS, ROWS, no, no, part),
         advantages.gae(ROWS, ROWS, ROWS, no, no, part, part),
         advantages.normalize(ROWS, part),
@@ -509,7 +511,7 @@ def test_a_fraction_of_numpy_s_does_not_decide_the_dtype(number):
         *ppo_penalty.penalized_surrogate(ROWS, ROWS, ROWS, ROWS, part),
     ):
         # a sum over a count is numpy's own affair: a float64 before numpy 2
-        assert np.ndim(found) == 0 or found.dtype == np.float32
+        assert np.ndim(result) == 0 or result.dtype == np.float32
 
 
 BOX, TWO = gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(2, start=5)

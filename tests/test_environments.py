@@ -45,8 +45,8 @@ def test_same_seeds_same_bits_as_gymnasium(env_id):
     for _ in range(steps):
         actions = rng.integers(0, 2, 3) if discrete else rng.uniform(-1, 1, (3, 1))
         theirs, ours = original.step(actions)[:4], modern.step(actions)[:4]
-        for one, other in zip(theirs, ours, strict=True):
-            np.testing.assert_array_equal(one, other)
+        for their, our in zip(theirs, ours, strict=True):
+            np.testing.assert_array_equal(their, our)
         ends += np.sum(theirs[2] | theirs[3])
     assert ends > 0
     original.close()
@@ -63,9 +63,9 @@ def test_training_gives_the_same_bits(monkeypatch):
 
     monkeypatch.setattr("training.make_envs", make_sync)
     modern = Trainer(ppo, "CartPole-v1", config, seed=1)
-    for one, other in zip(original, modern, strict=True):
-        for key in one.keys() - {"steps_per_second"}:
-            np.testing.assert_equal(one[key], other[key])
+    for row, same_row in zip(original, modern, strict=True):
+        for key in row.keys() - {"steps_per_second"}:
+            np.testing.assert_equal(row[key], same_row[key])
     np.testing.assert_array_equal(original.policy.parameters, modern.policy.parameters)
 
 

@@ -57,12 +57,12 @@ def test_data_are_the_lessons():
     assert DATA["seeds"] == len(explorer.SEEDS)
     assert set(DATA["python"]["ppo"]) == set(explorer.BREAKS)
     assert set(DATA["python"]["vpg"]) == set(explorer.BREAKS) - explorer.CLIP_ONLY
-    for name, found in DATA["python"].items():
-        assert found["whole"]["solved"] == DATA["seeds"] and found["whole"]["greedy"] >= SOLVED, (
-            name
-        )
+    for name, variants in DATA["python"].items():
+        assert (
+            variants["whole"]["solved"] == DATA["seeds"] and variants["whole"]["greedy"] >= SOLVED
+        ), name
         for broken in ("sign", "clip", "rows"):
-            assert broken not in found or found[broken]["greedy"] < 100
+            assert broken not in variants or variants[broken]["greedy"] < 100
 
 
 def test_data_are_the_same_twice(monkeypatch):
@@ -235,8 +235,8 @@ def plain(value):
 
 
 def assert_twins(theirs, ours):
-    for one, other in zip(theirs, ours, strict=True):
-        np.testing.assert_allclose(np.array(one, float), np.ravel(other), **CLOSE)
+    for their, our in zip(theirs, ours, strict=True):
+        np.testing.assert_allclose(np.array(their, float), np.ravel(our), **CLOSE)
 
 
 def layers(rng):
@@ -349,7 +349,7 @@ def losses(rng):
 def test_functions_are_their_twins(page, rng, of):
     """JavaScript with arguments a, b, …, arrays laid flat, gives what the lesson's functions do."""
     for expression, arguments, expected in of(rng):
-        flat = [np.ravel(one) if np.ndim(one) else one for one in arguments]
+        flat = [np.ravel(value) if np.ndim(value) else value for value in arguments]
         assert_twins(call(page, expression, *flat), expected)
 
 
@@ -359,9 +359,9 @@ def test_cartpole_is_gymnasiums(page, rng):
     env.reset(seed=0)
     states = rng.uniform(-1, 1, (60, 4)) * (2.6, 2, 0.25, 3)
     actions = rng.integers(2, size=60)
-    found = call(page, "a.map((state, i) => L.cartpole_step(state, b[i]))", states, actions)
+    steps = call(page, "a.map((state, i) => L.cartpole_step(state, b[i]))", states, actions)
     ends = []
-    for state, action, (following, ended) in zip(states, actions, found, strict=True):
+    for state, action, (following, ended) in zip(states, actions, steps, strict=True):
         env.state, env.steps_beyond_terminated = state.copy(), None
         _, _, terminated, _, _ = env.step(action)
         np.testing.assert_allclose(following, env.state, **CLOSE)
@@ -395,9 +395,9 @@ def test_an_update_is_its_twin(page, algorithm):
             rollouts.map((rows) => rows.map((row) =>
                 [...row.obs, ...row.next, row.action, row.terminated, row.ended]))];
     })(new L.Trainer(a, window.lesson.data.settings[a], 3))"""
-    found = call(page, script, algorithm)
-    rate, (policy, value), moments, orders, norm, new_policy, new_value = found[:7]
-    advantages, targets, old, rows = found[7:]
+    results = call(page, script, algorithm)
+    rate, (policy, value), moments, orders, norm, new_policy, new_value = results[:7]
+    advantages, targets, old, rows = results[7:]
     config = (
         replace(MODULES[algorithm].Config(), anneal_clip_range=False)
         if algorithm == "ppo"
@@ -749,9 +749,9 @@ def test_every_break_ends_as_python_does(page):
         return solved;
     })()"""
     for algorithm, variants in DATA["python"].items():
-        for broken, found in variants.items():
+        for broken, python in variants.items():
             solved = sum(call(page, script, algorithm, seed, broken) for seed in range(2))
-            assert abs(solved / 2 - found["solved"] / DATA["seeds"]) < 0.85, (algorithm, broken)
+            assert abs(solved / 2 - python["solved"] / DATA["seeds"]) < 0.85, (algorithm, broken)
 
 
 @browser_test

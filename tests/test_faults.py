@@ -206,8 +206,8 @@ for words in (WORDS):
 
 def test_no_file_is_read_or_written_in_the_system_s_own_encoding(tmp_path):
     """Python itself warns where an encoding is left to the system; here that is an error."""
-    first = " ".join([*VPG, *QUICK, "--total-steps", "600"])
-    code = STRICT.replace("WORDS", f"{first!r}, 'resume {FOLDER}'")
+    first = " ".join([*VPG, *QUICK, "--total-steps", "600", "--no-media"])
+    code = STRICT.replace("WORDS", f"{first!r}, 'resume {FOLDER} --total-steps 900'")
     code = code.replace("ROOT", repr(str(ROOT / "run.py")))
     strict = [sys.executable, "-X", "warn_default_encoding", "-W", "error", "-c", code]
     done = subprocess.run(strict, cwd=tmp_path, capture_output=True, text=True)

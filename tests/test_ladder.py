@@ -342,8 +342,8 @@ def test_a_time_limit_is_no_fall():
         terminated, truncated = rng.random((2, 9, 4)) < 0.25
         ended = terminated | truncated
         given = reward, v[:-1], v[1:], terminated, ended, stair.GAMMA, stair.LAMBDA
-        found = stair.credit(reward, v, terminated, truncated)
-        np.testing.assert_allclose(found, advantages.gae(*given), rtol=1e-10, atol=1e-12)
+        advantage = stair.credit(reward, v, terminated, truncated)
+        np.testing.assert_allclose(advantage, advantages.gae(*given), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("number", range(2, 10))

@@ -99,9 +99,9 @@ def test_equations_are_numbered_once():
 
 
 def test_every_numbered_equation_has_its_anchor_before_it():
-    found = ANCHOR.findall(README)
-    assert [int(number) for number, _ in found] == TAGS
-    assert all(TAG.findall(body) == [number] for number, body in found)
+    anchored = ANCHOR.findall(README)
+    assert [int(number) for number, _ in anchored] == TAGS
+    assert all(TAG.findall(body) == [number] for number, body in anchored)
 
 
 def test_the_front_is_short():
@@ -166,9 +166,9 @@ def source(name, path):
 
 
 def test_links_to_functions_lead_to_their_files():
-    found = FUNCTION_LINK.findall(README)
-    assert len(found) > 40
-    for name, path in found:
+    links = FUNCTION_LINK.findall(README)
+    assert len(links) > 40
+    for name, path in links:
         assert source(name, path), (name, path)
 
 
@@ -346,7 +346,7 @@ def tried():
     return [re.match(r"`([^`]+)`|\*([^*]+)\*", cell).expand(r"\1\2") for cell in cells]
 
 
-def within_what_is_said(found, text):
+def within_what_is_said(value, text):
     """Is a run's return in the range that a text gives for ten seeds, or beside it by its width?
 
     Elsewhere ten seeds would give another range, but hardly one that lies apart.
@@ -355,7 +355,7 @@ def within_what_is_said(found, text):
     if said is None:
         return True
     middle, low, high = (int(number.replace("−", "-")) for number in said.groups())
-    return low <= middle <= high and 2 * low - high <= found <= 2 * high - low
+    return low <= middle <= high and 2 * low - high <= value <= 2 * high - low
 
 
 def test_every_row_of_what_to_look_at_is_tried():
@@ -514,8 +514,8 @@ def test_the_first_gradient_in_numbers():
         (first, [0, 1], [1, 1], [-1.0, 3.0], [1.7, -0.85, 0.85, -0.85, 0.85]),
         (second, [0], [0], [1.0], [1, 0.5, -0.5, 0, 0]),
     ):
-        one = SimpleNamespace(states=states, actions=actions, rewards=np.array(rewards))
-        weights = mdp.whole_return(process, one)
+        episode = SimpleNamespace(states=states, actions=actions, rewards=np.array(rewards))
+        weights = mdp.whole_return(process, episode)
         estimate = weights @ scores[states, actions]
         np.testing.assert_allclose([weights[0], *estimate], numbers, rtol=0, atol=1e-12)
         printed = " ".join(cell.split("=")[-1] for cell in row[1:])
@@ -524,8 +524,8 @@ def test_the_first_gradient_in_numbers():
     exact = [mdp.objective(process, uniform), *mdp.gradient(process, np.zeros(4), mdp.TABULAR)]
     np.testing.assert_allclose(exact, printed, rtol=0, atol=5.1e-6)
     # What Eq. 7 makes of the first episode.
-    one = SimpleNamespace(states=[0, 1], actions=[1, 1], rewards=np.array([-1.0, 3.0]))
-    np.testing.assert_allclose(mdp.reward_to_go(process, one), [1.7, 2.7])
+    episode = SimpleNamespace(states=[0, 1], actions=[1, 1], rewards=np.array([-1.0, 3.0]))
+    np.testing.assert_allclose(mdp.reward_to_go(process, episode), [1.7, 2.7])
     assert "$`2.7\\,(-.5,.5)`$" in README
 
 
