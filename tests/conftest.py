@@ -10,6 +10,7 @@ from functools import cache
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -19,6 +20,9 @@ from training import Trainer
 # Background jobs of scripts, nohup and some CI runners have Ctrl-C ignored; the tests press it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+hypothesis.settings.register_profile("any machine", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("any machine")
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),

@@ -22,8 +22,8 @@ SAVED = 2
 class Own(BaseException):
     """One that no other process can build again, nor anybody print."""
 
-    def __init__(self, one, other):
-        super().__init__(one)
+    def __init__(self, text, surplus):
+        super().__init__(text)
 
     def __str__(self):
         raise RuntimeError

@@ -5,23 +5,21 @@ What needs the original gym is skipped where it is not installed, unless REQUIRE
 
 import copy
 import importlib.util
-import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from programs import ENOUGH
+from programs import PPO, QUICK, SHORT, VPG, call
 
 import environments
 import ppo
 import vpg
 from environments import find_spec, make_env, make_envs, reset, reward_threshold
-from lab.runs import judged, new_trainer, remarks
+from lab.runs import judged, new_trainer, read_json, remarks
 from lab.runs.records import RunFolder
 from lab.watch import session as watch_session
 from promises import EnvironmentFailed, short
@@ -36,24 +34,20 @@ needs_gym = pytest.mark.skipif(
 )
 
 
-def run(*options, **settings):
-    command = [sys.executable, "-W", "error", str(ROOT / "run.py"), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=ENOUGH, **settings)
-
-
 @needs_gym
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "MountainCarContinuous-v0"])
 def test_same_seeds_same_bits_as_gymnasium(env_id):
     original = make_envs("gym/" + env_id, 3)
     modern = gym.make_vec(env_id, num_envs=3, vectorization_mode="sync")
     np.testing.assert_array_equal(reset(original, 5), reset(modern, 5))
-    rng, ends, discrete = np.random.default_rng(0), 0, env_id == "CartPole-v1"
-    for _ in range(1_500):
+    rng, ends = np.random.default_rng(0), 0
+    discrete, steps = env_id == "CartPole-v1", {"CartPole-v1": 200}.get(env_id, 1_010)
+    for _ in range(steps):
         actions = rng.integers(0, 2, 3) if discrete else rng.uniform(-1, 1, (3, 1))
-        steps = original.step(actions)[:4], modern.step(actions)[:4]
-        for one, other in zip(*steps, strict=True):
-            np.testing.assert_array_equal(one, other)
-        ends += np.sum(steps[0][2] | steps[0][3])
+        theirs, ours = original.step(actions)[:4], modern.step(actions)[:4]
+        for their, our in zip(theirs, ours, strict=True):
+            np.testing.assert_array_equal(their, our)
+        ends += np.sum(theirs[2] | theirs[3])
     assert ends > 0
     original.close()
     modern.close()
@@ -61,7 +55,7 @@ def test_same_seeds_same_bits_as_gymnasium(env_id):
 
 @needs_gym
 def test_training_gives_the_same_bits(monkeypatch):
-    config = ppo.Config(total_steps=3_000, num_envs=4, num_steps=64)
+    config = ppo.Config(total_steps=1_000, num_envs=4, num_steps=64)
     original = Trainer(ppo, "gym/CartPole-v1", config, seed=1)
 
     def make_sync(env_id, count):
@@ -69,9 +63,9 @@ def test_training_gives_the_same_bits(monkeypatch):
 
     monkeypatch.setattr("training.make_envs", make_sync)
     modern = Trainer(ppo, "CartPole-v1", config, seed=1)
-    for one, other in zip(original, modern, strict=True):
-        for key in one.keys() - {"steps_per_second"}:
-            np.testing.assert_equal(one[key], other[key])
+    for row, same_row in zip(original, modern, strict=True):
+        for key in row.keys() - {"steps_per_second"}:
+            np.testing.assert_equal(row[key], same_row[key])
     np.testing.assert_array_equal(original.policy.parameters, modern.policy.parameters)
 
 
@@ -90,18 +84,13 @@ def test_gym_s_time_limit_truncates():
 
 @needs_gym
 def test_a_run_keeps_to_its_api(tmp_path):
-    options = ["--algo", "ppo", "--env-api", "gym", "--total-steps", "1500", "--num-envs", "4"]
-    done = run(*options, "--num-steps", "64", "--eval-episodes", "3", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""  # not even gym's own notice
+    options = *PPO, "--env-api", "gym", *QUICK, "--total-steps", "300", "--evaluations", "1"
+    assert call(*options, cwd=tmp_path)[::2] == (0, "")  # not even gym's own notice
     folder = RunFolder(tmp_path / "runs" / "gym-CartPole-v1-ppo-seed0")
-    about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    assert about["env_id"] == "gym/CartPole-v1"
+    about, summary = (read_json(folder / name) for name in ("config.json", "summary.json"))
+    assert about["env_id"] == "gym/CartPole-v1" and summary["reward_threshold"] == 475
     versions = about["sessions"][0]["versions"]
     assert versions["gym"].startswith("0.26") and versions["shimmy"]
-    assert (
-        json.loads((folder / "summary.json").read_text(encoding="utf-8"))["reward_threshold"] == 475
-    )
     assert (folder / "episode.gif").read_bytes().startswith(b"GIF89a")
     assert (folder / "learning_curve.png").exists()
     trainer = folder.load_trainer()
@@ -110,31 +99,24 @@ def test_a_run_keeps_to_its_api(tmp_path):
     assert len(evaluate(trainer.policy, trainer.env_id, 2, 0)) == 2
 
 
-@needs_gym
 @pytest.mark.parametrize(
-    "env_id, message",
+    "env_id, words",
     [
         ("Cartpole-v1", "did you mean gym/CartPole-v1"),
         ("Nowhere-v1", "your own is module:Id, see"),
+        (None, "pip install -r requirements/gym.txt"),
     ],
 )
-def test_bad_ids_get_one_line(env_id, message, tmp_path):
-    done = run("--algo", "vpg", "--env-api", "gym", "--env", env_id, cwd=tmp_path)
+def test_without_gym_or_its_id_one_line_says_what_is_missing(env_id, words, tmp_path, monkeypatch):
+    if env_id is None:
+        monkeypatch.setattr(gym, "registry", {})  # as if nobody had asked for it yet
+        monkeypatch.setitem(sys.modules, "gym_notices", None)
+    elif MISSING:
+        pytest.skip("the original gym is not installed")
+    options = *VPG, *SHORT, "--env-api", "gym", "--env", env_id or "CartPole-v1"
+    done = call(*options, cwd=tmp_path)
     assert done.returncode == 2
-    assert message in done.stderr and done.stderr.count("\n") == 1
-
-
-def test_without_gym_it_says_what_to_install(tmp_path):
-    (tmp_path / "gym_notices").mkdir()
-    (tmp_path / "gym_notices" / "__init__.py").write_text(
-        "raise ImportError('not here')", encoding="utf-8"
-    )
-    done = run(
-        "--algo", "vpg", "--env-api", "gym", cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "pip install -r requirements/gym.txt" in done.stderr and done.stderr.count("\n") == 1
+    assert words in done.stderr and done.stderr.count("\n") == 1
 
 
 MINE = """
@@ -159,12 +141,12 @@ gym.register("Mine-v0", Mine, reward_threshold=7.0, max_episode_steps=5)
 
 def test_a_user_s_own_environment_is_found_by_its_module(tmp_path, monkeypatch):
     (tmp_path / "its_module.py").write_text(MINE, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)  # where nothing else would look for it
     envs = make_envs("its_module:Mine-v0", 3)
     assert envs.num_envs == 3 and envs.single_action_space.n == 2
     assert reward_threshold("its_module:Mine-v0") == 7.0
-    with pytest.raises(ValueError, match="no environment 'no_module:Mine-v0'; No module named"):
-        make_envs("no_module:Mine-v0", 1)
+    assert refusal(make_env, "its_module:mine-v0").endswith("did you mean its_module:Mine-v0?")
+    assert "no environment 'no_module:M-v0'; No module" in refusal(make_env, "no_module:M-v0")
 
 
 class Odd(gym.Env):
@@ -246,16 +228,8 @@ def test_a_module_that_cannot_be_imported_gets_one_line(content, message, tmp_pa
 
 
 ODD_IDS = ["", ":", "a:", ":b", "a:b:c", " ", "../x", "../x:Y-v0", "x y:Z-v0", "über:Straße-v0"]
-ODD_IDS += [
-    "CartPole-v1 ",
-    "Qwertzuiop-v0",
-    "a" * 999,
-    "a" * 999 + ":b",
-    None,
-    3,
-    b"CartPole-v1",
-    Odd(),
-]
+ODD_IDS += ["CartPole-v1 ", "Qwertzuiop-v0", "a" * 999, "a" * 999 + ":b"]
+ODD_IDS += [None, 3, b"CartPole-v1", Odd()]
 
 
 @pytest.mark.parametrize("env_id", ODD_IDS, ids=lambda env_id: repr(env_id)[:20])
@@ -263,13 +237,6 @@ def test_an_odd_id_gets_one_line_with_a_remedy(env_id):
     for make in (find_spec, make_env, lambda env_id: Trainer(ppo, env_id, ppo.Config(), 0)):
         said = refusal(make, env_id)
         assert GUIDE in said or "did you mean CartPole-v1?" in said
-
-
-def test_a_near_id_is_suggested_with_its_module(tmp_path, monkeypatch):
-    (tmp_path / "its_module.py").write_text(MINE, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)  # where nothing else would look for it
-    assert refusal(make_env, "its_module:mine-v0").endswith("did you mean its_module:Mine-v0?")
-    assert make_envs("its_module:Mine-v0", 2).num_envs == 2
 
 
 # -------------------------------------------------------------------- made
@@ -327,7 +294,7 @@ def showing(space, draw=None):
 def test_what_can_be_flattened_trains_and_is_judged_and_watched_alike(space, numbers, odd):
     env_id = odd(**showing(space))
     trainer = new_trainer(ppo, env_id, ppo.Config(num_envs=2, num_steps=16, minibatch_size=8), 0)
-    first = SPACES.flatten(space, Odd.reset and showing(space)["reset"](Odd())[0])
+    first = SPACES.flatten(space, showing(space)["reset"](Odd())[0])
     np.testing.assert_array_equal(trainer.sampler.obs, [first] * 2)
     np.testing.assert_array_equal(make_env(env_id).reset(seed=0)[0], first)
     assert trainer.learner.policy.network.sizes[0] == numbers
@@ -338,34 +305,32 @@ def test_what_can_be_flattened_trains_and_is_judged_and_watched_alike(space, num
     assert remarks(trainer) == lines
 
 
-@pytest.mark.parametrize(
-    "space",
-    [
-        BOX(0, 255, (64, 64, 3), np.uint8),
-        BOX(0, 255, (16, 16), np.uint8),
-        SPACES.Dict(picture=BOX(0, 255, (3, 28, 28), np.uint8), speed=BOX(-1, 1, (1,))),
-        BOX(-1, 1, (4097,)),
-        BOX(-np.arange(9999.0), np.arange(9999.0), dtype=np.float64),
-        SPACES.Discrete(10**8),
-        SPACES.MultiDiscrete([2] * 9999),
-        SPACES.Graph(BOX(-1, 1, (2,)), None),
-        SPACES.Sequence(SPACES.Discrete(3)),
-        BOX(-1, 1, (0,)),
-        None,
-    ],
-    ids=lambda space: str(space)[:20],
-)
-def test_what_is_too_much_to_observe_is_refused_before_it_is_made_room_for(space, odd):
-    said = refusal(make_envs, odd(observation_space=space), 3)
-    assert "; supported: up to 4,096 numbers, no pictures; a wrapper" in said and GUIDE in said
+OBSERVED = "; supported: up to 4,096 numbers, no pictures; a wrapper"
+ACTED = "supported: Discrete, or a flat Box of floats, up to 4,096"
+TOO_MUCH = [
+    (OBSERVED, BOX(0, 255, (64, 64, 3), np.uint8)),
+    (OBSERVED, BOX(0, 255, (16, 16), np.uint8)),
+    (OBSERVED, SPACES.Dict(picture=BOX(0, 255, (3, 28, 28), np.uint8), speed=BOX(-1, 1, (1,)))),
+    (OBSERVED, BOX(-1, 1, (4097,))),
+    (OBSERVED, BOX(-np.arange(9999.0), np.arange(9999.0), dtype=np.float64)),
+    (OBSERVED, SPACES.Graph(BOX(-1, 1, (2,)), None)),
+    (OBSERVED, SPACES.Sequence(SPACES.Discrete(3))),
+    (OBSERVED, BOX(-1, 1, (0,))),
+    (ACTED, BOX(-1, 1, (5000,))),
+    (ACTED, BOX(-1, 1, (2, 2))),
+    (ACTED, BOX(0, 255, (2,), np.uint8)),
+    (ACTED, SPACES.MultiDiscrete([2, 2])),
+    (ACTED, SPACES.MultiBinary(3)),
+    *[(way, space) for way in (OBSERVED, ACTED)
+      for space in (SPACES.Discrete(10**8), SPACES.MultiDiscrete([2] * 9999), None)],
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "space", [SPACES.Discrete(10**8), BOX(-1, 1, (5000,)), SPACES.MultiDiscrete([2] * 9999), None]
-)
-def test_what_is_no_action_space_here_is_refused_with_a_remedy(space, odd):
-    said = refusal(make_envs, odd(action_space=space), 3)
-    assert "supported: Discrete, or a flat Box of floats, up to 4,096" in said and GUIDE in said
+@pytest.mark.parametrize("supported, space", TOO_MUCH, ids=lambda given: str(given)[:20])
+def test_what_is_too_much_is_refused_before_it_is_made_room_for(supported, space, odd):
+    part = "observation_space" if supported == OBSERVED else "action_space"
+    said = refusal(make_envs, odd(**{part: space}), 3)
+    assert supported in said and GUIDE in said
 
 
 @pytest.mark.parametrize(
@@ -623,10 +588,10 @@ def test_seeds_are_what_environments_and_the_tools_below_them_take(odd):
         return GOOD, {}
 
     env_id = odd(reset=reset)
-    for seed in range(20):
+    for seed in range(8):
         trainer = Trainer(vpg, env_id, vpg.Config(num_envs=50), seed)
         evaluate(trainer.policy, env_id, 50, seed)
-    assert len(set(seeds)) == len(seeds) == 2_000 and 2**30 < max(seeds) < 2**31
+    assert len(set(seeds)) == len(seeds) == 800 and 2**30 < max(seeds) < 2**31
     session(Trainer(vpg, env_id, vpg.Config(), 0), 2**70 + 1)
     assert seeds[-1] == 1
 
@@ -698,7 +663,6 @@ START, TIGHT = SPACES.Discrete(3, start=5), BOX(-0.01, 0.02, (2,), np.float64)
 PAIRS = {
     "CartPole-v1": None,
     "Pendulum-v1": None,
-    "Acrobot-v1": None,
     "FrozenLake-v1": None,
     "start": (BOX(-1, 1, (2,)), START),
     "negative start": (BOX(-1, 1, (2,)), SPACES.Discrete(3, start=-1)),

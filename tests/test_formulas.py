@@ -82,7 +82,7 @@ def faults(chromium):
             MEASURE, [[list(formula) for formula in some], LOST, COLUMN, LETTER]
         )
         pairs = zip(some, results, strict=True)
-        return {tex: fault for (tex, _), found in pairs if (fault := wrong(found))}
+        return {tex: fault for (tex, _), measured in pairs if (fault := wrong(measured))}
 
     yield measure
     page.close()

@@ -6,6 +6,7 @@ update, and what it has computed is read from its frame.
 
 import ast
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from programs import ENOUGH
 
 import advantages
-from lab.proof.evidence import complex_step, network_step, segment_errors
+from lab.proof.evidence import complex_step, network_step
 from lab.proof.numbering import CITATION
 
 ROOT = Path(__file__).parents[1]
@@ -143,19 +144,32 @@ def test_bad_input_gets_one_line(number, monkeypatch, capsys):
             assert package in refusal()
 
 
-@pytest.mark.slow
+def printed_way(number, monkeypatch, capsys):
+    """What a stair prints on seed 4 in 25,000 steps: the lines' numbers, and the last line."""
+    text = "\n".join(lines(number)).replace("100_000", "25_000")
+    monkeypatch.setattr(sys, "argv", [STAIRS[number - 1].name, "4"])
+    exec(compile(text, STAIRS[number - 1].name, "exec"), {"__name__": "__main__"})
+    *way, last = capsys.readouterr().out.splitlines()
+    return [re.fullmatch(r" *([\d,]+) steps   mean return +(-?[\d.]+)", line) for line in way], last
+
+
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_stair_runs_from_anywhere(number, tmp_path):
-    command = [sys.executable, str(STAIRS[number - 1]), "4"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=ENOUGH)
-    assert done.returncode == 0 and not done.stderr, done.stderr
-    *way, final = done.stdout.splitlines()
-    assert all(" steps   mean return " in line for line in way) and 3 <= len(way) <= 20
+def test_a_stair_prints_its_way_and_learns(number, monkeypatch, capsys):
+    way, last = printed_way(number, monkeypatch, capsys)
+    assert all(way) and 3 <= len(way) <= 21
     if number == 1:
-        assert final.startswith("probability of the better arm: 0.9")
-    else:
-        assert final.startswith("greedy, 100 fresh episodes: ") and final.endswith(" of 500")
-        assert float(final.split()[-3]) >= (475 if number in (5, 6, 9) else 9)  # 8 may waver
+        assert last.startswith("probability of the better arm: 0.9")
+        return
+    greedy = re.fullmatch(r"greedy, 100 fresh episodes: ([\d.]+) of 500", last)[1]
+    best = max(float(greedy), *(float(line[2]) for line in way))
+    # 22 is chance; the whole return is noisy, and without a clip it wavers
+    assert best >= (45 if number in (2, 8) else 200)
+
+
+def test_a_stair_runs_from_anywhere(tmp_path):
+    command = [sys.executable, str(STAIRS[0]), "4"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=ENOUGH)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.count("\n") == 21
 
 
 # --------------------------------------------------------------- its gradient
@@ -296,7 +310,7 @@ def test_a_network_s_backward_and_step(number):
 
 
 @pytest.mark.parametrize("number", range(5, 10))
-def test_credit_from_the_definitions(number, held):
+def test_credit_is_the_lesson_s(number, held):
     stair, seen = held[number]
     valid = seen["valid"]
     if number == 5:
@@ -309,12 +323,8 @@ def test_credit_from_the_definitions(number, held):
     # Stair 6 plays an episode each, to its end; the others' carts only begin anew in the next row.
     over = np.logical_or.accumulate(ended) if number == 6 else ended
     np.testing.assert_array_equal(valid[1:], ~over[:-1])
-    advantage = np.zeros(reward.shape)
-    for t, n in np.ndindex(reward.shape):
-        stream = (a[:, n] for a in (reward, v[:-1], v[1:], seen["terminated"], ended))
-        errors = segment_errors(t, *stream, stair.GAMMA)
-        advantage[t, n] = (stair.GAMMA * stair.LAMBDA) ** np.arange(len(errors)) @ errors
-    advantage = advantage[valid]
+    given = reward, v[:-1], v[1:], seen["terminated"], ended, stair.GAMMA, stair.LAMBDA
+    advantage = advantages.gae(*given)[valid]
     target = advantage + v[:-1][valid]
     advantage = advantages.normalize(advantage)
     np.testing.assert_allclose(seen["target"].reshape(-1), target, rtol=1e-3, atol=1e-3)
@@ -342,8 +352,8 @@ def test_a_time_limit_is_no_fall():
         terminated, truncated = rng.random((2, 9, 4)) < 0.25
         ended = terminated | truncated
         given = reward, v[:-1], v[1:], terminated, ended, stair.GAMMA, stair.LAMBDA
-        found = stair.credit(reward, v, terminated, truncated)
-        np.testing.assert_allclose(found, advantages.gae(*given), rtol=1e-10, atol=1e-12)
+        advantage = stair.credit(reward, v, terminated, truncated)
+        np.testing.assert_allclose(advantage, advantages.gae(*given), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("number", range(2, 10))
@@ -368,25 +378,13 @@ def test_an_action_is_drawn_from_the_policy(number, rng):
     assert abs(seen["action"][seen["valid"]].mean() - np.e / (1 + np.e)) < 0.03
 
 
-# ---------------------------------------------------------------- its learning
-
-
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_stair_learns_and_repeats_itself(number):
+def test_a_stair_repeats_itself(number):
     stair = load(number)
-    first, again = stair.train(1), stair.train(1)
-    for _, (steps, policy, _) in zip(range(3), first, strict=False):
-        steps_again, policy_again, _ = next(again)
-        parameters = getattr(policy, "parameters", policy)
+    for (steps, policy, _), (steps_again, policy_again, _), _ in zip(
+        stair.train(1), stair.train(1), range(3), strict=False
+    ):
         assert steps == steps_again
-        np.testing.assert_array_equal(parameters, getattr(policy_again, "parameters", policy_again))
-    if number == 1:
-        *_, (_, logits, _) = first
-        assert stair.softmax(logits)[1] > 0.9
-        return
-    judged = LADDER["greedy_return"]
-    assert any(
-        judged(policy, "CartPole-v1", 0, 10) >= 200
-        for update, (_, policy, _) in enumerate(first)
-        if update % 5 == 4
-    )
+        np.testing.assert_array_equal(
+            getattr(policy, "parameters", policy), getattr(policy_again, "parameters", policy_again)
+        )

@@ -8,20 +8,25 @@ import pytest
 
 import one_page
 import ppo
+from training import Trainer
 
 PAGE = Path(one_page.__file__)
 
 
-@pytest.mark.xdist_group("learned")
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_it_learns_the_lesson_s_bits(learned, seed):
+@pytest.mark.parametrize("seed", [0, 1])
+def test_it_learns_the_lesson_s_bits(seed, monkeypatch):
+    """After every iteration of a training that is annealed in a tenth of the steps."""
+    assert ppo.Config().total_steps == one_page.TOTAL_STEPS
+    monkeypatch.setattr(one_page, "TOTAL_STEPS", 10_000)
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(total_steps=10_000), seed)
     training = one_page.train(seed)
-    seen = [(step, training.gi_frame.f_locals["value"]) for step in training]
-    (env_steps, policy, _), value = seen[-1]
-    trainer, _ = learned(ppo, seed)
-    assert env_steps == trainer.env_steps
-    np.testing.assert_array_equal(policy.parameters, trainer.learner.policy.parameters)
-    np.testing.assert_array_equal(value.parameters, trainer.learner.value.parameters)
+    for (env_steps, policy, _), _ in zip(training, trainer, strict=True):
+        assert env_steps == trainer.env_steps
+        for network, lesson in (
+            (policy, trainer.learner.policy),
+            (training.gi_frame.f_locals["value"], trainer.learner.value),
+        ):
+            np.testing.assert_array_equal(network.parameters, lesson.parameters)
 
 
 def test_it_needs_numpy_and_gymnasium_alone():
