@@ -47,9 +47,9 @@ from lab.practice.blanks import (
     place,
 )
 from lab.practice.cases import ask, cases
+from lab.practice.diagnosis import close
 from lab.practice.grading import outcomes, shipped
 from lab.practice.hints import HINTS
-from lab.practice.mistakes import close
 from lab.proof.faults import FAULTS, edited
 from lab.watch import Session, session
 from training import Trainer
