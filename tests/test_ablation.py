@@ -6,7 +6,7 @@ import pytest
 import ppo
 import training
 from advantages import gae, normalize
-from lab.study import PROJECT, Cores, ablation, conduct
+from lab.study import PROJECT, Cores, ablation, run_study
 from training import Trainer
 
 
@@ -151,7 +151,7 @@ def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
     def conclude(*arguments):
         ablation.conclude(*arguments, tmp_path / "pictures")
 
-    assert conduct(folder, Cores(1), conclude)
+    assert run_study(folder, Cores(1), conclude)
     printed = capsys.readouterr().out
     assert all(len(line) <= 80 for line in printed.split("saved:")[0].splitlines()[2:])
     summary = ablation.kept(tmp_path / "pictures")
@@ -160,7 +160,7 @@ def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
     entry = summary["variants"][ablation.WHOLE]
     assert entry["seeds"] == 2 and 0 < entry["area"]["mean"] < 200
     # once more: nothing is trained a second time, and elsewhere nothing is overwritten
-    assert conduct(folder, Cores(1), lambda *a: ablation.conclude(*a, None))
+    assert run_study(folder, Cores(1), lambda *a: ablation.conclude(*a, None))
     assert "every seed is trained" in capsys.readouterr().out
     assert (folder / ablation.FILE).exists()
 

@@ -29,7 +29,7 @@ from lab.runs import CannotWrite, judging, read_json
 from lab.study import columns, deciding, picture
 from lab.study import folder as study
 from lab.study import statistics as stats
-from lab.study.folder import StudyFolder, Variant, parse_seeds, run_study
+from lab.study.folder import StudyFolder, Variant, parse_seeds, train_seeds
 from lab.study.seed import MAY_BE_NULL, MUST_BE, digest, flaw, train_one
 from lab.study.workers import CannotStart, Cluster, Cores, JobFailed, Worker, WorkersLost, run_jobs
 from training import Trainer, evaluate
@@ -152,7 +152,7 @@ def test_summary_by_hand():
     for name in ("solved_at_step", "solved_for_good_at_step", "solved_at_second"):
         assert comparison[name]["probability"] == 1  # fewer steps are better
     json.dumps(summary, allow_nan=False)
-    text = columns.report(summary)
+    text = columns.summary_text(summary)
     assert max(map(len, text.splitlines())) <= 80
     assert "slow: 1 of 4 seeds failed" in text
     assert re.search(r"slow +2/3 +900 \(800 to never\) +850 \(750 to never\)", text)
@@ -161,7 +161,7 @@ def test_summary_by_hand():
     assert "processors" not in text
     results[0]["processor"] = "that one"
     summary = stats.summarize(settings_of("slow"), results, [])
-    assert "different processors" in columns.report(summary)
+    assert "different processors" in columns.summary_text(summary)
 
 
 def test_the_order_in_which_seeds_ended_changes_no_bit():
@@ -184,7 +184,7 @@ def test_summary_when_most_were_never_solved_and_without_a_threshold():
     summary = stats.summarize(settings_of("a", "b"), results, [])
     assert "solved_for_good_at_step" not in summary["variants"]["a"]
     assert "solved_at_step" not in summary["comparisons"][0]
-    report = columns.report(summary)
+    report = columns.summary_text(summary)
     assert "solve" not in report and "for good" not in report
 
 
@@ -192,11 +192,11 @@ def test_table_of_wide_numbers_and_no_numbers():
     results = [a_result("a-long-name-of-a-variant", s, -1234.56, 987_654) for s in range(3)]
     settings = settings_of("a-long-name-of-a-variant")
     settings["variants"][0]["config"]["total_steps"] = 10**6
-    lines = columns.report(stats.summarize(settings, results, [])).splitlines()
+    lines = columns.summary_text(stats.summarize(settings, results, [])).splitlines()
     assert max(map(len, lines)) <= 80
     failures = [{"label": "a", "seed": 0, "error": "x"}]
     summary = stats.summarize(settings_of("a"), [], failures)
-    assert columns.report(summary).startswith("a: 1 of 1")
+    assert columns.summary_text(summary).startswith("a: 1 of 1")
 
 
 # ------------------------------------------------------------------- seeds
@@ -324,7 +324,7 @@ def finished(tmp_path_factory):
     runs_dir = tmp_path_factory.mktemp("finished")
     with Cores(2) as workers:
         folder = open_study(runs_dir, range(4), ("vpg", "ppo"))
-        results, failures = run_study(folder, workers)
+        results, failures = train_seeds(folder, workers)
     assert (len(results), failures) == (8, [])
     left(folder)
     return runs_dir
@@ -470,12 +470,12 @@ def test_the_largest_returns_that_are_taken_make_a_table(finished):
             result[name] = sign * 9.9e149
         result["curve"] = [sign * 9.9e149] * 100
         assert flaw(result) is None
-    text = columns.report(stats.summarize(settings, results, []))
+    text = columns.summary_text(stats.summarize(settings, results, []))
     assert max(map(len, text.splitlines())) <= 120
 
 
 def test_what_is_damaged_is_said_in_a_line_and_trained_again(runs_dir, monkeypatch):
-    monkeypatch.setattr(study, "conclude", lambda *arguments, **options: None)
+    monkeypatch.setattr(room, "report", lambda *arguments, **options: None)
     (folder,) = runs_dir.iterdir()
     paths = [folder / "seeds" / name for name in ("ppo-1.json", "vpg-2.json")]
     kept = {path: path.read_bytes() for path in folder.glob("seeds/*.json")}
@@ -600,7 +600,7 @@ def edits(digest, copy):
 
 def test_what_decides_a_seed_is_followed_by_imports(copy):
     def names(*variants):
-        found = deciding.deciding("CartPole-v1", variants)
+        found = deciding.deciding_files("CartPole-v1", variants)
         return {path.relative_to(copy).as_posix().removesuffix(".py") for path in found}
 
     (ppo_itself,) = variants_of("ppo")
@@ -682,7 +682,7 @@ def test_an_environment_of_one_s_own_decides_too(copy, tmp_path, monkeypatch):
     edit = edits(lambda: deciding.code_digest("worlds:Flat-v0", variants_of("ppo")), own)
     assert edit("worlds/__init__.py") and edit("worlds_made.py") and edit("physics.py")
     assert not edit("another.py") and not edit("numpy.txt", "x")
-    installed = sorted(deciding.deciding("CartPole-v1", variants_of("ppo")))
+    installed = sorted(deciding.deciding_files("CartPole-v1", variants_of("ppo")))
     assert all(copy in path.parents for path in installed)  # none of gymnasium's own
 
 
@@ -735,7 +735,7 @@ def test_finished_seeds_are_not_trained_again(runs_dir):
     before = {path: path.stat().st_mtime_ns for path in files}
     files[0].unlink()
     files[1].write_bytes(files[1].read_bytes()[:100])  # damaged
-    results, failures = run_study(folder, Cores(1))
+    results, failures = train_seeds(folder, Cores(1))
     assert (len(results), failures) == (8, [])
     changed = [path for path in files if path.stat().st_mtime_ns != before[path]]
     assert changed == files[:2]
@@ -746,7 +746,7 @@ def test_a_seed_that_fails_stops_no_other(tmp_path, capsys):
     good = Variant("good", "vpg", LEAST)
     bad = Variant("bad", "vpg", {**LEAST, "learning_rate": 1e38})
     folder = StudyFolder.claim(tmp_path, "Held-v0", [good, bad], [0, 1], 2, 4, name="mixed")
-    assert not study.conduct(folder, Cores(1), study.conclude)
+    assert not study.run_study(folder, Cores(1), study.report)
     summary = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     assert summary["variants"]["good"]["seeds"] == 2
     assert summary["variants"]["bad"]["failed_seeds"] == [0, 1]
@@ -763,7 +763,7 @@ def test_a_seed_that_fails_stops_no_other(tmp_path, capsys):
 def test_an_environment_that_raises_anything_ends_its_seed(tmp_path, capsys, monkeypatch, misdeed):
     folder = open_study(tmp_path, env_id="Rude-v0", **HELD)
     monkeypatch.setenv("RUDE", misdeed)
-    assert not study.conduct(folder, Cores(1), study.conclude)
+    assert not study.run_study(folder, Cores(1), study.report)
     lines = capsys.readouterr().out.splitlines()
     failed = [line for line in lines if " failed: " in line]
     assert [line.split(" failed: ")[0] for line in failed] == ["ppo seed 0", "ppo seed 1"]
@@ -841,7 +841,7 @@ def test_a_picture_that_cannot_be_drawn_is_told_in_a_line(tmp_path, capsys, monk
 
     monkeypatch.setattr(picture, "draw_study", fails)
     folder = open_study(tmp_path, [0], env_id="Held-v0", **HELD)
-    assert study.conduct(folder, Cores(1), study.conclude)
+    assert study.run_study(folder, Cores(1), study.report)
     assert "no picture: OSError: [Errno 30] matplotlib finds\nsaved: " in capsys.readouterr().out
 
 
@@ -990,7 +990,7 @@ def test_too_little_memory_in_the_end_is_told_in_a_line(tmp_path, monkeypatch, e
     def conclude(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(study, "conclude", conclude)
+    monkeypatch.setattr(room, "report", conclude)
     done = call(*OPTIONS, "--jobs", "1", "--runs-dir", tmp_path)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert done.stderr.endswith("Saved seeds are kept; the same command goes on from there\n")
@@ -1190,7 +1190,7 @@ def test_kill_9_of_a_worker_in_mid_study_costs_no_seed(tmp_path, undisturbed, mo
     thread = threading.Thread(target=disturb)
     thread.start()
     with Cores(2) as workers:
-        results, failures = run_study(folder, workers)
+        results, failures = train_seeds(folder, workers)
     thread.join()
     assert killed and (len(results), failures) == (6, [])
     assert results_of(tmp_path) == undisturbed

@@ -13,7 +13,7 @@ from lab import doors
 
 __getattr__ = doors(
     __name__,
-    folder="StudyFolder Variant conclude conduct parse_seeds",
+    folder="StudyFolder Variant parse_seeds report run_study",
     seed="EVALUATIONS digest train_one",
     workers="CannotStart Cluster Cores PROJECT WorkersLost run_jobs",
     presets="PRESETS preset",

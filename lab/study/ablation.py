@@ -18,7 +18,7 @@ import ppo
 from advantages import normalize
 from lab.runs import read_json, write_whole
 from lab.study.folder import StudyFolder, Variant
-from lab.study.folder import conclude as conclude_study
+from lab.study.folder import report as report_study
 
 ENV_ID = "CartPole-v1"
 SEEDS = list(range(30))
@@ -205,7 +205,7 @@ def conclude(folder, results, failures, figures_dir):
 
     Raises CannotWrite.
     """
-    summary = conclude_study(folder, results, failures, picture=False)
+    summary = report_study(folder, results, failures, picture=False)
     if failures:
         return  # an interval over the seeds that happened to end well would say too much
     figures_dir = Path(figures_dir or folder.path)
