@@ -89,7 +89,7 @@ def test_the_runs_repeat_themselves():
     first = runs.default_run("ppo", 3_000)
     runs.default_run.cache_clear()
     again = runs.default_run("ppo", 3_000)
-    for one, other in zip(first.moments, again.moments, strict=True):
+    for one, other in zip(first.snapshots, again.snapshots, strict=True):
         assert np.array_equal(one.learner.policy.parameters, other.learner.policy.parameters)
     assert np.array_equal(first.episodes, again.episodes)
     assert np.array_equal(first.evaluations, again.evaluations)
@@ -101,7 +101,7 @@ def test_a_watched_run_is_an_ordinary_run():
     for _ in trainer:
         pass
     trainer.envs.close()
-    last = watched.moments[-1]
+    last = watched.snapshots[-1]
     assert last.env_steps == trainer.env_steps
     assert np.array_equal(last.learner.policy.parameters, trainer.policy.parameters)
     assert np.array_equal(last.learner.value.parameters, trainer.value.parameters)
@@ -166,9 +166,9 @@ def test_five_carts_begin_alike_and_the_last_stands():
     assert len(journeys) == 5
     starts = [states[0] for _, states, _ in journeys]
     assert (np.array(starts) == starts[0]).all() and np.abs(starts[0]).max() <= 0.05
-    for moment, states, actions in journeys:
+    for snapshot, states, actions in journeys:
         assert len(states) == len(actions) + 1
-        policy = moment.learner.policy
+        policy = snapshot.learner.policy
         for t in (0, len(actions) - 1):
             assert policy.greedy(states[None, t].astype(np.float32))[0] == actions[t]
         over = np.abs(states[-1, 2]) > np.radians(12) or np.abs(states[-1, 0]) > 2.4
@@ -189,15 +189,13 @@ def test_the_animation_begins_at_its_beginning(monkeypatch):
     monkeypatch.setattr(
         carts, "column", lambda canvas, x, journey, right, time, look: painted.append(time)
     )
-    monkeypatch.setattr(
-        carts, "animation", lambda images, moments, *colours: (list(images), moments)
-    )
-    images, moments = carts.five_carts()
+    monkeypatch.setattr(carts, "animation", lambda images, starts, *colours: (list(images), starts))
+    images, starts = carts.five_carts()
     last = max(len(actions) for *_, actions in carts.journeys())
     assert painted[:6] == [0] * 5 + [carts.STRIDE] and painted[-5:] == [last] * 5
     assert painted == sorted(painted) and len(painted) == 5 * len(images)
-    assert len(moments) == len(images) + 1 and moments[0] == 0
-    shown = np.diff(moments)
+    assert len(starts) == len(images) + 1 and starts[0] == 0
+    shown = np.diff(starts)
     assert shown[0] > 1 and shown[-1] > 1 and shown[1:-1].max() < 0.1  # both ends stand a while
 
 
@@ -449,20 +447,20 @@ def test_clip_slopes_are_derivatives(rng):
 
 def test_replayed_updates_are_the_run_s_own():
     trained = runs.default_run("ppo")
-    at = next(i for i, m in enumerate(trained.moments) if m.env_steps >= clipping.EARLY_STEPS)
-    moment, after = trained.moments[at], trained.moments[at + 1]
-    log_probs, _, _ = after.learner.policy.forward(moment.batch.obs, moment.batch.actions)
-    ratios, advantages = clipping.drift(moment)
-    assert ratios.shape == (moment.config.epochs + 1, len(advantages))
+    at = next(i for i, m in enumerate(trained.snapshots) if m.env_steps >= clipping.EARLY_STEPS)
+    snapshot, after = trained.snapshots[at], trained.snapshots[at + 1]
+    log_probs, _, _ = after.learner.policy.forward(snapshot.batch.obs, snapshot.batch.actions)
+    ratios, advantages = clipping.drift(snapshot)
+    assert ratios.shape == (snapshot.config.epochs + 1, len(advantages))
     assert (ratios[0] == 1).all()
-    assert np.array_equal(ratios[-1], np.exp(log_probs - moment.batch.log_probs))
+    assert np.array_equal(ratios[-1], np.exp(log_probs - snapshot.batch.log_probs))
     assert np.abs(ratios[-1] - 1).max() > 0.1
-    found = clipping.before_and_after(moment)
+    found = clipping.before_and_after(snapshot)
     assert np.array_equal(found["ppo"], np.exp(log_probs))
     moved = {name: np.abs(found[name] - found["before"]).mean() for name in ("vpg", "ppo")}
     assert 0 < moved["vpg"] < moved["ppo"]
     # the band that is drawn is the one that this update was clipped to
-    assert clipping.clip_range_at(moment) == 0.2 * (1 - moment.env_steps / 9_000)
+    assert clipping.clip_range_at(snapshot) == 0.2 * (1 - snapshot.env_steps / 9_000)
 
 
 def test_value_clip_switches_where_the_exercise_says():
@@ -594,7 +592,7 @@ def test_grid_covers_the_triangle():
 
 
 def test_portrait_shows_the_policy():
-    policy = runs.default_run("ppo").moments[-1].learner.policy
+    policy = runs.default_run("ppo").snapshots[-1].learner.policy
     found = policies.portrait(policy)
     for row, column in ((0, 0), (10, 50), (80, 96)):
         obs = [0, 0, policies.ANGLES[column], policies.VELOCITIES[row]]
