@@ -18,14 +18,18 @@ from pictures import (
     mask,
 )
 from PIL import Image
+from programs import call, succeeded
 
+import ppo
 from lab.pictures import LIGHT
+from lab.runs import RunFolder
 from lab.watch import scene
 from lab.watch.canvas import Canvas
 from lab.watch.recorder import HOLD_SECONDS, record
 from lab.watch.session import Session
 from nn import MLP
 from policies import CategoricalPolicy, GaussianPolicy
+from training import Trainer
 
 
 @pytest.fixture
@@ -285,9 +289,32 @@ def test_an_mp4_without_its_package_is_one_clear_line(rng, value, tmp_path, monk
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_ending_is_refused(rng, value, tmp_path):
-    with pytest.raises(ValueError, match=r"episode\.avi must end in \.gif or \.mp4"):
-        record(balance(rng, value), tmp_path / "episode.avi")
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """A run folder whose policy lets the pole fall: a short episode."""
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(hidden_sizes=(4,)), seed=0)
+    return RunFolder.create(tmp_path_factory.mktemp("runs"), trainer)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("record RUN episode.avi", "episode.avi must end in .gif or .mp4"),
+        ("record RUN README.md/episode.gif", "README.md/episode.gif cannot be written"),
+        ("play nowhere", "does not exist"),
+        ("record RUN", "the following arguments are required: FILE"),
+    ],
+)
+def test_refusals_are_one_line(words, message, untrained):
+    done = call(*(untrained.path if word == "RUN" else word for word in words.split()))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_record_writes_the_file_named(untrained, tmp_path):
+    path = tmp_path / "episode.gif"
+    assert succeeded(call("record", untrained.path, path)) == f"recorded {path}\n"
+    assert path.read_bytes().startswith(b"GIF89a")
 
 
 def test_recording_needs_neither_display_nor_opengl(tmp_path):

@@ -14,9 +14,9 @@ import time
 
 import numpy as np
 import pytest
-from pictures import ANGLES, SIDE, STAGE, balancing_policy, bar_lengths, lean, mask
+from pictures import ANGLES, SIDE, STAGE, balancing_policy, lean, mask
 from PIL import Image, ImageGrab
-from programs import ENOUGH, call, succeeded, wait_until
+from programs import ENOUGH, wait_until
 
 import ppo
 from lab.pictures import LIGHT
@@ -44,12 +44,6 @@ def ended(*words, **changes):
     """A program that has ended; `changes` as of environment."""
     around = {"env": environment(**changes), "timeout": ENOUGH}
     return subprocess.run(words, capture_output=True, text=True, **around)
-
-
-def pixels(path):
-    """A picture's pixels in layout units: uint8 (HEIGHT, WIDTH, 3)."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB").resize(SIZE, Image.Resampling.BOX))
 
 
 def new_run(tmp_path_factory, change=lambda policy: None):
@@ -165,24 +159,6 @@ for name, size in (("wide", (1000, 225)), ("tall", (360, 800)), ("dense", (1200,
             for which in (name, name.replace("window", "recording"))
         )
         np.testing.assert_array_equal(window, recording, name)
-
-
-def test_the_windows_pole_and_bars_are_true(headless):
-    folder = headless("""
-policy = CategoricalPolicy(4, 2, (), rng)
-policy.network.layers[0][0][:] = 0
-policy.network.layers[0][1][:] = np.log([0.2, 0.8])
-session = Session(policy, MLP((4, 8, 1), rng), "CartPole-v1", seed=0)
-player = Player(session, folder, 800, 450)
-for degrees in (-10, -3, 5, 12):
-    session.env.unwrapped.state = np.array([0, 0, np.radians(degrees), 0])
-    player.on_draw()
-    grab().save(f"{folder}/lean{degrees}.png")
-""")
-    for degrees in (-10, -3, 5, 12):
-        image = pixels(folder / f"lean{degrees}.png")
-        assert lean(image[STAGE]) == pytest.approx(degrees, abs=0.8)
-        np.testing.assert_allclose(bar_lengths(image), [0.2, 0.8], atol=0.01)
 
 
 def test_time_speed_pause_and_endings(headless):
@@ -443,27 +419,3 @@ def test_render_after_a_training_without_display(tmp_path):
     gif = tmp_path / "CartPole-v1-ppo-seed0" / "episode.gif"
     assert done.stdout.splitlines()[-1] == f"no display; recorded instead: {gif}"
     assert gif.exists()
-
-
-# -------------------------------------------------------------- command line
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["record", "RUN", "episode.avi"], "must end in .gif or .mp4"),
-        (["record", "RUN", "README.md/episode.gif"], "README.md/episode.gif cannot be written"),
-        (["play", "nowhere"], "does not exist"),
-        (["record", "RUN"], "the following arguments are required: FILE"),
-    ],
-)
-def test_refusals_are_one_line(words, message, untrained):
-    done = call(*(untrained.path if word == "RUN" else word for word in words))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr and done.stderr.count("\n") == 1
-
-
-def test_record_writes_the_file_named(untrained, tmp_path):
-    path = tmp_path / "episode.gif"
-    assert succeeded(call("record", untrained.path, path)) == f"recorded {path}\n"
-    assert path.read_bytes().startswith(b"GIF89a")

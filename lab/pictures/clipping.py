@@ -218,11 +218,9 @@ VALUE_CLIP = 0.2
 
 def value_losses(values, target):
     """Losses and slopes of single rows, v_old = 0 as in E7: (n,), a float -> (n,), (n,)."""
-    rows = [
-        ppo.clipped_value_loss(np.array([v]), np.zeros(1), np.array([target]), VALUE_CLIP)
-        for v in values
-    ]
-    return np.array([loss for loss, _ in rows]), np.array([slope[0] for _, slope in rows])
+    one, old = np.full(1, target), np.zeros(1)
+    losses = [ppo.clipped_value_loss(row, old, one, VALUE_CLIP)[0] for row in values[:, None]]
+    return np.array(losses), value_slopes(values, np.full(len(values), target))
 
 
 def value_slopes(values, targets):

@@ -47,26 +47,23 @@ def stepped(probs, dlogits, step=STEP):
     return np.exp(log_softmax(np.log(probs) - step * dlogits))
 
 
-def resting_place(steps=1_000):
-    """Where the sum of the three forces is 0: follow it until it is."""
-    probs = np.full((1, 3), 1 / 3)
-    for _ in range(steps):
-        probs = stepped(probs, forces(probs)["sum"], step=1.0)
-    return probs[0]
-
-
 def simplex_grid(parts=9):
     """Policies spread evenly over the triangle, none on its edge: (n,3)."""
     whole = [(i, j, parts - 1 - i - j) for i in range(parts) for j in range(parts - i)]
     return (np.array(whole) + 1 / 3) / parts
 
 
-def descent(steps=30):
-    """A few steps down the sum, from the old policy: (steps+1, 3)."""
-    probs = [OLD[None]]
+def descent(start, steps=30):
+    """Steps down the sum of the three forces from a policy (3,): (steps+1, 3)."""
+    probs = [start[None]]
     for _ in range(steps):
         probs.append(stepped(probs[-1], forces(probs[-1])["sum"], step=1.0))
     return np.concatenate(probs)
+
+
+def resting_place():
+    """Where the sum of the three forces is 0: follow it until it is."""
+    return descent(np.full(3, 1 / 3), 1_000)[-1]
 
 
 MARKS = (("reward", "^", 10), ("entropy", "D", 8), ("kl", "s", 9))
@@ -106,7 +103,7 @@ def triangle(figure, rng, look):
                 axes.plot(*(places[mark] @ CORNERS), shape, clip_on=False, zorder=4, **style)
         axes.set_aspect("equal")
         axes.axis("off")
-    large.plot(*(descent() @ CORNERS).T, "o-", color=look.ink, ms=4, lw=1.4, zorder=3)
+    large.plot(*(descent(OLD) @ CORNERS).T, "o-", color=look.ink, ms=4, lw=1.4, zorder=3)
     star = {"color": look.ink, "ms": 20, "mec": look.card, "mew": 1}
     large.plot(*(resting_place() @ CORNERS), "*", zorder=5, **star)
     large.set(xlim=(-0.12, 1.12), ylim=(-0.13, 0.97))
