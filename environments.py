@@ -62,17 +62,17 @@ def find_spec(env_id, may_import=False):
 
 
 def plain(spec, env_id):
-    """An EnvSpec, its reward_threshold a finite float, its max_episode_steps an int, or None."""
+    """An EnvSpec, reward_threshold a float within ±1e150, max_episode_steps an int, or None."""
     numbers = {}
-    for name, kind, low, as_plain, right in (
-        ("reward_threshold", Real, -sys.float_info.max, float, "a finite number"),
-        ("max_episode_steps", Integral, 1, int, "a whole number from 1"),
+    for name, kind, low, high, as_plain, right in (
+        ("reward_threshold", Real, -1e150, 1e150, float, "a number within ±1e150"),
+        ("max_episode_steps", Integral, 1, sys.float_info.max, int, "a whole number from 1"),
     ):
         value = getattr(spec, name)
         value = value.item() if isinstance(value, np.generic) else value
         if value is not None:
             number = isinstance(value, kind) and not isinstance(value, bool)
-            if not (number and low <= value <= sys.float_info.max):
+            if not (number and low <= value <= high):
                 wrong = f"{name}={short(repr(value), 30)}"
                 raise EnvironmentFailed(
                     f"{env_id} is registered with {wrong}, not {right} or None; {GUIDE}"

@@ -40,7 +40,7 @@ def interval(statistic, *samples, axis=-1, resamples=RESAMPLES):
     """The statistic's bootstrap interval -> [low, high]; None with fewer than two seeds in one."""
     if min(np.shape(sample)[axis] for sample in samples) < 2:
         return None
-    found = bootstrap(
+    bounds = bootstrap(
         samples,
         statistic,
         n_resamples=resamples,
@@ -51,7 +51,7 @@ def interval(statistic, *samples, axis=-1, resamples=RESAMPLES):
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return [found.low, found.high]
+    return [bounds.low, bounds.high]
 
 
 def finite(number):
