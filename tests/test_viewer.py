@@ -133,7 +133,7 @@ def compare(name, player, scale):
     scene.paint(canvas, player.session, badges, player.show_help)
     canvas.image.save(f"{folder}/{name}-recording.png")
 player = Player(session, folder, 800, 450)
-for _ in range(15):  # the same canvas for many frames: nothing of old ones may stay
+for _ in range(5):  # the same canvas for many frames: nothing of old ones may stay
     player.advance(0.02)
     player.on_draw()
 compare("later", player, 1)
@@ -373,7 +373,7 @@ def place(image, colour):
 
 def test_other_sizes_show_the_whole_scene(screen):
     screen.press("space")
-    for width, height in ((1400, 900), (480, 270)):
+    for width, height in ((1100, 700), (480, 270)):
         screen.resize(width, height)
         image = screen.still()
         unit = min(width / scene.WIDTH, height / scene.HEIGHT)
