@@ -7,6 +7,7 @@ inside a function or by a name in a string, and which names a file uses.
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -64,6 +65,7 @@ UNKNOWN = {
 }
 
 
+@cache
 def source(name):
     return ast.parse((HOUSE / name).read_text("utf-8"))
 
