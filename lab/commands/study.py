@@ -28,10 +28,10 @@ def study(parser, args):
             print_preset(args, algorithm)
         return folder
 
-    return conduct(parser, args, claim, partial(room.report, picture=not args.no_media))
+    return with_workers(parser, args, claim, partial(room.report, picture=not args.no_media))
 
 
-def conduct(parser, args, claim, conclude):
+def with_workers(parser, args, claim, conclude):
     """Run the study whose folder claim() makes or finds, by --dask's cluster or here.
 
     conclude  as report of lab.study.run_study
@@ -65,7 +65,7 @@ def ablation(parser, args):
     if len(seeds) < 2:
         parser.refuse("an ablation needs two seeds at least, for its intervals")
     figures_dir = args.figures_dir or ("figures" if seeds == ablations.SEEDS else None)
-    return conduct(
+    return with_workers(
         parser,
         args,
         lambda: ablations.claim_folder(args.runs_dir, seeds),
