@@ -7,43 +7,27 @@ import pytest
 
 import ppo
 import training
-from advantages import gae, normalize
+from advantages import normalize
 from lab.kit import PROJECT
 from lab.pictures.ablations import draw_file
 from lab.study import Cores, ablation, changes, run_study
 from training import Trainer
 
 
-class Seen(Exception):
-    """The batch that an update was given."""
+@pytest.fixture(scope="module")
+def trainer():
+    config = ppo.Config(num_envs=4, num_steps=64, minibatch_size=64)
+    return Trainer(ppo, "CartPole-v1", config, 0)
 
 
-def first_batch(change=None, **settings):
-    """A PPO trainer's first rollout, as its environments ended it, and the batch learned from."""
-    config = ppo.Config(num_envs=4, num_steps=64, minibatch_size=64, **settings)
-    trainer = Trainer(ppo, "CartPole-v1", config, 0)
-    rollouts, collect = [], trainer.sampler.collect
+def test_credit_is_changed_and_nothing_else(trainer):
+    rollout = trainer.sampler.collect(trainer.learner.policy, 64, np.random.default_rng(0))
 
-    class Watched:
-        @staticmethod
-        def collect(*arguments):
-            rollouts.append(collect(*arguments))
-            return rollouts[0]
+    def batch(change=None, **settings):
+        with changes.changed(trainer, change):
+            return training.make_batch(rollout, trainer.value, ppo.Config(**settings))
 
-    class Algorithm:
-        @staticmethod
-        def update(learner, batch, *rest):
-            raise Seen(batch)
-
-    trainer.sampler, trainer.algorithm = Watched, Algorithm
-    with pytest.raises(Seen) as seen, changes.changed(trainer, change):
-        trainer.iterate()
-    trainer.envs.close()
-    return rollouts[0], seen.value.args[0]
-
-
-def test_credit_is_changed_and_nothing_else():
-    _, raw = first_batch(normalize_advantages=False)
+    raw = batch(normalize_advantages=False)
     returns = raw.advantages + raw.values
     for change, expected in (
         (None, normalize(raw.advantages)),
@@ -51,52 +35,14 @@ def test_credit_is_changed_and_nothing_else():
         ("no_baseline_at_all", returns / returns.std()),
         ("rows_mixed_up", normalize(raw.advantages)[::-1]),
     ):
-        _, batch = first_batch(change)
-        np.testing.assert_allclose(batch.advantages, expected, rtol=1e-5, atol=1e-6)
-        for own, other in zip(batch._replace(advantages=raw.advantages), raw, strict=True):
+        changed = batch(change)
+        np.testing.assert_allclose(changed.advantages, expected, rtol=1e-5, atol=1e-6)
+        for own, other in zip(changed._replace(advantages=raw.advantages), raw, strict=True):
             np.testing.assert_array_equal(own, other)
 
 
-@pytest.mark.parametrize(
-    "change, terminated, ended",
-    [
-        ("bootstrap_through_the_fall", lambda r: 0 * r.terminated, lambda r: r.terminated),
-        ("time_limit_is_a_fall", lambda r: r.truncated, lambda r: r.truncated),
-    ],
-)
-def test_changed_ends_are_the_bugs_they_are_named_for(change, terminated, ended, monkeypatch):
-    """Both ends cut the trace as ever; what they say about the future is exchanged."""
-    if change == "time_limit_is_a_fall":  # nobody falls, and the clock stops everybody early
-        start = training.make_envs
-
-        def short(env_id, num_envs):
-            envs = start(env_id, num_envs)
-            envs.theta_threshold_radians, envs.x_threshold, envs.max_episode_steps = 9, 99, 20
-            return envs
-
-        monkeypatch.setattr(training, "make_envs", short)
-    rollout, batch = first_batch(change, normalize_advantages=False)
-    assert ended(rollout).any() and not (rollout.terminated & rollout.truncated).any()
-    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(num_envs=4, num_steps=64), 0)
-    values = trainer.value(rollout.obs.reshape(-1, 4)).reshape(65, 4)
-    config = trainer.config
-    expected = gae(
-        rollout.rewards,
-        values[:-1],
-        values[1:],
-        terminated(rollout).astype(bool),
-        rollout.terminated | rollout.truncated,
-        config.gamma,
-        config.gae_lambda,
-    )
-    np.testing.assert_allclose(batch.advantages, expected[rollout.valid], rtol=1e-5)
-    _, whole = first_batch(normalize_advantages=False)
-    at_end = ended(rollout)[rollout.valid]
-    assert (batch.advantages[at_end] != whole.advantages[at_end]).all()
-
-
 def test_uniform_weights_are_those_of_torch_s_linear_layer():
-    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), 0)
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(num_envs=1), 0)
     with changes.changed(trainer, "uniform_weights"):
         for network in (trainer.learner.policy.network, trainer.learner.value):
             for W, b in network.layers:
@@ -105,8 +51,7 @@ def test_uniform_weights_are_those_of_torch_s_linear_layer():
     assert np.ptp(trainer.policy.parameters) > 0.5  # the layers are views of what is trained
 
 
-def test_ties_that_are_clipped_stop_the_policy_and_nothing_else():
-    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(), 0)
+def test_ties_that_are_clipped_stop_the_policy_and_nothing_else(trainer):
     before = trainer.policy.parameters.copy(), trainer.value.parameters.copy()
     with changes.changed(trainer, "ties_are_clipped"):
         trainer.iterate()
@@ -120,6 +65,8 @@ def test_trainings_of_one_process_wait_for_a_changed_line():
     """A worker with several threads trains one seed at a time, be it changed or not."""
     with changes.changed(None, "uphill"), ThreadPoolExecutor(1) as thread:
         assert not thread.submit(changes.TRAINING.acquire, blocking=False).result()
+    with pytest.raises(KeyError), changes.changed(None, "a change that there is not"):
+        pass
 
 
 def test_variants_kill_one_thing_each():
@@ -136,15 +83,15 @@ def test_what_was_changed_is_shown_line_for_line():
     assert max(map(len, shown.splitlines())) <= 80
     assert all(f"\n  {label}\n    " in shown for label in ablation.KILLED)
     assert "\n    clip_range = 1000000.0\n" in shown
-    assert (
-        """
-  bootstrap through the fall
-    advantages.gae, Eq. 15
-    - advantages = rewards + gamma * next_values * ~terminated - values
-    + advantages = rewards + gamma * next_values - values
-"""
-        in shown
-    )
+    ends = "advantages = rewards + gamma * next_values{} - values"
+    for label, line in (("bootstrap through the fall", ""), ("time limit taken", " * ~ended")):
+        (own,) = [part for part in shown.split("\n\n") if part.startswith(f"  {label}")]
+        was, became = ends.format(" * ~terminated"), ends.format(line)
+        assert own.splitlines()[1:] == [
+            "    advantages.gae, Eq. 15",
+            f"    - {was}",
+            f"    + {became}",
+        ]
 
 
 @pytest.mark.slow

@@ -203,7 +203,7 @@ def test_an_equation_has_one_check():
 def verdict(record):
     evidence = Evidence()
     record(evidence)
-    return all(one.error <= one.bound for one in evidence.comparisons)
+    return all(comparison.error <= comparison.bound for comparison in evidence.comparisons)
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ def factor(theirs, right):
     """The one number with which right, multiplied, is theirs; None if there is none."""
     if not np.isfinite(theirs).all() or not np.any(right):
         return None
-    found = float(np.sum(theirs * right) / np.sum(right * right))
-    return found if close(theirs, found * right) else None
+    ratio = float(np.sum(theirs * right) / np.sum(right * right))
+    return ratio if close(theirs, ratio * right) else None
 
 
 def close(theirs, right, single=False):

@@ -39,8 +39,9 @@ CHANGES = [*EXPERIMENTS, uniform_weights.__name__]
 @contextlib.contextmanager
 def changed(trainer, change):
     """In this block a Trainer that has not begun trains with a change of CHANGES, or None."""
-    with TRAINING, faults.injected(*EXPERIMENTS.get(change, [])):
-        if change == uniform_weights.__name__:
+    weights = change == uniform_weights.__name__
+    with TRAINING, faults.injected(*([] if change is None or weights else EXPERIMENTS[change])):
+        if weights:
             uniform_weights(trainer)
         yield
 

@@ -31,30 +31,30 @@ def trajectory_density(evidence, rng):
     shipped policy occurs that often; its stored log_probs add up to the density's log."""
     pi = mdp.policy(THETA, mdp.TABULAR)
     for name, process in (("fixed", PROCESS), ("random", SLIPPERY)):
-        total = sum(mdp.density(process, pi, one) for one in mdp.trajectories(process, 6))
+        total = sum(mdp.density(process, pi, tau) for tau in mdp.trajectories(process, 6))
         evidence.close(f"sum of p, {name} dynamics", total, 1)
 
     steps = 6
     sampler = rollout.Sampler(TwoStateEnvs(PROCESS, SAMPLES), seed=0)
     stored = sampler.collect(tabular_policy(THETA), steps, rng)
     counts, chances = [], []
-    for one in mdp.trajectories(PROCESS, steps):
-        T = len(one.actions)
+    for tau in mdp.trajectories(PROCESS, steps):
+        T = len(tau.actions)
         # Each environment's first episode alone: it starts at t = 0.
-        rows = (stored.actions[:T] == one.actions[:, None]).all(axis=0)
+        rows = (stored.actions[:T] == tau.actions[:, None]).all(axis=0)
         counts.append(rows.sum())
-        chances.append(mdp.density(PROCESS, pi, one))
+        chances.append(mdp.density(PROCESS, pi, tau))
         first = rollout.Rollout(*(array[:T, rows] for array in stored[:-1]), [])
         logs = first.log_probs.sum(axis=0)
         evidence.close(f"p from log_probs, T={T}", np.exp(logs), np.full_like(logs, chances[-1]))
-        same = (first.obs == ONE_HOT[one.states][:, None]).all()
-        same = same and (first.rewards == one.rewards[:, None]).all()
+        same = (first.obs == ONE_HOT[tau.states][:, None]).all()
+        same = same and (first.rewards == tau.rewards[:, None]).all()
         evidence.true(f"its obs and rewards, T={T}", same)
         ends = np.full(T, False)
-        ends[-1] = one.finished
+        ends[-1] = tau.finished
         flags = (first.terminated == ends[:, None]).all() and not first.truncated.any()
         flags = flags and first.valid.all()
-        if one.finished and steps > T:
+        if tau.finished and steps > T:
             flags = flags and not stored.valid[T, rows].any()
         evidence.true(f"terminated at its end, valid up to there, T={T}", flags)
     chances = np.array(chances)
@@ -69,20 +69,20 @@ def objective(evidence, rng):
     """G sums discounted rewards, and J is its mean: over all trajectories of six steps as by
     six sweeps of dynamic programming, over all of them as by a linear solve."""
     pi = mdp.policy(THETA, mdp.TABULAR)
-    for one in mdp.trajectories(PROCESS, 6):
-        T, gamma = len(one.rewards), PROCESS.gamma
-        direct = [sum(gamma ** (k - t) * one.rewards[k] for k in range(t, T)) for t in range(T)]
-        G = mdp.returns(one.rewards, gamma)
+    for tau in mdp.trajectories(PROCESS, 6):
+        T, gamma = len(tau.rewards), PROCESS.gamma
+        direct = [sum(gamma ** (k - t) * tau.rewards[k] for k in range(t, T)) for t in range(T)]
+        G = mdp.returns(tau.rewards, gamma)
         evidence.close(f"G, T={T}", G, direct)
         last = np.arange(T) == T - 1
-        shipped = advantages.returns_to_go(one.rewards, np.zeros(T), last, last, gamma)
+        shipped = advantages.returns_to_go(tau.rewards, np.zeros(T), last, last, gamma)
         evidence.close(f"advantages.returns_to_go, T={T}", shipped, direct)
 
     def enumerated(horizon):
         every = mdp.trajectories(PROCESS, horizon)
         return sum(
-            mdp.density(PROCESS, pi, one) * mdp.returns(one.rewards, PROCESS.gamma)[0]
-            for one in every
+            mdp.density(PROCESS, pi, tau) * mdp.returns(tau.rewards, PROCESS.gamma)[0]
+            for tau in every
         )
 
     within = PROCESS.start @ mdp.values_within(PROCESS, pi, 6)
@@ -98,12 +98,12 @@ def log_derivative(evidence, rng):
     for name, (theta, features) in SOFTMAXES.items():
         pi = mdp.policy(theta, features)
         step_scores = mdp.scores(pi, features)
-        for one in mdp.trajectories(SLIPPERY, 4):
-            actual = mdp.density(SLIPPERY, pi, one) * mdp.trajectory_score(one, step_scores)
+        for tau in mdp.trajectories(SLIPPERY, 4):
+            actual = mdp.density(SLIPPERY, pi, tau) * mdp.trajectory_score(tau, step_scores)
             oracle = complex_step(
-                lambda th, f=features, o=one: mdp.density(SLIPPERY, mdp.policy(th, f), o), theta
+                lambda th, f=features, tau=tau: mdp.density(SLIPPERY, mdp.policy(th, f), tau), theta
             )
-            evidence.close(f"{name}, T={len(one.actions)}", actual, oracle)
+            evidence.close(f"{name}, T={len(tau.actions)}", actual, oracle)
     evidence.show("the last one's gradient of p", oracle)
 
 
@@ -112,15 +112,16 @@ def dynamics_cancel(evidence, rng):
     """The score of a whole trajectory, random dynamics and all, is the sum of what the shipped
     policy's backward says of its steps."""
     policy, pi = tabular_policy(THETA), mdp.policy(THETA, mdp.TABULAR)
-    for one in mdp.trajectories(SLIPPERY, 4):
-        T = len(one.actions)
+    for tau in mdp.trajectories(SLIPPERY, 4):
+        T = len(tau.actions)
         oracle = complex_step(
-            lambda th, o=one: np.log(mdp.density(SLIPPERY, mdp.policy(th, mdp.TABULAR), o)), THETA
+            lambda th, tau=tau: np.log(mdp.density(SLIPPERY, mdp.policy(th, mdp.TABULAR), tau)),
+            THETA,
         )
-        _, _, cache = policy.forward(ONE_HOT[one.states], one.actions)
+        _, _, cache = policy.forward(ONE_HOT[tau.states], tau.actions)
         evidence.close(f"T={T}", policy.backward(np.ones(T), np.zeros(T), cache)[:4], oracle)
         step_scores = mdp.scores(pi, mdp.TABULAR)
-        evidence.close(f"mdp, T={T}", mdp.trajectory_score(one, step_scores), oracle)
+        evidence.close(f"mdp, T={T}", mdp.trajectory_score(tau, step_scores), oracle)
     evidence.show("the last one's score", oracle)
 
 
@@ -147,11 +148,11 @@ def policy_gradient(evidence, rng):
     check_estimator(evidence, "G x score", mdp.whole_return)
     policy, pi = tabular_policy(THETA), mdp.policy(THETA, mdp.TABULAR)
     total = np.zeros(6)
-    for one in mdp.trajectories(PROCESS, LONG):
-        _, _, cache = policy.forward(ONE_HOT[one.states], one.actions)
-        weights = np.full(len(one.actions), mdp.returns(one.rewards, PROCESS.gamma)[0])
+    for tau in mdp.trajectories(PROCESS, LONG):
+        _, _, cache = policy.forward(ONE_HOT[tau.states], tau.actions)
+        weights = np.full(len(tau.actions), mdp.returns(tau.rewards, PROCESS.gamma)[0])
         gradient = policy.backward(weights, np.zeros(len(weights)), cache)
-        total += mdp.density(PROCESS, pi, one) * gradient
+        total += mdp.density(PROCESS, pi, tau) * gradient
     oracle = complex_step(lambda th: mdp.objective(PROCESS, mdp.policy(th, mdp.TABULAR)), THETA)
     evidence.close("CategoricalPolicy.backward", total[:4], oracle)
 
@@ -205,8 +206,8 @@ def reward_to_go(evidence, rng):
     variance: uniform policy, T <= 6."""
     check_estimator(evidence, "reward-to-go", mdp.reward_to_go)
 
-    def past(process, one):
-        return mdp.whole_return(process, one) - mdp.reward_to_go(process, one)
+    def past(process, tau):
+        return mdp.whole_return(process, tau) - mdp.reward_to_go(process, tau)
 
     for name, (theta, features) in SOFTMAXES.items():
         mean, _ = mdp.moments(*mdp.estimates(PROCESS, theta, features, LONG, past))
@@ -235,9 +236,9 @@ def action_values(evidence, rng):
     Q = np.zeros((2, 2))
     for s, a in np.ndindex(2, 2):
         process = PROCESS._replace(start=ONE_HOT[s])
-        every = [one for one in mdp.trajectories(process, LONG) if one.actions[0] == a]
-        chances = np.array([mdp.density(process, pi, one) for one in every])
-        G = np.array([mdp.returns(one.rewards, process.gamma)[0] for one in every])
+        every = [tau for tau in mdp.trajectories(process, LONG) if tau.actions[0] == a]
+        chances = np.array([mdp.density(process, pi, tau) for tau in every])
+        G = np.array([mdp.returns(tau.rewards, process.gamma)[0] for tau in every])
         Q[s, a] = chances @ G / chances.sum()
     V = np.array([pi[0] @ Q[0], pi[1] @ Q[1]])
     evidence.close("Q", mdp.action_values(PROCESS, pi), Q)
@@ -247,8 +248,8 @@ def action_values(evidence, rng):
     for name, credit in (("Q", mdp.action_values), ("A", mdp.advantages)):
         known = credit(PROCESS, pi)
 
-        def weigh(process, one, known=known):
-            return process.gamma ** np.arange(len(one.states)) * known[one.states, one.actions]
+        def weigh(process, tau, known=known):
+            return process.gamma ** np.arange(len(tau.states)) * known[tau.states, tau.actions]
 
         mean, _ = mdp.moments(*mdp.estimates(PROCESS, THETA, mdp.TABULAR, LONG, weigh))
         evidence.close(f"{name} for G", mean, oracle)
@@ -263,10 +264,10 @@ def visitation_form(evidence, rng):
     for name, (theta, features) in SOFTMAXES.items():
         pi = mdp.policy(theta, features)
         counted = np.zeros(2)
-        for one in mdp.trajectories(PROCESS, LONG):
-            discounts = PROCESS.gamma ** np.arange(len(one.states))
-            visits = np.bincount(one.states, discounts, minlength=2)
-            counted += mdp.density(PROCESS, pi, one) * visits
+        for tau in mdp.trajectories(PROCESS, LONG):
+            discounts = PROCESS.gamma ** np.arange(len(tau.states))
+            visits = np.bincount(tau.states, discounts, minlength=2)
+            counted += mdp.density(PROCESS, pi, tau) * visits
         evidence.close(f"eta, {name}", mdp.visitation(PROCESS, pi), counted)
         oracle = complex_step(
             lambda th, f=features: mdp.objective(PROCESS, mdp.policy(th, f)), theta
@@ -357,8 +358,8 @@ def vpg_loss(evidence, rng):
         return -policy.backward(dlog_probs, np.zeros_like(entropies), cache)
 
     mean = sum(
-        mdp.density(process, pi, one) * len(one.states) * ascent(one)
-        for one in mdp.trajectories(process, LONG)
+        mdp.density(process, pi, tau) * len(tau.states) * ascent(tau)
+        for tau in mdp.trajectories(process, LONG)
     )
     tabular = mdp.practical_gradient(process, UNIFORM, mdp.TABULAR)
     evidence.close("mean, tabular", mean[:4], tabular)
@@ -374,7 +375,7 @@ def vpg_loss(evidence, rng):
 
     every = mdp.trajectories(process, 6)
     chances, points = mdp.estimates(process, shared, one_logit, 6, mdp.discount_dropped)
-    lengths = [len(one.states) for one in every]
+    lengths = [len(tau.states) for tau in every]
     for i, j in ((0, 1), (2, 5), (6, 3)):
         factor = (lengths[i] + lengths[j]) / 2
         label = f"{factor:g} x average over steps"

@@ -25,9 +25,9 @@ def place(response):
     return tokens.RESPONSES.index(response)
 
 
-def angle(one, other):
+def angle(a, b):
     """The cosine of the angle between two gradients."""
-    return (one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum())
+    return (a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum())
 
 
 @check("response-score", "a response's score", "tokens.scores", "complex step")
@@ -211,8 +211,8 @@ def three_ratios(evidence, rng):
         lambda z: chances @ (tokens.ratios(z, old)[2] * rewards),
     )
     names = "token", "response", "root"
-    for name, found, objective in zip(names, actual, objectives, strict=True):
-        evidence.close(f"{name}: its own gradient", found, complex_step(objective, logits))
+    for name, gradient, objective in zip(names, actual, objectives, strict=True):
+        evidence.close(f"{name}: its own gradient", gradient, complex_step(objective, logits))
     # Prefix by prefix: how often old comes there, and what it makes of each next token.
     expected = np.zeros((7, 3))
     pi = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -265,11 +265,11 @@ def check_loss_weights(evidence, rng):
             np.minimum(np.exp(old - engine), 2) * surrogate(np.exp(x - old), A)
         ).sum(),
     }
-    found = tokens.loss_weights(x - old, owner, R, lengths, old - engine)
-    evidence.true("rows of the table", list(found) == list(objectives))
+    weights = tokens.loss_weights(x - old, owner, R, lengths, old - engine)
+    evidence.true("rows of the table", list(weights) == list(objectives))
     for name, objective in objectives.items():
-        evidence.close(f"weight, {name}", found[name], complex_step(objective, x))
-    silent = {name: np.mean(found[name] == 0) for name in found}
+        evidence.close(f"weight, {name}", weights[name], complex_step(objective, x))
+    silent = {name: np.mean(weights[name] == 0) for name in weights}
     evidence.true("CISPO is never silent", silent["CISPO"] == 0 < silent["DAPO"] < silent["PPO"])
 
 
@@ -328,10 +328,10 @@ def kl_as_a_loss(evidence, rng):
     ):
         oracle = np.diag(complex_step(lambda x, f=loss: f(-x), -log_ratios))
         evidence.close(f"{name}: slope by log pi", slope, oracle)
-    found = tokens.kl_loss_gradients(logits, reference)
-    evidence.close("k1: zero", found[0] + 1, np.ones((7, 3)))
-    evidence.close("k2: KL(pi||pi_ref)", found[1], forward)
-    evidence.close("k3: KL(pi_ref||pi)", found[2], backward)
+    gradients = tokens.kl_loss_gradients(logits, reference)
+    evidence.close("k1: zero", gradients[0] + 1, np.ones((7, 3)))
+    evidence.close("k2: KL(pi||pi_ref)", gradients[1], forward)
+    evidence.close("k3: KL(pi_ref||pi)", gradients[2], backward)
     evidence.true("the two are not parallel", angle(forward, backward) < 0.999)
 
     visits = visits_of(logits)[:, None]
@@ -339,13 +339,13 @@ def kl_as_a_loss(evidence, rng):
     rows = complex_step(
         lambda z: distributions.categorical_kl(distributions.log_softmax(z), ref).sum(), logits
     )
-    found = tokens.kl_loss_gradients(logits, reference, tokens=True)
-    evidence.close("k1 a token: zero", found[0] + 1, np.ones((7, 3)))
-    evidence.close("k2 a token: visits x d KL(pi||pi_ref)", found[1], visits * rows)
+    gradients = tokens.kl_loss_gradients(logits, reference, tokens=True)
+    evidence.close("k1 a token: zero", gradients[0] + 1, np.ones((7, 3)))
+    evidence.close("k2 a token: visits x d KL(pi||pi_ref)", gradients[1], visits * rows)
     evidence.close(
-        "k3 a token: visits x (pi - pi_ref)", found[2], visits * (np.exp(new) - np.exp(ref))
+        "k3 a token: visits x (pi - pi_ref)", gradients[2], visits * (np.exp(new) - np.exp(ref))
     )
-    evidence.true("k2 a token is not the whole gradient", angle(found[1], forward) < 0.999)
+    evidence.true("k2 a token is not the whole gradient", angle(gradients[1], forward) < 0.999)
 
     (old,) = tables(rng)
 
@@ -361,8 +361,8 @@ def kl_as_a_loss(evidence, rng):
     evidence.close("its mean under old: KL(pi||pi_ref)", mean, forward)
     in_reward = tokens.gradient(k3, logits)
     evidence.close("k3 in the reward: the two KLs' difference", in_reward, forward - backward)
-    evidence.show("cosine of k2 a token with the whole", angle(found[1], forward))
-    evidence.show("cosine of k3 a token with the whole", angle(found[2], forward))
+    evidence.show("cosine of k2 a token with the whole", angle(gradients[1], forward))
+    evidence.show("cosine of k3 a token with the whole", angle(gradients[2], forward))
     evidence.show("cosine of k3 a response with the whole", angle(backward, forward))
 
 
@@ -412,11 +412,11 @@ def preference_loss(evidence, rng):
     evidence.close("loss", value, fmean(by_hand))
     actual = np.tensordot(slopes, tokens.scores(logits)[pairs], axes=2)
     evidence.close("at the logits", actual, complex_step(loss, logits))
-    one = np.tensordot(slopes[0], tokens.scores(logits)[pairs[0]], axes=1)
+    gradient = np.tensordot(slopes[0], tokens.scores(logits)[pairs[0]], axes=1)
     fork = np.zeros((7, 3))
     fork[tokens.PREFIXES.index("ab")] = slopes[0, 0] * np.array([0, -1, 1])
-    evidence.close("ab. and abb part at the end", one, fork)
-    evidence.show("the row after ab", one[tokens.PREFIXES.index("ab")])
+    evidence.close("ab. and abb part at the end", gradient, fork)
+    evidence.show("the row after ab", gradient[tokens.PREFIXES.index("ab")])
 
     rewards = rng.normal(size=15)
     best, _ = tokens.tilted(rewards, reference, 0.5)
