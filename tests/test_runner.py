@@ -8,7 +8,7 @@ import pytest
 from test_records import small_trainer
 
 from lab.commands import main
-from lab.runs import carry_out, judging, read_json, runner
+from lab.runs import judging, read_json, run_training, runner
 from lab.runs.records import RunFolder
 from lab.runs.runner import verdict
 
@@ -120,7 +120,7 @@ def test_without_a_threshold_or_an_episode_less_is_printed(tmp_path, monkeypatch
         tmp_path, small_trainer(iterations=0, env_id="Pendulum-v1", total_steps=32)
     )
     monkeypatch.setattr(judging, "evaluate", scripted(1, 2, 3))
-    assert not carry_out(run.resume(media=False), run, 1, 3, media=False)
+    assert not run_training(run.resume(media=False), run, 1, 3, media=False)
     printed = re.sub(r"[\d,]+ steps/s|[\d.e-]+ s ", "N", capsys.readouterr().out).splitlines()
     assert [line.split("   ")[-1].strip() for line in printed] == [
         "no episode has ended yet",

@@ -104,7 +104,7 @@ def named(args):
 
 
 def judging_of(args):
-    """What `runs.carry_out` needs to know, as far as it was given: a dict."""
+    """What `runs.run_training` needs to know, as far as it was given: a dict."""
     given = {name: getattr(args, name) for name in (*JUDGING, "max_episodes")}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -143,7 +143,7 @@ def carry_out(trainer, folder, args, judging):
     again = [str(folder.path), *(["--lesson", args.lesson] if args.lesson else [])]
     again = shlex.join([*again, *(["--env", trainer.env_id] if ":" in trainer.env_id else [])])
     try:
-        interrupted = runs.carry_out(trainer, folder, **judging, media=not args.no_media)
+        interrupted = runs.run_training(trainer, folder, **judging, media=not args.no_media)
     except KeyboardInterrupt:  # a second one, or one when it was being judged or drawn
         interrupted = True
     except (FloatingPointError, runs.EnvironmentFailed) as error:

@@ -57,7 +57,7 @@ CONFIG = {
     "obs_dim": whole(1, MOST),
     "num_actions?": whole(1, MOST),
     "action_dim?": whole(1, MOST),
-    "action_space?": {
+    "action_space": {  # of a Discrete one, or of a Box
         "start?": whole(-MOST, MOST),
         "low?": [BOUND],
         "high?": [BOUND],

@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from environments import closed, closed_if_it_fails, find_spec, make_env
-from lab.runs import blamed, lesson
+from lab.runs import failures_of, lesson
 from normalization import Normalized
 from promises import EnvironmentFailed, blame
 from rollout import fit_actions
@@ -160,7 +160,7 @@ class Session:
 
     def reset(self):
         """Begin the next episode."""
-        with blamed(self.env_id):
+        with failures_of(self.env_id):
             self.obs, _ = self.env.reset(seed=self.env_seed)
         self.env_seed = None
         self.episode += 1
@@ -176,7 +176,7 @@ class Session:
             self.reset()
             return
         action = fit_actions(self.action[None], self.env.action_space)[0]
-        with blamed(self.env_id):
+        with failures_of(self.env_id):
             self.obs, reward, terminated, truncated, _ = self.env.step(action)
         self.steps += 1
         self.total_reward += float(reward)
