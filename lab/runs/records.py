@@ -33,7 +33,17 @@ import numpy as np
 
 from environments import closed_if_it_fails, one_line, reward_threshold
 from lab.runs.algorithms import ALGORITHMS, lesson
-from lab.runs.contents import ARRAYS, CONFIG, FORMAT, LOGS, NUMBERS, check, check_arrays
+from lab.runs.contents import (
+    ARRAYS,
+    BOX,
+    CONFIG,
+    DISCRETE,
+    FORMAT,
+    LOGS,
+    NUMBERS,
+    check,
+    check_arrays,
+)
 from lab.runs.files import (
     flush,
     hold,
@@ -223,8 +233,7 @@ class RunFolder:
             raise ValueError(f"{path} has format {reprlib.repr(about.get('format'))}, not {FORMAT}")
         try:
             check(about, CONFIG)
-            if bool(about.get("num_actions")) == bool(about.get("action_dim")):
-                raise ValueError("it must have num_actions or action_dim")
+            check(about, DISCRETE if about.get("action_dim") is None else BOX)
             config = ALGORITHMS[about["algorithm"]].Config(**as_settings(about["config"]))
         except (TypeError, ValueError) as error:
             said = "".join(letter for letter in short(error, 300) if letter.isprintable())
@@ -232,8 +241,7 @@ class RunFolder:
         about["config"] = dataclasses.asdict(config)  # with those that are not in the file
         judging = about.get("judging") or {}
         about["judging"] = {name: value for name, value in judging.items() if value is not None}
-        known = gym.registry.get(about["env_id"])  # as it is: nothing is imported to know more
-        about.setdefault("reward_threshold", known and known.reward_threshold)
+        about.setdefault("reward_threshold", None)
         return about
 
     # ------------------------------------------------------------- checkpoints
