@@ -2,13 +2,10 @@ import contextlib
 import itertools
 import os
 import signal
-import subprocess
-import sys
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from programs import ENOUGH, ROOT
 from test_records import Still, small_trainer
 
 from lab.runs import interrupts_raise, judging, read_json, run_training
@@ -17,7 +14,6 @@ from lab.runs.records import RunFolder
 
 pytestmark = pytest.mark.usefixtures("signals_as_before")
 BOTH = signal.SIGINT, signal.SIGTERM
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 
 @pytest.mark.parametrize("number", BOTH)
@@ -225,71 +221,20 @@ def test_killed_before_it_is_made_up_for(tmp_path, monkeypatch):
     np.testing.assert_array_equal(iterations, np.arange(1, len(iterations) + 1))
 
 
-HELPED = """
-import multiprocessing, time
-import gymnasium as gym, numpy as np
-
-
-class Helped(gym.Env):
-    observation_space, action_space = gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(2)
-
-    def __init__(self):
-        self.helper = multiprocessing.get_context("fork").Process(target=time.sleep, args=(9999,))
-        self.helper.start()
-
-    def reset(self, seed=None, options=None):
-        return np.zeros(2, np.float32), {}
-
-    def step(self, action):
-        return np.zeros(2, np.float32), 1.0, False, False, {}
-
-    def close(self):
-        self.helper.terminate()
-        self.helper.join()
-
-
-gym.register("Helped-v0", Helped, max_episode_steps=5)
-"""
-
-
-@forks
-def test_an_environment_s_forked_helpers_end_when_they_are_told_to(tmp_path):
-    """They inherited the handler that notes a signal and goes on, and close() waited for ever."""
-    (tmp_path / "helped.py").write_text(HELPED, encoding="utf-8")
-    command = [sys.executable, str(ROOT / "run.py"), "--algo", "vpg", "--env", "helped:Helped-v0"]
-    command += ["--total-steps", "600", "--eval-episodes", "2", "--num-envs", "1", "--no-media"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        out, _ = process.communicate(timeout=ENOUGH)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0 and "saved in runs" in out
-
-
-@forks
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")  # pytest-xdist's is
 @pytest.mark.parametrize("number", BOTH)
 @pytest.mark.parametrize("within", [contextlib.nullcontext, first_interrupt_waits])
-def test_a_forked_child_ends_at_either_signal(number, within):
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_forked_child_ends_unless_its_parent_ignores_the_signal(number, within, ignored):
+    """A handler of ours would note SIGTERM and go on, and whoever has told it to end wait for ever."""
+    if ignored:
+        signal.signal(number, signal.SIG_IGN)
     interrupts_raise()
     with within():
         child = os.fork()
         if child == 0:
             signal.raise_signal(number)
             os._exit(0)  # it went on
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -number
-
-
-@forks
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
-def test_a_forked_child_ignores_what_its_parent_ignores():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    interrupts_raise()
-    child = os.fork()
-    if child == 0:
-        signal.raise_signal(signal.SIGINT)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    end = 0 if ignored else -number
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == end

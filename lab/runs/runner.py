@@ -73,9 +73,12 @@ class Log:
     """
 
     def __init__(self, trainer, folder, evaluations):
-        self.trainer, self.folder = trainer, folder
-        self.progress = Progress("{n:,.0f} steps", trainer.config.total_steps, trainer.env_steps)
-        self.clock = Clock(trainer, evaluations)
+        self.trainer, self.folder, self.evaluations = trainer, folder, evaluations
+        self.total, self.first = trainer.config.total_steps, trainer.env_steps
+        self.progress, self.began = (
+            Progress("{n:,.0f} steps", self.total, self.first),
+            time.monotonic(),
+        )
         self.greedy, self.best = math.nan, folder.best_return()  # mean returns: latest, highest
 
     def add(self, statistics, returns):
@@ -84,7 +87,7 @@ class Log:
         if returns is not None:
             self.greedy = mean = float(returns.mean())
         texts = progress_texts(trainer, self.greedy, statistics["mean_return"])
-        self.progress.show(trainer.env_steps, *texts, self.clock.left(returns is not None))
+        self.progress.show(trainer.env_steps, *texts, self.seconds_left(returns is not None))
         if mean >= self.best:
             self.best = mean
             folder.save(BEST, trainer, greedy_return=mean)
@@ -93,28 +96,16 @@ class Log:
             episodes = [episode._asdict() for episode in trainer.rollout.episodes]
             folder.append("episodes.csv", [{"return": e.pop("total"), **e} for e in episodes])
 
+    def seconds_left(self, evaluated):
+        """How long the rest takes if it goes on as so far: steps, and evaluations spread over them.
 
-class Clock:
-    """How long the rest of a training will take: its steps and its evaluations, as those so far.
-
-    An evaluation may take longer than all steps before it, so nothing is said before the first.
-    """
-
-    def __init__(self, trainer, evaluations):
-        self.trainer, self.evaluations, self.done = trainer, evaluations, 0
-        self.began, self.before = time.monotonic(), trainer.train_seconds
-
-    def left(self, evaluated):
-        """Seconds, if the policy has just been evaluated, or never will be; otherwise None."""
-        self.done += evaluated
-        if not evaluated and self.evaluations:
+        An evaluation may take longer than all steps before it, so this is None but for the
+        moment after one; or where there are none.
+        """
+        steps = self.trainer.env_steps - self.first
+        if not steps or (self.evaluations and not evaluated):
             return None
-        trainer, total = self.trainer, self.trainer.config.total_steps
-        evaluating = time.monotonic() - self.began - (trainer.train_seconds - self.before)
-        step = trainer.train_seconds / trainer.env_steps
-        evaluations_left = self.evaluations - trainer.env_steps * self.evaluations // total
-        steps_left = max(total - trainer.env_steps, 0)
-        return step * steps_left + evaluating / max(self.done, 1) * max(evaluations_left, 0)
+        return (time.monotonic() - self.began) / steps * max(self.total - self.trainer.env_steps, 0)
 
 
 def progress_texts(trainer, greedy, mean_return):
