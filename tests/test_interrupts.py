@@ -227,7 +227,7 @@ def test_killed_before_it_is_made_up_for(tmp_path, monkeypatch):
 @pytest.mark.parametrize("within", [contextlib.nullcontext, first_interrupt_waits])
 @pytest.mark.parametrize("ignored", [False, True])
 def test_a_forked_child_ends_unless_its_parent_ignores_the_signal(number, within, ignored):
-    """A handler of ours would note SIGTERM and go on, and whoever has told it to end wait for ever."""
+    """A handler of ours would note SIGTERM and go on; an environment that ends it would wait."""
     if ignored:
         signal.signal(number, signal.SIG_IGN)
     interrupts_raise()

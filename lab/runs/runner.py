@@ -75,10 +75,8 @@ class Log:
     def __init__(self, trainer, folder, evaluations):
         self.trainer, self.folder, self.evaluations = trainer, folder, evaluations
         self.total, self.first = trainer.config.total_steps, trainer.env_steps
-        self.progress, self.began = (
-            Progress("{n:,.0f} steps", self.total, self.first),
-            time.monotonic(),
-        )
+        self.progress = Progress("{n:,.0f} steps", self.total, self.first)
+        self.began = time.monotonic()
         self.greedy, self.best = math.nan, folder.best_return()  # mean returns: latest, highest
 
     def add(self, statistics, returns):
