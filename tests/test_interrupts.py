@@ -19,10 +19,10 @@ BOTH = signal.SIGINT, signal.SIGTERM
 @pytest.mark.parametrize("number", BOTH)
 def test_the_first_waits_and_the_second_does_not(number):
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), first_interrupt_waits() as asked:
-        assert not asked
+    with pytest.raises(KeyboardInterrupt), first_interrupt_waits() as interrupts:
+        assert not interrupts
         signal.raise_signal(number)
-        assert asked
+        assert interrupts
         signal.raise_signal(number)
     assert signal.getsignal(number) is before
 
@@ -38,9 +38,9 @@ def test_outside_a_training_either_raises(number):
 def test_what_the_parent_ignores_stays_ignored(number):
     signal.signal(number, signal.SIG_IGN)
     interrupts_raise()
-    with first_interrupt_waits() as asked:
+    with first_interrupt_waits() as interrupts:
         signal.raise_signal(number)
-        assert not asked
+        assert not interrupts
     assert signal.getsignal(number) == signal.SIG_IGN
 
 
@@ -50,12 +50,12 @@ def test_what_can_be_done_again_is_broken_off_at_once():
             signal.raise_signal(number)
         return "done"
 
-    with first_interrupt_waits() as asked:
-        assert asked.unless(finish) == "done" and not asked.broke_off
+    with first_interrupt_waits() as interrupts:
+        assert interrupts.unless(finish) == "done" and not interrupts.broke_off
         with pytest.raises(ZeroDivisionError):
-            asked.unless(divmod, 1, 0)
-        assert asked.unless(finish, signal.SIGTERM) is None and asked.broke_off
-        assert asked.unless(pytest.fail) is None  # nothing is begun any more
+            interrupts.unless(divmod, 1, 0)
+        assert interrupts.unless(finish, signal.SIGTERM) is None and interrupts.broke_off
+        assert interrupts.unless(pytest.fail) is None  # nothing is begun any more
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
 
@@ -69,8 +69,8 @@ def test_helpers_that_ctrl_c_has_ended_are_not_at_fault():
         except KeyboardInterrupt:
             raise BrokenPipeError("a helper is gone") from None
 
-    with first_interrupt_waits() as asked:
-        assert asked.unless(fail) is None and asked.broke_off
+    with first_interrupt_waits() as interrupts:
+        assert interrupts.unless(fail) is None and interrupts.broke_off
 
 
 def go_on(run, evaluations, eval_episodes):

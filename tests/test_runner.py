@@ -31,7 +31,7 @@ def test_all_that_a_training_prints(tmp_path, monkeypatch, capsys):
     assert main(["--algo", "vpg", *OPTIONS]) == 0
     run = RunFolder("runs/CartPole-v1-vpg-seed0")
     progress, episodes = run.read("progress.csv"), run.read("episodes.csv")
-    looks = progress["env_steps"][np.isfinite(progress["greedy_return"])].astype(int)
+    judged = progress["env_steps"][np.isfinite(progress["greedy_return"])].astype(int)
     tenths = [np.argmax(progress["env_steps"] >= 32 * k) for k in range(1, 11)]
     _, means = judging.returns_when_begun(
         episodes["began"], episodes["return"], episodes["length"], 2, progress["env_steps"][-1], 40
@@ -55,7 +55,7 @@ def test_all_that_a_training_prints(tmp_path, monkeypatch, capsys):
         "3 fresh episodes each, mean (lowest) return:",
         "  greedy     499.0 (498.0)",
         "  sampled    123.4 (122.4)",
-        f"  solved (475) for good from step {looks[2]} on, first at {looks[0]} (4 looks)",
+        f"  solved (475) for good from step {judged[2]} on, first at {judged[0]} (4 looks)",
         "saved in runs/CartPole-v1-vpg-seed0:",
         "  best.npz, checkpoint.npz, config.json, episodes.csv, progress.csv,",
         "  summary.json",
@@ -101,7 +101,7 @@ def test_all_that_an_interrupted_run_prints(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "first, for_good, looks, text",
+    "first, for_good, evaluations, text",
     [
         (1200, 1200, 10, "solved (475) for good from step 1,200 on (10 looks)"),
         (800, 1200, 10, "solved (475) for good from step 1,200 on, first at 800 (10 looks)"),
@@ -110,9 +110,9 @@ def test_all_that_an_interrupted_run_prints(tmp_path, monkeypatch, capsys):
         (0, 0, 0, "solved (475) for good from step 0 on (0 looks)"),
     ],
 )
-def test_the_verdict(first, for_good, looks, text):
+def test_the_verdict(first, for_good, evaluations, text):
     summary = {"solved_at_step": first, "solved_for_good_at_step": for_good}
-    assert verdict({**summary, "reward_threshold": 475.0}, looks) == text
+    assert verdict({**summary, "reward_threshold": 475.0}, evaluations) == text
 
 
 def test_without_a_threshold_or_an_episode_less_is_printed(tmp_path, monkeypatch, capsys):
