@@ -365,7 +365,8 @@ class RunFolder:
         pictures = PICTURES if media else ()
         if at_step != trainer.env_steps:
             return [SUMMARY, *pictures]
-        written = {path.name: path.stat().st_mtime_ns for path in self.path.iterdir()}
+        there = [name for name in (SUMMARY, *pictures) if (self / name).exists()]
+        written = {name: (self / name).stat().st_mtime_ns for name in there}
         return [name for name in pictures if written.get(name, -1) < written[SUMMARY]]
 
     # --------------------------------------------------------------- CSV files
