@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 from PIL import Image
-from programs import run, succeeded
+from programs import run
 from test_records import small_trainer
 
 import vpg
@@ -287,7 +287,7 @@ def test_compare_needs_neither_the_user_s_backend_nor_settings(folders, tmp_path
         "compare", *(str(folder.path) for folder in folders), "--out", str(out),
         env={**os.environ, "MPLBACKEND": "nonsense", "MATPLOTLIBRC": str(tmp_path)},
     )  # fmt: skip
-    assert succeeded(done) == f"drawn: {out}\n"
+    assert (done.returncode, done.stdout) == (0, f"drawn: {out}\n"), done.stderr
     with Image.open(out) as picture:
         assert picture.size == (960, 528)
 
