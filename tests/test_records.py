@@ -268,7 +268,7 @@ def test_what_cannot_go_on_is_refused_before_anything_is_written(run, monkeypatc
         patch.delitem(gym.registry, "CartPole-v1")
         run.resume()
     assert (run / "config.json").read_bytes() == before
-    assert run.resume(total_steps=steps + 1).env_steps == steps
+    assert RunFolder(run.path).resume(total_steps=steps + 1).env_steps == steps
 
 
 def test_every_session_is_kept(run):
