@@ -50,8 +50,8 @@ def run_training(trainer, folder, evaluations, eval_episodes, max_episodes=None,
                     due = judge.due(ended()) or owed
                     log.add(statistics, interrupts.unless(judge.evaluate) if due else None)
                     owed = statistics if interrupts.broke_off else None
-                    if not interrupts and time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-                        folder.save(CHECKPOINT, trainer)
+                    if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                        folder.save(CHECKPOINT, trainer, owed=owed)
                         saved_at = time.monotonic()
                 folder.save(CHECKPOINT, trainer, owed=owed)
         except EnvironmentFailed:
