@@ -128,8 +128,17 @@ def check(value, wanted, name="it"):
             check(value[other], wanted["*"], other)
 
 
-def check_arrays(arrays):
-    """Raise ValueError, naming the culprit, unless a checkpoint's arrays are as described."""
+def check_config(about):
+    """The same for the whole of a config.json."""
+    check(about, CONFIG)
+    check(about, DISCRETE if about.get("action_dim") is None else BOX)
+
+
+def check_checkpoint(arrays, numbers):
+    """The same for the whole of a checkpoint."""
+    check(numbers, NUMBERS)
+    if numbers["env_steps"] and not numbers["train_seconds"]:
+        raise ValueError("its env_steps took no train_seconds")
     for name, low in ARRAYS.items():
         if name not in arrays and name.startswith("obs_"):
             continue

@@ -33,17 +33,7 @@ import numpy as np
 
 from environments import closed_if_it_fails, one_line, reward_threshold
 from lab.runs.algorithms import ALGORITHMS, lesson
-from lab.runs.contents import (
-    ARRAYS,
-    BOX,
-    CONFIG,
-    DISCRETE,
-    FORMAT,
-    LOGS,
-    NUMBERS,
-    check,
-    check_arrays,
-)
+from lab.runs.contents import ARRAYS, FORMAT, LOGS, check_checkpoint, check_config
 from lab.runs.files import (
     flush,
     hold,
@@ -162,11 +152,8 @@ def unpack(path):
                 version = reprlib.repr(numbers["format"])
                 if version != repr(FORMAT):
                     raise ValueError(f"its format is {version}, not {FORMAT}")
-                check(numbers, NUMBERS)
                 arrays = {name: saved[name] for name in ARRAYS if name in saved}
-        check_arrays(arrays)
-        if numbers["env_steps"] and not numbers["train_seconds"]:
-            raise ValueError("its env_steps took no train_seconds")
+        check_checkpoint(arrays, numbers)
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
     except Exception as error:  # a file that was made to harm may let its reader raise anything
@@ -232,8 +219,7 @@ class RunFolder:
         if about.get("format") != FORMAT:
             raise ValueError(f"{path} has format {reprlib.repr(about.get('format'))}, not {FORMAT}")
         try:
-            check(about, CONFIG)
-            check(about, DISCRETE if about.get("action_dim") is None else BOX)
+            check_config(about)
             config = ALGORITHMS[about["algorithm"]].Config(**as_settings(about["config"]))
         except (TypeError, ValueError) as error:
             said = "".join(letter for letter in short(error, 300) if letter.isprintable())
