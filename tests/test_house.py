@@ -176,7 +176,7 @@ def test_the_test_of_imports_sees_who_climbs():
         "from lab.watch.session import _x",
     ):
         assert list(upward(path, ast.parse(line))) == [], line
-    assert {*files_imported(ast.parse("from lab.runs import records, carry_out"))} == {
+    assert {*files_imported(ast.parse("from lab.runs import records, run_training"))} == {
         HOUSE / "lab/runs/records.py",
         HOUSE / "lab/runs/__init__.py",
     }
