@@ -62,17 +62,17 @@ def find_spec(env_id, may_import=False):
 
 
 def plain(spec, env_id):
-    """An EnvSpec, its reward_threshold a finite float, its max_episode_steps an int, or None."""
+    """An EnvSpec, reward_threshold a float within ±1e150, max_episode_steps an int, or None."""
     numbers = {}
-    for name, kind, low, as_plain, right in (
-        ("reward_threshold", Real, -sys.float_info.max, float, "a finite number"),
-        ("max_episode_steps", Integral, 1, int, "a whole number from 1"),
+    for name, kind, low, high, as_plain, right in (
+        ("reward_threshold", Real, -1e150, 1e150, float, "a number within ±1e150"),
+        ("max_episode_steps", Integral, 1, sys.float_info.max, int, "a whole number from 1"),
     ):
         value = getattr(spec, name)
         value = value.item() if isinstance(value, np.generic) else value
         if value is not None:
             number = isinstance(value, kind) and not isinstance(value, bool)
-            if not (number and low <= value <= sys.float_info.max):
+            if not (number and low <= value <= high):
                 wrong = f"{name}={short(repr(value), 30)}"
                 raise EnvironmentFailed(
                     f"{env_id} is registered with {wrong}, not {right} or None; {GUIDE}"
@@ -245,21 +245,25 @@ def check_spaces(env_id, obs_space, action_space):
             f"{env_id} observes {short(obs_space, 50)}; supported: up to {MOST_NUMBERS:,} numbers, "
             f"no pictures; a wrapper helps, {GUIDE}"
         )
-    actions, right = 0, f"Discrete, or a flat Box of floats, up to {MOST_NUMBERS:,}"
-    if isinstance(action_space, gym.spaces.Discrete):
-        actions = action_space.n
-        if abs(int(action_space.start)) > 2**53:  # config.json tells of it, and of a Box's dtype
-            actions, right = 0, "Discrete from a start within 2**53"
-    elif isinstance(action_space, gym.spaces.Box) and len(action_space.shape) == 1:
-        actions = action_space.shape[0] * np.issubdtype(action_space.dtype, np.floating)
-        if actions and action_space.dtype.name not in ("float16", "float32", "float64"):
-            actions, right = 0, "a flat Box of float16, 32 or 64"
-    if not 0 < actions <= MOST_NUMBERS:
+    right = better_actions(action_space)
+    if right is not None:
         raise EnvironmentFailed(
             f"{env_id} acts in {short(action_space, 50)}; supported: {right}; "
             f"a wrapper helps, {GUIDE}"
         )
     return isinstance(obs_space, gym.spaces.Box) and len(obs_space.shape) == 1
+
+
+def better_actions(space):
+    """Which action spaces would be supported, a text; None if this one is."""
+    if isinstance(space, gym.spaces.Discrete) and space.n <= MOST_NUMBERS:
+        # config.json tells of the start, and of a Box's dtype
+        return None if abs(int(space.start)) <= 2**53 else "Discrete from a start within 2**53"
+    flat = isinstance(space, gym.spaces.Box) and len(space.shape) == 1
+    if flat and 0 < space.shape[0] <= MOST_NUMBERS and np.issubdtype(space.dtype, np.floating):
+        usual = space.dtype.name in ("float16", "float32", "float64")
+        return None if usual else "a flat Box of float16, 32 or 64"
+    return f"Discrete, or a flat Box of floats, up to {MOST_NUMBERS:,}"
 
 
 def picture(space):

@@ -23,8 +23,8 @@ class EnvironmentFailed(ValueError):
 
 # ---------------------------------------------------------- what it gives
 
-RESET = {"obs": "", "info": "O"}  # what it returns, and the kinds of numbers that its parts are
-STEP = {"obs": "", "reward": "biuf", "terminated": "biu", "truncated": "biu", "info": "O"}
+RESET, STEP = ("obs", "info"), ("obs", "reward", "terminated", "truncated", "info")
+KINDS = {"reward": "biuf", "terminated": "biu", "truncated": "biu"}  # of numbers, np.dtype.kind
 USUAL = {(np.ndarray, *ends, dict) for ends in itertools.product((bool, np.bool_), repeat=2)}
 
 
@@ -99,16 +99,16 @@ def flaw_in(given, parts, space, shape):
     """
     if not (isinstance(given, (tuple, list)) and len(given) == len(parts)):
         return f"gave {describe(given)}, not ({', '.join(parts)}); {GUIDE}"
-    for (part, kinds), value in zip(parts.items(), given, strict=True):
+    for part, value in zip(parts, given, strict=True):
         if part == "obs":
             flaw = misfit(space, value)
             if flaw:
                 return f"gave the observation{flaw}"
-        elif kinds == "O":
+        elif part == "info":
             if not isinstance(value, Mapping):
                 return f"gave the info {describe(value)}, not a dict"
-        elif not numeric(value, shape, kinds) or (
-            "f" in kinds and beyond(value, DOUBLE) is not None
+        elif not numeric(value, shape, KINDS[part]) or (
+            part == "reward" and beyond(value, DOUBLE) is not None
         ):
             right = "a finite number" if part == "reward" else "True or False"
             return f"gave {part} {describe(value)}, not {right}" + f" {shape}" * bool(shape)

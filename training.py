@@ -42,15 +42,15 @@ def make_learner(envs, config, rng, dtype=np.float32):
     Raises ValueError for an initial_log_std that no Gaussian policy is there to use.
     """
     obs_dim, actions = envs.single_observation_space.shape[0], envs.single_action_space
-    network = config.hidden_sizes, rng, config.activation, dtype
+    hidden, activation, log_std = config.hidden_sizes, config.activation, config.initial_log_std
     policy: CategoricalPolicy | GaussianPolicy
     if isinstance(actions, Discrete):
-        if config.initial_log_std != 0:
+        if log_std != 0:
             raise ValueError("initial_log_std is for Box actions; these are Discrete")
-        policy = CategoricalPolicy(obs_dim, int(actions.n), *network)
+        policy = CategoricalPolicy(obs_dim, int(actions.n), hidden, rng, activation, dtype)
     else:
-        policy = GaussianPolicy(obs_dim, actions.shape[0], *network, config.initial_log_std)
-    value = MLP((obs_dim, *config.hidden_sizes, 1), rng, config.activation, dtype=dtype)
+        policy = GaussianPolicy(obs_dim, actions.shape[0], hidden, rng, activation, dtype, log_std)
+    value = MLP((obs_dim, *hidden, 1), rng, activation, dtype=dtype)
     return Learner(
         policy,
         value,

@@ -37,8 +37,8 @@ def rng():
 
 @pytest.fixture(scope="session")
 def learned():
-    """learned(algorithm, seed) -> a default training on CartPole, once for all who ask, and what
-    each look at it saw: step, greedy returns (100,).
+    """learned(algorithm, seed) -> a default training on CartPole, once for all who ask, and its
+    evaluations: [(step, greedy returns (100,)), …].
 
     Who asks is marked xdist_group("learned"): the trainings are then those of one process.
     """
@@ -46,8 +46,8 @@ def learned():
     @cache
     def train(algorithm, seed):
         trainer = Trainer(algorithm, "CartPole-v1", algorithm.Config(), seed)
-        looks = [(row["env_steps"], seen) for row, seen in judged(trainer, 3, 100)]
-        return trainer, [look for look in looks if look[1] is not None]
+        rows = [(row["env_steps"], returns) for row, returns in judged(trainer, 3, 100)]
+        return trainer, [row for row in rows if row[1] is not None]
 
     return train
 

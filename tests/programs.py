@@ -74,8 +74,8 @@ def succeed(*options, **settings):
 def wait_until(condition, process=None):
     """Wait until condition() holds -> what it gave; it may also be `process` that ends the wait."""
     until = time.monotonic() + ENOUGH
-    while not (found := condition()):
+    while not (value := condition()):
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.01)
-    return found
+    return value

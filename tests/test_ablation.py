@@ -10,7 +10,7 @@ import training
 from advantages import normalize
 from lab.kit import PROJECT
 from lab.pictures.ablations import draw_file
-from lab.study import Cores, ablation, changes, conduct
+from lab.study import Cores, ablation, changes, run_study
 from training import Trainer
 
 
@@ -106,7 +106,7 @@ def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
     def conclude(*arguments):
         ablation.conclude(*arguments, tmp_path / "pictures", draw_file)
 
-    assert conduct(folder, Cores(1), conclude)
+    assert run_study(folder, Cores(1), conclude)
     printed = capsys.readouterr().out
     assert all(len(line) <= 80 for line in printed.split("saved:")[0].splitlines()[2:])
     assert f"\n{ablation.what_was_changed()}\n" in printed
@@ -116,7 +116,7 @@ def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
     entry = summary["variants"][ablation.WHOLE]
     assert entry["seeds"] == 2 and 0 < entry["area"]["mean"] < 200
     # once more: nothing is trained a second time, and elsewhere nothing is overwritten
-    assert conduct(folder, Cores(1), lambda *a: ablation.conclude(*a, None, draw_file))
+    assert run_study(folder, Cores(1), lambda *a: ablation.conclude(*a, None, draw_file))
     assert "every seed is trained" in capsys.readouterr().out
     assert (folder / ablation.FILE).exists()
 

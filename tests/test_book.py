@@ -178,7 +178,7 @@ def test_a_stair_has_its_words_and_its_numbers(page):
     entries = study_ladder.entries(study_ladder.kept())
     for n in range(1, 10):
         text = unescape(re.sub("<.*?>", "", stair_of(page, n)))
-        for head, words in study_ladder.said(n).items():
+        for head, words in study_ladder.claims(n).items():
             assert f"{head}: {words}".replace(" -", " −") in text
         for head, cell in study_ladder.COLUMNS:
             own = cell(entries[n])

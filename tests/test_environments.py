@@ -19,7 +19,8 @@ import environments
 import ppo
 import vpg
 from environments import find_spec, make_env, make_envs, reset, reward_threshold
-from lab.runs import judged, new_trainer, read_json, remarks
+from lab.kit import read_json
+from lab.runs import judged, new_trainer, remarks
 from lab.runs.records import RunFolder
 from lab.watch import session as watch_session
 from promises import EnvironmentFailed, short

@@ -1,32 +1,28 @@
 import contextlib
+import itertools
 import os
 import signal
-import subprocess
-import sys
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from programs import ENOUGH, ROOT
-from test_records import small_trainer
+from test_records import Still, small_trainer
 
-import vpg
 from lab.kit import first_interrupt_waits, interrupts_raise, read_json
-from lab.runs import carry_out, judging, new_trainer
+from lab.runs import judging, run_training
 from lab.runs.records import RunFolder
 
 pytestmark = pytest.mark.usefixtures("signals_as_before")
 BOTH = signal.SIGINT, signal.SIGTERM
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 
 @pytest.mark.parametrize("number", BOTH)
 def test_the_first_waits_and_the_second_does_not(number):
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), first_interrupt_waits() as asked:
-        assert not asked
+    with pytest.raises(KeyboardInterrupt), first_interrupt_waits() as interrupts:
+        assert not interrupts
         signal.raise_signal(number)
-        assert asked
+        assert interrupts
         signal.raise_signal(number)
     assert signal.getsignal(number) is before
 
@@ -42,9 +38,9 @@ def test_outside_a_training_either_raises(number):
 def test_what_the_parent_ignores_stays_ignored(number):
     signal.signal(number, signal.SIG_IGN)
     interrupts_raise()
-    with first_interrupt_waits() as asked:
+    with first_interrupt_waits() as interrupts:
         signal.raise_signal(number)
-        assert not asked
+        assert not interrupts
     assert signal.getsignal(number) == signal.SIG_IGN
 
 
@@ -54,17 +50,17 @@ def test_what_can_be_done_again_is_broken_off_at_once():
             signal.raise_signal(number)
         return "done"
 
-    with first_interrupt_waits() as asked:
-        assert asked.unless(finish) == "done" and not asked.broke_off
+    with first_interrupt_waits() as interrupts:
+        assert interrupts.unless(finish) == "done" and not interrupts.broke_off
         with pytest.raises(ZeroDivisionError):
-            asked.unless(divmod, 1, 0)
-        assert asked.unless(finish, signal.SIGTERM) is None and asked.broke_off
-        assert asked.unless(pytest.fail) is None  # nothing is begun any more
+            interrupts.unless(divmod, 1, 0)
+        assert interrupts.unless(finish, signal.SIGTERM) is None and interrupts.broke_off
+        assert interrupts.unless(pytest.fail) is None  # nothing is begun any more
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
 
 
-def test_helpers_that_ctrl_c_has_ended_are_blamed_for_nothing():
+def test_helpers_that_ctrl_c_has_ended_are_not_at_fault():
     """A terminal sends Ctrl-C to an environment's processes, too: it fails as they go."""
 
     def fail():
@@ -73,25 +69,30 @@ def test_helpers_that_ctrl_c_has_ended_are_blamed_for_nothing():
         except KeyboardInterrupt:
             raise BrokenPipeError("a helper is gone") from None
 
-    with first_interrupt_waits() as asked:
-        assert asked.unless(fail) is None and asked.broke_off
+    with first_interrupt_waits() as interrupts:
+        assert interrupts.unless(fail) is None and interrupts.broke_off
 
 
-class Counting(gym.Env):
+def go_on(run, evaluations, eval_episodes):
+    """Take a run up and train to its end -> whether it was interrupted."""
+    trainer = run.resume(media=False)
+    return run_training(trainer, run, evaluations, eval_episodes, media=False)
+
+
+class Counting(Still):
     """Episodes of 50 steps, the n-th step of all of which is `interrupted_at`, by a signal."""
 
-    observation_space = gym.spaces.Box(-1, 1, (2,))
-    action_space = gym.spaces.Discrete(2)
     steps = interrupted_at = 0
-
-    def reset(self, seed=None, options=None):
-        return np.zeros(2, np.float32), {}
 
     def step(self, action):
         type(self).steps += 1
         if self.steps == self.interrupted_at:
             signal.raise_signal(signal.SIGTERM)
-        return np.zeros(2, np.float32), 1.0, False, False, {}
+            self.interrupted()
+        return super().step(action)
+
+    def interrupted(self):
+        """What the signal does to the environment itself."""
 
 
 @pytest.fixture
@@ -103,59 +104,74 @@ def counting(monkeypatch):
     return Counting
 
 
-def test_no_step_of_an_evaluation_is_waited_for(tmp_path, counting):
-    trainer = small_trainer(iterations=0, env_id="Counting-v0", total_steps=64)
-    run = RunFolder.create(tmp_path, trainer)
-    trainer = run.resume(media=False)
+@pytest.fixture
+def counted(tmp_path, counting):
+    """The folder of a run of 64 steps in it, which has not begun."""
+    return RunFolder.create(
+        tmp_path, small_trainer(iterations=0, env_id="Counting-v0", total_steps=64)
+    )
+
+
+def test_no_step_of_an_evaluation_is_waited_for(counted, counting):
+    run, trainer = counted, counted.resume(media=False)
     counting.steps, counting.interrupted_at = 0, 16 + 7  # a rollout, and seven steps of judging
-    assert carry_out(trainer, run, 4, 3, media=False)
+    assert run_training(trainer, run, 4, 3, media=False)
     assert counting.steps == 16 + 7 and trainer.env_steps == 16
     assert run.read("progress.csv")["iteration"] == [1]
     assert np.isnan(run.read("progress.csv")["greedy_return"]).all()
-    assert not carry_out(run.resume(media=False), run, 4, 3, media=False)
+    assert not go_on(run, 4, 3)
     progress = run.read("progress.csv")
     np.testing.assert_array_equal(progress["iteration"], [1, 2, 3, 4])
     assert (progress["greedy_return"] == 50).all()  # at the same steps as if nothing had been
 
 
-def test_an_evaluation_that_is_due_after_the_signal_is_not_begun(tmp_path, counting):
-    trainer = small_trainer(iterations=0, env_id="Counting-v0", total_steps=64)
-    run = RunFolder.create(tmp_path, trainer)
+def test_an_evaluation_that_is_due_after_the_signal_is_not_begun(counted, counting):
     counting.interrupted_at = 3
-    assert carry_out(run.resume(media=False), run, 4, 3, media=False)
-    assert counting.steps == 16 and len(run.owed()) == 1
+    assert go_on(counted, 4, 3)
+    assert counting.steps == 16 and counted.owed()["iteration"] == 1
+
+
+def test_what_an_interrupt_does_to_an_environment_is_no_fault_of_its_own(
+    counted, counting, monkeypatch
+):
+    """Ctrl-C reaches its own processes, too."""
+
+    def interrupted(self):
+        raise EOFError("its helper is gone")
+
+    monkeypatch.setattr(Counting, "interrupted", interrupted)
+    trainer = counted.resume(media=False)
+    counting.steps, counting.interrupted_at = 0, 40
+    assert run_training(trainer, counted, 1, 2, media=False)
+    assert not go_on(counted, 1, 2)
 
 
 def test_what_is_made_up_for_is_what_it_would_have_been(tmp_path, monkeypatch):
     """The same policy on the same episodes, and the same row but for the time."""
-    settings = {"iterations": 0, "total_steps": 320}
+    settings = {"iterations": 0, "total_steps": 160}
     whole, other = (RunFolder.create(tmp_path, small_trainer(**settings)) for _ in range(2))
-    assert not carry_out(whole.resume(media=False), whole, 10, 2, media=False)
+    assert not go_on(whole, 5, 2)
     evaluate = judging.evaluate
 
     def interrupted(*arguments):
         signal.raise_signal(signal.SIGINT)
         return evaluate(*arguments)
 
-    rows = []
-    for _ in range(3):  # the first evaluation, and twice again
-        monkeypatch.setattr(judging, "evaluate", interrupted)
-        assert carry_out(other.resume(media=False), other, 10, 2, media=False)
-        rows.append(other.read("progress.csv"))
-        assert (
-            other.load_trainer().iteration == rows[-1]["iteration"][-1] == rows[0]["iteration"][-1]
-        )
-    monkeypatch.undo()
-    assert not carry_out(other.resume(media=False), other, 10, 2, media=False)
-    wanted, found = whole.read("progress.csv"), other.read("progress.csv")
-    place = len(rows[0]["iteration"])
-    assert np.isfinite(wanted["greedy_return"][place - 1])
+    with monkeypatch.context() as patch:
+        patch.setattr(judging, "evaluate", interrupted)
+        for _ in range(3):  # the first evaluation, and twice again
+            assert go_on(other, 5, 2)
+            last = other.load_trainer().iteration
+            assert other.read("progress.csv")["iteration"][-1] == last
+    assert not go_on(other, 5, 2)
+    wanted, got = whole.read("progress.csv"), other.read("progress.csv")
+    assert np.isfinite(wanted["greedy_return"][last - 1])
     for name in wanted.keys() - {"steps_per_second"}:
-        np.testing.assert_array_equal(found[name][:place], wanted[name][:place], name)
-    np.testing.assert_array_equal(found["iteration"], np.arange(1, len(found["iteration"]) + 1))
-    assert np.isfinite(found["greedy_return"]).sum() == 10
+        np.testing.assert_array_equal(got[name][:last], wanted[name][:last], name)
+    np.testing.assert_array_equal(got["iteration"], np.arange(1, len(got["iteration"]) + 1))
+    assert np.isfinite(got["greedy_return"]).sum() == 5
     ended = (run.read("episodes.csv")["ended"] for run in (other, whole))
-    mine, theirs = (steps[steps <= wanted["env_steps"][place - 1]] for steps in ended)
+    mine, theirs = (steps[steps <= wanted["env_steps"][last - 1]] for steps in ended)
     np.testing.assert_array_equal(mine, theirs)
 
 
@@ -163,27 +179,25 @@ def test_what_is_made_up_for_is_what_it_would_have_been(tmp_path, monkeypatch):
 def test_solved_for_good_is_what_it_would_have_been(tmp_path, monkeypatch, evaluation):
     """Also if the last evaluation is broken off, and with it the one that fails."""
     means = [500.0, 500.0, 500.0, 3.0]  # of four evaluations, then of the final judgement
+    for interruptions in ([], [evaluation]):
+        left = iter([*means, 500.0, 500.0])
+        done = itertools.count(1)
 
-    def scripted(*arguments):
-        calls.append(arguments)
-        if len(calls) == evaluation and not told:
-            told.append(calls.pop())
-            signal.raise_signal(signal.SIGTERM)
-        return np.full(2, means[len(calls) - 1] if len(calls) <= 4 else 500.0)
+        def scripted(*arguments, interruptions=interruptions, left=left, done=done):
+            if next(done) in interruptions:
+                signal.raise_signal(signal.SIGTERM)
+            return np.full(2, next(left))
 
-    judged = []
-    for told in ([None], []):  # undisturbed, disturbed
-        calls = []
         monkeypatch.setattr(judging, "evaluate", scripted)
         run = RunFolder.create(tmp_path, small_trainer(iterations=0, total_steps=320))
-        while carry_out(run.resume(media=False), run, 4, 2, media=False):
-            assert len(told) == 1 and not (run / "summary.json").exists()
-        summary = read_json(run / "summary.json")
-        looks = run.read("progress.csv")["greedy_return"]
-        judged.append(looks[np.isfinite(looks)].tolist())
+        if interruptions:
+            assert go_on(run, 4, 2) and not (run / "summary.json").exists()
+        assert not go_on(run, 4, 2)
+        summary, returns = read_json(run / "summary.json"), run.read("progress.csv")
+        returns = returns["greedy_return"]
+        assert returns[np.isfinite(returns)].tolist() == means
         assert summary["solved_for_good_at_step"] == summary["env_steps"]
         assert summary["solved_at_step"] < summary["env_steps"]
-    assert judged == [means, means]
 
 
 def test_killed_before_it_is_made_up_for(tmp_path, monkeypatch):
@@ -191,115 +205,36 @@ def test_killed_before_it_is_made_up_for(tmp_path, monkeypatch):
     run = RunFolder.create(tmp_path, small_trainer(iterations=0, total_steps=320))
     evaluate = judging.evaluate
     monkeypatch.setattr(judging, "evaluate", lambda *_: signal.raise_signal(signal.SIGTERM))
-    assert carry_out(run.resume(media=False), run, 10, 2, media=False)
+    assert go_on(run, 10, 2)
     monkeypatch.setattr(judging, "evaluate", evaluate)
     for _ in range(2):
         run.resume(media=False)  # killed: the row has been taken out
-        assert len(run.owed()) == 1
+        assert run.owed()["iteration"] == 2
     trainer = run.resume(media=False)
     with monkeypatch.context() as killed:  # before another checkpoint was written
         killed.setattr(run, "save", lambda *arguments, **more: None)
-        assert not carry_out(trainer, run, 10, 2, media=False)
+        assert not run_training(trainer, run, 10, 2, media=False)
     (run / "summary.json").unlink()
-    assert not carry_out(run.resume(media=False), run, 10, 2, media=False)
+    assert not go_on(run, 10, 2)
     assert (run / "summary.json").exists()
     iterations = run.read("progress.csv")["iteration"]
     np.testing.assert_array_equal(iterations, np.arange(1, len(iterations) + 1))
 
 
-HELPED = """
-import multiprocessing, time
-import gymnasium as gym, numpy as np
-
-
-class Helped(gym.Env):
-    observation_space, action_space = gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(2)
-
-    def __init__(self):
-        self.helper = multiprocessing.get_context("fork").Process(target=time.sleep, args=(9999,))
-        self.helper.start()
-
-    def reset(self, seed=None, options=None):
-        return np.zeros(2, np.float32), {}
-
-    def step(self, action):
-        return np.zeros(2, np.float32), 1.0, False, False, {}
-
-    def close(self):
-        self.helper.terminate()
-        self.helper.join()
-
-
-gym.register("Helped-v0", Helped, max_episode_steps=5)
-"""
-
-
-@forks
-def test_an_environment_s_forked_helpers_end_when_they_are_told_to(tmp_path):
-    """They inherited the handler that notes a signal and goes on, and close() waited for ever."""
-    (tmp_path / "helped.py").write_text(HELPED, encoding="utf-8")
-    command = [sys.executable, str(ROOT / "run.py"), "--algo", "vpg", "--env", "helped:Helped-v0"]
-    command += ["--total-steps", "600", "--eval-episodes", "2", "--num-envs", "1", "--no-media"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        out, _ = process.communicate(timeout=ENOUGH)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0 and "saved in runs" in out
-
-
-@forks
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")  # pytest-xdist's is
 @pytest.mark.parametrize("number", BOTH)
 @pytest.mark.parametrize("within", [contextlib.nullcontext, first_interrupt_waits])
-def test_a_forked_child_ends_at_either_signal(number, within):
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_forked_child_ends_unless_its_parent_ignores_the_signal(number, within, ignored):
+    """A handler of ours would note SIGTERM and go on; an environment that ends it would wait."""
+    if ignored:
+        signal.signal(number, signal.SIG_IGN)
     interrupts_raise()
     with within():
         child = os.fork()
         if child == 0:
             signal.raise_signal(number)
             os._exit(0)  # it went on
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -number
-
-
-@forks
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
-def test_a_forked_child_ignores_what_its_parent_ignores():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    interrupts_raise()
-    child = os.fork()
-    if child == 0:
-        signal.raise_signal(signal.SIGINT)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-class Torn(gym.Env):
-    """Its own processes end at Ctrl-C, which reaches them, too."""
-
-    observation_space, action_space = gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(2)
-    steps = 0
-
-    def reset(self, seed=None, options=None):
-        return np.zeros(2, np.float32), {}
-
-    def step(self, action):
-        Torn.steps += 1
-        if Torn.steps == 200:
-            signal.raise_signal(signal.SIGINT)
-            raise EOFError("its helper is gone")
-        return np.zeros(2, np.float32), 1.0, False, False, {}
-
-
-def test_what_an_interrupt_does_to_an_environment_is_no_fault_of_its_own(tmp_path):
-    gym.register("Torn-v0", Torn, max_episode_steps=5)
-    try:
-        trainer = new_trainer(vpg, "Torn-v0", vpg.Config(num_envs=2, num_steps=16), 0)
-        run = RunFolder.create(tmp_path, trainer)
-        assert carry_out(trainer, run, 1, 2, media=False)
-        assert not carry_out(run.resume(total_steps=640), run, 1, 2, media=False)
-    finally:
-        del gym.registry["Torn-v0"]
+    end = 0 if ignored else -number
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == end

@@ -17,54 +17,35 @@ def small_trainer(total_steps=640):
     return Trainer(vpg, "CartPole-v1", config, seed=3)
 
 
+def steps_judged(rows):
+    """After which steps an evaluation followed."""
+    return [row["env_steps"] for row, returns in rows if returns is not None]
+
+
 @pytest.mark.parametrize("evaluations", [0, 1, 3, 5, 1_000])
-def test_evaluations_are_spread_evenly_and_the_last_iteration_is_judged(evaluations):
-    trainer = small_trainer()
-    steps, looked = [], []
-    for statistics, returns in judged(trainer, evaluations, 3):
-        steps.append(statistics["env_steps"])
-        if returns is not None:
-            assert returns.shape == (3,)
-            looked.append(statistics["env_steps"])
+def test_evaluations_are_spread_evenly_and_the_last_iteration_is_judged(monkeypatch, evaluations):
+    monkeypatch.setattr(judging, "evaluate", lambda *arguments: np.zeros(3))
+    rows = list(judged(small_trainer(), evaluations, 3))
+    steps = [row["env_steps"] for row, _ in rows]
     # due: the first iteration that reaches each k-th part of the steps
     marks = [640 * k / evaluations for k in range(1, evaluations + 1)]
     expected = {next(step for step in steps if step >= mark) for mark in marks} | {steps[-1]}
-    assert looked == sorted(expected) and steps[-1] >= 640
+    assert steps_judged(rows) == sorted(expected) and steps[-1] >= 640
+    trainer, parts = small_trainer(), []
+    for count in (3, 4, 100):  # leave the loop, and enter it anew: nothing changes
+        parts += itertools.islice(judged(trainer, evaluations, 3), count)
+    assert steps_judged(parts) == sorted(expected)
+    (row,) = judged(small_trainer(total_steps=steps[0]), 0, 2)  # its last step is exactly the end
+    assert steps_judged([row]) == steps[:1]
 
 
 def test_a_judgement_is_of_the_policy_as_it_is_then_on_fresh_episodes():
-    trainer, plain = small_trainer(), small_trainer()
-    for (statistics, returns), other in zip(judged(trainer, 4, 5), plain, strict=True):
-        assert statistics["policy_loss"] == other["policy_loss"]  # looking changes nothing
+    trainer, plain = small_trainer(320), small_trainer(320)
+    for (statistics, returns), other in zip(judged(trainer, 3, 5), plain, strict=True):
+        assert statistics["policy_loss"] == other["policy_loss"]  # evaluating changes nothing
         if returns is not None:
             fresh = evaluate(plain.policy, "CartPole-v1", 5, (3, plain.iteration))
             np.testing.assert_array_equal(returns, fresh)
-
-
-def test_enough_is_enough_and_judged():
-    trainer = small_trainer()
-    rows = list(judged(trainer, 1, 2, enough=lambda: trainer.episodes >= 10))
-    assert trainer.episodes >= 10 and trainer.env_steps < 640
-    assert [returns is None for _, returns in rows] == [True] * (len(rows) - 1) + [False]
-
-
-def test_one_that_goes_on_is_judged_at_the_same_steps(monkeypatch):
-    monkeypatch.setattr(judging, "evaluate", lambda *arguments: np.zeros(1))
-    whole = [
-        row["env_steps"] for row, returns in judged(small_trainer(), 5, 1) if returns is not None
-    ]
-    trainer = small_trainer()
-    parts = []
-    for count in (3, 4, 100):  # leave the loop, and enter it anew
-        for row, returns in itertools.islice(judged(trainer, 5, 1), count):
-            parts += [row["env_steps"]] if returns is not None else []
-    assert parts == whole
-
-
-def test_a_training_that_ends_exactly_on_its_last_step_is_judged():
-    steps = small_trainer().iterate()["env_steps"]
-    ((statistics, returns),) = judged(small_trainer(total_steps=steps), 0, 2)
-    assert statistics["env_steps"] == steps and returns.shape == (2,)
 
 
 def test_the_final_judgement():
@@ -134,9 +115,9 @@ def test_solved_and_solved_for_good(means, first, for_good):
 @pytest.mark.xdist_group("learned")
 def test_every_algorithm_solves_cartpole_in_the_sense_of_the_readme(learned):
     for module in ALGORITHMS.values():
-        trainer, looks = learned(module, 0)
-        steps, returns = zip(*looks, strict=True)
-        means = [seen.mean() for seen in returns]
+        trainer, evaluations = learned(module, 0)
+        steps, returns = zip(*evaluations, strict=True)
+        means = [each.mean() for each in returns]
         first, for_good = solved_steps(steps, means, reward_threshold("CartPole-v1"))
         assert 0 < first <= for_good <= trainer.env_steps
 

@@ -5,8 +5,6 @@ import copy
 import gymnasium as gym
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import ppo
 import ppo_penalty
@@ -16,9 +14,8 @@ from normalization import LARGEST, RunningNormalizer
 from training import Trainer, evaluate
 
 
-@given(sizes=st.lists(st.integers(1, 50), min_size=1, max_size=8), seed=st.integers(0, 1000))
-def test_parts_give_the_moments_of_the_whole(sizes, seed):
-    rng = np.random.default_rng(seed)
+@pytest.mark.parametrize("sizes", [(1,), (50,), (1, 1), (1, 40, 0, 7), (30, 1, 2, 17, 50)])
+def test_parts_give_the_moments_of_the_whole(sizes, rng):
     rows = rng.normal([1e3, -2, 0], [1e-2, 5, 0], (sum(sizes), 3))
     normalizer = RunningNormalizer(3)
     for part in np.split(rows, np.cumsum(sizes)[:-1]):

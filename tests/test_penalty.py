@@ -8,7 +8,7 @@ from training import Trainer
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
 def test_weight_follows_the_logged_kl(env_id):
-    config = ppo_penalty.Config(total_steps=12_000, kl_coefficient=0.4, kl_target=0.003)
+    config = ppo_penalty.Config(total_steps=6_000, kl_coefficient=0.4, kl_target=0.003)
     trainer = Trainer(ppo_penalty, env_id, config, seed=0)
     expected, factors = 0.4, set()
     for statistics in trainer:

@@ -4,31 +4,32 @@ LunarLander is skipped where Box2D is not installed, unless REQUIRE_BOX2D=1.
 """
 
 import importlib.util
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
+import warnings
 
 import pytest
-from programs import ENOUGH
+from programs import call, succeeded
 
 import ppo
 import vpg
+from lab.kit import read_json
 from lab.study.presets import PRESETS, preset
 from training import Trainer, evaluate
 
-ROOT = Path(__file__).parents[1]
 ALGORITHMS = {"ppo": ppo, "vpg": vpg}
 ENTRIES = [(env_id, algo) for env_id, entry in PRESETS.items() for algo in entry]
-SHORT = ["--total-steps", "2500", "--eval-episodes", "2", "--evaluations", "1", "--no-media"]
+SHORT = ["--total-steps", "300", "--eval-episodes", "1", "--evaluations", "1", "--no-media"]
 
 
-def run(*options, cwd):
-    # Box2D's own SWIG types warn when they are imported; no other warning is let through.
-    box2d = "ignore:builtin type:DeprecationWarning"
-    command = [sys.executable, "-W", "error", "-W", box2d, str(ROOT / "run.py"), *options]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=ENOUGH)
+def trained(tmp_path, env_id, algo, *options):
+    """What a short training prints, any warning an error, and its settings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # Box2D's own SWIG types warn when they are imported; no other warning is let through.
+        warnings.filterwarnings("ignore", "builtin type", DeprecationWarning)
+        said = succeeded(call("--algo", algo, "--env", env_id, *SHORT, *options, cwd=tmp_path))
+    folder = tmp_path / "runs" / f"{env_id}-{algo}-seed0"
+    return said, read_json(folder / "config.json")["config"]
 
 
 def test_the_promised_environments_are_there():
@@ -57,33 +58,24 @@ def test_trains_without_a_warning(env_id, algo, tmp_path):
     missing = importlib.util.find_spec("Box2D") is None and os.environ.get("REQUIRE_BOX2D") != "1"
     if env_id.startswith("LunarLander") and missing:
         pytest.skip("Box2D is not installed (pip install -r requirements/box2d.txt)")
-    done = run("--algo", algo, "--env", env_id, *SHORT, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert all(len(line) <= 80 for line in done.stdout.splitlines())
-    assert (f"settings tuned for {env_id} (presets.py)" in done.stdout) == bool(
-        preset(algo, env_id)
-    )
-    folder = tmp_path / "runs" / f"{env_id}-{algo}-seed0"
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"]
-    for name, value in {**preset(algo, env_id), "total_steps": 2500}.items():
+    tuned = preset(algo, env_id)
+    said, config = trained(tmp_path, env_id, algo)
+    assert all(len(line) <= 80 for line in said.splitlines())
+    assert (f"settings tuned for {env_id} (presets.py)" in said) == bool(tuned)
+    for name, value in {**tuned, "total_steps": 300}.items():
         assert config[name] == (list(value) if isinstance(value, tuple) else value)
 
 
 def test_options_go_first(tmp_path):
-    options = ["--env", "Pendulum-v1", "--gamma", "0.5", "--kl-target", "0.02"]
-    done = run("--algo", "ppo-penalty", *options, *SHORT, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "without --gamma, --total-steps" in done.stdout
-    folder = tmp_path / "runs" / "Pendulum-v1-ppo-penalty-seed0"
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"]
+    options = ["--gamma", "0.5", "--kl-target", "0.02"]
+    said, config = trained(tmp_path, "Pendulum-v1", "ppo-penalty", *options)
+    assert "without --gamma, --total-steps" in said
     assert (config["gamma"], config["gae_lambda"], config["kl_target"]) == (0.5, 0.9, 0.02)
 
 
 def test_an_untuned_environment_is_announced(tmp_path):
-    done = run("--algo", "vpg", "--env", "MountainCar-v0", *SHORT, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "vpg has not been tuned for MountainCar-v0" in done.stdout
+    said, _ = trained(tmp_path, "MountainCar-v0", "vpg")
+    assert "vpg has not been tuned for MountainCar-v0" in said
 
 
 @pytest.mark.slow

@@ -507,7 +507,7 @@ def test_the_first_gradient_in_numbers():
     printed = [float(x) for x in re.findall(r"-?\d*\.\d+", " ".join(mean))]
     exact = [mdp.objective(process, uniform), *mdp.gradient(process, np.zeros(4), mdp.TABULAR)]
     np.testing.assert_allclose(exact, printed, rtol=0, atol=5.1e-6)
-    # What Eq. 7 makes of the first episode.
+    # What the reward-to-go makes of the first episode.
     episode = SimpleNamespace(states=[0, 1], actions=[1, 1], rewards=np.array([-1.0, 3.0]))
     np.testing.assert_allclose(mdp.reward_to_go(process, episode), [1.7, 2.7])
     assert "$`2.7\\,(-.5,.5)`$" in README

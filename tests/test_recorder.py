@@ -18,14 +18,18 @@ from pictures import (
     mask,
 )
 from PIL import Image
+from programs import call, succeeded
 
+import ppo
 from lab.kit import LIGHT
+from lab.runs import RunFolder
 from lab.watch import scene
 from lab.watch.canvas import Canvas
 from lab.watch.recorder import HOLD_SECONDS, record
 from lab.watch.session import Session
 from nn import MLP
 from policies import CategoricalPolicy, GaussianPolicy
+from training import Trainer
 
 
 @pytest.fixture
@@ -148,10 +152,13 @@ def test_an_end_shows_what_becomes_of_the_value(rng, value):
         while not session.ended:
             session.step()
         canvas = shown(session)
-        x, y = canvas.texts[scene.number(session.value_now)]
-        through = [box for box in canvas.boxes if box[4] == scene.INK and box[3] < 3
-                   and box[0] < x <= box[0] + box[2] and y - 14 < box[1] < y]  # fmt: skip
-        assert bool(through) == struck and note in canvas.texts
+        right, base = canvas.texts[scene.number(session.value_now)]
+        through = [
+            x < right <= x + width and base - 14 < y < base
+            for x, y, width, height, colour, *_ in canvas.boxes
+            if colour == scene.INK and height < 3
+        ]
+        assert any(through) == struck and note in canvas.texts
         # no action will be taken: none is shown
         assert "no action will be taken here" in canvas.texts and "▸ left" not in canvas.texts
         stage = np.asarray(canvas.image)[STAGE]
@@ -232,9 +239,13 @@ def test_a_ten_second_gif_is_small_and_has_the_true_speed(rng, value, tmp_path):
         session.step()
     scene.paint(canvas, session)  # all the frames' differences add up to the true last frame
     assert np.abs(np.asarray(last, int) - np.asarray(canvas.image)).mean() < 1
-    again = tmp_path / "again.gif"
-    record(balance(rng, value), again)
-    assert again.read_bytes() == path.read_bytes()
+
+
+def test_the_same_episode_gives_the_same_file(rng, value, tmp_path):
+    paths = tmp_path / "one.gif", tmp_path / "other.gif"
+    for path in paths:
+        record(balance(rng, value), path, max_steps=12)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_a_gif_of_an_environment_with_another_rate(rng, tmp_path):
@@ -258,9 +269,9 @@ def test_what_was_cut_off_is_said(rng, value, tmp_path):
 def test_an_mp4_holds_every_step(rng, value, tmp_path):
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     path = tmp_path / "episode.mp4"
-    record(balance(rng, value), path, max_steps=100)
+    record(balance(rng, value), path, max_steps=20)
     frames, duration = ffmpeg.count_frames_and_secs(path)
-    assert frames == 101 + 50 * HOLD_SECONDS
+    assert frames == 21 + 50 * HOLD_SECONDS
     assert duration == pytest.approx(frames / 50, abs=0.03)
     reader = ffmpeg.read_frames(path)
     width, height = next(reader)["size"]
@@ -278,9 +289,32 @@ def test_an_mp4_without_its_package_is_one_clear_line(rng, value, tmp_path, monk
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_ending_is_refused(rng, value, tmp_path):
-    with pytest.raises(ValueError, match=r"episode\.avi must end in \.gif or \.mp4"):
-        record(balance(rng, value), tmp_path / "episode.avi")
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """A run folder whose policy lets the pole fall: a short episode."""
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(hidden_sizes=(4,)), seed=0)
+    return RunFolder.create(tmp_path_factory.mktemp("runs"), trainer)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("record RUN episode.avi", "episode.avi must end in .gif or .mp4"),
+        ("record RUN README.md/episode.gif", "README.md/episode.gif cannot be written"),
+        ("play nowhere", "does not exist"),
+        ("record RUN", "the following arguments are required: FILE"),
+    ],
+)
+def test_refusals_are_one_line(words, message, untrained):
+    done = call(*(untrained.path if word == "RUN" else word for word in words.split()))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_record_writes_the_file_named(untrained, tmp_path):
+    path = tmp_path / "episode.gif"
+    assert succeeded(call("record", untrained.path, path)) == f"recorded {path}\n"
+    assert path.read_bytes().startswith(b"GIF89a")
 
 
 def test_recording_needs_neither_display_nor_opengl(tmp_path):

@@ -9,7 +9,7 @@ from test_records import small_trainer
 
 from lab.commands import main
 from lab.kit import read_json
-from lab.runs import carry_out, judging, runner
+from lab.runs import judging, run_training, runner
 from lab.runs.records import RunFolder
 from lab.runs.runner import verdict
 
@@ -32,7 +32,7 @@ def test_all_that_a_training_prints(tmp_path, monkeypatch, capsys):
     assert main(["--algo", "vpg", *OPTIONS]) == 0
     run = RunFolder("runs/CartPole-v1-vpg-seed0")
     progress, episodes = run.read("progress.csv"), run.read("episodes.csv")
-    looks = progress["env_steps"][np.isfinite(progress["greedy_return"])].astype(int)
+    judged = progress["env_steps"][np.isfinite(progress["greedy_return"])].astype(int)
     tenths = [np.argmax(progress["env_steps"] >= 32 * k) for k in range(1, 11)]
     _, means = judging.returns_when_begun(
         episodes["began"], episodes["return"], episodes["length"], 2, progress["env_steps"][-1], 40
@@ -56,7 +56,7 @@ def test_all_that_a_training_prints(tmp_path, monkeypatch, capsys):
         "3 fresh episodes each, mean (lowest) return:",
         "  greedy     499.0 (498.0)",
         "  sampled    123.4 (122.4)",
-        f"  solved (475) for good from step {looks[2]} on, first at {looks[0]} (4 looks)",
+        f"  solved (475) for good from step {judged[2]} on, first at {judged[0]} (4 looks)",
         "saved in runs/CartPole-v1-vpg-seed0:",
         "  best.npz, checkpoint.npz, config.json, episodes.csv, progress.csv,",
         "  summary.json",
@@ -102,7 +102,7 @@ def test_all_that_an_interrupted_run_prints(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "first, for_good, looks, text",
+    "first, for_good, evaluations, text",
     [
         (1200, 1200, 10, "solved (475) for good from step 1,200 on (10 looks)"),
         (800, 1200, 10, "solved (475) for good from step 1,200 on, first at 800 (10 looks)"),
@@ -111,9 +111,9 @@ def test_all_that_an_interrupted_run_prints(tmp_path, monkeypatch, capsys):
         (0, 0, 0, "solved (475) for good from step 0 on (0 looks)"),
     ],
 )
-def test_the_verdict(first, for_good, looks, text):
+def test_the_verdict(first, for_good, evaluations, text):
     summary = {"solved_at_step": first, "solved_for_good_at_step": for_good}
-    assert verdict({**summary, "reward_threshold": 475.0}, looks) == text
+    assert verdict({**summary, "reward_threshold": 475.0}, evaluations) == text
 
 
 def test_without_a_threshold_or_an_episode_less_is_printed(tmp_path, monkeypatch, capsys):
@@ -121,7 +121,7 @@ def test_without_a_threshold_or_an_episode_less_is_printed(tmp_path, monkeypatch
         tmp_path, small_trainer(iterations=0, env_id="Pendulum-v1", total_steps=32)
     )
     monkeypatch.setattr(judging, "evaluate", scripted(1, 2, 3))
-    assert not carry_out(run.resume(media=False), run, 1, 3, media=False)
+    assert not run_training(run.resume(media=False), run, 1, 3, media=False)
     printed = re.sub(r"[\d,]+ steps/s|[\d.e-]+ s ", "N", capsys.readouterr().out).splitlines()
     assert [line.split("   ")[-1].strip() for line in printed] == [
         "no episode has ended yet",

@@ -27,16 +27,14 @@ SETTINGS = {
     "entropy_coefficient": 0.02,
 }
 SEVERAL = {"epochs": 3, "minibatch_size": 20}
+CLIPPED = {"clip_range": 0.01, "value_clip_range": 0.1, "max_kl": 3e-4}
+CONSTANT = {"anneal_clip_range": False, "anneal_learning_rate": False}
 VARIANTS = {
     "vpg": (vpg, {"value_steps": 3}),
     "ppo": (ppo, {**SEVERAL, "clip_range": 0.05}),
-    "ppo, all its options": (
-        ppo,
-        {**SEVERAL, "clip_range": 0.01, "anneal_clip_range": False, "value_clip_range": 0.1,
-         "max_kl": 3e-4, "anneal_learning_rate": False},
-    ),
+    "ppo, all its options": (ppo, {**SEVERAL, **CLIPPED, **CONSTANT}),
     "penalty": (ppo_penalty, {**SEVERAL, "kl_coefficient": 4.0, "kl_target": 1e-4}),
-}  # fmt: skip
+}
 
 
 def network(parameters, obs, outputs):
@@ -55,8 +53,8 @@ def log_softmax(parameters, obs):
 class Descent:
     """A network's parameters on their way down, in float64: Eq. 34 and 35."""
 
-    def __init__(self, parameters, adam, learning_rate, max_norm):
-        self.x, self.m, self.v = (a.astype(float) for a in (parameters, adam.m, adam.v))
+    def __init__(self, network, adam, learning_rate, max_norm):
+        self.x, self.m, self.v = (a.astype(float) for a in (network.parameters, adam.m, adam.v))
         self.t, self.learning_rate, self.max_norm = adam.t, learning_rate, max_norm
 
     def step(self, loss):
@@ -72,94 +70,110 @@ class Descent:
         return norm
 
 
-def replay(name, learner, batch, config, progress, rng):
-    """What the update should have done: its statistics, and both networks' parameters."""
-    remaining = 1 - progress if config.anneal_learning_rate else 1
-    policy = Descent(learner.policy.parameters, learner.policy_adam,
-                     config.learning_rate * remaining, config.max_grad_norm)  # fmt: skip
-    value = Descent(learner.value.parameters, learner.value_adam,
-                    config.value_learning_rate * remaining, config.max_grad_norm)  # fmt: skip
-    old = log_softmax(policy.x, batch.obs)
-    chosen = np.arange(len(batch.obs)), batch.actions
-    epsilon = getattr(config, "clip_range", None)
-    if epsilon is not None and config.anneal_clip_range:
-        epsilon *= 1 - progress
-    beta = learner.memory.get("kl_coefficient", getattr(config, "kl_coefficient", None))
-    rows = []
+class Replay:
+    """What an update should have done with what it was given: statistics, policy, value."""
 
-    def surrogate(log_probs, part):
+    def __init__(self, name, learner, batch, config, progress, rng):
+        self.name, self.batch, self.config, self.rng = name, batch, config, rng
+        remaining = 1 - progress if config.anneal_learning_rate else 1
+        rates, most = (config.learning_rate, config.value_learning_rate), config.max_grad_norm
+        self.policy = Descent(learner.policy, learner.policy_adam, rates[0] * remaining, most)
+        self.value = Descent(learner.value, learner.value_adam, rates[1] * remaining, most)
+        self.rows = np.arange(len(batch.obs))
+        self.old = log_softmax(self.policy.x, batch.obs)
+        self.epsilon = getattr(config, "clip_range", None)
+        if self.epsilon is not None and config.anneal_clip_range:
+            self.epsilon *= 1 - progress
+        self.beta = learner.memory.get("kl_coefficient", getattr(config, "kl_coefficient", None))
+
+    def log_ratio(self, log_probs, part):
+        """Of the actions taken; log_probs (B,2) of these rows."""
+        chosen = np.arange(len(part)), self.batch.actions[part]
+        return (log_probs - self.old[part])[chosen]
+
+    def surrogate(self, log_probs, part):
         """The policy's loss without its entropy bonus; log_probs (B,2)."""
-        own = log_probs[np.arange(len(part)), batch.actions[part]]
-        A = batch.advantages[part]
-        if name == "vpg":
-            return -np.mean(A * own)
-        ratio = np.exp(own - old[chosen][part])
-        if name == "penalty":
-            kl = (np.exp(old[part]) * (old[part] - log_probs)).sum(axis=1)
-            return -np.mean(ratio * A - beta * kl)
-        inside = np.where(abs(ratio.real - 1) <= epsilon, ratio,
-                          1 + epsilon * np.sign(ratio.real - 1))  # fmt: skip
+        A, old = self.batch.advantages[part], self.old[part]
+        if self.name == "vpg":
+            return -np.mean(A * log_probs[np.arange(len(part)), self.batch.actions[part]])
+        ratio = np.exp(self.log_ratio(log_probs, part))
+        if self.name == "penalty":
+            kl = (np.exp(old) * (old - log_probs)).sum(axis=1)
+            return -np.mean(ratio * A - self.beta * kl)
+        edge = 1 + self.epsilon * np.sign(ratio.real - 1)
+        inside = np.where(abs(ratio.real - 1) <= self.epsilon, ratio, edge)
         return -np.mean(np.where((ratio * A).real <= (inside * A).real, ratio * A, inside * A))
 
-    def policy_step(part):
-        def loss(parameters):
-            log_probs = log_softmax(parameters, batch.obs[part])
-            entropy = -(np.exp(log_probs) * log_probs).sum(axis=1)
-            return surrogate(log_probs, part) - config.entropy_coefficient * entropy.mean()
+    def policy_step(self, part):
+        obs = self.batch.obs[part]
 
-        before = surrogate(log_softmax(policy.x, batch.obs[part]), part)
-        return {"policy_loss": before, "policy_grad_norm": policy.step(loss)}
-
-    def value_step(part):
         def loss(parameters):
-            v, y = network(parameters, batch.obs[part], 1)[:, 0], batch.targets[part]
+            log_probs = log_softmax(parameters, obs)
+            entropy = -(np.exp(log_probs) * log_probs).sum(axis=1).mean()
+            return self.surrogate(log_probs, part) - self.config.entropy_coefficient * entropy
+
+        before = self.surrogate(log_softmax(self.policy.x, obs), part)
+        return {"policy_loss": before, "policy_grad_norm": self.policy.step(loss)}
+
+    def value_step(self, part):
+        before, y = self.batch.values[part], self.batch.targets[part]
+        band = getattr(self.config, "value_clip_range", None)
+
+        def loss(parameters):
+            v = network(parameters, self.batch.obs[part], 1)[:, 0]
             squares = (v - y) ** 2
-            if getattr(config, "value_clip_range", None) is not None:
-                before, band = batch.values[part], config.value_clip_range
+            if band is not None:
                 far = abs((v - before).real) > band
-                clipped = np.where(far, before + band * np.sign((v - before).real), v)
-                other = (clipped - y) ** 2
+                other = (np.where(far, before + band * np.sign((v - before).real), v) - y) ** 2
                 squares = np.where(squares.real >= other.real, squares, other)
             return 0.5 * squares.mean()
 
-        return {"value_loss": loss(value.x), "value_grad_norm": value.step(loss)}
+        return {"value_loss": loss(self.value.x), "value_grad_norm": self.value.step(loss)}
 
-    def approx_kl():
-        log_ratio = (log_softmax(policy.x, batch.obs) - old)[chosen]
+    def approx_kl(self):
+        log_ratio = self.log_ratio(log_softmax(self.policy.x, self.batch.obs), self.rows)
         return np.mean(np.exp(log_ratio) - 1 - log_ratio)
 
-    everything = np.arange(len(batch.obs))
-    if name == "vpg":
-        rows.append(policy_step(everything))
-        for _ in range(config.value_steps):
-            rows[0] |= value_step(everything)
-    else:
+    def train(self):
+        """All steps of the update -> what each of them says."""
+        steps, config, everything = [], self.config, self.rows
+        if self.name == "vpg":
+            steps.append(self.policy_step(everything))
+            for _ in range(config.value_steps):
+                steps[0] |= self.value_step(everything)
+            return steps
         for _ in range(config.epochs):
             parts = -(-len(everything) // config.minibatch_size)
-            for part in np.array_split(rng.permutation(len(everything)), parts):
-                rows.append(policy_step(part) | value_step(part))
-            if getattr(config, "max_kl", None) is not None and approx_kl() > config.max_kl:
+            for part in np.array_split(self.rng.permutation(len(everything)), parts):
+                steps.append(self.policy_step(part) | self.value_step(part))
+            max_kl = getattr(config, "max_kl", None)
+            if max_kl is not None and self.approx_kl() > max_kl:
                 break
-    expected = {key: np.mean([row[key] for row in rows]) for key in rows[0]}
+        return steps
 
-    new = log_softmax(policy.x, batch.obs)
-    ratio = np.exp((new - old)[chosen])
-    out = abs(ratio - 1) > (np.inf if epsilon is None else epsilon)
-    expected |= {
-        "entropy": np.mean(-(np.exp(new) * new).sum(axis=1)),
-        "approx_kl": approx_kl(),
-        "clip_fraction": out.mean(),
-        "dead_fraction": (out & (np.sign(ratio - 1) == np.sign(batch.advantages))).mean(),
-        "explained_variance": 1 - np.var(batch.targets - batch.values) / np.var(batch.targets),
-        "learning_rate": policy.learning_rate,
-    }
-    if epsilon is not None:
-        expected["clip_range"] = epsilon
-    if name == "penalty":
-        kl = np.mean((np.exp(old) * (old - new)).sum(axis=1))
-        expected |= {"kl": kl, "kl_coefficient": beta}
-        beta *= 0.5 if kl < config.kl_target / 1.5 else 2 if kl > 1.5 * config.kl_target else 1
-    return expected, policy.x, value.x, len(rows), beta
+    def statistics(self):
+        """Train -> a row of progress.csv, as far as the update decides it."""
+        steps, batch, epsilon, old = self.train(), self.batch, self.epsilon, self.old
+        self.count = len(steps)
+        new = log_softmax(self.policy.x, batch.obs)
+        ratio = np.exp(self.log_ratio(new, self.rows))
+        out = abs(ratio - 1) > (np.inf if epsilon is None else epsilon)
+        row = {key: np.mean([step[key] for step in steps]) for key in steps[0]} | {
+            "entropy": np.mean(-(np.exp(new) * new).sum(axis=1)),
+            "approx_kl": self.approx_kl(),
+            "clip_fraction": out.mean(),
+            "dead_fraction": (out & (np.sign(ratio - 1) == np.sign(batch.advantages))).mean(),
+            "explained_variance": 1 - np.var(batch.targets - batch.values) / np.var(batch.targets),
+            "learning_rate": self.policy.learning_rate,
+        }
+        if epsilon is not None:
+            row["clip_range"] = epsilon
+        if self.name == "penalty":
+            kl = np.mean((np.exp(old) * (old - new)).sum(axis=1))
+            row |= {"kl": kl, "kl_coefficient": self.beta}
+            target = self.config.kl_target
+            self.beta *= 0.5 if kl < target / 1.5 else 2 if kl > 1.5 * target else 1
+        return row
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -186,9 +200,10 @@ def test_every_statistic_by_hand(variant, monkeypatch):
         batch = batch._replace(
             **{key: getattr(batch, key).astype(float) for key in batch._fields if key != "actions"}
         )
-        expected, policy, value, count, beta = replay(name, learner, batch, config, progress, rng)
-        np.testing.assert_allclose(done[-1][0], policy, rtol=2e-3, atol=2e-4)
-        np.testing.assert_allclose(done[-1][1], value, rtol=2e-3, atol=2e-4)
+        by_hand = Replay(name, learner, batch, config, progress, rng)
+        expected = by_hand.statistics()
+        np.testing.assert_allclose(done[-1][0], by_hand.policy.x, rtol=2e-3, atol=2e-4)
+        np.testing.assert_allclose(done[-1][1], by_hand.value.x, rtol=2e-3, atol=2e-4)
         steps += int(trainer.rollout.valid.sum())
         episodes += len(trainer.rollout.episodes)
         expected |= {"iteration": iteration, "env_steps": steps, "episodes": episodes}
@@ -201,14 +216,14 @@ def test_every_statistic_by_hand(variant, monkeypatch):
         for key, number in expected.items():
             assert row[key] == pytest.approx(number, rel=3e-3, abs=2e-6), (key, iteration)
         if name == "penalty":
-            assert trainer.learner.memory["kl_coefficient"] == beta
-    assert episodes > 2 and (name == "vpg" or count >= 3)
+            assert trainer.learner.memory["kl_coefficient"] == by_hand.beta
+    assert episodes > 2 and (name == "vpg" or by_hand.count >= 3)
     if name == "ppo":
         assert any(row["clip_fraction"] > row["dead_fraction"] > 0 for row in rows)
 
 
 def test_mean_return_is_of_the_last_hundred_episodes():
-    trainer = Trainer(vpg, "CartPole-v1", vpg.Config(num_envs=8, num_steps=32), seed=0)
+    trainer = Trainer(vpg, "CartPole-v1", vpg.Config(num_envs=8, num_steps=32, value_steps=1), 0)
     totals = []
     while len(totals) < 250:
         row = trainer.iterate()

@@ -15,6 +15,7 @@ import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import gymnasium as gym
 import held
@@ -26,10 +27,10 @@ import ppo
 from lab import study as room
 from lab.kit import LIGHT, CannotWrite, drawing, read_json
 from lab.runs import judging
-from lab.study import columns, deciding, picture, tables
+from lab.study import columns, deciding, picture
 from lab.study import folder as study
 from lab.study import statistics as stats
-from lab.study.folder import StudyFolder, Variant, parse_seeds, run_study
+from lab.study.folder import StudyFolder, Variant, parse_seeds, train_seeds
 from lab.study.seed import MAY_BE_NULL, MUST_BE, digest, flaw, train_one
 from lab.study.workers import CannotStart, Cluster, Cores, JobFailed, Worker, WorkersLost, run_jobs
 from training import Trainer, evaluate
@@ -40,6 +41,13 @@ TINY = {"total_steps": 1_500, "num_steps": 16, "num_envs": 8, "minibatch_size": 
 LEAST = {"total_steps": 120, "num_steps": 20, "num_envs": 2, "hidden_sizes": (4,)}
 HELD = {**LEAST, "epochs": 1, "minibatch_size": 40}
 TIMES = "train_seconds", "solved_at_second"
+LITTLE = ["--eval-episodes", "2", "--evaluations", "2", "--no-media"]
+OPTIONS = (
+    "study --algo ppo --seeds 0-1 --env Held-v0 --total-steps 120 --num-envs 2 --num-steps 20 "
+    "--minibatch-size 40 --epochs 1 --hidden-sizes 4"
+)
+OPTIONS = [*OPTIONS.split(), *LITTLE]
+ALONE = [*OPTIONS, "--jobs", "1", "--runs-dir"]
 
 HAS_DASK = importlib.util.find_spec("distributed") is not None
 needs_dask = pytest.mark.skipif(
@@ -48,6 +56,12 @@ needs_dask = pytest.mark.skipif(
 )
 on_posix = pytest.mark.skipif(not hasattr(os, "killpg"), reason="POSIX signals and pipes")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+def refusal(done, status=2):
+    """The one line that is said of what goes wrong."""
+    assert done.returncode == status and done.stderr.count("\n") == 1, done
+    return done.stderr
 
 
 # -------------------------------------------------------------- statistics
@@ -152,7 +166,7 @@ def test_summary_by_hand():
     for name in ("solved_at_step", "solved_for_good_at_step", "solved_at_second"):
         assert comparison[name]["probability"] == 1  # fewer steps are better
     json.dumps(summary, allow_nan=False)
-    text = columns.report(summary)
+    text = columns.summary_text(summary)
     assert max(map(len, text.splitlines())) <= 80
     assert "slow: 1 of 4 seeds failed" in text
     assert re.search(r"slow +2/3 +900 \(800 to never\) +850 \(750 to never\)", text)
@@ -161,7 +175,7 @@ def test_summary_by_hand():
     assert "processors" not in text
     results[0]["processor"] = "that one"
     summary = stats.summarize(settings_of("slow"), results, [])
-    assert "different processors" in columns.report(summary)
+    assert "different processors" in columns.summary_text(summary)
 
 
 def test_the_order_in_which_seeds_ended_changes_no_bit():
@@ -184,19 +198,18 @@ def test_summary_when_most_were_never_solved_and_without_a_threshold():
     summary = stats.summarize(settings_of("a", "b"), results, [])
     assert "solved_for_good_at_step" not in summary["variants"]["a"]
     assert "solved_at_step" not in summary["comparisons"][0]
-    report = columns.report(summary)
+    report = columns.summary_text(summary)
     assert "solve" not in report and "for good" not in report
 
 
 def test_table_of_wide_numbers_and_no_numbers():
-    results = [a_result("a-long-name-of-a-variant", s, -1234.56, 987_654) for s in range(3)]
-    settings = settings_of("a-long-name-of-a-variant")
-    settings["variants"][0]["config"]["total_steps"] = 10**6
-    lines = columns.report(stats.summarize(settings, results, [])).splitlines()
-    assert max(map(len, lines)) <= 80
+    label = "a-long-name-of-a-variant"
+    results = [a_result(label, seed, -1234.56, 987_654) for seed in range(3)]
+    text = columns.summary_text(stats.summarize(settings_of(label), results, []))
+    assert max(map(len, text.splitlines())) <= 80
     failures = [{"label": "a", "seed": 0, "error": "x"}]
     summary = stats.summarize(settings_of("a"), [], failures)
-    assert columns.report(summary).startswith("a: 1 of 1")
+    assert columns.summary_text(summary).startswith("a: 1 of 1")
 
 
 # ------------------------------------------------------------------- seeds
@@ -324,7 +337,7 @@ def finished(tmp_path_factory):
     runs_dir = tmp_path_factory.mktemp("finished")
     with Cores(2) as workers:
         folder = open_study(runs_dir, range(4), ("vpg", "ppo"))
-        results, failures = run_study(folder, workers)
+        results, failures = train_seeds(folder, workers)
     assert (len(results), failures) == (8, [])
     left(folder)
     return runs_dir
@@ -378,9 +391,11 @@ def test_a_seed_is_taken_only_if_it_is_this_very_training(runs_dir):
     path = folder.seed_file(job)
     kept = read_json(path)
     assert folder.load(job) == kept and not folder.remarks
-    others = {"seed": 1, "env_id": "Acrobot-v1", "change": "uniform_weights", "label": "x",
-              "algorithm": "ppo", "eval_episodes": 3, "evaluations": 5, "code_sha256": "",
-              "format": 1, "config": {**kept["config"], "gamma": 0.5}}  # fmt: skip
+    others = {
+        **{"seed": 1, "env_id": "Acrobot-v1", "algorithm": "ppo", "label": "x", "code_sha256": ""},
+        **{"eval_episodes": 3, "evaluations": 5, "change": "uniform_weights", "format": 1},
+        "config": {**kept["config"], "gamma": 0.5},
+    }
     for name, other in others.items():
         path.write_text(json.dumps({**kept, name: other}), encoding="utf-8")
         assert folder.load(job) is None, name
@@ -391,21 +406,8 @@ def test_a_seed_is_taken_only_if_it_is_this_very_training(runs_dir):
         assert folder.load(job) is None, damaged
 
 
-WRONG = [
-    "soon",
-    True,
-    NAN,
-    INFINITY,
-    -INFINITY,
-    [1.0],
-    {"x": 1},
-    10**400,
-    1e305,
-    -1e302,
-    1e150,
-    "\x1b[31m",
-    "x" * 999,
-]
+NUMBERS = [True, NAN, INFINITY, -INFINITY, 10**400, 1e305, -1e302, 1e150]
+WRONG = [*NUMBERS, "soon", "\x1b[31m", "x" * 999, [1.0], {"x": 1}]
 
 
 @pytest.mark.parametrize("name", [*MUST_BE, *MAY_BE_NULL])
@@ -436,29 +438,24 @@ def test_when_it_was_solved_makes_sense(finished):
     good = read_json(next(finished.glob("*/seeds/vpg-0.json")))
     names = "reward_threshold", "solved_at_step", "solved_for_good_at_step", "solved_at_second"
     end, seconds = good["env_steps"], good["train_seconds"]
-
-    def said(*values):
-        return flaw({**good, **dict(zip(names, values, strict=True))})
-
-    for right in [
-        (475.0, 3, 5, 0.0),
-        (475.0, 3, None, seconds),
-        (-1.5, end, end, seconds),
-        (475.0, None, None, None),
-        (None, None, None, None),
-    ]:
-        assert said(*right) is None, right
-    for wrong in [
-        (475.0, 5, 3, 0.0),
-        (475.0, None, 5, 0.0),
-        (475.0, None, None, 0.0),
-        (475.0, 3, 5, None),
-        (475.0, 3, 5, seconds + 1),
-        (475.0, 3, end + 1, 0.0),
-        (475.0, end + 1, None, 0.0),
-        (None, 3, 5, 0.0),
-    ]:
-        assert "cannot be of one training" in said(*wrong), wrong
+    cases = {
+        (475.0, 3, 5, 0.0): True,
+        (475.0, 3, None, seconds): True,
+        (-1.5, end, end, seconds): True,
+        (475.0, None, None, None): True,
+        (None, None, None, None): True,
+        (475.0, 5, 3, 0.0): False,
+        (475.0, None, 5, 0.0): False,
+        (475.0, None, None, 0.0): False,
+        (475.0, 3, 5, None): False,
+        (475.0, 3, 5, seconds + 1): False,
+        (475.0, 3, end + 1, 0.0): False,
+        (475.0, end + 1, None, 0.0): False,
+        (None, 3, 5, 0.0): False,
+    }
+    for values, right in cases.items():
+        wrong = flaw({**good, **dict(zip(names, values, strict=True))})
+        assert wrong is None if right else "cannot be of one training" in wrong, values
 
 
 @pytest.mark.filterwarnings("error")
@@ -466,73 +463,65 @@ def test_the_largest_returns_that_are_taken_make_a_table(finished):
     results = [read_json(path) for path in finished.glob("*/seeds/*-[01].json")]
     settings = read_json(next(finished.glob("*/study.json")))["settings"]
     for sign, result in zip((1, -1, 1, -1), results, strict=True):
-        for name in ("greedy_return_mean", "sampled_return_mean"):
-            result[name] = sign * 9.9e149
-        result["curve"] = [sign * 9.9e149] * 100
+        most = sign * 9.9e149
+        result |= {"greedy_return_mean": most, "sampled_return_mean": most, "curve": [most] * 100}
         assert flaw(result) is None
-    text = columns.report(stats.summarize(settings, results, []))
+    text = columns.summary_text(stats.summarize(settings, results, []))
     assert max(map(len, text.splitlines())) <= 120
 
 
-def test_what_is_damaged_is_said_in_a_line_and_trained_again(runs_dir, monkeypatch):
-    monkeypatch.setattr(study, "conclude", lambda *arguments, **options: None)
+# The command that goes on with the study of `finished`.
+AGAIN = "study --algo vpg,ppo --seeds 0-3 --total-steps 600 --eval-episodes 2 --evaluations 4"
+AGAIN = [*AGAIN.split(), "--no-media", "--jobs", "1", "--runs-dir"]
+
+
+def without_times(result):
+    return {name: value for name, value in result.items() if name not in TIMES}
+
+
+def test_what_is_damaged_is_said_in_a_line_and_trained_again(runs_dir):
     (folder,) = runs_dir.iterdir()
-    paths = [folder / "seeds" / name for name in ("ppo-1.json", "vpg-2.json")]
-    kept = {path: path.read_bytes() for path in folder.glob("seeds/*.json")}
-    for path, name, value in zip(
-        paths, ("curve", "solved_at_step"), (["high"] * 100, "soon"), strict=True
-    ):
-        path.write_text(json.dumps({**read_json(path), name: value}), "utf-8")
-    command = ["study", "--algo", "vpg,ppo", "--seeds", "0-3", "--total-steps", "600", "--no-media"]
-    done = call(*command, "--eval-episodes", "2", "--evaluations", "4", "--jobs", "1",
-                "--runs-dir", runs_dir)  # fmt: skip
+    before = {path: path.read_bytes() for path in folder.glob("seeds/*.json")}
+    damaged = {"ppo-1.json": {"curve": ["high"] * 100}, "vpg-2.json": {"solved_at_step": "soon"}}
+    for name, wrong in damaged.items():
+        path = folder / "seeds" / name
+        path.write_text(json.dumps({**read_json(path), **wrong}), "utf-8")
+    done = call(*AGAIN, runs_dir)
     assert (done.returncode, done.stderr) == (0, "")
     first, second, *_ = done.stdout.splitlines()
-    assert first.startswith(f"{paths[0]} is damaged: curve is ['high', 'high', ")
+    where = folder / "seeds" / "ppo-1.json"
+    assert first.startswith(f"{where} is damaged: curve is ['high', 'high', ")
     assert first.endswith(" (and 1 more); trained again")
     assert second == f"{folder}: 2 of 8 seeds to train with 1 process"
-    for path, before in kept.items():
-        assert (path.read_bytes() == before) == (path not in paths)
-        without = [{k: v for k, v in json.loads(text).items() if k not in TIMES}
-                   for text in (path.read_bytes(), before)]  # fmt: skip
-        assert without[0] == without[1]
+    for path, content in before.items():
+        assert (path.read_bytes() == content) == (path.name not in damaged)
+        assert without_times(read_json(path)) == without_times(json.loads(content))
 
 
-def pipe(path):
-    os.mkfifo(path)
-
-
-def folder_with_a_file(path):
-    path.mkdir()
-    (path / "x").touch()
-
-
-def dangling_link(path):
-    path.symlink_to("nowhere")
+KINDS = {
+    "pipe": lambda path: os.mkfifo(path),
+    "folder": lambda path: (path / "x").mkdir(parents=True),
+    "link": lambda path: path.symlink_to("nowhere"),
+}
 
 
 @on_posix
 @pytest.mark.parametrize(
-    "name, make",
+    "name, kind",
     [
-        *itertools.product(["study.json", "seeds/ppo-1.json"], [pipe, folder_with_a_file]),
-        *itertools.product(["study.json", "seeds/ppo-1.json", "seeds"], [dangling_link]),
-        ("seeds", pipe),
+        *itertools.product(["study.json", "seeds/ppo-1.json"], KINDS),
+        *itertools.product(["seeds"], ["pipe", "link"]),
     ],
 )
-def test_what_is_no_file_is_refused_in_a_line(runs_dir, name, make):
+def test_what_is_no_file_is_refused_in_a_line(runs_dir, name, kind):
     (folder,) = runs_dir.iterdir()
     (folder / name).rename(runs_dir / "aside")
-    make(folder / name)
+    KINDS[kind](folder / name)
     before = sorted(runs_dir.rglob("*"))
-    options = ["--algo", "vpg,ppo", "--seeds", "0-3", "--total-steps", "600"]
-    done = call("study", *options, "--eval-episodes", "2", "--evaluations", "4",
-                "--runs-dir", runs_dir)  # fmt: skip
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(
-        rf"run.py study: error: {folder / name} is no (regular file|folder); move it away\n",
-        done.stderr,
-    )
+    done = call(*AGAIN, runs_dir)
+    what = "folder" if name == "seeds" else "regular file"
+    line = f"run.py study: error: {folder / name} is no {what}; move it away\n"
+    assert refusal(done) == line and done.stdout == ""
     assert sorted(runs_dir.rglob("*")) == before
 
 
@@ -546,25 +535,20 @@ def test_nothing_in_a_study_s_folder_is_imported(runs_dir, tmp_path, monkeypatch
     for name in ("payload", "pickle", "socket", "signal", "struct", "multiprocessing", "numpy"):
         for place in (folder, folder / "seeds"):
             (place / f"{name}.py").write_text(PAYLOAD.format(str(ran)), "utf-8")
+    monkeypatch.chdir(folder)
     about = read_json(folder / "study.json")
     for env_id in ("payload:CartPole-v1", f"runs.{folder.name}.payload:CartPole-v1"):
         about["settings"]["env_id"] = env_id
         about["settings"]["variants"][0]["algorithm"] = "payload"
-        text = json.dumps(about)
-        (folder / "study.json").write_text(text, "utf-8")
+        (folder / "study.json").write_text(json.dumps(about), "utf-8")
         for path in folder.glob("seeds/*.json"):
             changed = {**read_json(path), "env_id": env_id, "algorithm": "payload"}
             path.write_text(json.dumps(changed), "utf-8")
-        monkeypatch.chdir(folder)
-        study = open_again(runs_dir)
-        assert left(study) != folder
-        with Cores(2) as workers:
-            assert sorted(outcome for _, outcome in run_jobs(abs, [(-1,), (-2,)], workers)) == [
-                1,
-                2,
-            ]
+        assert left(open_again(runs_dir)) != folder
         with pytest.raises(ValueError, match="does not describe a study of vpg, ppo"):
-            tables.keep(folder)
+            room.tables.keep(folder)
+    with Cores(2) as workers:
+        assert results_in_order(abs, [(-1,), (-2,)], workers) == [1, 2]
     assert not ran.exists() and "payload" not in sys.modules
 
 
@@ -600,15 +584,13 @@ def edits(digest, copy):
 
 def test_what_decides_a_seed_is_followed_by_imports(copy):
     def names(*variants):
-        found = deciding.deciding("CartPole-v1", variants)
-        return {path.relative_to(copy).as_posix().removesuffix(".py") for path in found}
+        files = deciding.deciding_files("CartPole-v1", variants)
+        return {path.relative_to(copy).as_posix().removesuffix(".py") for path in files}
 
     (ppo_itself,) = variants_of("ppo")
-    loop = (
-        "nn arrays distributions policies advantages rollout training config environments promises"
-    )
-    leant_on = "config environments promises normalization learner"
-    always = {*loop.split(), *leant_on.split(), "vpg", "lab/runs/judging", "lab/study/seed"}
+    loop = "nn arrays distributions policies advantages rollout training config environments"
+    always = {*loop.split(), "learner", "promises", "normalization", "vpg"}
+    always |= {"lab/runs/judging", "lab/study/seed"}
     assert names(*variants_of("vpg")) == always
     assert names(ppo_itself) == {*always, "ppo"}
     assert names(ppo_itself._replace(change="uphill")) == {
@@ -621,74 +603,58 @@ def test_what_decides_a_seed_is_followed_by_imports(copy):
 
     edit = edits(lambda: deciding.code_digest("CartPole-v1", [ppo_itself]), copy)
     assert edit("nn.py") and edit("ppo.py") and edit("ppo.py", "\nnot Python")
-    for name in ("README.md", "mine.py", "ppo_penalty.py", "lab/kit/looks.py"):
-        assert not edit(name, "\nnot Python"), name
+    others = (
+        "README.md",
+        "mine.py",
+        "ppo_penalty.py",
+        "lab/kit/looks.py",
+        "lab/pictures/gradients.py",
+    )
+    assert not any(edit(name, "\nnot Python") for name in others)
     assert not edit("ppo.py", "\n# a comment\n")
 
 
-def test_an_algorithm_that_was_added_decides_too(copy):
-    """By CONTRIBUTING's recipe, in a program of its own: with all that it imports, however."""
-    (copy / "mine.py").write_text(
-        "import vpg\nfrom vpg import Config, update  # noqa\n"
-        "def later():\n    from own.losses import loss\n    import helper, own.sub.deep as deep\n",
-        "utf-8",
-    )
+def test_an_algorithm_that_was_added_decides_too(copy, monkeypatch):
+    """A row in ALGORITHMS is enough: the module, with all that it imports, wherever."""
+    written = {
+        "mine": "import vpg\nfrom vpg import Config, update\ndef later():\n"
+        "    from own.losses import loss\n    import helper, own.sub.deep as deep\n",
+        "own/losses": "from . import other\nloss = 1\n",
+    }
     (copy / "own" / "sub").mkdir(parents=True)
-    for name in ("own/__init__", "own/sub/deep", "helper", "own/other", "stranger"):
-        (copy / f"{name}.py").write_text("x = 1\n", "utf-8")
-    (copy / "own" / "losses.py").write_text("from . import other\nloss = 1\n", "utf-8")
-    table = copy / "lab" / "runs" / "algorithms.py"
-    text = table.read_text("utf-8").replace("import ppo\n", "import mine\nimport ppo\n")
-    table.write_text(text.replace('{"vpg": vpg', '{"mine": mine, "vpg": vpg'), "utf-8")
-    decide = [
-        *("mine.py", "helper.py", "own/__init__.py", "own/losses.py", "own/other.py"),
-        *("own/sub/deep.py", "vpg.py", "nn.py", "lab/runs/judging.py"),
-    ]
-    others = ["stranger.py", "ppo.py", "README.md", "lab/kit/looks.py", "lab/runs/curves.py"]
-    program = f"""
-import sys
-from pathlib import Path
-from lab.study import StudyFolder, Variant
-def claim():
-    config = {{"total_steps": 64, "num_envs": 2, "num_steps": 16}}
-    folder = StudyFolder.claim("runs", "CartPole-v1", [Variant("mine", "mine", config)], [0], 1, 1)
-    folder._lock.release()
-    return folder.path.name
-last = claim()
-for name in {decide + others!r}:
-    with open(name, "a") as file:
-        file.write("\\nmore = 1\\n")
-    last, before = claim(), last
-    print(name, last != before)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=copy, capture_output=True, text=True, timeout=ENOUGH
-    )
-    assert done.stderr == ""
-    changed = dict(line.split() for line in done.stdout.splitlines())
-    expected = {name: str(name in decide) for name in decide + others}
-    assert changed == expected
+    names = "mine", "helper", "own/__init__", "own/losses", "own/other", "own/sub/deep", "stranger"
+    for name in names:
+        (copy / f"{name}.py").write_text(written.get(name, "x = 1\n"), "utf-8")
+    monkeypatch.setitem(deciding.ALGORITHMS, "mine", SimpleNamespace(__name__="mine"))
+    decide = deciding.deciding_files("CartPole-v1", [Variant("mine", "mine", {})])
+    decide = {path.relative_to(copy).as_posix().removesuffix(".py") for path in decide}
+    assert {*names[:-1], "vpg", "nn", "lab/runs/judging"} <= decide
+    assert not decide & {"stranger", "ppo", "lab/pictures/gradients", "lab/runs/curves"}
 
 
 def test_an_environment_of_one_s_own_decides_too(copy, tmp_path, monkeypatch):
     own = tmp_path / "elsewhere"
     (own / "worlds").mkdir(parents=True)
-    (own / "worlds" / "__init__.py").write_text(
-        "import gymnasium as gym\nimport numpy\n"
-        "gym.register('Flat-v0', entry_point='worlds_made:Flat')\n", "utf-8"
-    )  # fmt: skip
-    (own / "worlds_made.py").write_text("from held import Held as Flat\nimport physics\n", "utf-8")
-    (own / "physics.py").write_text("g = 9.81\n", "utf-8")
+    registered = "gym.register('Flat-v0', entry_point='worlds_made:Flat')\n"
+    written = {
+        "worlds/__init__.py": f"import gymnasium as gym\nimport numpy\n{registered}",
+        "worlds_made.py": "from held import Held as Flat\nimport physics\n",
+        "physics.py": "g = 9.81\n",
+    }
+    for name, text in written.items():
+        (own / name).write_text(text, "utf-8")
     monkeypatch.syspath_prepend(str(own))
     folder = open_study(tmp_path / "runs", env_id="worlds:Flat-v0", num_envs=2)
-    assert folder.settings["code_sha256"] == deciding.code_digest(
-        "worlds:Flat-v0", variants_of("ppo")
-    )
-    edit = edits(lambda: deciding.code_digest("worlds:Flat-v0", variants_of("ppo")), own)
-    assert edit("worlds/__init__.py") and edit("worlds_made.py") and edit("physics.py")
+
+    def digest():
+        return deciding.code_digest("worlds:Flat-v0", variants_of("ppo"))
+
+    assert folder.settings["code_sha256"] == digest()
+    edit = edits(digest, own)
+    assert all(edit(name) for name in written)
     assert not edit("another.py") and not edit("numpy.txt", "x")
-    installed = sorted(deciding.deciding("CartPole-v1", variants_of("ppo")))
-    assert all(copy in path.parents for path in installed)  # none of gymnasium's own
+    files = deciding.deciding_files("CartPole-v1", variants_of("ppo"))
+    assert all(copy in path.parents for path in files)  # none of gymnasium's own
 
 
 def test_a_study_of_changed_code_is_another(copy, tmp_path):
@@ -706,24 +672,19 @@ def test_a_study_refuses_what_no_trainer_takes(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "threshold", [INFINITY, NAN, "475", 1e200, [1], np.int64(5), np.float32(5), 5, None], ids=repr
-)
+@pytest.mark.parametrize("threshold", [INFINITY, 1e200, np.float32(5), None], ids=repr)
 def test_a_threshold_that_no_result_can_have_is_refused_before_the_training(tmp_path, threshold):
-    """One that is a number, of whatever type, is taken, if need be as a float."""
     held.gym.register("Odd-v0", entry_point=held.Held, reward_threshold=threshold)
     try:
-        done = call(*OPTIONS, "--env", "Odd-v0", "--jobs", "1", "--runs-dir", tmp_path)
+        done = call(*ALONE, tmp_path, "--env", "Odd-v0")
     finally:
         del held.gym.registry["Odd-v0"]
-    if done.returncode == 0:
-        assert len(list(tmp_path.glob("*/seeds/*.json"))) == 2 and "failed" not in done.stdout
-        assert threshold is None or threshold == 5
+    if threshold in (5, None):
+        assert done.returncode == 0 and "failed" not in done.stdout
+        assert len(list(tmp_path.glob("*/seeds/*.json"))) == 2
     else:
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "reward_threshold" in done.stderr and done.stderr.count("\n") == 1
+        assert "reward_threshold" in refusal(done) and done.stdout == ""
         assert not list(tmp_path.iterdir())
-        assert threshold is not None and type(threshold) is not int
 
 
 # ---------------------------------------------------------------- its seeds
@@ -731,19 +692,16 @@ def test_a_threshold_that_no_result_can_have_is_refused_before_the_training(tmp_
 
 def test_finished_seeds_are_not_trained_again(runs_dir):
     folder = open_again(runs_dir)
-    # here the same bits as in other processes
-    for job in folder.jobs()[:2]:
-        here, there = train_one(*job), folder.load(job)
-        assert {**here, **{k: there[k] for k in TIMES}} == {k: there[k] for k in here}
+    for job in folder.jobs()[:2]:  # here the same bits as in other processes
+        here = without_times(train_one(*job))
+        assert here.items() <= without_times(folder.load(job)).items()
     files = sorted(folder.path.glob("seeds/*.json"))
-    assert len(files) == 8
     before = {path: path.stat().st_mtime_ns for path in files}
     files[0].unlink()
     files[1].write_bytes(files[1].read_bytes()[:100])  # damaged
-    results, failures = run_study(folder, Cores(1))
+    results, failures = train_seeds(folder, Cores(1))
     assert (len(results), failures) == (8, [])
-    changed = [path for path in files if path.stat().st_mtime_ns != before[path]]
-    assert changed == files[:2]
+    assert [path for path in files if path.stat().st_mtime_ns != before[path]] == files[:2]
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
@@ -751,7 +709,7 @@ def test_a_seed_that_fails_stops_no_other(tmp_path, capsys):
     good = Variant("good", "vpg", LEAST)
     bad = Variant("bad", "vpg", {**LEAST, "learning_rate": 1e38})
     folder = StudyFolder.claim(tmp_path, "Held-v0", [good, bad], [0, 1], 2, 4, name="mixed")
-    assert not study.conduct(folder, Cores(1), study.conclude)
+    assert not study.run_study(folder, Cores(1), study.report)
     summary = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     assert summary["variants"]["good"]["seeds"] == 2
     assert summary["variants"]["bad"]["failed_seeds"] == [0, 1]
@@ -768,7 +726,7 @@ def test_a_seed_that_fails_stops_no_other(tmp_path, capsys):
 def test_an_environment_that_raises_anything_ends_its_seed(tmp_path, capsys, monkeypatch, misdeed):
     folder = open_study(tmp_path, env_id="Rude-v0", **HELD)
     monkeypatch.setenv("RUDE", misdeed)
-    assert not study.conduct(folder, Cores(1), study.conclude)
+    assert not study.run_study(folder, Cores(1), study.report)
     lines = capsys.readouterr().out.splitlines()
     failed = [line for line in lines if " failed: " in line]
     assert [line.split(" failed: ")[0] for line in failed] == ["ppo seed 0", "ppo seed 1"]
@@ -778,13 +736,9 @@ def test_an_environment_that_raises_anything_ends_its_seed(tmp_path, capsys, mon
 
 @pytest.mark.parametrize("misdeed", ["SystemExit", "Own", "GeneratorExit"])
 def test_an_environment_that_cannot_even_begin_is_refused(tmp_path, monkeypatch, misdeed):
-    def begin(self, **options):
-        held.MISDEEDS[misdeed]()
-
-    monkeypatch.setattr(held.Rude, "reset", begin)
-    done = call("study", "--algo", "ppo", "--env", "Rude-v0", "--seeds", "0-1",
-                "--runs-dir", tmp_path)  # fmt: skip
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Rude-v0" in done.stderr
+    monkeypatch.setattr(held.Rude, "reset", lambda self, **options: held.MISDEEDS[misdeed]())
+    done = call(*ALONE, tmp_path, "--env", "Rude-v0")
+    assert "Rude-v0" in refusal(done)
 
 
 def test_the_picture_shows_when_seeds_were_solved_for_good_and_first():
@@ -846,7 +800,7 @@ def test_a_picture_that_cannot_be_drawn_is_told_in_a_line(tmp_path, capsys, monk
 
     monkeypatch.setattr(picture, "draw_study", fails)
     folder = open_study(tmp_path, [0], env_id="Held-v0", **HELD)
-    assert study.conduct(folder, Cores(1), study.conclude)
+    assert study.run_study(folder, Cores(1), study.report)
     assert "no picture: OSError: [Errno 30] matplotlib finds\nsaved: " in capsys.readouterr().out
 
 
@@ -859,28 +813,40 @@ def two():
         yield workers
 
 
+def results_in_order(function, jobs, workers):
+    return sorted(result for _, result in run_jobs(function, jobs, workers))
+
+
+def kill(worker):
+    worker.process.kill()
+    worker.process.join()
+
+
+# At once: the other worker reads and writes the same file, too.
+MY_OWN = """
+import os
+from pathlib import Path
+read = Path("a").read_text
+def write():
+    Path(str(os.getpid())).write_text("theirs")
+    os.replace(str(os.getpid()), "a")
+"""
+
+
 def test_workers_work_in_the_user_s_folder(tmp_path, monkeypatch):
     """Also one that starts later, and wherever the folder is; its modules are found as here."""
-    (tmp_path / "my_own.py").write_text(
-        "import os\nfrom pathlib import Path\n"
-        "read = Path('a').read_text\n"
-        "def write():\n"  # at once: the other worker reads and writes it, too
-        "    Path(str(os.getpid())).write_text('theirs')\n"
-        "    os.replace(str(os.getpid()), 'a')\n", "utf-8"
-    )  # fmt: skip
+    (tmp_path / "my_own.py").write_text(MY_OWN, "utf-8")
     for name in ("json", "pickle", "random", "numpy"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n", "utf-8")
     (tmp_path / "a").write_text("mine", "utf-8")
     monkeypatch.chdir(tmp_path)
-    jobs = [("my_own",), ("my_own",)]
     forks = multiprocessing.get_start_method() == "fork"
-    said = "theirs" if forks else "mine"  # where none forks, a module of the folder is not found
+    read = "theirs" if forks else "mine"  # where none forks, a module of the folder is not found
     with Cores(2) as workers:
         for _ in range(2):
-            outcomes = [outcome for _, outcome in run_jobs(held.read_here, jobs, workers)]
-            assert outcomes == [(str(tmp_path), said)] * 2
-            workers.workers[0].process.kill()
-            workers.workers[0].process.join()
+            jobs = [("my_own",), ("my_own",)]
+            assert results_in_order(held.read_here, jobs, workers) == [(str(tmp_path), read)] * 2
+            kill(workers.workers[0])
     assert os.getcwd() == str(tmp_path)
 
 
@@ -903,13 +869,12 @@ def test_the_guide_s_environment_gives_the_same_on_two_cores(no_my_env, tmp_path
     blocks = re.findall(r"```python\n(.*?)```", guide, re.S)
     (example,) = (block for block in blocks if 'gym.register("Aim-v0"' in block)
     (tmp_path / "my_env.py").write_text(example, "utf-8")
-    found = []
-    for jobs in (2, 1):
-        done = call(*OPTIONS, "--env", "my_env:Aim-v0", "--jobs", jobs,
-                    "--runs-dir", str(jobs), cwd=tmp_path)  # fmt: skip
+    for jobs in ("2", "1"):
+        options = ["--env", "my_env:Aim-v0", "--jobs", jobs, "--runs-dir", jobs]
+        done = call(*OPTIONS, *options, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "") and "failed" not in done.stdout
-        found.append(results_of(tmp_path / str(jobs)))
-    assert found[0] == found[1] and len(found[0]) == 2
+    one, two = (results_of(tmp_path / jobs) for jobs in ("1", "2"))
+    assert one == two and len(one) == 2
 
 
 @pytest.mark.parametrize("cores", [1, 2])
@@ -934,8 +899,6 @@ def test_one_core_starts_nothing(monkeypatch):
         monkeypatch.setattr(type(multiprocessing.get_context("spawn")), name, refuse)
     outcomes = dict(run_jobs(held.ten_times, [(0,), (1,)], Cores(1)))
     assert outcomes == {(0,): (0, os.getpid()), (1,): (10, os.getpid())}
-    with pytest.raises(CannotStart, match=r"no process can be started: Read-only"):
-        list(run_jobs(abs, [(1,)], Cores(2)))
 
 
 def test_workers_need_no_semaphore_and_no_thread(monkeypatch):
@@ -961,86 +924,64 @@ def test_ctrl_c_during_a_job_of_this_process_is_ours(swallow):
     assert signal.getsignal(signal.SIGINT) == before
 
 
-QUICK = (
-    "study --algo ppo --seeds 0-1 --env Held-v0 --no-media --eval-episodes 2 --evaluations 2 "
-    "--total-steps 120 --num-envs 2 --num-steps 20 --minibatch-size 40 --epochs 1 --hidden-sizes 4"
-)
-OPTIONS = QUICK.split()
-
-
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.EMFILE, errno.ENOMEM])
 def test_no_process_to_be_had_is_told_in_a_line_and_one_job_needs_none(tmp_path, monkeypatch, code):
     def refuse(self):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", refuse)
-    done = call(*OPTIONS, "--jobs", "2", "--runs-dir", tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == (
+    assert refusal(call(*OPTIONS, "--jobs", "2", "--runs-dir", tmp_path)) == (
         "run.py study: error: 2 processes: no process can be started: "
         f"{os.strerror(code)}; --jobs 1 starts none\n"
     )
-    done = call(*OPTIONS, "--jobs", "1", "--runs-dir", tmp_path)
+    done = call(*ALONE, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(list(tmp_path.glob("*/seeds/*.json"))) == 2
 
 
-@pytest.mark.parametrize(
-    "error",
-    [MemoryError(), ImportError("libx.so: failed to map segment\nfrom shared object"),
-     OSError(errno.EMFILE, "Too many open files", "x.so")],
-    ids=repr,
-)  # fmt: skip
-def test_too_little_memory_in_the_end_is_told_in_a_line(tmp_path, monkeypatch, error):
-    def conclude(*arguments, **options):
-        raise error
-
-    monkeypatch.setattr(room, "conclude", conclude)
-    done = call(*OPTIONS, "--jobs", "1", "--runs-dir", tmp_path)
-    assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert done.stderr.endswith("Saved seeds are kept; the same command goes on from there\n")
-    assert len(list(tmp_path.glob("*/seeds/*.json"))) == 2
+SHORTAGES = [  # of memory and descriptors in the end, or of the disk with the second seed
+    ("results.json", MemoryError()),
+    ("results.json", ImportError("libx.so: failed to map segment\nfrom shared object")),
+    ("results.json", OSError(errno.EMFILE, "Too many open files", "x.so")),
+    ("ppo-1.json", CannotWrite(errno.ENOSPC, "No space left on device", "ppo-1.json")),
+]
 
 
-def test_a_disk_that_fills_up_midway_is_told_in_a_line(tmp_path, monkeypatch):
+@pytest.mark.parametrize("file, error", SHORTAGES, ids=repr)
+def test_what_runs_short_midway_is_told_in_a_line(tmp_path, monkeypatch, file, error):
     write = study.write_json
 
     def writes(path, data):
-        if path.name == "ppo-1.json":
-            raise CannotWrite(errno.ENOSPC, "No space left on device", str(path))
+        if path.name == file:
+            raise error
         write(path, data)
 
     monkeypatch.setattr(study, "write_json", writes)
-    done = call(*OPTIONS, "--jobs", "1", "--runs-dir", tmp_path)
-    assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert "ppo-1.json cannot be written: No space left on device" in done.stderr
-    assert [path.name for path in tmp_path.glob("*/seeds/*")] == ["ppo-0.json"]
+    line = refusal(call(*ALONE, tmp_path), status=1)
+    goes_on = "Saved seeds are kept; the same command goes on from there"
+    full = "ppo-1.json cannot be written: No space left on device"
+    assert (goes_on if file == "results.json" else full) in line
+    names = {path.name for path in tmp_path.glob("*/seeds/*")}
+    assert names == {"ppo-0.json", "ppo-1.json"} - {file}
 
 
 @on_posix
-def test_a_killed_worker_costs_no_job(two, tmp_path):
-    jobs = [(n, str(tmp_path / "marker"), False) for n in range(6)]
+@pytest.mark.parametrize("always", [False, True])
+def test_a_killed_worker_costs_no_job_but_one_that_kills_every_worker(two, tmp_path, always):
+    jobs = [(n, str(tmp_path / "marker"), always) for n in range(5)]
     outcomes = {job[0]: outcome for job, outcome in run_jobs(held.perish, jobs, two)}
-    assert [outcomes[n][0] for n in range(6)] == [0, 10, 20, 30, 40, 50]
-    assert len({pid for _, pid in outcomes.values()}) <= 3  # a worker does many jobs
-
-
-@on_posix
-def test_a_job_that_kills_every_worker_fails_alone(two, tmp_path):
-    jobs = [(n, str(tmp_path / "marker"), True) for n in range(4)]
-    outcomes = {job[0]: outcome for job, outcome in run_jobs(held.perish, jobs, two)}
-    assert "3 workers died" in str(outcomes.pop(1))
-    assert {n: outcome[0] for n, outcome in outcomes.items()} == {0: 0, 2: 20, 3: 30}
+    if always:
+        assert "3 workers died" in str(outcomes.pop(1))
+    assert {n: tens for n, (tens, _) in outcomes.items()} == {n: 10 * n for n in outcomes}
+    assert len(outcomes) == 5 - always
+    assert always or len({pid for _, pid in outcomes.values()}) <= 3  # a worker does many jobs
 
 
 @on_posix
 def test_workers_that_die_between_two_jobs_cost_nothing(two):
-    assert len(list(run_jobs(abs, [(1,), (2,)], two))) == 2
-    for worker in two.workers:
-        worker.process.kill()
-        worker.process.join()
-    outcomes = [outcome for _, outcome in run_jobs(abs, [(-1,), (-2,)], two)]
-    assert sorted(outcomes) == [1, 2]
+    for _ in range(2):
+        assert results_in_order(abs, [(-1,), (-2,)], two) == [1, 2]
+        for worker in two.workers:
+            kill(worker)
 
 
 @on_posix
@@ -1115,10 +1056,8 @@ def group_members(group):
 
 def results_of(runs_dir):
     """What the seeds of the only study gave, without times: {file name: dict}."""
-    found = {}
-    for path in Path(runs_dir).glob("*/seeds/*.json"):
-        found[path.name] = {k: v for k, v in read_json(path).items() if k not in TIMES}
-    return found
+    paths = Path(runs_dir).glob("*/seeds/*.json")
+    return {path.name: without_times(read_json(path)) for path in paths}
 
 
 SIX = [*OPTIONS, "--env", "held:Held-v0", "--seeds", "0-5"]
@@ -1176,14 +1115,8 @@ def test_a_study_goes_on_where_it_was_ended(tmp_path, undisturbed, start):
 def test_kill_9_of_a_worker_in_mid_study_costs_no_seed(tmp_path, undisturbed, monkeypatch):
     """One of the two that are at work, as the kernel does it when there is no memory left."""
     monkeypatch.setenv("HELD", str(tmp_path))
-    folder = StudyFolder.claim(
-        tmp_path,
-        "held:Held-v0",
-        [Variant("ppo", "ppo", asdict(ppo.Config(**HELD)))],
-        range(6),
-        2,
-        2,
-    )
+    variant = Variant("ppo", "ppo", asdict(ppo.Config(**HELD)))
+    folder = StudyFolder.claim(tmp_path, "held:Held-v0", [variant], range(6), 2, 2)
     killed = []
 
     def disturb():
@@ -1195,7 +1128,7 @@ def test_kill_9_of_a_worker_in_mid_study_costs_no_seed(tmp_path, undisturbed, mo
     thread = threading.Thread(target=disturb)
     thread.start()
     with Cores(2) as workers:
-        results, failures = run_study(folder, workers)
+        results, failures = train_seeds(folder, workers)
     thread.join()
     assert killed and (len(results), failures) == (6, [])
     assert results_of(tmp_path) == undisturbed
@@ -1204,50 +1137,29 @@ def test_kill_9_of_a_worker_in_mid_study_costs_no_seed(tmp_path, undisturbed, mo
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--seeds", "5-1"], "argument --seeds"),
-        (["--seeds", "0-1", "--seed", "3"], "unrecognized arguments: --seed 3"),
-        (["--seeds", "0-1", "--env", "CartPole-v7"], "CartPole-v1"),
-        (["--seeds", "0-1", "--gamma", "2"], "--gamma"),
-        (["--seeds", "0-1", "--value-steps", "3"], "--value-steps"),
-        (["--seeds", "0-1", "--max-episodes", "3"], "--max-episodes"),
-        (["--seeds", "0-1", "--jobs", "2", "--dask", "tcp://127.0.0.1:9"], "--jobs"),
-        (["--jobs", "2"], "--seeds"),
-        (["--algo", "vpg,ppo"], "--seeds"),
-        (["--algo", "vpg,sac", "--seeds", "0-1"], "'sac'"),
-        (["--algo", "vpg,vpg", "--seeds", "0-1"], "twice"),
+        ("--seeds 5-1", "argument --seeds"),
+        ("--seeds 0-1 --seed 3", "unrecognized arguments: --seed 3"),
+        ("--seeds 0-1 --env CartPole-v7", "CartPole-v1"),
+        ("--seeds 0-1 --gamma 2", "--gamma"),
+        ("--seeds 0-1 --value-steps 3", "--value-steps"),
+        ("--seeds 0-1 --max-episodes 3", "--max-episodes"),
+        ("--seeds 0-1 --jobs 2 --dask tcp://127.0.0.1:9", "--jobs"),
+        ("--jobs 2", "--seeds"),
+        ("--algo vpg,ppo", "--seeds"),
+        ("--algo vpg,sac --seeds 0-1", "'sac'"),
+        ("--algo vpg,vpg --seeds 0-1", "twice"),
     ],
 )
-def test_bad_options_are_refused_in_one_line(tmp_path, capsys, options, message):
-    import run
-
-    with pytest.raises(SystemExit) as exit:
-        run.main(["study", "--algo", "ppo", "--runs-dir", str(tmp_path), *options])
-    assert exit.value.code == 2
-    error = capsys.readouterr().err
-    assert message in error and error.count("\n") == 1
-    assert not list(tmp_path.iterdir())
+def test_bad_options_are_refused_in_one_line(tmp_path, options, message):
+    done = call("study", "--algo", "ppo", "--runs-dir", tmp_path, *options.split())
+    assert message in refusal(done) and not list(tmp_path.iterdir())
 
 
 def test_an_option_of_one_algorithm_goes_to_that_one(tmp_path):
-    import run
-
-    options = [
-        "study",
-        "--algo",
-        "vpg,ppo",
-        "--clip-range",
-        "0.3",
-        "--gamma",
-        "0.9",
-        "--seeds",
-        "4",
-    ]
-    options += ["--total-steps", "300", "--eval-episodes", "1", "--runs-dir", str(tmp_path)]
-    options += ["--no-media", "--jobs", "1"]
-    assert run.main(options) == 0
-    about = json.loads(
-        (tmp_path / "study-CartPole-v1-vpg-ppo-seeds4-4/study.json").read_text(encoding="utf-8")
-    )
+    options = "--algo vpg,ppo --clip-range 0.3 --gamma 0.9 --seeds 4 --total-steps 300"
+    done = call("study", *options.split(), *LITTLE, *ALONE[-3:], tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    about = read_json(tmp_path / "study-CartPole-v1-vpg-ppo-seeds4-4" / "study.json")
     vpg_config, ppo_config = (variant["config"] for variant in about["settings"]["variants"])
     assert "clip_range" not in vpg_config and ppo_config["clip_range"] == 0.3
     assert vpg_config["gamma"] == ppo_config["gamma"] == 0.9
@@ -1268,21 +1180,15 @@ class DaskCluster:
 
     def start(self, kind, *options, **more):
         command = [sys.executable, "-m", "distributed.cli.dask_" + kind, "--host", "127.0.0.1"]
-        log = open(self.folder / f"{len(self.processes)}.log", "w", encoding="utf-8")  # noqa: SIM115
-        process = subprocess.Popen(
-            [*command, "--no-dashboard", *options], stdout=log, stderr=log,
-            cwd=self.folder, env={**os.environ, **more}, start_new_session=True,
-        )  # fmt: skip
-        log.close()
-        self.processes.append(process)
-        return process
+        around = {"cwd": self.folder, "env": {**os.environ, **more}, "start_new_session": True}
+        with open(self.folder / f"{len(self.processes)}.log", "w", encoding="utf-8") as log:
+            command += ["--no-dashboard", *options]
+            self.processes.append(subprocess.Popen(command, stdout=log, stderr=log, **around))
 
     def start_worker(self, **more):
         # no nanny: the process that is killed is the one that trains, and nobody replaces it
-        return self.start(
-            "worker", self.address, "--nthreads", "1", "--no-nanny",
-            "--local-directory", str(self.folder), **more,
-        )  # fmt: skip
+        options = "--nthreads", "1", "--no-nanny", "--local-directory", str(self.folder)
+        self.start("worker", self.address, *options, **more)
 
     def stop(self):
         for process in reversed(self.processes):
@@ -1320,10 +1226,8 @@ def test_dask_gives_the_same_bits_outlives_a_worker_and_tells_of_its_end(
     assert results_of(tmp_path) == undisturbed
 
     # once more, and the scheduler dies
-    (tmp_path / "go").unlink()
-    for path in tmp_path.glob("*.held"):
-        path.unlink()
-    for path in sorted(tmp_path.glob("*/seeds/*"))[3:]:
+    gone = [tmp_path / "go", *tmp_path.glob("*.held"), *sorted(tmp_path.glob("*/seeds/*"))[3:]]
+    for path in gone:
         path.unlink()
     process = start(command(*options, tmp_path), env=env)
     wait_until(lambda: [*tmp_path.glob("*.held")], process)
@@ -1358,10 +1262,8 @@ def test_dask_scheduler_that_is_not_there_is_told_in_one_line(tmp_path, monkeypa
     with pytest.raises(ConnectionError) as error:
         Cluster("tcp://127.0.0.1:9")
     assert str(error.value) == "no Dask scheduler answers at tcp://127.0.0.1:9"
-    done = call("study", "--algo", "ppo", "--seeds", "0-5", "--dask", "tcp://127.0.0.1:9",
-                "--runs-dir", tmp_path)  # fmt: skip
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in done.stderr
+    options = "--algo ppo --seeds 0-5 --dask tcp://127.0.0.1:9 --runs-dir"
+    assert str(error.value) in refusal(call("study", *options.split(), tmp_path))
     assert not list(tmp_path.iterdir())
 
 
@@ -1380,7 +1282,7 @@ def test_where_the_original_gym_gives_the_same_bits():
     assert len(same) == 4
 
     def bits(env_id, num_envs):
-        least = {"num_envs": num_envs, "num_steps": 250, "total_steps": 500, "hidden_sizes": (4,)}
+        least = {"num_envs": num_envs, "num_steps": 90, "total_steps": 180, "hidden_sizes": (4,)}
         trainer = Trainer(ppo, env_id, ppo.Config(**least, epochs=1, minibatch_size=500), 0)
         for _ in trainer:
             pass

@@ -116,16 +116,16 @@ def test_responses_are_written_as_often_as_the_policy_says(monkeypatch, rng):
     policy = policies.CategoricalPolicy(10, 3, (4,), rng, dtype=np.float64)
     policy.parameters[:] = rng.normal(0, 0.7, policy.parameters.size)
     logits = policy.network(groups.OBS).reshape(3, 7, 3)
-    for z, own in zip(logits, groups.write(policy, rng).reshape(3, -1), strict=True):
+    for z, own in zip(logits, groups.sample_responses(policy, rng).reshape(3, -1), strict=True):
         chances = np.exp(tokens.log_probs(z))
         errors = np.sqrt(chances * (1 - chances) / groups.GROUP)
         seen = np.bincount(own, minlength=15) / groups.GROUP
         assert (np.abs(seen - chances) < 4 * errors + 1e-12).all()
 
 
-@pytest.mark.parametrize("name", groups.WAYS)
+@pytest.mark.parametrize("name", groups.METHODS)
 def test_slopes_are_those_of_the_loss(name, rng):
-    way = groups.WAYS[name]
+    way = groups.METHODS[name]
     responses = np.array([0, 5, 9, 14, 6, 12])
     owner = np.nonzero(tokens.WITHIN[responses])[0]
     lengths, credit = tokens.LENGTHS[responses], rng.normal(size=6)
@@ -158,10 +158,10 @@ def test_the_judge_counts_every_response():
     assert length == pytest.approx(by_hand, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", groups.WAYS)
+@pytest.mark.parametrize("name", groups.METHODS)
 def test_every_way_learns(name):
     before, _ = groups.judge(uniform_policy())
-    after, _ = groups.judge(groups.learn(groups.WAYS[name], seed=0))
+    after, _ = groups.judge(groups.learn(groups.METHODS[name], seed=0))
     assert after[0] > 0.9 and after[1] > 0.8
     assert (after > before).sum() >= 2
 
@@ -173,7 +173,7 @@ def test_the_table():
     lines = stream.getvalue().splitlines()
     assert again.getvalue().splitlines() == lines
     assert max(map(len, lines)) <= 80
-    assert [line.split("  ")[0] for line in lines[3:]] == list(groups.WAYS)
+    assert [line.split("  ")[0] for line in lines[3:]] == list(groups.METHODS)
     assert lines[2].split()[-4:] == ["48.1", "18.5", "3.7", "1.94"]
     assert all(line.count("±") == 4 for line in lines[3:])
 
@@ -192,7 +192,7 @@ def test_chapter_h_says_what_the_table_prints():
     ]
     for name, (rate, length) in said.items():
         assert f"{rate}%" in paragraph and (length is None or f"{length:.2f}" in paragraph)
-        found = [groups.judge(groups.learn(groups.WAYS[name], seed)) for seed in range(50)]
+        found = [groups.judge(groups.learn(groups.METHODS[name], seed)) for seed in range(50)]
         # Where numpy rounds otherwise, a few samples may differ.
         assert 100 * np.mean([rates[2] for rates, _ in found]) == pytest.approx(rate, abs=3)
         if length is not None:

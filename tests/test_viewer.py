@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 import pytest
-from pictures import ANGLES, SIDE, STAGE, balancing_policy, bar_lengths, lean, mask
+from pictures import ANGLES, SIDE, STAGE, balancing_policy, lean, mask
 from PIL import Image, ImageGrab
 from programs import ENOUGH, wait_until
 
@@ -40,23 +40,37 @@ def environment(**changes):
     return {key: value for key, value in env.items() if value is not None}
 
 
-def pixels(path):
-    """A picture's pixels in layout units: uint8 (HEIGHT, WIDTH, 3)."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB").resize(SIZE, Image.Resampling.BOX))
+def ended(*words, **changes):
+    """A program that has ended; `changes` as of environment."""
+    around = {"env": environment(**changes), "timeout": ENOUGH}
+    return subprocess.run(words, capture_output=True, text=True, **around)
+
+
+def new_run(tmp_path_factory, change=lambda policy: None):
+    """A run folder whose policy was changed so."""
+    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(hidden_sizes=(4,)), seed=0)
+    change(trainer.policy)
+    return RunFolder.create(tmp_path_factory.mktemp("runs"), trainer)
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     """A run folder whose policy balances the pole."""
-    trainer = Trainer(ppo, "CartPole-v1", ppo.Config(hidden_sizes=(4,)), seed=0)
-    # One hidden unit carries the linear policy: tanh is almost straight near 0.
-    linear = balancing_policy(np.random.default_rng(0)).network.layers[0][0][:, 1]
-    network = trainer.policy.network
-    network.parameters[:] = 0
-    network.layers[0][0][:, 0] = linear / 20
-    network.layers[1][0][0] = -20, 20
-    return RunFolder.create(tmp_path_factory.mktemp("runs"), trainer)
+
+    def balance(policy):
+        # One hidden unit carries the linear policy: tanh is almost straight near 0.
+        linear = balancing_policy(np.random.default_rng(0)).network.layers[0][0][:, 1]
+        policy.network.parameters[:] = 0
+        policy.network.layers[0][0][:, 0] = linear / 20
+        policy.network.layers[1][0][0] = -20, 20
+
+    return new_run(tmp_path_factory, balance)
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """One whose policy lets it fall: a short episode."""
+    return new_run(tmp_path_factory)
 
 
 # ---------------------------------------------------------- without a screen
@@ -95,10 +109,8 @@ def headless(tmp_path):
     """Run a script after HEADLESS's imports; returns the folder it was given as sys.argv[1]."""
 
     def run(script):
-        done = subprocess.run(
-            [sys.executable, "-W", "error::DeprecationWarning", "-c", HEADLESS + script, tmp_path],
-            env=environment(), capture_output=True, text=True, timeout=ENOUGH,
-        )  # fmt: skip
+        program = [sys.executable, "-W", "error::DeprecationWarning", "-c", HEADLESS + script]
+        done = ended(*program, tmp_path)
         if done.returncode == 77:
             missing(f"no OpenGL without a screen: {done.stderr.strip()}")
         assert done.returncode == 0, done.stderr
@@ -121,7 +133,7 @@ def compare(name, player, scale):
     scene.paint(canvas, player.session, badges, player.show_help)
     canvas.image.save(f"{folder}/{name}-recording.png")
 player = Player(session, folder, 800, 450)
-for _ in range(15):  # the same canvas for many frames: nothing of old ones may stay
+for _ in range(5):  # the same canvas for many frames: nothing of old ones may stay
     player.advance(0.02)
     player.on_draw()
 compare("later", player, 1)
@@ -147,24 +159,6 @@ for name, size in (("wide", (1000, 225)), ("tall", (360, 800)), ("dense", (1200,
             for which in (name, name.replace("window", "recording"))
         )
         np.testing.assert_array_equal(window, recording, name)
-
-
-def test_the_windows_pole_and_bars_are_true(headless):
-    folder = headless("""
-policy = CategoricalPolicy(4, 2, (), rng)
-policy.network.layers[0][0][:] = 0
-policy.network.layers[0][1][:] = np.log([0.2, 0.8])
-session = Session(policy, MLP((4, 8, 1), rng), "CartPole-v1", seed=0)
-player = Player(session, folder, 800, 450)
-for degrees in (-10, -3, 5, 12):
-    session.env.unwrapped.state = np.array([0, 0, np.radians(degrees), 0])
-    player.on_draw()
-    grab().save(f"{folder}/lean{degrees}.png")
-""")
-    for degrees in (-10, -3, 5, 12):
-        image = pixels(folder / f"lean{degrees}.png")
-        assert lean(image[STAGE]) == pytest.approx(degrees, abs=0.8)
-        np.testing.assert_allclose(bar_lengths(image), [0.2, 0.8], atol=0.01)
 
 
 def test_time_speed_pause_and_endings(headless):
@@ -217,19 +211,9 @@ def display():
         if shutil.which(program) is None:
             missing(f"{program} is not installed")
     reading, writing = os.pipe()
-    command = [
-        "Xvfb",
-        "-displayfd",
-        str(writing),
-        "-screen",
-        "0",
-        "1600x1000x24",
-        "-nolisten",
-        "tcp",
-    ]
-    server = subprocess.Popen(
-        command, pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    command = "Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(command, pass_fds=[writing], **quiet)
     os.close(writing)
     with os.fdopen(reading) as pipe:
         number = pipe.readline().strip()
@@ -244,42 +228,34 @@ def display():
 class Screen:
     """run.py play in a window of an X server, its keyboard and its pixels."""
 
-    def __init__(self, display, folder, size=(800, 450)):
-        self.env, self.display = environment(DISPLAY=display, WAYLAND_DISPLAY=None), display
-        self.program = subprocess.Popen(
-            [sys.executable, "run.py", "play", str(folder)],
-            env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        try:
-            self.window = self.xdotool("search", "--sync", "--onlyvisible", "--name", "CartPole")
-            self.xdotool("windowmove", self.window, "0", "0")
-            self.resize(*size)
-            self.xdotool("windowfocus", "--sync", self.window)
-        except BaseException:
-            self.stop()
-            raise
+    def __init__(self, display, folder, start):
+        self.display, self.around = display, {"DISPLAY": display, "WAYLAND_DISPLAY": None}
+        command = [sys.executable, "run.py", "play", str(folder)]
+        self.program = start(command, env=environment(**self.around))
+        self.window = self.xdotool("search", "--sync", "--onlyvisible", "--name", "CartPole")
+        self.xdotool("windowmove", self.window, "0", "0")
+        self.resize(*SIZE)
+        self.xdotool("windowfocus", "--sync", self.window)
 
     def xdotool(self, *words):
-        done = subprocess.run(
-            ["xdotool", *words], env=self.env, capture_output=True, text=True, timeout=ENOUGH
-        )
-        return done.stdout.split()[-1] if done.stdout.split() else ""
+        """The last word that it prints."""
+        return ["", *ended("xdotool", *words, **self.around).stdout.split()][-1]
 
     def resize(self, width, height):
         self.xdotool("windowsize", self.window, str(width), str(height))
         self.size = width, height
-        self.wait(  # the page's margin along the new edges
-            lambda image: (
-                mask(image[-3:], scene.PAGE).all() and mask(image[:, -3:], scene.PAGE).all()
-            )
-        )
-
-    def press(self, *keys):
-        self.xdotool("key", *keys)
+        # the page's margin along the new edges
+        edges = np.s_[-3:], np.s_[:, -3:]
+        self.wait(lambda image: all(mask(image[edge], scene.PAGE).all() for edge in edges))
 
     def look(self):
         """The window's pixels, int (height, width, 3)."""
         return np.asarray(ImageGrab.grab((0, 0, *self.size), xdisplay=self.display), int)
+
+    def press(self, key, condition=lambda image: True):
+        """Press it and wait until condition(pixels) holds; returns the pixels."""
+        self.xdotool("key", key)
+        return self.wait(condition)
 
     def wait(self, condition):
         """Wait until condition(pixels) holds; returns the pixels."""
@@ -303,11 +279,6 @@ class Screen:
 
         return self.wait(unchanged)
 
-    def stop(self):
-        if self.program.poll() is None:
-            self.program.kill()
-        self.program.communicate()
-
     def ended(self):
         """Exit status and output, once the program has ended."""
         out, err = self.program.communicate(timeout=ENOUGH)
@@ -315,77 +286,76 @@ class Screen:
 
 
 @pytest.fixture
-def screen(display, run_folder):
-    screen = Screen(display, run_folder.path)
-    yield screen
-    screen.stop()
+def screen(display, run_folder, start):
+    return Screen(display, run_folder.path, start)
 
 
-def header(image):
-    return image[: scene.HEADER]
+HEADER = np.s_[: scene.HEADER]
+
+
+def more(region, colour, count):
+    """A condition on pixels: more than so many of them have this colour there."""
+    return lambda image: mask(image[region], colour).sum() > count
+
+
+def mostly(region, colour):
+    return lambda image: mask(image[region], colour).mean() > 0.5
+
+
+def pushed(direction):
+    """The arrow of a push points at the cart, from the other side."""
+
+    def condition(image):
+        if not more(STAGE, scene.PUSHED, 300)(image):
+            return False
+        arrow, cart = (place(image, colour) for colour in (scene.PUSHED, scene.CART))
+        return (arrow - cart) * direction < -40
+
+    return condition
 
 
 def test_every_key_does_what_it_says(screen, run_folder):
-    image = screen.wait(lambda image: mask(header(image), scene.CART).sum() > 500)  # greedy
-    assert abs(lean(image[STAGE])) < 12 and mask(image[STAGE], scene.POLE).sum() > 300
-
+    greedy, sampled = more(HEADER, scene.CART, 500), more(HEADER, scene.PUSHED, 500)
+    image = screen.wait(greedy)
+    assert abs(lean(image[STAGE])) < 12 and more(STAGE, scene.POLE, 300)(image)
     screen.press("space")
     paused = screen.still()
-    grey = mask(header(paused), scene.SOFT).sum()
+    grey = mask(paused[HEADER], scene.SOFT).sum()
     assert grey > 1_500  # "paused" stands there
 
-    screen.press("period")
-    screen.wait(lambda image: (image[ANGLES] != paused[ANGLES]).any())
+    screen.press("period", lambda image: (image[ANGLES] != paused[ANGLES]).any())
     stepped = screen.still()  # just one step
     shifted = mask(stepped[ANGLES], scene.POLE) ^ mask(paused[ANGLES], scene.POLE)
     assert shifted.sum() > 5  # the trace has moved
 
-    for key, direction in (("Left", -1), ("Right", 1)):
-        screen.press(key)
-        screen.wait(
-            lambda image, way=direction: (
-                mask(image[STAGE], scene.PUSHED).sum() > 300
-                and (place(image, scene.PUSHED) - place(image, scene.CART)) * way < -40
-            )
-        )
-
-    screen.press("g")
-    screen.wait(lambda image: mask(header(image), scene.PUSHED).sum() > 500)
-    screen.press("g")
-    screen.wait(lambda image: mask(header(image), scene.CART).sum() > 500)
-
-    screen.press("h")
-    screen.wait(lambda image: mask(image[SIDE], scene.INK).mean() > 0.5)
-    screen.press("h")
-    screen.wait(lambda image: mask(image[SIDE], scene.CARD).mean() > 0.5)
-
+    faster = more(HEADER, scene.SOFT, grey + 300)  # a badge with the speed
+    for key, condition in (
+        ("Left", pushed(-1)),
+        ("Right", pushed(1)),
+        ("g", sampled),
+        ("g", greedy),
+        ("h", mostly(SIDE, scene.INK)),
+        ("h", mostly(SIDE, scene.CARD)),
+    ):
+        screen.press(key, condition)
     for key, opposite in (
         ("plus", "minus"),
         ("equal", "minus"),
         ("minus", "plus"),
         ("KP_Add", "KP_Subtract"),
     ):
-        screen.press(key)  # a badge with the speed
-        screen.wait(lambda image: mask(header(image), scene.SOFT).sum() > grey + 300)
-        screen.press(opposite)
-        screen.wait(lambda image: mask(header(image), scene.SOFT).sum() < grey + 100)
+        screen.press(key, faster)
+        screen.press(opposite, lambda image: not more(HEADER, scene.SOFT, grey + 99)(image))
 
-    screen.press("r")  # the new episode's trace has one point, and nobody pushes
-    screen.wait(
-        lambda image: (
-            mask(image[ANGLES], scene.POLE).sum() < 60
-            and not mask(image[STAGE], scene.PUSHED).any()
-        )
-    )
+    def begun(image):  # its trace has one point, and nobody pushes
+        return not (more(ANGLES, scene.POLE, 59)(image) or more(STAGE, scene.PUSHED, 0)(image))
 
+    screen.press("r", begun)
     before = screen.still()
-    screen.press("s")
-    path = run_folder / "screenshot-1.png"
-    screen.wait(lambda image: path.exists())
-    shot = np.asarray(Image.open(path), int)
-    np.testing.assert_array_equal(shot, before)
-    screen.press("s")
-    screen.wait(lambda image: (run_folder / "screenshot-2.png").exists())
+    first, second = (run_folder / f"screenshot-{number}.png" for number in (1, 2))
+    screen.press("s", lambda image: first.exists())
+    np.testing.assert_array_equal(np.asarray(Image.open(first), int), before)
+    screen.press("s", lambda image: second.exists())
 
     screen.press("space")
     running = screen.look()
@@ -403,7 +373,7 @@ def place(image, colour):
 
 def test_other_sizes_show_the_whole_scene(screen):
     screen.press("space")
-    for width, height in ((1400, 900), (480, 270)):
+    for width, height in ((1100, 700), (480, 270)):
         screen.resize(width, height)
         image = screen.still()
         unit = min(width / scene.WIDTH, height / scene.HEIGHT)
@@ -427,15 +397,13 @@ def test_ctrl_c_closes_the_window(screen):
     ids=["no display", "no such display", "old OpenGL"],
 )
 @pytest.mark.skipif(not LINUX, reason="other systems always have a display")
-def test_without_a_window_there_is_a_gif_instead(changes, run_folder, request):
+def test_without_a_window_there_is_a_gif_instead(changes, untrained, request):
     if "DISPLAY" not in changes:
         changes["DISPLAY"] = request.getfixturevalue("display")
-    gif = run_folder / "watch.gif"
+    gif = untrained / "watch.gif"
     gif.unlink(missing_ok=True)
-    done = subprocess.run(
-        [sys.executable, "run.py", "play", str(run_folder.path)],
-        env=environment(WAYLAND_DISPLAY=None, **changes), capture_output=True, text=True,
-    )  # fmt: skip
+    play = sys.executable, "run.py", "play", str(untrained.path)
+    done = ended(*play, WAYLAND_DISPLAY=None, **changes)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("no ") and len(done.stdout.splitlines()) == 1
     assert str(gif) in done.stdout
@@ -444,44 +412,10 @@ def test_without_a_window_there_is_a_gif_instead(changes, run_folder, request):
 
 @pytest.mark.skipif(not LINUX, reason="other systems always have a display")
 def test_render_after_a_training_without_display(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "run.py", "--algo", "ppo", "--total-steps", "1000", "--eval-episodes", "2",
-         "--runs-dir", str(tmp_path), "--no-media", "--render"],
-        env=environment(DISPLAY=None, WAYLAND_DISPLAY=None), capture_output=True, text=True,
-    )  # fmt: skip
+    options = "--algo ppo --total-steps 300 --eval-episodes 2 --no-media --render --runs-dir"
+    train = sys.executable, "run.py", *options.split(), str(tmp_path)
+    done = ended(*train, DISPLAY=None, WAYLAND_DISPLAY=None)
     assert (done.returncode, done.stderr) == (0, "")
     gif = tmp_path / "CartPole-v1-ppo-seed0" / "episode.gif"
     assert done.stdout.splitlines()[-1] == f"no display; recorded instead: {gif}"
     assert gif.exists()
-
-
-# -------------------------------------------------------------- command line
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["record", "RUN", "episode.avi"], "must end in .gif or .mp4"),
-        (["record", "RUN", "README.md/episode.gif"], "README.md/episode.gif cannot be written"),
-        (["play", "nowhere"], "does not exist"),
-        (["record", "RUN"], "the following arguments are required: FILE"),
-    ],
-)
-def test_refusals_are_one_line(words, message, run_folder, capsys):
-    import run
-
-    words = [str(run_folder.path) if word == "RUN" else word for word in words]
-    with pytest.raises(SystemExit) as ending:
-        run.main(words)
-    out, err = capsys.readouterr()
-    assert ending.value.code == 2 and out == ""
-    assert message in err and len(err.splitlines()) == 1
-
-
-def test_record_writes_the_file_named(run_folder, tmp_path, capsys):
-    import run
-
-    path = tmp_path / "episode.gif"
-    assert run.main(["record", str(run_folder.path), str(path)]) == 0
-    assert path.read_bytes().startswith(b"GIF89a")
-    assert capsys.readouterr().out == f"recorded {path}\n"

@@ -52,7 +52,7 @@ def stair(n, title, entries, setter):
     new = new_lines(below, text.splitlines())
     lit = new if n > 1 else ()  # all of the first stair is new
     numbers = cited("\n".join(text.splitlines()[i] for i in sorted(new)))
-    words = minus("\n\n".join(f"**{head}:** {words}" for head, words in study.said(n).items()))
+    words = minus("\n\n".join(f"**{head}:** {words}" for head, words in study.claims(n).items()))
     equations = "".join(
         f'<div class="carried">{setter.equations[k]}'
         f'<a class="number" href="#eq-{k}">({k})</a></div>'

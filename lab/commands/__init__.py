@@ -34,7 +34,7 @@ COMMANDS = {
 }
 HELP = {
     "usage": "run.py --algo {vpg,ppo,ppo-penalty} [options]\n       run.py COMMAND …",
-    "description": "Policy gradients by hand: train VPG or PPO with numpy alone.",
+    "description": "Policy gradients by hand, in numpy alone. To begin: python run.py --algo ppo",
     "epilog": "commands (run.py COMMAND -h explains one):\n"
     + "\n".join(f"  {name:<24} {text}" for name, (_, text) in COMMANDS.items()),
 }

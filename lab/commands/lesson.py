@@ -37,12 +37,12 @@ def take(name, argv):
     alone = script(folder, grades)
     if alone:
         parser.refuse(f"--lesson is for the whole lesson; this trains by itself: python {alone}")
-    left = [one for one in grades if one.status in ("blank", "error")]
+    left = [graded for graded in grades if graded.status in ("blank", "error")]
     if left:
         what = f"{left[0].function} (Eq. {left[0].equation}) is {left[0].status}"
         more = f" and {len(left) - 1} more" if len(left) > 1 else ""
         parser.refuse(f"--lesson {folder}: {what}{more}; python run.py grade {folder}")
-    right = sum(one.status == "right" for one in grades)
+    right = sum(graded.status == "right" for graded in grades)
     print(f"with {folder}: {right} of {len(grades)} right")
     stand_in(folder)
     return folder

@@ -28,13 +28,13 @@ def study(parser, args):
             print_preset(args, algorithm)
         return folder
 
-    return conduct(parser, args, claim, partial(room.conclude, picture=not args.no_media))
+    return with_workers(parser, args, claim, partial(room.report, picture=not args.no_media))
 
 
-def conduct(parser, args, claim, conclude):
+def with_workers(parser, args, claim, conclude):
     """Run the study whose folder claim() makes or finds, by --dask's cluster or here.
 
-    conclude  as of lab.study.conduct
+    conclude  as report of lab.study.run_study
     Returns the exit status.
     """
     workers = room.Cores(args.jobs)
@@ -46,7 +46,7 @@ def conduct(parser, args, claim, conclude):
     with parser.refusing(f"--runs-dir {args.runs_dir}", with_flag):
         folder = claim()
     try:
-        return 0 if room.conduct(folder, workers, conclude) else FAILED
+        return 0 if room.run_study(folder, workers, conclude) else FAILED
     except room.CannotStart as error:
         parser.refuse(f"{workers}: {error}; --jobs 1 starts none")
     except room.WorkersLost as error:
@@ -65,7 +65,7 @@ def ablation(parser, args):
     if len(seeds) < 2:
         parser.refuse("an ablation needs two seeds at least, for its intervals")
     figures_dir = args.figures_dir or ("figures" if seeds == ablations.SEEDS else None)
-    return conduct(
+    return with_workers(
         parser,
         args,
         lambda: ablations.claim_folder(args.runs_dir, seeds),

@@ -29,7 +29,7 @@ def train(parser, args, begin=None):
         for line in runs.remarks(trainer):
             print(line)
         try:
-            interrupted = runs.carry_out(trainer, folder, **judging, media=not args.no_media)
+            interrupted = runs.run_training(trainer, folder, **judging, media=not args.no_media)
         except KeyboardInterrupt:  # a second one, or one when it was being judged or drawn
             interrupted = True
         except (FloatingPointError, runs.EnvironmentFailed) as error:
@@ -98,7 +98,7 @@ def named(args):
 
 
 def judging_of(args):
-    """What `runs.carry_out` needs to know, as far as it was given: a dict."""
+    """What `runs.run_training` needs to know, as far as it was given: a dict."""
     given = {name: getattr(args, name) for name in (*JUDGING, "max_episodes")}
     return {name: value for name, value in given.items() if value is not None}
 

@@ -67,11 +67,11 @@ def grade(parser, args):
 
 def saved(folder):
     """When each file of a workbook was last saved, as far as they are there."""
-    found = {}
+    times = {}
     for name in glob.glob("*.py", root_dir=folder):
         with contextlib.suppress(OSError):
-            found[name] = os.stat(os.path.join(folder, name)).st_mtime_ns
-    return found
+            times[name] = os.stat(os.path.join(folder, name)).st_mtime_ns
+    return times
 
 
 def hint(parser, args):

@@ -13,8 +13,6 @@ import time
 import uuid
 from pathlib import Path
 
-import filelock
-
 RETRY_SECONDS = 0.01, 0.05, 0.2, 0.5, 1  # Windows lets nobody replace what somebody has open
 OURS = re.compile(r"\.[0-9a-f]{32}\.new")  # what is not finished; nobody else names a thing so
 ABANDONED_SECONDS = 3600  # a folder takes milliseconds to make; this one's maker was killed
@@ -231,6 +229,8 @@ def hold(folder):
 
     Raises ValueError if another process holds it, CannotWrite if it cannot be written.
     """
+    import filelock
+
     path = Path(folder) / ".lock"
     if path.is_symlink():  # locking a file empties it
         raise ValueError(f"{path} is a link; no lock of this program is")

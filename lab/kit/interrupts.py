@@ -7,7 +7,7 @@ import signal
 import sys
 
 
-def heeded():
+def stop_signals():
     """The signals that ask this program to stop; what its parent ignores stays ignored."""
     asking = signal.SIGINT, signal.SIGTERM
     return [number for number in asking if signal.getsignal(number) != signal.SIG_IGN]
@@ -19,7 +19,7 @@ def raise_interrupt(signum, frame):
 
 def interrupts_raise():
     """From now on, either signal raises KeyboardInterrupt; a forked child it simply ends."""
-    for number in heeded():
+    for number in stop_signals():
         signal.signal(number, raise_interrupt)
     if hasattr(os, "register_at_fork"):  # not on Windows
         forked_children_end()
@@ -35,20 +35,20 @@ def forked_children_end():
     masks = []
 
     def hold():  # a signal that comes before the child has let go of the handler waits
-        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, heeded()))
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals()))
 
     def release():
         signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
 
     def let_go():
-        for number in heeded():
+        for number in stop_signals():
             signal.signal(number, signal.SIG_DFL)
         release()
 
     os.register_at_fork(before=hold, after_in_parent=release, after_in_child=let_go)
 
 
-class Asked(list):
+class Interrupts(list):
     """The signals that have come, as first_interrupt_waits yields them."""
 
     waiting, broke_off = True, False
@@ -76,20 +76,20 @@ class Asked(list):
 def first_interrupt_waits():
     """The first signal asks to stop at the iteration's end; a second one stops at once.
 
-    Yields the signals so far, an Asked: a list that is no longer empty once there was one.
+    Yields the signals so far, an Interrupts: a list that is no longer empty once there was one.
     """
-    asked = Asked()
+    interrupts = Interrupts()
 
     def note(signum, frame):
-        asked.append(signum)
-        if len(asked) > 1 or not asked.waiting:
+        interrupts.append(signum)
+        if len(interrupts) > 1 or not interrupts.waiting:
             raise KeyboardInterrupt
         if sys.stderr.isatty():  # print must not be called here
             os.write(2, b"\nstopping at the end of this iteration; once more stops at once\n")
 
-    before = {number: signal.signal(number, note) for number in heeded()}
+    before = {number: signal.signal(number, note) for number in stop_signals()}
     try:
-        yield asked
+        yield interrupts
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -51,11 +51,11 @@ FONT_STACK = "'DejaVu Sans', Verdana, sans-serif"
 
 def hues(algorithms, theme=LIGHT):
     """A colour for each of a list of algorithms' names; a second run of one gets another hue."""
-    found, others = [], cycle(theme.others)
+    colours, others = [], cycle(theme.others)
     for name in algorithms:
         own = getattr(theme, name.replace("-", "_"), None)
-        found.append(own if own is not None and own not in found else next(others))
-    return found
+        colours.append(own if own is not None and own not in colours else next(others))
+    return colours
 
 
 def rc(theme):

@@ -5,8 +5,6 @@ import shutil
 import sys
 import time
 
-from tqdm import tqdm
-
 BARS, PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-~=+*#"  # in any encoding
 
 
@@ -22,6 +20,8 @@ class Progress:
         self.next_line = done + self.tenth
         self.bar = self.end = None
         if sys.stderr is not None and sys.stderr.isatty():
+            from tqdm import tqdm
+
             self.bar = tqdm(
                 total=total,
                 initial=done,
@@ -41,7 +41,7 @@ class Progress:
             now = time.monotonic()
             self.end = self.end if left is None else now + left
             if self.end is not None:
-                remaining = tqdm.format_interval(max(self.end - now, 0))
+                remaining = self.bar.format_interval(max(self.end - now, 0))
                 self.bar.set_description_str(remaining, refresh=False)
             self.bar.set_postfix_str(note, refresh=False)
             displayed = self.bar.update(min(done, self.total) - self.bar.n)

@@ -26,7 +26,7 @@ OBS = np.hstack([np.repeat(np.eye(M), S, axis=0), np.tile(np.eye(S), (M, 1))])
 DIGITS = [1] * M + [2]  # of the printed means
 
 
-class Way(NamedTuple):
+class Method(NamedTuple):
     """How a response is credited, and whose ratio the clip looks at."""
 
     scale: bool | None  # of group_advantages; None: the reward as it is
@@ -34,16 +34,16 @@ class Way(NamedTuple):
     root: bool  # one ratio a response, its root by length (GSPO), or one a token
 
 
-WAYS = {
-    "the reward as it is": Way(None, False, False),
-    "less the others' mean (RLOO)": Way(False, False, False),
-    "over sigma": Way(True, False, False),
-    "over sigma and length (GRPO)": Way(True, True, False),
-    "over sigma, root ratio (GSPO)": Way(True, False, True),
+METHODS = {
+    "the reward as it is": Method(None, False, False),
+    "less the others' mean (RLOO)": Method(False, False, False),
+    "over sigma": Method(True, False, False),
+    "over sigma and length (GRPO)": Method(True, True, False),
+    "over sigma, root ratio (GSPO)": Method(True, False, True),
 }
 
 
-def write(policy, rng):
+def sample_responses(policy, rng):
     """G responses to each prompt -> their places in RESPONSES (M·G,)."""
     prompts = np.repeat(np.arange(M), GROUP)
     written = [""] * len(prompts)
@@ -57,29 +57,29 @@ def write(policy, rng):
     return np.array([tokens.RESPONSES.index(y) for y in written])
 
 
-def slopes(way, log_probs, old_log_probs, owner, credit, lengths):
+def slopes(method, log_probs, old_log_probs, owner, credit, lengths):
     """dLoss/dlog_probs (B,): owner (B,) says whose token it is; credit, lengths (M·G,)."""
-    if way.root:
+    if method.root:
         # Eq. 53: the response's ratio, to the power 1/|y|, is a mean of log-probabilities
         means = [np.bincount(owner, x) / lengths for x in (log_probs, old_log_probs)]
         return (ppo.clipped_surrogate(*means, credit, CLIP_RANGE)[1] / lengths)[owner]
-    if way.by_length:
+    if method.by_length:
         credit = credit / lengths
     # clipped_surrogate divides by the number of tokens; (1/MG) Σᵢ Σₜ is meant
     credit = credit[owner] * len(owner) / len(credit)
     return ppo.clipped_surrogate(log_probs, old_log_probs, credit, CLIP_RANGE)[1]
 
 
-def learn(way, seed):
+def learn(method, seed):
     """A fresh policy after UPDATES groups to every prompt, each used EPOCHS times."""
     rng = np.random.default_rng(seed)
     policy = policies.CategoricalPolicy(M + S, len(tokens.TOKENS), HIDDEN, rng, dtype=np.float64)
     adam = nn.Adam(policy.parameters.size, LEARNING_RATE, dtype=np.float64)
     for _ in range(UPDATES):
-        responses = write(policy, rng)
+        responses = sample_responses(policy, rng)
         rewards = np.take_along_axis(REWARDS, responses.reshape(M, GROUP), axis=1)
-        if way.scale is not None:
-            rewards = advantages.group_advantages(rewards, way.scale)
+        if method.scale is not None:
+            rewards = advantages.group_advantages(rewards, method.scale)
         owner, t = np.nonzero(tokens.WITHIN[responses])
         obs = OBS[owner // GROUP * S + tokens.AFTER[responses][owner, t]]
         written = tokens.WRITTEN[responses][owner, t]
@@ -87,7 +87,7 @@ def learn(way, seed):
         for _ in range(EPOCHS):
             log_probs, entropies, cache = policy.forward(obs, written)
             lengths = tokens.LENGTHS[responses]
-            d = slopes(way, log_probs, old_log_probs, owner, rewards.ravel(), lengths)
+            d = slopes(method, log_probs, old_log_probs, owner, rewards.ravel(), lengths)
             adam.step(policy.parameters, policy.backward(d, 0 * entropies, cache))
     return policy
 
@@ -101,7 +101,7 @@ def judge(policy):
 
 
 def learn_tokens(seeds, stream=None):
-    """Train in every way with so many seeds, at least two; print what has become of them.
+    """Train by every method with so many seeds, at least two; print what has become of them.
 
     Means over the seeds with their standard errors, 80 columns wide.
     """
@@ -111,22 +111,22 @@ def learn_tokens(seeds, stream=None):
     line = "{:<30}" + "{:>10}" * M + "{:>20}"
     uniform = policies.CategoricalPolicy(M + S, len(tokens.TOKENS), (), np.random.default_rng(0))
     uniform.parameters[:] = 0
-    found = {"before: the uniform policy": [judge(uniform)]}
+    results = {"before: the uniform policy": [judge(uniform)]}
     # disable=None: no bar unless stderr is a terminal
-    with tqdm(total=len(WAYS) * seeds, ncols=79, leave=False, disable=None) as bar:
-        for name, way in WAYS.items():
-            found[name] = []
+    with tqdm(total=len(METHODS) * seeds, ncols=79, leave=False, disable=None) as bar:
+        for name, method in METHODS.items():
+            results[name] = []
             for seed in range(seeds):
-                found[name].append(judge(learn(way, seed)))
+                results[name].append(judge(learn(method, seed)))
                 bar.update()
     print(
         f"{UPDATES} updates, {GROUP} responses to each prompt; means of {seeds} seeds", file=stream
     )
     print(line.format("% right", *tokens.REWARDS, "wrong ones' length"), file=stream)
-    for name, results in found.items():
-        columns = np.array([[*100 * rates, length] for rates, length in results])
+    for name, judged in results.items():
+        columns = np.array([[*100 * rates, length] for rates, length in judged])
         shown = [f"{m:.{d}f}" for m, d in zip(columns.mean(axis=0), DIGITS, strict=True)]
-        if len(results) > 1:
-            errors = columns.std(axis=0, ddof=1) / len(results) ** 0.5
+        if len(judged) > 1:
+            errors = columns.std(axis=0, ddof=1) / len(judged) ** 0.5
             shown = [f"{m}±{e:.{d}f}" for m, e, d in zip(shown, errors, DIGITS, strict=True)]
         print(line.format(name, *shown), file=stream)

@@ -19,22 +19,22 @@ MOST = 500  # steps of an episode
 
 
 def journeys():
-    """Each policy's greedy episode from the same start: a list of (moment, states, actions).
+    """Each policy's greedy episode from the same start: a list of (snapshot, states, actions).
 
     states (T+1,4), actions (T,): the state before each step, and after the last
     """
-    found = []
+    episodes = []
     for steps in STEPS:
-        moment = default_run("ppo").at(steps)
-        session = Session(moment.learner.policy, moment.learner.value, ENV_ID, SEED)
+        snapshot = default_run("ppo").at(steps)
+        session = Session(snapshot.learner.policy, snapshot.learner.value, ENV_ID, SEED)
         states, actions = [session.env.unwrapped.state], []
         while not session.ended:
             actions.append(int(session.action))
             session.step()
             states.append(session.env.unwrapped.state)
         session.close()
-        found.append((moment, np.array(states), np.array(actions)))
-    return found
+        episodes.append((snapshot, np.array(states), np.array(actions)))
+    return episodes
 
 
 def falling(state, steps):
@@ -56,7 +56,7 @@ def five_carts(look=LIGHT):
     Where nothing moves one sees the start: five maps, and how long each episode will be.
     """
     carts = journeys()
-    maps = [portrait(moment.learner.policy) for moment, *_ in carts]
+    maps = [portrait(snapshot.learner.policy) for snapshot, *_ in carts]
     last = max(len(actions) for _, _, actions in carts)
     times = [*range(0, last, STRIDE), last]
     canvas = Canvas(1, WIDTH, HEIGHT)
@@ -64,24 +64,24 @@ def five_carts(look=LIGHT):
     def images():
         for time in times:
             canvas.rectangle(0, 0, WIDTH, HEIGHT, look.page)
-            for place, one in enumerate(zip(carts, maps, strict=True)):
-                column(canvas, GAP + place * (COLUMN + GAP), *one, time, look)
+            for place, (cart, right) in enumerate(zip(carts, maps, strict=True)):
+                column(canvas, GAP + place * (COLUMN + GAP), cart, right, time, look)
             yield canvas.image
 
-    moments = [0, *(FIRST_SECONDS + SECONDS_A_STEP * time for time in times[1:])]
-    moments.append(moments[-1] + LAST_SECONDS)
+    starts = [0, *(FIRST_SECONDS + SECONDS_A_STEP * time for time in times[1:])]
+    starts.append(starts[-1] + LAST_SECONDS)
     inks = look[2:-1] + look.others
-    return animation(images(), moments, inks, (look.card, look.page))
+    return animation(images(), starts, inks, (look.card, look.page))
 
 
 def column(canvas, x, journey, right, time, look):
-    """One moment's card: how long it had trained, its portrait, its cart at step `time`."""
-    moment, states, actions = journey
+    """One snapshot's card: how long it had trained, its portrait, its cart at step `time`."""
+    snapshot, states, actions = journey
     middle, now = x + COLUMN / 2, min(time, len(actions))
     over, verdict = now == len(actions), f"step {now} of {len(actions)}"
     fallen = over and abs(states[-1][2]) > math.radians(12)
     canvas.rectangle(x, GAP, COLUMN, HEIGHT - 2 * GAP, look.card, 6)
-    canvas.text(middle, 32, f"{moment.env_steps:,} steps", 14, look.ink, "centre", bold=True)
+    canvas.text(middle, 32, f"{snapshot.env_steps:,} steps", 14, look.ink, "centre", bold=True)
     canvas.text(middle, 48, "of training", 11, look.soft, "centre")
     box = x + 8, 58, COLUMN - 16, 92
     canvas.rectangle(box[0] - 1, box[1] - 1, box[2] + 2, box[3] + 2, look.soft)

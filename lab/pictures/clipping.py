@@ -8,7 +8,10 @@ from matplotlib.collections import LineCollection
 import ppo
 import vpg
 from lab.kit import falls_to_rises, on_map
+from lab.pictures.diagrams import arrow
 from lab.pictures.runs import default_run
+
+NOTE = {"textcoords": "offset points", "fontsize": 9.5}
 
 # -------------------------------------------------------------- clip_cases
 
@@ -26,31 +29,31 @@ def clip_slopes(ratios, advantages, clip_range):
     return -dlog_probs * len(ratios) / ratios
 
 
-def clip_range_at(moment):
-    """The clip range of this moment's update: it is annealed."""
-    annealed = 1 - moment.progress if moment.config.anneal_clip_range else 1
-    return moment.config.clip_range * annealed
+def clip_range_at(snapshot):
+    """The clip range of this snapshot's update: it is annealed."""
+    annealed = 1 - snapshot.progress if snapshot.config.anneal_clip_range else 1
+    return snapshot.config.clip_range * annealed
 
 
-def drift(moment):
+def drift(snapshot):
     """One real rollout over the epochs of its update -> ratios (epochs+1, n), advantages (n,).
 
     Row 0 is before the update: all ratios are 1.
     """
-    batch, old = moment.batch, moment.batch.log_probs
+    batch, old = snapshot.batch, snapshot.batch.log_probs
     ratios = [np.ones(len(old))]
-    for epochs in range(1, moment.config.epochs + 1):
-        learner = updated(moment, ppo, moment.config, epochs=epochs)
+    for epochs in range(1, snapshot.config.epochs + 1):
+        learner = updated(snapshot, ppo, snapshot.config, epochs=epochs)
         log_probs, _, _ = learner.policy.forward(batch.obs, batch.actions)
         ratios.append(np.exp(log_probs - old))
     return np.array(ratios), batch.advantages
 
 
-def updated(moment, algorithm, config, **changes):
-    """The learner of a Moment after an update; the Moment itself is left alone."""
-    learner, rng = copy.deepcopy(moment.learner), copy.deepcopy(moment.rng)
+def updated(snapshot, algorithm, config, **changes):
+    """The learner of a Snapshot after an update; the Snapshot itself is left alone."""
+    learner, rng = copy.deepcopy(snapshot.learner), copy.deepcopy(snapshot.rng)
     config = type(config)(**{**vars(config), **changes})
-    algorithm.update(learner, moment.batch, config, moment.progress, rng)
+    algorithm.update(learner, snapshot.batch, config, snapshot.progress, rng)
     return learner
 
 
@@ -60,21 +63,21 @@ def shown_rows(ratios, advantages):
     for place, level in enumerate(LEVELS):
         near = np.flatnonzero(np.abs(advantages - level) < NEAR)
         near = near if len(near) else np.array([np.abs(advantages - level).argmin()])
-        rows.append(near[ratios[:, near].max(0).argmax() if place % 2 else
-                         ratios[:, near].min(0).argmin()])  # fmt: skip
+        up, down = ratios[:, near].max(0).argmax(), ratios[:, near].min(0).argmin()
+        rows.append(near[up if place % 2 else down])
     return np.array(rows)
 
 
 def field_counts(ratios, advantages, epsilon):
     """Rows in the fields of Eq. 40: {(good, below or in or above the band): (ever, at the end)}."""
-    found = {}
+    counts = {}
     for good in (True, False):
         own = ratios[:, (advantages > 0) == good]
         sides = {"below": own < 1 - epsilon, "above": own > 1 + epsilon}
         sides["in"] = ~(sides["below"] | sides["above"])
-        found |= {(good, side): (int(is_there.any(0).sum()), int(is_there[-1].sum()))
-                  for side, is_there in sides.items()}  # fmt: skip
-    return found
+        for side, is_there in sides.items():
+            counts[good, side] = int(is_there.any(0).sum()), int(is_there[-1].sum())
+    return counts
 
 
 def clip_cases(figure, rng, look):
@@ -85,17 +88,17 @@ def clip_cases(figure, rng, look):
     epoch to epoch. Beside it the two curves of the objective over the ratio: for a good row it is
     flat above 1 + ε, for a bad one below 1 − ε.
     """
-    moment = default_run("ppo").at(EARLY_STEPS)
-    epsilon = clip_range_at(moment)
-    ratios, advantages = drift(moment)
+    snapshot = default_run("ppo").at(EARLY_STEPS)
+    epsilon = clip_range_at(snapshot)
+    ratios, advantages = drift(snapshot)
     counts = field_counts(ratios, advantages, epsilon)
     grid = figure.add_gridspec(2, 2, width_ratios=[7, 3])
     axes = figure.add_subplot(grid[:, 0])
     reach, top, bottom = 0.62, 2.5, -3.3
     x, y = np.meshgrid(np.linspace(1 - reach, 1 + reach, 311), np.linspace(bottom, top, 261))
     slopes = clip_slopes(x.ravel(), y.ravel(), epsilon).reshape(x.shape)
-    axes.pcolormesh(x, y, slopes, cmap=falls_to_rises(look), vmin=-6, vmax=6, shading="auto",
-                    rasterized=True)  # fmt: skip
+    colours = {"cmap": falls_to_rises(look), "vmin": -6, "vmax": 6}
+    axes.pcolormesh(x, y, slopes, shading="auto", rasterized=True, **colours)
     silent = np.ma.masked_where(slopes != 0, np.ones_like(slopes))
     axes.contourf(x, y, silent, levels=[0, 2], colors="none", hatches=["////"])
     ticks = [1 - epsilon, 1, 1 + epsilon]
@@ -103,16 +106,13 @@ def clip_cases(figure, rng, look):
         axes.axvline(edge, color=look.ink, lw=0.8, ls=":" if edge == 1 else (0, (4, 3)))
     axes.axhline(0, color=look.ink, lw=0.8)
     for row in shown_rows(ratios, advantages):
-        way = ratios[:, row]
         # a little lower from epoch to epoch, or going and coming would hide each other
-        heights = advantages[row] - np.linspace(-0.09, 0.09, len(way))
-        ends = np.stack([way, heights], axis=1)
+        heights = advantages[row] - np.linspace(-0.09, 0.09, len(ratios))
+        ends = np.stack([ratios[:, row], heights], axis=1)
         parts = np.stack([ends[:-1], ends[1:]], axis=1)
-        axes.add_collection(LineCollection(parts, colors=look.ink,
-                                           lw=np.linspace(0.7, 2.6, len(parts))))  # fmt: skip
-        axes.annotate("", ends[-1], ends[-2], arrowprops={
-            "arrowstyle": "-|>", "color": look.ink, "lw": 0, "shrinkA": 0, "shrinkB": 0,
-            "mutation_scale": 15})  # fmt: skip
+        widths = np.linspace(0.7, 2.6, len(parts))
+        axes.add_collection(LineCollection(parts, colors=look.ink, lw=widths))
+        arrow(axes, ends[-2], ends[-1], look.ink, lw=0, mutation_scale=15)
     label = on_map(look) | {"fontsize": 9.5}
     left, right = 1 - (epsilon + reach) / 2, 1 + (epsilon + reach) / 2
     for good, side, place, what in (
@@ -137,14 +137,13 @@ def clip_cases(figure, rng, look):
         flat = clip_slopes(rho, np.full_like(rho, advantage), epsilon) == 0
         curve.plot(rho, rho * advantage, color=look.soft, lw=1.2, ls=(0, (2, 2)))
         curve.plot(rho, smaller, color=hue, lw=2.2)
-        curve.plot(np.where(flat, rho, np.nan), smaller, color=hue, lw=7, alpha=0.35,
-                   solid_capstyle="butt")  # fmt: skip
+        silent = np.where(flat, rho, np.nan)
+        curve.plot(silent, smaller, color=hue, lw=7, alpha=0.35, solid_capstyle="butt")
         for edge in ticks:
             curve.axvline(edge, color=look.faint, lw=0.8, zorder=0)
         curve.plot(1, advantage, "o", color=look.ink, ms=5)
-        middle = np.mean(rho[flat])
-        curve.annotate("silent", (middle, smaller[flat][0]), (0, -14), ha="center", fontsize=9.5,
-                       textcoords="offset points")  # fmt: skip
+        middle = np.mean(rho[flat]), smaller[flat][0]
+        curve.annotate("silent", middle, (0, -14), ha="center", **NOTE)
         curve.set_xticks(ticks, ["1 − ε", "1", "1 + ε"])
         curve.set_yticks([advantage], ["Â"])
         curve.set_title("Â > 0: the objective" if advantage > 0 else "Â < 0: the objective")
@@ -155,22 +154,22 @@ def clip_cases(figure, rng, look):
 # -------------------------------------------------------------- one_update
 
 
-def before_and_after(moment):
+def before_and_after(snapshot):
     """One rollout, two updates from the same networks -> dict of (B,) arrays.
 
     advantages, before (probability of each action taken), vpg, ppo (after either's update)
     """
-    found = {"advantages": moment.batch.advantages, "before": np.exp(moment.batch.log_probs)}
+    rows = {"advantages": snapshot.batch.advantages, "before": np.exp(snapshot.batch.log_probs)}
     for name, algorithm in (("vpg", vpg), ("ppo", ppo)):
         common = {
             key: value
-            for key, value in vars(moment.config).items()
+            for key, value in vars(snapshot.config).items()
             if key in algorithm.Config.__dataclass_fields__
         }
-        learner = updated(moment, algorithm, algorithm.Config(**common))
-        log_probs, _, _ = learner.policy.forward(moment.batch.obs, moment.batch.actions)
-        found[name] = np.exp(log_probs)
-    return found
+        learner = updated(snapshot, algorithm, algorithm.Config(**common))
+        log_probs, _, _ = learner.policy.forward(snapshot.batch.obs, snapshot.batch.actions)
+        rows[name] = np.exp(log_probs)
+    return rows
 
 
 def one_update(figure, rng, look):
@@ -179,36 +178,34 @@ def one_update(figure, rng, look):
     Change of each action's log-probability against its advantage, for VPG's one step and for
     PPO's many, with the share of the good and of the bad rows that became likelier and rarer.
     """
-    moment = default_run("ppo").at(EARLY_STEPS)
-    found, epsilon = before_and_after(moment), clip_range_at(moment)
-    config, advantages = moment.config, found["advantages"]
+    snapshot = default_run("ppo").at(EARLY_STEPS)
+    rows, epsilon = before_and_after(snapshot), clip_range_at(snapshot)
+    config, advantages = snapshot.config, rows["advantages"]
     steps = config.epochs * -(-len(advantages) // config.minibatch_size)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, name, title in (
         (panels[0], "vpg", "VPG: one step"),
         (panels[1], "ppo", f"PPO: {steps} steps on the same data"),
     ):
-        change = np.log(found[name] / found["before"])
+        change = np.log(rows[name] / rows["before"])
         for rise, hue in ((True, look.more), (False, look.less)):
-            own = (change > 0) == rise
-            axes.plot(advantages[own], change[own], ".", color=hue, ms=4.5, mew=0, alpha=0.5,
-                      rasterized=True)  # fmt: skip
+            own, dots = (change > 0) == rise, {"ms": 4.5, "mew": 0, "alpha": 0.5}
+            axes.plot(advantages[own], change[own], ".", color=hue, rasterized=True, **dots)
+            style = {"transform": axes.transAxes, "fontsize": 11, "fontweight": "bold"}
+            style |= {"color": hue, "linespacing": 1.3, "va": "top" if rise else "bottom"}
             for good, x, side in ((True, 0.97, "right"), (False, 0.03, "left")):
                 share = np.mean((change > 0)[(advantages > 0) == good] == rise)
                 text = f"{share:.0%} of the {'good' if good else 'bad'}\n"
                 text += "likelier" if rise else "rarer"
-                axes.text(x, 0.97 if rise else 0.03, text, ha=side, va="top" if rise else "bottom",
-                          transform=axes.transAxes, color=hue, fontsize=11, fontweight="bold",
-                          linespacing=1.3)  # fmt: skip
+                axes.text(x, 0.97 if rise else 0.03, text, ha=side, **style)
         axes.axhline(0, color=look.ink, lw=0.8)
         axes.axvline(0, color=look.ink, lw=0.8)
         axes.set(title=title, xlabel="bad ← advantage Â → good")
     for edge in np.log([1 - epsilon, 1 + epsilon]):
         panels[1].axhline(edge, color=look.ink, lw=1, ls=(0, (4, 3)))
-    panels[1].annotate("1 + ε", (0.5, np.log(1 + epsilon)), (0, 3), fontsize=9.5,
-                       xycoords=("axes fraction", "data"), textcoords="offset points")  # fmt: skip
-    panels[1].annotate("1 − ε", (0.5, np.log(1 - epsilon)), (0, -12), fontsize=9.5,
-                       xycoords=("axes fraction", "data"), textcoords="offset points")  # fmt: skip
+    half_way = {"xycoords": ("axes fraction", "data"), **NOTE}
+    panels[1].annotate("1 + ε", (0.5, np.log(1 + epsilon)), (0, 3), **half_way)
+    panels[1].annotate("1 − ε", (0.5, np.log(1 - epsilon)), (0, -12), **half_way)
     panels[0].set_ylabel("rarer ← change of log π → likelier")
     low, high = panels[0].get_ylim()
     panels[0].set_ylim(low - 0.12, high + 0.25)
@@ -221,11 +218,9 @@ VALUE_CLIP = 0.2
 
 def value_losses(values, target):
     """Losses and slopes of single rows, v_old = 0 as in E7: (n,), a float -> (n,), (n,)."""
-    rows = [
-        ppo.clipped_value_loss(np.array([v]), np.zeros(1), np.array([target]), VALUE_CLIP)
-        for v in values
-    ]
-    return np.array([loss for loss, _ in rows]), np.array([slope[0] for _, slope in rows])
+    one, old = np.full(1, target), np.zeros(1)
+    losses = [ppo.clipped_value_loss(row, old, one, VALUE_CLIP)[0] for row in values[:, None]]
+    return np.array(losses), value_slopes(values, np.full(len(values), target))
 
 
 def value_slopes(values, targets):
@@ -244,20 +239,11 @@ def value_clip(figure, rng, look):
     reach = 1.05
     x, y = np.meshgrid(np.linspace(-reach, reach, 301), np.linspace(-reach, reach, 301))
     slopes = value_slopes(x.ravel(), y.ravel()).reshape(x.shape)
-    painted = plane.pcolormesh(
-        x,
-        y,
-        slopes,
-        cmap=falls_to_rises(look).reversed(),
-        vmin=-2.1,
-        vmax=2.1,
-        shading="auto",
-        rasterized=True,
-    )
+    colours = {"cmap": falls_to_rises(look).reversed(), "vmin": -2.1, "vmax": 2.1}
+    painted = plane.pcolormesh(x, y, slopes, shading="auto", rasterized=True, **colours)
     outside = (np.abs(x) > VALUE_CLIP) & (slopes == 0) & (x != y)
-    plane.contourf(
-        x, y, np.where(outside, 1.0, np.nan), levels=[0, 2], colors="none", hatches=["////"]
-    )
+    silent = np.where(outside, 1.0, np.nan)
+    plane.contourf(x, y, silent, levels=[0, 2], colors="none", hatches=["////"])
     bar = figure.colorbar(painted, ax=plane, pad=0.02, aspect=30)
     bar.set_label("slope in v (blue: v is pushed up)")
     bar.outline.set_visible(False)
@@ -271,11 +257,8 @@ def value_clip(figure, rng, look):
     plane.text(-0.62, -0.92, "silent", **on_map(look))
     plane.text(0.62, -0.55, "pulled down", **on_map(look))
     plane.text(-0.62, 0.55, "pulled up", **on_map(look))
-    plane.set(
-        xlabel="new value, v − $v^{old}$",
-        ylabel="target, y − $v^{old}$",
-        title="Silent: moved towards its target",
-    )
+    plane.set(xlabel="new value, v − $v^{old}$", ylabel="target, y − $v^{old}$")
+    plane.set_title("Silent: moved towards its target")
     plane.set_xticks([-1, -0.5, 0, 0.5, 1])
     plane.set_yticks([-1, -0.5, 0, 0.5, 1])
     plane.set_aspect("equal")
@@ -292,9 +275,6 @@ def value_clip(figure, rng, look):
         cuts.text(*place, f"y = {target:g}", color=colour, fontweight="bold")
     cuts.axvspan(-VALUE_CLIP, VALUE_CLIP, color=look.faint, alpha=0.6, lw=0, zorder=0)
     cuts.text(0, 1.2, "band", ha="center", fontsize=9, color=look.soft)
-    cuts.set(
-        xlabel="new value, v − $v^{old}$",
-        ylabel="loss of one row",
-        title="Three cuts: y = 0.6 is flat till 1.0",
-    )
+    cuts.set(xlabel="new value, v − $v^{old}$", ylabel="loss of one row")
+    cuts.set_title("Three cuts: y = 0.6 is flat till 1.0")
     cuts.set(xlim=(values[0], values[-1]), ylim=(0, 1.3))

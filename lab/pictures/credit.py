@@ -20,7 +20,7 @@ def recorded_episode():
     survive. The first seed is taken whose episode is one of LENGTHS.
     """
     run = default_run("ppo")
-    at = next(m for m in run.moments if m.env_steps >= PROGRESS * run.env_steps)
+    at = next(m for m in run.snapshots if m.env_steps >= PROGRESS * run.env_steps)
     for seed in range(SEED, SEED + 1_000):
         session = Session(at.learner.policy, at.learner.value, ENV_ID, seed, greedy=False)
         obs, values = [session.obs], [session.value_now]
@@ -53,8 +53,10 @@ def credit(figure, rng, look):
     T = len(rewards)
     steps = np.arange(T)
     fell, cut = credits(rewards, values, gamma, True), credits(rewards, values, gamma, False)
-    lines = tuple(zip(LAMBDAS, (look.others[0], look.others[4], look.others[3], look.others[1]),
-                      (":", (0, (5, 1)), "-", "-"), strict=True))  # fmt: skip
+    lines = [
+        {"label": f"λ = {lam:g}", "color": look.others[hue], "ls": style, "lw": 1.8}
+        for lam, hue, style in zip(LAMBDAS, (0, 4, 3, 1), (":", (0, (5, 1)), "-", "-"), strict=True)
+    ]
     grid = figure.add_gridspec(1, 2, width_ratios=[3, 2])
     left = grid[0].subgridspec(3, 1, height_ratios=[2, 2, 3])
     top, middle, bottom = (figure.add_subplot(left[row]) for row in range(3))
@@ -69,21 +71,20 @@ def credit(figure, rng, look):
     middle.bar(steps, delta, color=np.where(delta > 0, look.more, look.less), width=0.9)
     middle.annotate("the missing future", (T - 1, delta[-1]), (-8, 2), ha="right", **note)
     middle.set_title("δ, one step's surprise: more or less than expected")
-    for advantage, (lam, hue, style) in zip(fell, lines, strict=True):
-        bottom.plot(steps, advantage, color=hue, ls=style, lw=1.8, label=f"λ = {lam:g}")
-    bottom.annotate(f"λ = 1 counts the whole return:\nit lived {T} steps, more than V expected",
-                    (0.99, 0.97), (0, 0), xycoords="axes fraction", color=lines[-1][1],
-                    ha="right", va="top", **note)  # fmt: skip
+    for advantage, line in zip(fell, lines, strict=True):
+        bottom.plot(steps, advantage, **line)
+    text = f"λ = 1 counts the whole return:\nit lived {T} steps, more than V expected"
+    note |= {"xycoords": "axes fraction", "ha": "right", "va": "top"}
+    bottom.annotate(text, (0.99, 0.97), (0, 0), color=lines[-1]["color"], **note)
     bottom.set(title="Â: the surprises carried back", xlabel="step")
     tail = slice(-min(TAIL, T), None)
-    for axes, ways, title, formula in (
+    for axes, advantages, title, formula in (
         (right[0], fell, "Its end: it fell", "last δ = 1 − V(s)"),
         (right[1], cut, "Had a clock stopped it there", "last δ = 1 + γV(s′) − V(s)"),
     ):
-        for advantage, (lam, hue, style) in zip(ways, lines, strict=True):
-            axes.plot(steps[tail], advantage[tail], color=hue, ls=style, lw=1.8,
-                      label=f"λ = {lam:g}")  # fmt: skip
-        last = f"{ways[0][-1]:.1f}".replace("-", "−")
+        for advantage, line in zip(advantages, lines, strict=True):
+            axes.plot(steps[tail], advantage[tail], **line)
+        last = f"{advantages[0][-1]:.1f}".replace("-", "−")
         axes.annotate(f"{formula} = {last}", (0.03, 0.04), xycoords="axes fraction")
         axes.set_title(title)
     ends = np.array([*fell, *cut])[:, tail]

@@ -4,6 +4,8 @@ import numpy as np
 
 from lab.proof import mdp, trace
 
+CENTRE = {"ha": "center", "va": "center"}
+
 
 def canvas(figure, width, height):
     """Bare axes of the whole figure, `width` × `height` units, the origin at the lower left."""
@@ -32,7 +34,7 @@ def rounded(axes, x, y, width, height, **style):
 
 # --------------------------------------------------------------- gradient_road
 
-BOXES = {  # lane and column -> what it is; its shape for N rows and 64 units, its equation
+BOXES = {  # row and column -> what it is; its shape for N rows and 64 units, its equation
     (0, 0): ("s, s′", "observations", "N × 4", ""),
     (0, 1): ("V(s), V(s′)", "a network of its own", "N", "Eq. 30, 31"),
     (0, 2): ("y = Â + V", "targets, held still", "N", "Eq. 18"),
@@ -50,7 +52,7 @@ BOXES = {  # lane and column -> what it is; its shape for N rows and 64 units, i
     (3, 2): ("Ȳ₁ = Z̄ W₂ᵀ ⊙ (1 − H₁²)", "and W̄₂ = H₁ᵀ Z̄", "N × 64", "Eq. 31, 32"),
     (3, 3): ("Z̄ = Ã (π − eₐ) / N", "PPO: times c ρ, Eq. 41", "N × 2", "Eq. 23"),
 }
-LANES = (  # where, and what it asks
+ROWS = (  # height, and what the row asks
     (64, "What was expected? (Chapter E)"),
     (46, "How good was it? (Chapter B)"),
     (28, "How likely was it? (Chapters C, D)"),
@@ -92,34 +94,32 @@ def gradient_road(figure, rng, look):
         return backward if box[0] == 3 or box == (0, 3) else forward
 
     for box, (formula, name, shape, equation) in BOXES.items():
-        x, y, colour = COLUMNS[box[1]], LANES[box[0]][0], colour_of(box)
-        rounded(axes, x, y, width, height, facecolor=look.page, edgecolor=colour,
-                lw=2.6 if box == (3, 3) else 1.2)  # fmt: skip
-        size = 12.5 if len(formula) < 16 else 10.5
-        axes.text(x, y + 2.7, formula, ha="center", va="center", fontsize=size,
-                  fontweight="bold", color=colour)  # fmt: skip
-        axes.text(x, y - 0.9, name, ha="center", va="center", fontsize=10)
+        x, y, colour = COLUMNS[box[1]], ROWS[box[0]][0], colour_of(box)
+        thick = 2.6 if box == (3, 3) else 1.2
+        rounded(axes, x, y, width, height, facecolor=look.page, edgecolor=colour, lw=thick)
+        style = {"fontweight": "bold", "color": colour, **CENTRE}
+        axes.text(x, y + 2.7, formula, fontsize=12.5 if len(formula) < 16 else 10.5, **style)
+        axes.text(x, y - 0.9, name, fontsize=10, **CENTRE)
         note = " · ".join(part for part in (shape, equation) if part)
-        axes.text(x, y - 4, note, ha="center", va="center", fontsize=10, color=look.soft)
-    for lane, (y, title) in enumerate(LANES):
-        below = lane == 3  # nothing is free above the last one
-        axes.text(1.3, y - 8.8 if below else y + 7.6, title, fontsize=10.5, fontweight="bold",
-                  color=backward if below else forward)  # fmt: skip
+        axes.text(x, y - 4, note, fontsize=10, color=look.soft, **CENTRE)
+    for row, (y, title) in enumerate(ROWS):
+        # nothing is free above the last one
+        y, colour = (y - 8.8, backward) if row == 3 else (y + 7.6, forward)
+        axes.text(1.3, y, title, fontsize=10.5, fontweight="bold", color=colour)
     for to, sources in MADE_FROM.items():
         for source in sources:
             road(axes, source, to, forward, backward, look)
-    axes.text(64, 73.2, "V’s own layers, there and back; Adam (Eq. 30–32, 34, 35)", fontsize=9.5,
-              ha="center", va="center", color=backward)  # fmt: skip
-    axes.text(COLUMNS[1] + 15, 19.6, "kept from the way there", fontsize=9.5, color=look.soft,
-              ha="left", va="center")  # fmt: skip
+    text = "V’s own layers, there and back; Adam (Eq. 30–32, 34, 35)"
+    axes.text(64, 73.2, text, fontsize=9.5, color=backward, **CENTRE)
+    note = {"fontsize": 9.5, "va": "center"}
+    axes.text(COLUMNS[1] + 15, 19.6, "kept from the way there", color=look.soft, **note)
     arrow(axes, (COLUMNS[0] - 8, 15.8), (COLUMNS[0] - 8, 22.2), backward)
-    axes.text(COLUMNS[0] - 6.8, 19, "new weights,\nnew rollout", fontsize=9.5, va="center",
-              color=backward)  # fmt: skip
+    axes.text(COLUMNS[0] - 6.8, 19, "new weights,\nnew rollout", color=backward, **note)
 
 
 def road(axes, source, to, forward, backward, look):
     """The arrow from one box to another of gradient_road."""
-    (x0, y0), (x1, y1) = ((COLUMNS[c], LANES[lane][0]) for lane, c in (source, to))
+    (x0, y0), (x1, y1) = ((COLUMNS[column], ROWS[row][0]) for row, column in (source, to))
     half, tall = BOX[0] / 2, BOX[1] / 2
     if {source, to} == {(0, 1), (0, 3)}:  # over the targets, the same way there and back
         axes.plot([x0, x1], [71.6, 71.6], color=backward, lw=1.6)
@@ -166,7 +166,7 @@ def two_states(figure, rng, look):
     axes.set_aspect("equal")
     nodes, y = (32, 68), 15.5
     ends = (8, y, (nodes[0] - 6, y), (8 + 3.4, y)), (92, y, (nodes[1] + 6, y), (92 - 3.4, y))
-    ways = {
+    arrows = {
         (0, 0): (*ends[0][2:], 0),
         (1, 1): (*ends[1][2:], 0),
         (0, 1): ((nodes[0] + 4.6, y + 3.8), (nodes[1] - 4.6, y + 3.8), -0.28),
@@ -178,22 +178,22 @@ def two_states(figure, rng, look):
         (0, 1): (50, y + 10, "bottom"),
         (1, 0): (50, y - 10, "top"),
     }
-    for (state, action), (start, end, bow) in ways.items():
+    for (state, action), (start, end, bow) in arrows.items():
         size = A[state, action]
         colour = look.more if size > 0 else look.less
         arrow(axes, start, end, colour, bow=bow, lw=2 + 2.2 * abs(size), mutation_scale=20)
         x, height, vertical = labels[state, action]
         reward = f"{world.rewards[state, action]:+g}".replace("-", "−").replace("+0", "0")
         text = f"action {action}: {reward}\nÂ = {size:+.3f}".replace("-", "−").replace("Â", "A")
-        axes.text(x, height, text, ha="center", va=vertical, color=colour, fontsize=11,
-                  fontweight="bold", linespacing=1.35)  # fmt: skip
+        style = {"fontsize": 11, "fontweight": "bold", "linespacing": 1.35}
+        axes.text(x, height, text, ha="center", va=vertical, color=colour, **style)
     for state, x in enumerate(nodes):
         axes.add_patch(Circle((x, y), 6, facecolor=look.page, edgecolor=look.ink, lw=1.8))
-        axes.text(x, y + 1.6, f"state {state}", ha="center", va="center", fontweight="bold")
-        axes.text(x, y - 2, f"V = {V[state]:.3f}", ha="center", va="center")
+        axes.text(x, y + 1.6, f"state {state}", fontweight="bold", **CENTRE)
+        axes.text(x, y - 2, f"V = {V[state]:.3f}", **CENTRE)
     for x, *_ in ends:
         rounded(axes, x, y, 6.8, 5, facecolor=look.faint, edgecolor=look.ink, lw=1.2)
-        axes.text(x, y, "end", ha="center", va="center")
+        axes.text(x, y, "end", **CENTRE)
     arrow(axes, (nodes[0] - 11, y - 10), (nodes[0] - 4.8, y - 4.6), look.ink)
     axes.text(nodes[0] - 11.6, y - 10.6, "start", ha="right", va="center")
 
@@ -221,15 +221,15 @@ def grid(axes, x, y, array, name, look, decimals=2, painted=False, thread=()):
         axes.add_patch(Rectangle(corner, wide, tall, facecolor=hue, edgecolor=look.card, lw=1.5))
         own = (row, column) in thread
         text = "0" if number == 0 else f"{number:.{decimals}f}".replace("-", "−")
-        axes.text(corner[0] + wide / 2, corner[1] + tall / 2, text, ha="center", va="center",
-                  fontsize=9.5, fontweight="bold" if own else "normal", zorder=4)  # fmt: skip
+        style = {"fontweight": "bold" if own else "normal", "zorder": 4, **CENTRE}
+        axes.text(corner[0] + wide / 2, corner[1] + tall / 2, text, fontsize=9.5, **style)
         if own:
-            axes.add_patch(Rectangle(corner, wide, tall, fill=False, edgecolor=look.ink,
-                                     lw=1.6, zorder=3))  # fmt: skip
-    middle = x + columns * wide / 2
+            frame = {"fill": False, "edgecolor": look.ink, "lw": 1.6, "zorder": 3}
+            axes.add_patch(Rectangle(corner, wide, tall, **frame))
+    middle, shape = x + columns * wide / 2, f"{rows} × {columns}"
     axes.text(middle, y + 0.9, name, ha="center", fontweight="bold", fontsize=11)
-    axes.text(middle, y - rows * tall - 0.7, f"{rows} × {columns}", ha="center", va="top",
-              fontsize=9.5, color=look.soft)  # fmt: skip
+    style = {"ha": "center", "va": "top", "fontsize": 9.5, "color": look.soft}
+    axes.text(middle, y - rows * tall - 0.7, shape, **style)
     return x + columns * wide
 
 
@@ -242,29 +242,29 @@ def layer_blocks(figure, rng, look):
     """
     w = trace.walk("ppo")
     axes = canvas(figure, 100, 68)
-    products = (
-        (62, "Forward: one product (Eq. 30)",
-         ((w.obs, "H₀", 2, False, ()), (w.W1, "W₁", 2, False, ()), (w.z1, "Y₁", 4, False, ())),
-         "+ b₁"),
-        (38.8, "Back to the weights: the same H₀, turned (Eq. 30)",
-         ((w.obs.T, "H₀ᵀ", 2, False, [(3, i) for i in range(3)]),
-          (w.dz1, "Ȳ₁", 4, False, [(i, 0) for i in range(3)]),
-          (w.dW1, "W̄₁", 4, True, [(3, 0)])), ""),
-        (15.3, "Back to the inputs: the same W₂, turned (Eq. 30)",
-         ((w.dlogits, "Z̄", 4, False, ()), (w.W2.T, "W₂ᵀ", 2, False, ()),
-          (w.dh, "H̄₁", 4, False, ())), ""),
-    )  # fmt: skip
-    for y, title, factors, more in products:
+    forward = (w.obs, "H₀", 2), "·", (w.W1, "W₁", 2), "+ b₁ =", (w.z1, "Y₁", 4)
+    weights = (w.obs.T, "H₀ᵀ", 2), "·", (w.dz1, "Ȳ₁", 4), "=", (w.dW1, "W̄₁", 4)
+    inputs = (w.dlogits, "Z̄", 4), "·", (w.W2.T, "W₂ᵀ", 2), "=", (w.dh, "H̄₁", 4)
+    frames = {
+        "H₀ᵀ": {"thread": [(3, i) for i in range(3)]},
+        "Ȳ₁": {"thread": [(i, 0) for i in range(3)]},
+        "W̄₁": {"thread": [(3, 0)], "painted": True},
+    }
+    for y, title, product in (
+        (62, "Forward: one product (Eq. 30)", forward),
+        (38.8, "Back to the weights: the same H₀, turned (Eq. 30)", weights),
+        (15.3, "Back to the inputs: the same W₂, turned (Eq. 30)", inputs),
+    ):
         axes.text(1.5, y + 3.9, title, fontsize=11, fontweight="bold", color=look.others[3])
         x = 1.5
-        for place, (array, name, decimals, painted, thread) in enumerate(factors):
-            x = grid(axes, x, y, array, name, look, decimals, painted, thread)
-            if place < 2:
-                sign = "·" if place == 0 else f"{more} =" if more else "="
-                wide = 3 + 4 * bool(more and place)
-                axes.text(x + wide / 2, y - CELL[1] * 1.5, sign, ha="center", va="center",
-                          fontsize=12)  # fmt: skip
+        for part in product:
+            if isinstance(part, str):
+                wide = 7 if "b₁" in part else 3
+                axes.text(x + wide / 2, y - CELL[1] * 1.5, part, fontsize=12, **CENTRE)
                 x += wide
+            else:
+                array, name, decimals = part
+                x = grid(axes, x, y, array, name, look, decimals, **frames.get(name, {}))
     terms = [f"{a:+.2f} · {b:.4f}" for a, b in zip(w.obs[:, 3], w.dz1[:, 0], strict=True)]
     for y, lines in (
         (61, ("Row by row:", "an observation in,", "two hidden units out.")),

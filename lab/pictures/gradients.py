@@ -7,6 +7,7 @@ from matplotlib.patches import Ellipse
 
 import nn
 import ppo
+from lab.pictures.diagrams import arrow
 from lab.pictures.runs import default_run
 from lab.proof import mdp
 from policies import CategoricalPolicy
@@ -28,8 +29,8 @@ def checked_gradients():
     layer      which of LAYERS each weight belongs to, (P,) int
     """
     run = default_run("ppo")
-    moment, later = run.at(3_000), run.at(4_000)
-    part = moment.batch._make(array[:ROWS] for array in moment.batch)
+    snapshot, later = run.at(3_000), run.at(4_000)
+    part = snapshot.batch._make(array[:ROWS] for array in snapshot.batch)
     trained = later.learner.policy
     policy = CategoricalPolicy(4, 2, (64,), np.random.default_rng(0), dtype=np.complex128)
     policy.parameters[:] = trained.parameters
@@ -82,27 +83,25 @@ def gradient_check(figure, rng, look):
     Analytic against numeric slopes of 450 weights lie on a diagonal; in the right half, where one
     layer forgets its 1/N, that layer lies beside it by the factor 64.
     """
-    found = checked_gradients()
-    numeric, layer = np.abs(found["complex"]), found["layer"]
+    slopes = checked_gradients()
+    numeric, layer = np.abs(slopes["complex"]), slopes["layer"]
     axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=[3, 2])
     low, high = numeric.min() / 3, numeric.max() * 3
-    for column, (name, title) in enumerate(
-        (
-            ("analytic", "450 weights, all on the diagonal"),
-            ("broken", "One missing 1/N moves one layer"),
-        )
-    ):
-        top, bottom = axes[:, column]
+    titles = {
+        "analytic": "450 weights, all on the diagonal",
+        "broken": "One missing 1/N moves one layer",
+    }
+    for (name, title), (top, bottom) in zip(titles.items(), axes.T, strict=True):
         top.plot([low, high], [low, high], color=look.soft, lw=1, zorder=0)
-        residual = np.abs(found[name] - found["complex"]) / numeric
-        rough = np.abs(found[name] - found["central"]) / numeric
+        residual = np.abs(slopes[name] - slopes["complex"]) / numeric
+        rough = np.abs(slopes[name] - slopes["central"]) / numeric
         for number, (label, colour, marker) in enumerate(
             zip(LAYERS, look.others, "os^D", strict=False)
         ):
             own = layer == number
             style = {"color": colour, "marker": marker, "ls": "", "mew": 0, "rasterized": True}
             count = f"{label}, {own.sum()} weights"
-            top.plot(numeric[own], np.abs(found[name][own]), ms=4, label=count, **style)
+            top.plot(numeric[own], np.abs(slopes[name])[own], ms=4, label=count, **style)
             bottom.plot(numeric[own], np.maximum(residual[own], 1e-18), ms=3.5, **style)
             bottom.plot(numeric[own], rough[own], ms=3.5, alpha=0.25, **style)
         top.set(xscale="log", yscale="log", title=title, xlim=(low, high))
@@ -111,19 +110,14 @@ def gradient_check(figure, rng, look):
     axes[0, 0].set_ylabel("|analytic slope|")
     axes[1, 0].set_ylabel("relative difference")
     axes[0, 0].legend(loc="upper left", handletextpad=0.2)
-    axes[1, 0].annotate(
-        "numeric: central difference (faint)",
-        (0.03, 0.62),
-        color=look.soft,
-        xycoords="axes fraction",
-        fontsize=9,
-    )
-    axes[1, 0].annotate(
-        "numeric: complex step", (0.03, 0.3), color=look.ink, xycoords="axes fraction", fontsize=9
-    )
-    axes[0, 1].annotate(
-        f"off by the factor N = {ROWS}", (0.05, 0.86), xycoords="axes fraction", fontweight="bold"
-    )
+    inside = {"xycoords": "axes fraction"}
+    for text, y, colour in (
+        ("numeric: central difference (faint)", 0.62, look.soft),
+        ("numeric: complex step", 0.3, look.ink),
+    ):
+        axes[1, 0].annotate(text, (0.03, y), color=colour, fontsize=9, **inside)
+    text = f"off by the factor N = {ROWS}"
+    axes[0, 1].annotate(text, (0.05, 0.86), fontweight="bold", **inside)
 
 
 # ------------------------------------------------------------- mdp_compass
@@ -184,6 +178,8 @@ def mdp_compass(figure, rng, look):
     clouds = {name: compass_cloud(weigh, rng) for name, weigh in compass_estimators().items()}
     _, first_covariance, _ = next(iter(clouds.values()))
     panels = figure.subplots(1, len(clouds), sharex=True, sharey=True)
+    label = {"textcoords": "offset points", "ha": "center", "va": "center", "fontsize": 10.5}
+    label |= {"bbox": {"facecolor": look.card, "lw": 0, "pad": 0.5, "alpha": 0.8}}
     for axes, (name, cloud), colour in zip(panels, clouds.items(), look.others[1:4], strict=True):
         mean, covariance, samples = cloud
         axes.plot(*samples.T, ".", color=colour, ms=3.5, mew=0, alpha=0.3, rasterized=True)
@@ -195,13 +191,9 @@ def mdp_compass(figure, rng, look):
             half = half * np.sign(half[1])  # upwards
             lengths.append(np.linalg.norm(half))
             axes.plot(*np.stack([mean - half, mean + half]).T, color=colour, lw=2)
-            axes.annotate(f"{lengths[-1]:.2f}", mean + half, 9 * half / lengths[-1],
-                          textcoords="offset points", ha="center", va="center", fontsize=10.5,
-                          fontweight="bold", bbox={"facecolor": look.card, "lw": 0, "pad": 0.5,
-                                                   "alpha": 0.8})  # fmt: skip
-        axes.annotate("", mean, (0, 0), arrowprops={
-            "arrowstyle": "-|>", "color": look.ink, "lw": 2.2, "mutation_scale": 16,
-            "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+            text, shift = f"{lengths[-1]:.2f}", 9 * half / lengths[-1]
+            axes.annotate(text, mean + half, shift, fontweight="bold", **label)
+        arrow(axes, (0, 0), mean, look.ink, lw=2.2, mutation_scale=16)
         squares = " + ".join(f"{length:.2f}²" for length in lengths)
         axes.set_title(f"{name}\n{squares} = {np.square(lengths).sum():.2f}", color=look.ink)
         axes.axhline(0, color=look.faint, lw=1, zorder=0)
@@ -210,8 +202,8 @@ def mdp_compass(figure, rng, look):
     panels[1].set_xlabel("∂J/∂θ of action 1 in state 0")
     panels[0].set_ylabel("… in state 1")
     panels[0].annotate("true ∇J", (0, 0), (4, -13), textcoords="offset points", fontweight="bold")
-    panels[1].annotate("dashed: the\nwhole return's", (0.03, 0.03), xycoords="axes fraction",
-                       fontsize=9.5)  # fmt: skip
+    text = "dashed: the\nwhole return's"
+    panels[1].annotate(text, (0.03, 0.03), xycoords="axes fraction", fontsize=9.5)
 
 
 # ----------------------------------------------------------------- gamma_t
@@ -246,24 +238,20 @@ def gamma_t(figure, rng, look):
     axes.axvspan(low, high, color=look.faint, alpha=0.7, lw=0)
     axes.plot(rewards, true, color=look.ink, lw=2.2)
     axes.plot(rewards, practical, color=look.others[1], lw=2.2, ls=(0, (6, 2)))
-    note = {"textcoords": "offset points", "fontsize": 10.5, "ha": "right", "va": "center"}
+    note = {"textcoords": "offset points", "fontsize": 10.5}
     (here,), (there,) = gamma_t_slopes([2.18])
     for slope, hue, text, place, shift, side in (
         (here, look.less, "true: less of action 1", high, 8, "left"),
         (there, look.more, "in practice: more of action 1", low, -8, "right"),
     ):
-        axes.annotate("", (2.18, slope), (2.18, 0), arrowprops={
-            "arrowstyle": "-|>", "color": hue, "lw": 3, "mutation_scale": 18,
-            "shrinkA": 0, "shrinkB": 0})  # fmt: skip
-        number = f"{slope:+.5f}".replace("-", "−")
-        axes.annotate(f"{text}\n{number}", (place, 1.8 * slope), (shift, 0), color=hue,
-                      **{**note, "ha": side})  # fmt: skip
-    axes.annotate("γᵗ dropped, as in practice", (rewards[48], practical[48]), (-12, 6),
-                  color=look.others[1], **note)  # fmt: skip
-    axes.annotate("the true gradient", (rewards[48], true[48]), (10, -6), fontsize=10.5,
-                  textcoords="offset points")  # fmt: skip
-    axes.annotate(f"{low:.4f} to {high:.4f}: opposite signs", (high, 0.04), (6, 0), ha="left",
-                  xycoords=("data", "axes fraction"), textcoords="offset points",
-                  fontsize=10.5)  # fmt: skip
+        arrow(axes, (2.18, 0), (2.18, slope), hue, lw=3, mutation_scale=18)
+        text += f"\n{slope:+.5f}".replace("-", "−")
+        style = {"ha": side, "va": "center", "color": hue, **note}
+        axes.annotate(text, (place, 1.8 * slope), (shift, 0), **style)
+    style = {"ha": "right", "va": "center", "color": look.others[1], **note}
+    axes.annotate("γᵗ dropped, as in practice", (rewards[48], practical[48]), (-12, 6), **style)
+    axes.annotate("the true gradient", (rewards[48], true[48]), (10, -6), **note)
+    text, at = f"{low:.4f} to {high:.4f}: opposite signs", ("data", "axes fraction")
+    axes.annotate(text, (high, 0.04), (6, 0), xycoords=at, **note)
     axes.set(xlabel="what action 1 earns in state 1", ylabel="∂J/∂θ, the shared logit of action 1")
     axes.set_xlim(rewards[0], rewards[-1])

@@ -75,8 +75,8 @@ def climb(axes, n, rows, look):
     axes.plot(GRID / 1e3, median_of(rows[n]), color=colour_of(n, look), lw=2.6)
     axes.set(xlim=(0, 100), ylim=(0, 515))
     name, idea = study.name(n).replace("_", " "), study.idea(n)
-    said = name.split()[-1] in idea  # by the name
-    axes.set_title(f"{n}  {name}" + ("" if said else f": {idea}"), fontsize=TITLE)
+    named = name.split()[-1] in idea
+    axes.set_title(f"{n}  {name}" + ("" if named else f": {idea}"), fontsize=TITLE)
 
 
 def listed(axes, title, names, look):
@@ -107,8 +107,8 @@ def drift(axes, data, look):
     """Each seed's largest KL of an update; the largest ratio in words."""
     listed(axes, "largest KL, ratio", [7, 8, 9], look)
     for y, n in enumerate((7, 8, 9)):
-        found = data["updates"][str(n)]["largest_kl_of_seeds"]
-        axes.plot(found, [y] * len(found), "o", color=colour_of(n, look), ms=6, alpha=0.35, mew=0)
+        kl = data["updates"][str(n)]["largest_kl_of_seeds"]
+        axes.plot(kl, [y] * len(kl), "o", color=colour_of(n, look), ms=6, alpha=0.35, mew=0)
         ratio = f"{study.largest(data, n)[1]:,.1f}".removesuffix(".0")
         x, side = (0.007, "left") if n == 8 else (13, "right")
         axes.text(x, y - 0.14, f"ratio ≤ {ratio}", fontsize=WORDS, ha=side)

@@ -4,6 +4,7 @@ import numpy as np
 
 from advantages import group_advantages
 from lab.language import tokens
+from lab.pictures.diagrams import arrow
 
 GROUP = 4  # responses to a prompt, of which there are 15⁴ groups
 UNIFORM = np.zeros((len(tokens.PREFIXES), len(tokens.TOKENS)))
@@ -29,11 +30,6 @@ def mean_gradients(prompt):
         "over σ": mean(lambda R, _: group_advantages(R, scale=True)),
         "… and length": mean(lambda R, lengths: group_advantages(R, scale=True) / lengths),
     }
-
-
-def arrow(axes, tip, colour, width):
-    style = {"arrowstyle": "-|>", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", tip, (0, 0), arrowprops={**style, "mutation_scale": 9 + 3 * width})
 
 
 def label(axes, text, at, shift, colour, va="center"):
@@ -66,8 +62,8 @@ def group_credit(figure, rng, look):
             *(axes.plot(0, 0, color=colour, lw=2) for colour in colours.values()),
         ]
         for name, colour in colours.items():
-            arrow(axes, tips[name], colour, 2)
-        arrow(axes, true / unit, look.ink, 3.2)
+            arrow(axes, (0, 0), tips[name], colour, lw=2, mutation_scale=15)
+        arrow(axes, (0, 0), true / unit, look.ink, lw=3.2, mutation_scale=18.6)
         rate = tokens.mean(tokens.REWARDS[prompt], UNIFORM)
         axes.set_title(f"the {prompt} prompt, solved {rate:.0%} of the time", loc="center")
         axes.set_aspect("equal")

@@ -29,17 +29,16 @@ def forces(probs):
     Expected gradients over the actions, so nothing is random.
     """
     log_probs = np.log(probs)
-    one = np.ones(len(probs))
+    ones = np.ones(len(probs))
     # Eq. 23 for each action, weighted by how often it is taken: −Σ π_a r_a (e_a − π)
     reward = sum(
         categorical_log_prob_backward(-probs[:, a] * REWARDS[a], np.full(len(probs), a), probs)
         for a in range(3)
     )
-    entropy = categorical_entropy_backward(
-        -ENTROPY_WEIGHT * one, categorical_entropy(log_probs), log_probs
-    )
+    entropies = categorical_entropy(log_probs)
+    entropy = categorical_entropy_backward(-ENTROPY_WEIGHT * ones, entropies, log_probs)
     old = np.log(np.tile(OLD, (len(probs), 1)))
-    kl = categorical_kl_backward(KL_WEIGHT * one, old, log_probs)
+    kl = categorical_kl_backward(KL_WEIGHT * ones, old, log_probs)
     return {"reward": reward, "entropy": entropy, "kl": kl, "sum": reward + entropy + kl}
 
 
@@ -48,34 +47,23 @@ def stepped(probs, dlogits, step=STEP):
     return np.exp(log_softmax(np.log(probs) - step * dlogits))
 
 
-def resting_place(steps=1_000):
-    """Where the sum of the three forces is 0: follow it until it is."""
-    probs = np.full((1, 3), 1 / 3)
-    for _ in range(steps):
-        probs = stepped(probs, forces(probs)["sum"], step=1.0)
-    return probs[0]
-
-
 def simplex_grid(parts=9):
     """Policies spread evenly over the triangle, none on its edge: (n,3)."""
-    return (
-        np.array(
-            [
-                (i + 1 / 3, j + 1 / 3, parts - 1 - i - j + 1 / 3)
-                for i in range(parts)
-                for j in range(parts - i)
-            ]
-        )
-        / parts
-    )
+    whole = [(i, j, parts - 1 - i - j) for i in range(parts) for j in range(parts - i)]
+    return (np.array(whole) + 1 / 3) / parts
 
 
-def descent(steps=30):
-    """A few steps down the sum, from the old policy: (steps+1, 3)."""
-    ways = [OLD[None]]
+def descent(start, steps=30):
+    """Steps down the sum of the three forces from a policy (3,): (steps+1, 3)."""
+    probs = [start[None]]
     for _ in range(steps):
-        ways.append(stepped(ways[-1], forces(ways[-1])["sum"], step=1.0))
-    return np.concatenate(ways)
+        probs.append(stepped(probs[-1], forces(probs[-1])["sum"], step=1.0))
+    return np.concatenate(probs)
+
+
+def resting_place():
+    """Where the sum of the three forces is 0: follow it until it is."""
+    return descent(np.full(3, 1 / 3), 1_000)[-1]
 
 
 MARKS = (("reward", "^", 10), ("entropy", "D", 8), ("kl", "s", 9))
@@ -103,31 +91,31 @@ def triangle(figure, rng, look):
         here, moves = probs @ CORNERS, stepped(probs, forces(probs)[name]) - probs
         title, hue = titles[name]
         axes.fill(*CORNERS.T, facecolor=look.page, edgecolor=look.soft, lw=1)
-        axes.quiver(*here.T, *(moves @ CORNERS).T, angles="xy", scale_units="xy",
-                    scale=0.3 if name == "sum" else 0.12, color=look.soft if name == "sum" else hue,
-                    width=0.005 if name == "sum" else 0.014, headwidth=4)  # fmt: skip
+        arrows = {"scale": 0.12, "width": 0.014, "color": hue}
+        if name == "sum":
+            arrows = {"scale": 0.3, "width": 0.005, "color": look.soft}
+        arrows |= {"angles": "xy", "scale_units": "xy", "headwidth": 4}
+        axes.quiver(*here.T, *(moves @ CORNERS).T, **arrows)
         axes.set_title(title, color=hue, loc="center", fontsize=10.5)
         for mark, shape, size in MARKS:
             if name in ("sum", mark):
-                axes.plot(*(places[mark] @ CORNERS), shape, color=titles[mark][1], ms=size,
-                          mec=look.card, mew=1.2, clip_on=False, zorder=4)  # fmt: skip
+                style = {"ms": size, "color": titles[mark][1], "mec": look.card, "mew": 1.2}
+                axes.plot(*(places[mark] @ CORNERS), shape, clip_on=False, zorder=4, **style)
         axes.set_aspect("equal")
         axes.axis("off")
-    large.plot(*(descent() @ CORNERS).T, "o-", color=look.ink, ms=4, lw=1.4, zorder=3)
-    large.plot(*(resting_place() @ CORNERS), "*", color=look.ink, ms=20, mec=look.card, mew=1,
-               zorder=5)  # fmt: skip
+    large.plot(*(descent(OLD) @ CORNERS).T, "o-", color=look.ink, ms=4, lw=1.4, zorder=3)
+    star = {"color": look.ink, "ms": 20, "mec": look.card, "mew": 1}
+    large.plot(*(resting_place() @ CORNERS), "*", zorder=5, **star)
     large.set(xlim=(-0.12, 1.12), ylim=(-0.13, 0.97))
-    for action, (corner, shift) in enumerate(zip(CORNERS, ((0, -8), (0, -8), (0, 6)), strict=True)):
-        large.annotate(f"always action {action}\nreward {REWARDS[action]:g}", corner, shift,
-                       textcoords="offset points", ha="center", fontsize=9.5,
-                       va="top" if shift[1] < 0 else "bottom")  # fmt: skip
+    note = {"textcoords": "offset points", "ha": "center", "fontsize": 9.5}
+    for action, (up, side) in enumerate(((-8, "top"), (-8, "top"), (6, "bottom"))):
+        text = f"always action {action}\nreward {REWARDS[action]:g}"
+        large.annotate(text, CORNERS[action], (0, up), va=side, **note)
 
 
 # --------------------------------------------------------- policy_portrait
 
 PORTRAIT_STEPS = (0, 4_000, 7_000, 20_000, 101_000)
-
-
 VISITED = 150  # states of a rollout, as dots
 
 
@@ -138,23 +126,23 @@ def policy_portrait(figure, rng, look):
     the states that it visits as dots. At first every push is a coin toss; later a line divides
     the map, ever sharper, and the dots gather at it.
     """
-    moments = [default_run("ppo").at(steps) for steps in PORTRAIT_STEPS]
-    panels = figure.subplots(1, len(moments), sharex=True, sharey=True)
-    for axes, moment in zip(panels, moments, strict=True):
-        right = portrait(moment.learner.policy)
-        axes.imshow(right, cmap=falls_to_rises(look), vmin=0, vmax=1, origin="lower",
-                    aspect="auto", interpolation="bilinear",
-                    extent=(-12, 12, VELOCITIES[0], VELOCITIES[-1]))  # fmt: skip
-        seen = rng.choice(moment.batch.obs[:, 2:4], min(VISITED, len(moment.batch.obs)))
-        axes.plot(np.degrees(seen[:, 0]), seen[:, 1], ".", color=look.ink, ms=3, mew=0, alpha=0.7,
-                  rasterized=True)  # fmt: skip
+    snapshots = [default_run("ppo").at(steps) for steps in PORTRAIT_STEPS]
+    panels = figure.subplots(1, len(snapshots), sharex=True, sharey=True)
+    for axes, snapshot in zip(panels, snapshots, strict=True):
+        right = portrait(snapshot.learner.policy)
+        colours = {"cmap": falls_to_rises(look), "vmin": 0, "vmax": 1, "interpolation": "bilinear"}
+        edges = -12, 12, VELOCITIES[0], VELOCITIES[-1]
+        axes.imshow(right, origin="lower", aspect="auto", extent=edges, **colours)
+        seen = rng.choice(snapshot.batch.obs[:, 2:4], min(VISITED, len(snapshot.batch.obs)))
+        dots = {"color": look.ink, "ms": 3, "mew": 0, "alpha": 0.7}
+        axes.plot(np.degrees(seen[:, 0]), seen[:, 1], ".", rasterized=True, **dots)
         if np.ptp(right) < 0.1:
             axes.text(0, 1.6, f"π: {right.min():.3f} to {right.max():.3f}", **on_map(look))
         elif right.min() < 0.5 < right.max():
-            axes.contour(np.degrees(ANGLES), VELOCITIES, right, levels=[0.5], colors=look.ink,
-                         linewidths=1)  # fmt: skip
-        judged = greedy_return(moment.learner.policy)
-        axes.set_title(f"{moment.env_steps:,} steps\nreturn {judged:.0f}", fontweight="normal")
+            line = {"levels": [0.5], "colors": look.ink, "linewidths": 1}
+            axes.contour(np.degrees(ANGLES), VELOCITIES, right, **line)
+        mean = greedy_return(snapshot.learner.policy)
+        axes.set_title(f"{snapshot.env_steps:,} steps\nreturn {mean:.0f}", fontweight="normal")
         axes.set_xticks([-10, 0, 10], ["−10°", "0°", "10°"])
     axes.text(2, 1.6, "pushes right", **on_map(look))
     axes.text(-2, -1.7, "pushes left", **on_map(look))
@@ -163,7 +151,6 @@ def policy_portrait(figure, rng, look):
 
 
 # ---------------------------------------------------------- learning_curve
-
 
 SHOWN_STEPS = 50_000  # afterwards nothing happens, and the picture says so
 
@@ -179,41 +166,32 @@ def learning_curve(figure, rng, look):
     axes.axhline(475, color=look.ink, lw=1, ls=(0, (4, 3)), zorder=0)
     note = {"textcoords": "offset points", "fontsize": 9.5}
     axes.annotate("solved: 475", (SHOWN_STEPS, 475), (-2, -4), ha="right", va="top", **note)
-    later = []
-    for algo, colour, height in zip(
-        ("vpg", "ppo"), hues(("vpg", "ppo"), look), (0.38, 0.46), strict=True
-    ):
-        run = default_run(algo)
+    side, later = {"transform": axes.transAxes, "ha": "right"}, []
+    for algo, height in (("vpg", 0.38), ("ppo", 0.46)):
+        run, (colour,) = default_run(algo), hues([algo], look)
         began, _, totals, lengths = zip(*run.episodes, strict=True)
-        num_envs = run.moments[0].config.num_envs
+        num_envs = run.snapshots[0].config.num_envs
         windows = max(run.env_steps // 2_000, 1)
         steps, means = returns_when_begun(began, totals, lengths, num_envs, run.env_steps, windows)
         known = np.isfinite(means)
         axes.plot(began, totals, ".", color=colour, ms=4.5, mew=0, alpha=0.35, rasterized=True)
         axes.plot(steps[known], means[known], color=colour, lw=2.2)
-        at, judged = run.evaluations.T
-        axes.plot(at, judged, "o", color=look.card, mec=colour, mew=1.3, ms=4.5, zorder=3)
-        later += list(judged[at > SHOWN_STEPS])
-        solved = dict(zip(("first", "for good"), solved_steps(at, judged, 475), strict=True))
+        at, returns = run.evaluations.T
+        axes.plot(at, returns, "o", color=look.card, mec=colour, mew=1.3, ms=4.5, zorder=3)
+        later += list(returns[at > SHOWN_STEPS])
+        solved = dict(zip(("first", "for good"), solved_steps(at, returns, 475), strict=True))
         if solved["for good"] is not None:
             for when, step in solved.items():
                 axes.axvline(step, color=colour, lw=1, ls=":" if when == "first" else "-", zorder=0)
         steps = ", ".join(f"{when} at {step:,}" for when, step in solved.items() if step)
-        axes.text(0.985, height, f"{algo.upper()} solved {steps}", color=colour, ha="right",
-                  transform=axes.transAxes, fontweight="bold")  # fmt: skip
-    axes.text(
-        0.985, 0.07,
-        "· an episode, where it began\n— mean of those begun within 2,000 steps\n"
-        "○ greedy, mean of 100 fresh episodes",
-        ha="right", transform=axes.transAxes, fontsize=9.5, color=look.soft, linespacing=1.4,
-    )  # fmt: skip
+        text = f"{algo.upper()} solved {steps}"
+        axes.text(0.985, height, text, color=colour, fontweight="bold", **side)
+    text = "· an episode, where it began\n— mean of those begun within 2,000 steps\n"
+    text += "○ greedy, mean of 100 fresh episodes"
+    axes.text(0.985, 0.07, text, fontsize=9.5, color=look.soft, linespacing=1.4, **side)
     if later:
-        axes.set_title(
-            f"Later evaluations, to the end: {between(later)}",
-            loc="right",
-            fontsize=9.5,
-            fontweight="normal",
-        )
+        text = f"Later evaluations, to the end: {between(later)}"
+        axes.set_title(text, loc="right", fontsize=9.5, fontweight="normal")
     axes.set(xlabel="environment steps", ylabel="return", xlim=(0, SHOWN_STEPS), ylim=(0, 515))
     axes.set_title("VPG and PPO learn CartPole, seed 0")
     steps_axis(axes)

@@ -15,7 +15,7 @@ TOTAL_STEPS = None  # of the runs; None: the algorithm's own default
 EVALUATIONS, EVAL_EPISODES = 100, 100
 
 
-class Moment(NamedTuple):
+class Snapshot(NamedTuple):
     """What an update was about to do: its arguments, copied."""
 
     learner: Learner
@@ -29,14 +29,14 @@ class Moment(NamedTuple):
 class Run(NamedTuple):
     """A training run, looked at from outside."""
 
-    moments: list  # of Moment, one an iteration, and a last one after the end
+    snapshots: list  # of Snapshot, one an iteration, and a last one after the end
     env_steps: int
     episodes: list  # of rollout.Episode
     evaluations: np.ndarray  # (evaluations, 2): env_steps, mean greedy return
 
     def at(self, env_steps):
-        """The moment before which about so many steps had been done."""
-        return min(self.moments, key=lambda moment: abs(moment.env_steps - env_steps))
+        """The snapshot before which about so many steps had been done."""
+        return min(self.snapshots, key=lambda snapshot: abs(snapshot.env_steps - env_steps))
 
 
 class Watched:
@@ -67,12 +67,12 @@ def default_run(algo, total_steps=None):
         if returns is not None:
             evaluations.append((trainer.env_steps, returns.mean()))
     trainer.envs.close()
-    moments = [
-        Moment(*arguments, env_steps)
+    snapshots = [
+        Snapshot(*arguments, env_steps)
         for arguments, env_steps in zip(watched.calls, done[:-1], strict=True)
     ]
-    last = moments[-1]._replace(learner=copy.deepcopy(trainer.learner), env_steps=done[-1])
-    return Run([*moments, last], trainer.env_steps, episodes, np.array(evaluations))
+    last = snapshots[-1]._replace(learner=copy.deepcopy(trainer.learner), env_steps=done[-1])
+    return Run([*snapshots, last], trainer.env_steps, episodes, np.array(evaluations))
 
 
 def greedy_return(policy):

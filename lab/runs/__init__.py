@@ -1,7 +1,7 @@
 """One training with all that goes with it: watched, judged, kept in a folder, taken up again.
 
 algorithms  their names
-judging     the one judged training loop; what "solved" means; the learning curve
+judging     when a policy is evaluated; what "solved" means; the learning curve
 records     the run folder and everything that is read from or written into one;
             contents: what such a file may hold
 machine     what else decides which bits a seed gives
@@ -22,5 +22,5 @@ from lab.runs.judging import (
 )
 from lab.runs.machine import processor, versions
 from lab.runs.records import CHECKPOINT, RunFolder, as_settings, load_policy
-from lab.runs.runner import carry_out
+from lab.runs.runner import run_training
 from promises import EnvironmentFailed

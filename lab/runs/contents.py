@@ -55,14 +55,6 @@ IDENTITY = {
 CONFIG = {
     **IDENTITY,
     "obs_dim": whole(1, MOST),
-    "num_actions?": whole(1, MOST),
-    "action_dim?": whole(1, MOST),
-    "action_space?": {
-        "start?": whole(-MOST, MOST),
-        "low?": [BOUND],
-        "high?": [BOUND],
-        "dtype?": DTYPE,
-    },
     "reward_threshold?": real(),
     "config": {},  # its algorithm's Config says more
     "judging?": {
@@ -73,6 +65,16 @@ CONFIG = {
     },
     "lesson?": TEXT,
     "sessions": [{}],
+}
+DISCRETE = {  # what a CONFIG also holds: either this or the next
+    "num_actions": whole(1, MOST),
+    "action_dim?": NOTHING,
+    "action_space": {"start": whole(-MOST, MOST)},
+}
+BOX = {
+    "action_dim": whole(1, MOST),
+    "num_actions?": NOTHING,
+    "action_space": {"low": [BOUND], "high": [BOUND], "dtype": DTYPE},
 }
 GENERATOR = {  # numpy's PCG64
     "bit_generator": Kind("PCG64", lambda v: v == "PCG64"),
@@ -106,29 +108,37 @@ LOGS = {  # the CSV files, and columns that must be among theirs; the first one 
 }
 
 
-def check(found, wanted, name="it"):
+def check(value, wanted, name="it"):
     """Raise ValueError, naming the culprit, unless what was read from JSON is as described."""
     kind = {dict: "an object", list: "a list"}.get(type(wanted))
-    if kind and not isinstance(found, type(wanted)):
-        raise ValueError(f"{name} is {reprlib.repr(found)}; it must be {kind}")
+    right = isinstance(value, type(wanted)) if kind else wanted.holds(value)
+    if not right:
+        raise ValueError(f"{name} is {reprlib.repr(value)}; it must be {kind or wanted.name}")
     if isinstance(wanted, list):
-        for one in found:
-            check(one, *wanted, f"one of {name}")
+        for item in value:
+            check(item, *wanted, f"one of {name}")
     elif isinstance(wanted, dict):
-        names = {key.rstrip("?"): key for key in wanted if key != "*"}
-        for own, key in names.items():
-            if found.get(own) is not None:
-                check(found[own], wanted[key], own)
+        keys = {key.rstrip("?"): key for key in wanted if key != "*"}
+        for own, key in keys.items():
+            if value.get(own) is not None:
+                check(value[own], wanted[key], own)
             elif own == key:
                 raise ValueError(f"{name} has no {own}")
-        for other in found.keys() - names.keys() if "*" in wanted else ():
-            check(found[other], wanted["*"], other)
-    elif not wanted.holds(found):
-        raise ValueError(f"{name} is {reprlib.repr(found)}; it must be {wanted.name}")
+        for other in value.keys() - keys.keys() if "*" in wanted else ():
+            check(value[other], wanted["*"], other)
 
 
-def check_arrays(arrays):
-    """Raise ValueError, naming the culprit, unless a checkpoint's arrays are as described."""
+def check_config(about):
+    """The same for the whole of a config.json."""
+    check(about, CONFIG)
+    check(about, DISCRETE if about.get("action_dim") is None else BOX)
+
+
+def check_checkpoint(arrays, numbers):
+    """The same for the whole of a checkpoint."""
+    check(numbers, NUMBERS)
+    if numbers["env_steps"] and not numbers["train_seconds"]:
+        raise ValueError("its env_steps took no train_seconds")
     for name, low in ARRAYS.items():
         if name not in arrays and name.startswith("obs_"):
             continue

@@ -49,32 +49,31 @@ def learning_curve(folder, name="learning_curve.png"):
     """Draw a RunFolder's returns and its updates' statistics over environment steps into `name`."""
     about, progress = folder.about(), folder.read("progress.csv")
     clips = "clip_range" in progress
-    shown = [one for one in INSTRUMENTS if clips or one.keys[0] != "clip_fraction"]
-    rows = -(-len(shown) // 3)
+    instruments = [each for each in INSTRUMENTS if clips or "clip_fraction" not in each.keys]
+    rows = -(-len(instruments) // 3)
     with drawing(8, 3.4 + 1.6 * rows) as figure:
-        draw_learning_curve(figure, folder, about, progress, shown, rows)
+        grid = figure.add_gridspec(1 + rows, 3, height_ratios=[2.4] + rows * [1])
+        (hue,) = hues([about["algorithm"]])
+        draw_returns(figure.add_subplot(grid[0, :]), folder, about, progress, hue)
+        for place, instrument in enumerate(instruments):
+            axes = figure.add_subplot(grid[1 + place // 3, place % 3])
+            draw_instrument(axes, progress, instrument, about["config"]["learning_rate"], hue)
         replace_whole(folder / name, png(figure, DOTS_PER_INCH))
 
 
-def draw_learning_curve(figure, folder, about, progress, shown, rows):
-    """The returns on top, and so many rows of instruments below."""
-    grid = figure.add_gridspec(1 + rows, 3, height_ratios=[2.4] + rows * [1])
-    top = figure.add_subplot(grid[0, :])
-    (hue,) = hues([about["algorithm"]])
-    began, returns, *_ = episodes_of(folder)
+def draw_returns(axes, folder, about, progress, hue):
+    """One run's episodes, their mean, its evaluations and its threshold, all named."""
+    began, returns, _ = episodes_of(folder)
     if len(began):
-        top.plot(began, returns, ".", color=LIGHT.soft, alpha=0.5, ms=4, mew=0,
-                 label="episode, where it began")  # fmt: skip
-    draw_run(top, folder, about, progress, hue, label="mean of those begun together")
-    top.lines[-1].set_label("greedy evaluation")
-    draw_threshold(top, about["reward_threshold"])
-    top.set(ylabel="return", xlabel="environment steps", xlim=(0, progress["env_steps"][-1]))
-    top.set_title(plain(f"{title(about)} on {about['env_id']}, seed {about['seed']}"), pad=24)
-    top.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.99), ncols=3, borderaxespad=0)
-    steps_axis(top)
-    for place, instrument in enumerate(shown):
-        axes = figure.add_subplot(grid[1 + place // 3, place % 3])
-        draw_instrument(axes, progress, instrument, about["config"]["learning_rate"], hue)
+        style = {"color": LIGHT.soft, "alpha": 0.5, "ms": 4, "mew": 0}
+        axes.plot(began, returns, ".", label="episode, where it began", **style)
+    draw_run(axes, folder, about, progress, hue, label="mean of those begun together")
+    axes.lines[-1].set_label("greedy evaluation")
+    draw_threshold(axes, about["reward_threshold"])
+    axes.set(ylabel="return", xlabel="environment steps", xlim=(0, progress["env_steps"][-1]))
+    axes.set_title(plain(f"{title(about)} on {about['env_id']}, seed {about['seed']}"), pad=24)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.99), ncols=3, borderaxespad=0)
+    steps_axis(axes)
 
 
 def episodes_of(folder):
@@ -157,22 +156,16 @@ def draw_threshold(axes, threshold):
 
 def names(folders, abouts):
     """What tells runs apart, a list: the algorithm, and the settings in which its runs differ."""
-    found = []
+    texts = []
     for folder, about in zip(folders, abouts, strict=True):
-        own = {"seed": about.get("seed"), **about["config"]}
-        peers = [
-            {"seed": other.get("seed"), **other["config"]}
-            for other in abouts
-            if other["algorithm"] == about["algorithm"]
-        ]
-        differing = [
-            f"{key} {value}"
-            for key, value in own.items()
-            if any(peer.get(key) != value for peer in peers)
-        ]
-        twins = len(peers) > 1 and not differing
-        found.append(", ".join([title(about), *differing, *([folder.path.name] if twins else [])]))
-    return found
+        peers = [peer for peer in abouts if peer["algorithm"] == about["algorithm"]]
+        settings = [{"seed": peer["seed"], **peer["config"]} for peer in peers]
+        own = {"seed": about["seed"], **about["config"]}
+        words = [f"{key} {own[key]}" for key in own if any(s[key] != own[key] for s in settings)]
+        if len(peers) > 1 and not words:  # twins
+            words = [folder.path.name]
+        texts.append(", ".join([title(about), *words]))
+    return texts
 
 
 def title(about):
@@ -210,13 +203,13 @@ def compare(folders, path):
 def draw_comparison(axes, folders, abouts, progresses, named):
     """A hue and a dash for each run that has a name, over the rest in grey."""
     colours = hues([about["algorithm"] for about in abouts])
-    for place, one in enumerate(zip(folders, abouts, progresses, strict=True)):
+    for place, run in enumerate(zip(folders, abouts, progresses, strict=True)):
         if place < len(named):
             again = colours[:place].count(colours[place])
             style = {"ls": DASHES[again % len(DASHES)], "label": named[place]}
-            draw_run(axes, *one, colours[place], **style)
+            draw_run(axes, *run, colours[place], **style)
         else:
-            draw_run(axes, *one, LIGHT.soft, lw=1, zorder=1, alpha=0.4)
+            draw_run(axes, *run, LIGHT.soft, lw=1, zorder=1, alpha=0.4)
     draw_threshold(axes, abouts[0]["reward_threshold"])
     axes.set(xlabel="environment steps", ylabel="return", xlim=(0, None))
     steps_axis(axes)

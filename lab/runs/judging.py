@@ -1,16 +1,10 @@
-"""The one judged training loop, the one meaning of "solved", the one learning curve."""
+"""How a training is judged: when, what "solved" means, its learning curve."""
 
-import itertools
 import math
 
 import numpy as np
 
-from environments import (
-    closed_if_it_fails,
-    flattened_from,
-    make_envs,
-    reward_threshold,
-)
+from environments import closed_if_it_fails, flattened_from, make_envs, reward_threshold
 from lab.kit.failures import failures_of
 from lab.runs.machine import processor, versions
 from promises import GUIDE, EnvironmentFailed, short
@@ -19,45 +13,53 @@ from training import LONGEST_EPISODE, Trainer, evaluate
 WINDOWS = 100  # of a learning curve
 
 
-def judged(
-    trainer,
-    evaluations,
-    episodes,
-    enough=lambda: False,
-    owed=(),
-    attempt=lambda function, *arguments: function(*arguments),
-):
-    """Train to the end and judge on the way: yields (statistics, returns) for each iteration.
+class Judge:
+    """When a training's greedy policy is evaluated, and the evaluation.
 
-    evaluations  of the greedy policy, spread evenly over the steps; after the last
-                 iteration there is always one, also if this is 0
-    episodes     fresh ones of each evaluation, which no training step has seen
-    enough       called after each iteration: should this one be the last?
-    owed         [statistics] of the trainer's last iteration if its evaluation was broken off:
-                 it is judged first
-    attempt      calls evaluate, and may break it off: then it gives None
-
-    statistics   of the iteration, a dict
-    returns      float array (episodes,) if an evaluation was due, otherwise None
+    evaluations  so many, spread evenly over the steps; after the last iteration there
+                 is always one, also if this is 0
+    episodes     fresh ones of each, which no training step has seen
 
     Evaluating takes no part in the training: neither its random numbers nor its
     seconds. A trainer that goes on where it stopped is judged at the same steps as
     one that never stopped.
     """
-    total = trainer.config.total_steps
-    seen = -1 if owed else trainer.env_steps * evaluations // total
+
+    def __init__(self, trainer, evaluations, episodes):
+        self.trainer, self.evaluations, self.episodes = trainer, evaluations, episodes
+        self.seen = self.reached()
+
+    def reached(self):
+        """How many of the evenly spread evaluations belong to the steps so far."""
+        return self.trainer.env_steps * self.evaluations // self.trainer.config.total_steps
+
+    def due(self, last):
+        """Does one follow the iteration that was just done? last: is it the training's last?"""
+        before, self.seen = self.seen, self.reached()
+        return last or self.seen > before
+
+    def evaluate(self):
+        """The returns of the policy as it is now, float array (episodes,)."""
+        trainer = self.trainer
+        fresh = trainer.seed, trainer.iteration
+        return evaluate(trainer.policy, trainer.env_id, self.episodes, fresh)
+
+
+def judged(trainer, evaluations, episodes):
+    """Train to the end and judge on the way: yields (statistics, returns) for each iteration.
+
+    evaluations, episodes  as Judge takes them
+
+    statistics   of the iteration, a dict
+    returns      float array (episodes,) if an evaluation was due, otherwise None
+
+    Raises EnvironmentFailed.
+    """
+    judge, total = Judge(trainer, evaluations, episodes), trainer.config.total_steps
     with failures_of(trainer.env_id):
-        for statistics in itertools.chain(owed, trainer):
-            last = bool(enough()) or trainer.env_steps >= total
-            due = trainer.env_steps * evaluations // total
-            returns = None
-            if last or due > seen:
-                seen = due
-                fresh = (trainer.seed, trainer.iteration)
-                returns = attempt(evaluate, trainer.policy, trainer.env_id, episodes, fresh)
-            yield statistics, returns
-            if last:
-                return
+        for statistics in trainer:
+            due = judge.due(trainer.env_steps >= total)
+            yield statistics, judge.evaluate() if due else None
 
 
 def new_trainer(algorithm, env_id, config, seed):

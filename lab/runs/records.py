@@ -44,7 +44,7 @@ from lab.kit import (
     writing,
 )
 from lab.runs.algorithms import ALGORITHMS
-from lab.runs.contents import ARRAYS, CONFIG, FORMAT, LOGS, NUMBERS, check, check_arrays
+from lab.runs.contents import ARRAYS, FORMAT, LOGS, check_checkpoint, check_config
 from lab.runs.judging import new_trainer
 from lab.runs.machine import processor, versions
 from normalization import Normalized, RunningNormalizer
@@ -52,8 +52,8 @@ from policies import CategoricalPolicy, GaussianPolicy
 from promises import short
 from rollout import Actor
 
-CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
-CURVE, RECORDING = "learning_curve.png", "episode.gif"
+CHECKPOINT, BEST, SUMMARY = "checkpoint.npz", "best.npz", "summary.json"
+PICTURES = CURVE, RECORDING = "learning_curve.png", "episode.gif"
 
 
 # ------------------------------------------------------- what a run says about itself
@@ -114,16 +114,14 @@ def action_numbers(space):
 
 
 def action_space_of(about):
-    """The action space that a config.json tells of; None if it is of an earlier version."""
-    numbers = about.get("action_space")
-    if numbers is None:
-        return None
-    if "num_actions" in about:
+    """The action space that a config.json tells of."""
+    numbers = about["action_space"]
+    if about.get("num_actions"):
         return gym.spaces.Discrete(about["num_actions"], start=numbers["start"])
-    dtype, ends = np.dtype(numbers["dtype"]), {"low": -np.inf, "high": np.inf}
+    dtype = np.dtype(numbers["dtype"])
     low, high = (
         np.array([end if x is None else x for x in numbers[name]], dtype)
-        for name, end in ends.items()
+        for name, end in (("low", -np.inf), ("high", np.inf))
     )
     return gym.spaces.Box(low, high, (about["action_dim"],), dtype)
 
@@ -152,20 +150,15 @@ def unpack(path):
                     raise ValueError("its arrays are compressed")  # to any size at all
             with np.load(file, allow_pickle=False) as saved:
                 numbers = json.loads(str(saved["numbers"]))
-                version = numbers["format"]
-                if version == FORMAT:
-                    check(numbers, NUMBERS)
-                    arrays = {name: saved[name] for name in ARRAYS if name in saved}
-                    check_arrays(arrays)
-                    if numbers["env_steps"] and not numbers["train_seconds"]:
-                        raise ValueError("its env_steps took no train_seconds")
+                version = reprlib.repr(numbers["format"])
+                if version != repr(FORMAT):
+                    raise ValueError(f"its format is {version}, not {FORMAT}")
+                arrays = {name: saved[name] for name in ARRAYS if name in saved}
+        check_checkpoint(arrays, numbers)
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
     except Exception as error:  # a file that was made to harm may let its reader raise anything
         raise ValueError(f"{path} is no checkpoint of this program ({one_line(error)})") from None
-    if version != FORMAT:
-        version = reprlib.repr(version)
-        raise ValueError(f"{path} has format {version}; this program reads format {FORMAT}")
     return arrays, numbers
 
 
@@ -194,7 +187,7 @@ class RunFolder:
 
         An earlier run's folder is left alone: the new one gets the suffix -2, -3, …
         judging  how the run is judged and ends, for `resume`: evaluations, eval_episodes,
-                 max_episodes, as runner.carry_out takes them
+                 max_episodes, as runner.run_training takes them
         """
 
         def fill(path):
@@ -211,7 +204,7 @@ class RunFolder:
         CannotWrite if it cannot be written.
         """
         self.about()  # in a folder that is no run's, leave not even a lock
-        for name in (*LOGS, CHECKPOINT, BEST, CURVE, RECORDING, "summary.json"):
+        for name in (*LOGS, CHECKPOINT, BEST, SUMMARY, *PICTURES):
             regular(self / name)
         self._lock = None  # let go of what this object held before
         self._lock = hold(self.path)
@@ -227,18 +220,15 @@ class RunFolder:
         if about.get("format") != FORMAT:
             raise ValueError(f"{path} has format {reprlib.repr(about.get('format'))}, not {FORMAT}")
         try:
-            check(about, CONFIG)
-            if bool(about.get("num_actions")) == bool(about.get("action_dim")):
-                raise ValueError("it must have num_actions or action_dim")
+            check_config(about)
             config = ALGORITHMS[about["algorithm"]].Config(**as_settings(about["config"]))
         except (TypeError, ValueError) as error:
             said = "".join(letter for letter in short(error, 300) if letter.isprintable())
             raise ValueError(f"{path} is damaged: {said}") from None
-        about["config"] = dataclasses.asdict(config)  # an earlier version's has fewer settings
+        about["config"] = dataclasses.asdict(config)  # with those that are not in the file
         judging = about.get("judging") or {}
         about["judging"] = {name: value for name, value in judging.items() if value is not None}
-        known = gym.registry.get(about["env_id"])  # as it is: nothing is imported to know more
-        about.setdefault("reward_threshold", known and known.reward_threshold)
+        about.setdefault("reward_threshold", None)
         return about
 
     # ------------------------------------------------------------- checkpoints
@@ -248,11 +238,10 @@ class RunFolder:
         columns = {}
         for log in LOGS:
             if (self / log).exists():
-                with writing(self / log), open(self / log, "a+b") as file:
+                with writing(self / log), open(self / log, "r+b") as file:
                     flush(file)
-                    file.seek(0)
-                    columns[log] = file.readline().decode("utf-8", "replace").strip()
-        columns = {log: line for log, line in columns.items() if line}
+                    first = file.readline().decode("utf-8", "replace").strip()
+                columns |= {log: first} if first else {}
         replace_whole(self / name, pack(trainer, columns=columns, **more))
 
     def shown(self):
@@ -261,22 +250,17 @@ class RunFolder:
 
     def best_return(self):
         """The mean greedy return at the best evaluation so far, -inf if there was none."""
-        if not (self / BEST).exists():
-            return -math.inf
-        best = self.unpack(BEST, self.about())[1].get("greedy_return")
+        best = self.unpack(BEST)[1].get("greedy_return") if (self / BEST).exists() else None
         return -math.inf if best is None else best
 
     def owed(self):
-        """The iteration whose evaluation was broken off: [its statistics], or []."""
-        row = self.unpack(CHECKPOINT, self.about())[1].get("owed")
-        return [] if row is None else [row]
+        """The statistics of the last iteration if its evaluation was broken off, otherwise None."""
+        return self.unpack(CHECKPOINT)[1].get("owed")
 
-    def unpack(self, name, about):
-        """`unpack` a checkpoint of this run; about: what `about` gave.
-
-        Raises ValueError if it is another run's.
-        """
+    def unpack(self, name):
+        """`unpack` a checkpoint of this run. Raises ValueError if it is another run's."""
         arrays, numbers = unpack(self / name)
+        about = self.about()
         for key in ("algorithm", "env_id", "seed"):
             if numbers[key] != about[key]:
                 raise ValueError(
@@ -304,7 +288,7 @@ class RunFolder:
         if about.get("lesson") != lesson():
             remedy = f"with --lesson {about['lesson']}" if "lesson" in about else "without --lesson"
             raise ValueError(f"{self.path} was trained {remedy}; it goes on in the same way")
-        arrays, numbers = self.unpack(name, about)
+        arrays, numbers = self.unpack(name)
         algorithm = ALGORITHMS[about["algorithm"]]
         try:
             config = algorithm.Config(**{**as_settings(about["config"]), **changes})
@@ -330,33 +314,31 @@ class RunFolder:
         try:
             trainer = self.load_trainer(**changes)
             with closed_if_it_fails(trainer.envs):
-                self._take_up(trainer, media, max_episodes, changes)
+                self.best_return()  # damage is told now, not in mid-training
+                about = self.about()
+                goal = changes.get("total_steps", math.inf)
+                limit = max_episodes or about["judging"].get("max_episodes") or math.inf
+                self._refuse_what_is_done(trainer, media, goal, limit)
+                self.trim(trainer)
+                about = describe(trainer, about["judging"], about["sessions"])
+                write_json(self / "config.json", about)
             return trainer
         except BaseException:
             self._lock.release(force=True)
             raise
 
-    def _take_up(self, trainer, media, max_episodes, changes):
-        """The rest of `resume`, in a folder that is ours."""
-        self.best_return()  # damage is told now, not in mid-training
-        if changes.get("total_steps", math.inf) <= trainer.env_steps:
+    def _refuse_what_is_done(self, trainer, media, goal, limit):
+        """Raise ValueError if a trainer has reached its goal (steps) or its limit (episodes)."""
+        at, total = f"{self.path} is at step {trainer.env_steps:,}", trainer.config.total_steps
+        if goal <= trainer.env_steps:
             raise ValueError(
-                f"{self.path} is at step {trainer.env_steps:,} already; "
+                f"{at} already; "
                 "--total-steps N must be more, or be left out to finish it as it was begun"
             )
-        about, option = self.about(), None
-        max_episodes = max_episodes or about["judging"].get("max_episodes")
-        if trainer.env_steps >= trainer.config.total_steps:
-            option = "--total-steps"
-        elif max_episodes is not None and trainer.episodes >= max_episodes:
-            option = "--max-episodes"
-        if option and not self.missing(trainer, media):
-            raise ValueError(
-                f"{self.path} is at step {trainer.env_steps:,} of {trainer.config.total_steps:,} "
-                f"and complete; {option} N goes further"
-            )
-        self.trim(trainer)
-        write_json(self / "config.json", describe(trainer, about["judging"], about["sessions"]))
+        steps_done, episodes_done = trainer.env_steps >= total, trainer.episodes >= limit
+        if (steps_done or episodes_done) and not self.missing(trainer, media):
+            option = "--total-steps" if steps_done else "--max-episodes"
+            raise ValueError(f"{at} of {total:,} and complete; {option} N goes further")
 
     def missing(self, trainer, media=True):
         """The files that a run at its end still lacks, a list of names.
@@ -364,33 +346,30 @@ class RunFolder:
         A summary of an earlier end counts as missing, and so do pictures from before it.
         """
         try:
-            summary = read_json(self / "summary.json")
+            at_step = read_json(self / SUMMARY).get("env_steps")
         except ValueError:
-            summary = {}
-        pictures = [CURVE, RECORDING] if media else []
-        if summary.get("env_steps") != trainer.env_steps:
-            return ["summary.json", *pictures]
-        judged = (self / "summary.json").stat().st_mtime_ns
-
-        def fresh(name):
-            return (self / name).exists() and (self / name).stat().st_mtime_ns >= judged
-
-        return [name for name in pictures if not fresh(name)]
+            at_step = None
+        pictures = PICTURES if media else ()
+        if at_step != trainer.env_steps:
+            return [SUMMARY, *pictures]
+        there = [name for name in (SUMMARY, *pictures) if (self / name).exists()]
+        written = {name: (self / name).stat().st_mtime_ns for name in there}
+        return [name for name in pictures if written.get(name, -1) < written[SUMMARY]]
 
     # --------------------------------------------------------------- CSV files
 
     def append(self, name, rows):
         """Add rows (dicts of numbers with the same keys) to a CSV file that has these columns."""
-        lines = [",".join(map(number_text, row.values())) + "\n" for row in rows]
-        path, head = self / name, ",".join(rows[0]) if rows else ""
+        if not rows:
+            return
+        first, path = ",".join(rows[0]), self / name
         with writing(path), open(path, "a+", encoding="utf-8", newline="") as file:
             file.seek(0)
-            found = file.readline().strip()
-            if lines and found and found != head:
-                raise OSError(f"it is damaged: its first line is not {head}")
-            if lines and not found:
-                file.write(f"{head}\n")
-            file.writelines(lines)
+            there = file.readline().strip()
+            if there not in ("", first):
+                raise OSError(f"it is damaged: its first line is not {first}")
+            file.writelines([] if there else [f"{first}\n"])
+            file.writelines(",".join(map(number_text, row.values())) + "\n" for row in rows)
 
     def lines(self, name):
         """A CSV file's lines, bytes; without what a crash left at the end: half a one, or zeros."""
@@ -417,11 +396,11 @@ class RunFolder:
             if len(rows[-1]) != len(names):
                 raise ValueError(f"{damaged} in line {number}; without it the run goes on")
         columns = dict(zip(names, np.array(rows).T, strict=True)) if rows else {}
-        for column, kind in LOGS[name].items() if rows else ():
-            wrong = np.flatnonzero(~kind.holds(columns[column]))
-            if len(wrong):
-                what = f"{column} is {columns[column][wrong[0]]:g}; it must be {kind.name}"
-                raise ValueError(f"{damaged} in line {wrong[0] + 2}: {what}")
+        for column in columns.keys() & LOGS[name]:
+            kind, values = LOGS[name][column], columns[column]
+            for wrong in np.flatnonzero(~kind.holds(values))[:1]:
+                what = f"{column} is {values[wrong]:g}; it must be {kind.name}"
+                raise ValueError(f"{damaged} in line {wrong + 2}: {what}")
         return columns
 
     def trim(self, trainer):
@@ -431,16 +410,16 @@ class RunFolder:
         whose evaluation is owed is written when it has been made up for. Raises ValueError
         if a file is damaged, before anything is dropped.
         """
-        lasts = trainer.iteration - len(self.owed()), trainer.env_steps
-        noted, kept = self.unpack(CHECKPOINT, self.about())[1].get("columns") or {}, {}
-        for name, last in zip(LOGS, lasts, strict=True):
+        numbers, kept = self.unpack(CHECKPOINT)[1], {}
+        noted, owed = numbers.get("columns") or {}, numbers.get("owed") is not None
+        for name, last in zip(LOGS, (trainer.iteration - owed, trainer.env_steps), strict=True):
             counts = self.read(name).get(next(iter(LOGS[name])), ())
-            head, rows = self.lines(name)[:1], self.lines(name)[1:]
-            first = noted.get(name, "")
-            if first and head and head[0].decode("utf-8", "replace").strip() != first:
-                raise ValueError(f"{self / name} is damaged: its first line is not {first}")
+            first, *rows = self.lines(name) or [b""]
+            columns = first.decode("utf-8", "replace").strip()
+            if columns and columns != noted.get(name, columns):
+                raise ValueError(f"{self / name} is damaged: its first line is not {noted[name]}")
             rows = [row for row, count in zip(rows, counts, strict=True) if count <= last]
-            kept[name] = b"".join(head + rows)
+            kept[name] = b"".join([first, *rows])
         for name, content in kept.items():
             if (self / name).exists():
                 replace_whole(self / name, content)
@@ -455,38 +434,33 @@ def load_policy(run, name=None):
     likeliest actions, `policy.sample(obs, rng)` draws them (and gives their log-
     probabilities). Actions are as `env.step` takes them: (N,) int for a Discrete space,
     counted from its start; (N,A) for a Box, within its bounds and in its dtype. A run with
-    normalised observations normalises them here too. (A folder of an earlier version
-    does not know the space: there rollout.fit_actions has to be applied.)
-    Raises ValueError in one line.
+    normalised observations normalises them here too. Raises ValueError in one line.
     """
     folder = RunFolder(run)
     about, name = folder.about(), name or folder.shown()
-    arrays, _ = folder.unpack(name, about)
+    arrays, _ = folder.unpack(name)
     try:
         config = ALGORITHMS[about["algorithm"]].Config(**as_settings(about["config"]))
-        rng = np.random.default_rng(0)  # for weights that are overwritten
-        network = config.hidden_sizes, rng, config.activation
-        outputs, behind = about.get("num_actions") or about["action_dim"], about.get("action_dim")
-        sizes = about["obs_dim"], *config.hidden_sizes, outputs
-        size = sum((a + 1) * b for a, b in pairwise(sizes)) + (behind or 0)
+        discrete, obs_dim = about.get("num_actions"), about["obs_dim"]
+        outputs = discrete or about["action_dim"]
+        sizes = obs_dim, *config.hidden_sizes, outputs
+        size = sum((a + 1) * b for a, b in pairwise(sizes)) + (0 if discrete else outputs)
         if len(arrays["policy"]) != size:  # before memory is asked for
             raise ValueError("the saved weights don't fit its network")
-        if behind is None:
-            policy = CategoricalPolicy(about["obs_dim"], outputs, *network)
-        else:
-            policy = GaussianPolicy(about["obs_dim"], outputs, *network)
+        kind = CategoricalPolicy if discrete else GaussianPolicy
+        rng = np.random.default_rng(0)  # for weights that are overwritten
+        policy = kind(obs_dim, outputs, config.hidden_sizes, rng, config.activation)
         with np.errstate(over="raise"):
             policy.parameters[:] = arrays["policy"]
         if config.normalize_observations:
-            normalizer = RunningNormalizer(about["obs_dim"])
+            normalizer = RunningNormalizer(obs_dim)
             moments = {"obs_mean": normalizer.mean, "obs_variance": normalizer.variance}
             for key, live in moments.items():
                 if key not in arrays or arrays[key].shape != live.shape:
                     raise ValueError(f"the saved array {key!r} doesn't fit this network")
                 live[:] = arrays[key]
             policy = Normalized(policy, normalizer)
-        space = action_space_of(about)
-        return policy if space is None else Actor(policy, space)
+        return Actor(policy, action_space_of(about))
     except Exception as error:  # as in unpack
         raise ValueError(f"{folder / name} cannot be used: {one_line(error)}") from None
 

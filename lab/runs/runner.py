@@ -1,8 +1,8 @@
 """One training run with all that goes with it: progress, evaluations, checkpoints, pictures.
 
-The lesson's Trainer only trains. This is its caller on the command line: it
-looks between two iterations, prints, and writes into the run folder
-(lab/runs/records.py says what is in one).
+The lesson's Trainer only trains. This is its caller on the command line: between two
+iterations it evaluates, prints, and writes into the run folder (lab/runs/records.py
+says what is in one).
 """
 
 import contextlib
@@ -13,15 +13,16 @@ import numpy as np
 
 from environments import EnvironmentFailed, closed, one_line
 from lab.kit import Progress, first_interrupt_waits, lesson, replace_whole, sparkline, write_json
+from lab.kit.failures import failures_of
 from lab.runs.curves import learning_curve
-from lab.runs.judging import final_judgement, judged, returns_when_begun
-from lab.runs.records import BEST, CHECKPOINT, CURVE, RECORDING
+from lab.runs.judging import Judge, final_judgement, returns_when_begun
+from lab.runs.records import BEST, CHECKPOINT, CURVE, RECORDING, SUMMARY
 from lab.watch import Session
 
 CHECKPOINT_SECONDS = 2  # of work that a crash may cost, at most
 
 
-def carry_out(trainer, folder, evaluations, eval_episodes, max_episodes=None, media=True):
+def run_training(trainer, folder, evaluations, eval_episodes, max_episodes=None, media=True):
     """Train to the end, judge, draw, except what is done -> whether it was interrupted before.
 
     trainer        fresh, or from folder.resume
@@ -31,82 +32,77 @@ def carry_out(trainer, folder, evaluations, eval_episodes, max_episodes=None, me
     max_episodes   stop after so many training episodes; None: no limit
     media          draw pictures?
 
-    Raises CannotWrite, and FloatingPointError as Trainer does.
+    Raises CannotWrite, EnvironmentFailed, and FloatingPointError as Trainer does.
     """
-    limit = math.inf if max_episodes is None else max_episodes
-    goes_on = trainer.episodes < limit or folder.owed()
-    if goes_on and learn(trainer, folder, evaluations, eval_episodes, limit):
+    total, limit = trainer.config.total_steps, max_episodes or math.inf
+
+    def ended():
+        return trainer.env_steps >= total or trainer.episodes >= limit
+
+    judge, log = Judge(trainer, evaluations, eval_episodes), Log(trainer, folder, evaluations)
+    owed, saved_at = folder.owed(), time.monotonic()
+    with first_interrupt_waits() as interrupts, contextlib.closing(log.progress):
+        try:
+            with failures_of(trainer.env_id):
+                while not interrupts and (owed or not ended()):
+                    statistics = owed or trainer.iterate()
+                    due = judge.due(ended()) or owed
+                    log.add(statistics, interrupts.unless(judge.evaluate) if due else None)
+                    owed = statistics if interrupts.broke_off else None
+                    if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                        folder.save(CHECKPOINT, trainer, owed=owed)
+                        saved_at = time.monotonic()
+                folder.save(CHECKPOINT, trainer, owed=owed)
+        except EnvironmentFailed:
+            if not interrupts:  # Ctrl-C reaches an environment's own processes, too
+                raise
+    if interrupts:
         return True
     missing = folder.missing(trainer, media)
-    if "summary.json" in missing:
+    if SUMMARY in missing:
         summarize(trainer, folder, eval_episodes)
     draw(trainer, folder, missing)
     return False
 
 
-def learn(trainer, folder, evaluations, eval_episodes, max_episodes=math.inf):
-    """Train to the end, recording as it goes; as carry_out."""
-    best, saved_at = folder.best_return(), time.monotonic()
-    progress = Progress("{n:,.0f} steps", trainer.config.total_steps, trainer.env_steps)
-    clock, greedy = Clock(trainer, evaluations), math.nan  # the latest evaluation's mean
+class Log:
+    """What is shown and kept of a training as it goes on: its live line, its rows, its best state.
 
-    def enough():
-        return trainer.episodes >= max_episodes
-
-    with first_interrupt_waits() as interrupts, contextlib.closing(progress), torn(interrupts):
-        how = evaluations, eval_episodes, enough, folder.owed(), interrupts.unless
-        for statistics, returns in judged(trainer, *how):
-            greedy_return = math.nan if returns is None else float(returns.mean())
-            greedy = greedy if returns is None else greedy_return
-            texts = progress_texts(trainer, greedy, statistics["mean_return"])
-            progress.show(trainer.env_steps, *texts, clock.left(returns is not None))
-            if greedy_return >= best:
-                best = greedy_return
-                folder.save(BEST, trainer, greedy_return=best)
-            folder.append("progress.csv", [{**statistics, "greedy_return": greedy_return}])
-            if trainer.rollout is not None:  # the owed iteration's are there already
-                episodes = [episode._asdict() for episode in trainer.rollout.episodes]
-                folder.append("episodes.csv", [{"return": e.pop("total"), **e} for e in episodes])
-            if interrupts:
-                break
-            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-                folder.save(CHECKPOINT, trainer)
-                saved_at = time.monotonic()
-        folder.save(CHECKPOINT, trainer, owed=statistics if interrupts.broke_off else None)
-    return bool(interrupts)
-
-
-@contextlib.contextmanager
-def torn(interrupts):
-    """An environment that fails after an interrupt: Ctrl-C reaches its own processes, too."""
-    try:
-        yield
-    except EnvironmentFailed:
-        if not interrupts:
-            raise
-
-
-class Clock:
-    """How long the rest of a training will take: its steps and its evaluations, as those so far.
-
-    An evaluation may take longer than all steps before it, so nothing is said before the first.
+    evaluations  that the whole training has
     """
 
-    def __init__(self, trainer, evaluations):
-        self.trainer, self.evaluations, self.looks = trainer, evaluations, 0
-        self.began, self.before = time.monotonic(), trainer.train_seconds
+    def __init__(self, trainer, folder, evaluations):
+        self.trainer, self.folder, self.evaluations = trainer, folder, evaluations
+        self.total, self.first = trainer.config.total_steps, trainer.env_steps
+        self.progress = Progress("{n:,.0f} steps", self.total, self.first)
+        self.began = time.monotonic()
+        self.greedy, self.best = math.nan, folder.best_return()  # mean returns: latest, highest
 
-    def left(self, looked):
-        """Seconds, if the policy has just been evaluated, or never will be; otherwise None."""
-        self.looks += looked
-        if not looked and self.evaluations:
+    def add(self, statistics, returns):
+        """One iteration's statistics, and the returns (episodes,) of its evaluation or None."""
+        trainer, folder, mean = self.trainer, self.folder, math.nan
+        if returns is not None:
+            self.greedy = mean = float(returns.mean())
+        texts = progress_texts(trainer, self.greedy, statistics["mean_return"])
+        self.progress.show(trainer.env_steps, *texts, self.seconds_left(returns is not None))
+        if mean >= self.best:
+            self.best = mean
+            folder.save(BEST, trainer, greedy_return=mean)
+        folder.append("progress.csv", [{**statistics, "greedy_return": mean}])
+        if trainer.rollout is not None:  # the owed iteration's are there already
+            episodes = [episode._asdict() for episode in trainer.rollout.episodes]
+            folder.append("episodes.csv", [{"return": e.pop("total"), **e} for e in episodes])
+
+    def seconds_left(self, evaluated):
+        """How long the rest takes if it goes on as so far: steps, and evaluations spread over them.
+
+        An evaluation may take longer than all steps before it, so this is None but for the
+        moment after one; or where there are none.
+        """
+        steps = self.trainer.env_steps - self.first
+        if not steps or (self.evaluations and not evaluated):
             return None
-        trainer, total = self.trainer, self.trainer.config.total_steps
-        look = time.monotonic() - self.began - (trainer.train_seconds - self.before)
-        step = trainer.train_seconds / trainer.env_steps
-        looks_left = self.evaluations - trainer.env_steps * self.evaluations // total
-        steps_left = max(total - trainer.env_steps, 0)
-        return step * steps_left + look / max(self.looks, 1) * max(looks_left, 0)
+        return (time.monotonic() - self.began) / steps * max(self.total - self.trainer.env_steps, 0)
 
 
 def progress_texts(trainer, greedy, mean_return):
@@ -116,8 +112,8 @@ def progress_texts(trainer, greedy, mean_return):
     mean_return  of the last 100 training episodes, which lags behind; nan for none yet
     """
     speed = f"{trainer.env_steps / trainer.train_seconds:,.0f} steps/s"
-    found = (("greedy", greedy), ("last 100 episodes", mean_return))
-    known = [(name, number) for name, number in found if not math.isnan(number)]
+    means = {"greedy": greedy, "last 100 episodes": mean_return}
+    known = [(name, number) for name, number in means.items() if not math.isnan(number)]
     live = ", ".join(f"{name} {shown(number)}" for name, number in known)
     plain = "".join(f"   {name} {shown(number):>6}" for name, number in known)
     return (
@@ -135,11 +131,11 @@ def shown(number, decimals=1):
 def summarize(trainer, folder, eval_episodes):
     """Judge the final policy on fresh episodes, write summary.json and print it."""
     progress = folder.read("progress.csv")
-    looks = [progress.get(name, np.empty(0)) for name in ("env_steps", "greedy_return")]
-    summary = final_judgement(trainer, *looks, eval_episodes)
+    steps, means = (progress.get(name, np.empty(0)) for name in ("env_steps", "greedy_return"))
+    summary = final_judgement(trainer, steps, means, eval_episodes)
     if lesson():
         summary["lesson"] = lesson()
-    write_json(folder / "summary.json", summary)
+    write_json(folder / SUMMARY, summary)
 
     speed = trainer.env_steps / trainer.train_seconds
     print(
@@ -154,7 +150,7 @@ def summarize(trainer, folder, eval_episodes):
         mean, lowest = (summary[f"{kind}_return_{name}"] for name in ("mean", "min"))
         print(f"  {kind:7} {shown(mean):>8} ({shown(lowest)})")
     if summary["reward_threshold"] is not None:
-        print(f"  {verdict(summary, np.isfinite(looks[1]).sum())}")
+        print(f"  {verdict(summary, np.isfinite(means).sum())}")
 
 
 def print_returns(trainer, episodes):
@@ -166,10 +162,10 @@ def print_returns(trainer, episodes):
         print(f"returns {sparkline(means)} {shown(low, 0)} to {shown(high, 0)}")
 
 
-def verdict(summary, looks):
-    """One line on whether the policy solved its environment, at so many looks in training."""
+def verdict(summary, evaluations):
+    """One line on whether the policy solved its environment; evaluations: how many in training."""
     first, for_good = summary["solved_at_step"], summary["solved_for_good_at_step"]
-    end = f" ({looks} look{'' if looks == 1 else 's'})"
+    end = f" ({evaluations} look{'' if evaluations == 1 else 's'})"
     solved = f"solved ({summary['reward_threshold']:g})"
     if for_good is None:
         return f"not {solved}{f', though at step {first:,}' if first is not None else ''}{end}"

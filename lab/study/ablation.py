@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.kit import read_json, write_whole
 from lab.study.changes import in_words
 from lab.study.folder import StudyFolder, Variant
-from lab.study.folder import conclude as conclude_study
+from lab.study.folder import report as report_study
 
 ENV_ID = "CartPole-v1"
 SEEDS = list(range(30))
@@ -81,7 +81,7 @@ def conclude(folder, results, failures, figures_dir, draw):
 
     Raises CannotWrite.
     """
-    summary = conclude_study(folder, results, failures, picture=False)
+    summary = report_study(folder, results, failures, picture=False)
     if failures:
         return  # an interval over the seeds that happened to end well would say too much
     print(f"\n{what_was_changed()}\n")

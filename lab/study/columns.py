@@ -81,7 +81,7 @@ def markdown(columns, entries, head=""):
     return re.sub(r"(?<![\w-])-(?=\d)", "−", "\n".join(lines))
 
 
-def report(summary):
+def summary_text(summary):
     """A study's statistics as text of at most 80 columns."""
     variants, comparisons, lines = summary["variants"], summary["comparisons"], []
     ended = {label: entry for label, entry in variants.items() if entry["seeds"]}
@@ -91,7 +91,7 @@ def report(summary):
         lines += ["", *text(SOLVED, ended)]
     if comparisons:
         title = f"How probable it is that a seed beats one of {comparisons[0]['than']}, by"
-        lines += ["", title, *text(ODDS, {found["better"]: found for found in comparisons})]
+        lines += ["", title, *text(ODDS, {entry["better"]: entry for entry in comparisons})]
     for label, entry in variants.items():
         failed = len(entry["failed_seeds"])
         if failed:

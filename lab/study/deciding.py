@@ -22,11 +22,11 @@ CHANGES = "lab/study/changes.py", "lab/proof/faults.py"
 
 def code_digest(env_id, variants):
     """A fingerprint of what decides the seeds of these Variants; comments don't count."""
-    said = sorted(map(ast.dump, deciding(env_id, variants).values()))
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()
+    trees = sorted(map(ast.dump, deciding_files(env_id, variants).values()))
+    return hashlib.sha256("\n".join(trees).encode()).hexdigest()
 
 
-def deciding(env_id, variants):
+def deciding_files(env_id, variants):
     """The files that decide: Path -> its syntax tree. The environment has been made before."""
     waiting, places = [PROJECT / name for name in LAB], [PROJECT]
     for variant in variants:
@@ -37,14 +37,14 @@ def deciding(env_id, variants):
         if path.suffix == ".py" and not installed(path):
             waiting.append(path)
             places.append(path.parents[name.count(".") + (path.stem == "__init__")])
-    found = {}
+    trees = {}
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found[path] = tree_of(path)
-            others = imported(found[path], path, places)
+        if path not in trees:
+            trees[path] = tree_of(path)
+            others = imported(trees[path], path, places)
             waiting += [other for other in others if PROJECT / "lab" not in other.parents]
-    return found
+    return trees
 
 
 def environment_modules(env_id):
@@ -76,12 +76,12 @@ def imported(tree, path, places):
     """The files in these folders that the file `path`, this tree, imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            for one in node.names:
-                yield from files(one.name, places)
+            for alias in node.names:
+                yield from files(alias.name, places)
         elif isinstance(node, ast.ImportFrom):
             where = [path.parents[node.level - 1]] if node.level else places
-            for one in node.names:
-                yield from files(f"{node.module or ''}.{one.name}".strip("."), where)
+            for alias in node.names:
+                yield from files(f"{node.module or ''}.{alias.name}".strip("."), where)
 
 
 def tree_of(path):

@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from environments import one_line, reward_threshold
+from environments import one_line
 from lab.kit import (
     CannotWrite,
     Progress,
@@ -35,7 +35,7 @@ from lab.kit import (
 )
 from lab.runs import ALGORITHMS, as_settings, new_trainer, versions
 from lab.study.deciding import code_digest
-from lab.study.seed import EVALUATIONS, MAY_BE_NULL, MOST_SEEDS, flaw, train_one
+from lab.study.seed import EVALUATIONS, MOST_SEEDS, flaw, train_one
 from lab.study.workers import CannotStart, JobFailed, WorkersLost, run_jobs
 
 FORMAT = 3  # of study.json and the seeds' files
@@ -72,7 +72,7 @@ class Job(NamedTuple):
 # -------------------------------------------------------------- the folder
 
 
-def fit(env_id, variants, seed):
+def complete_variants(env_id, variants, seed):
     """The Variants as dicts with complete settings. Raises ValueError for what does not train."""
     complete = []
     for variant in variants:
@@ -84,11 +84,6 @@ def fit(env_id, variants, seed):
             raise
         except BaseException as error:  # an environment may be anybody's, and raise anything
             raise ValueError(f"{env_id} cannot be trained in: {JobFailed.of(error)}") from error
-        right, what = MAY_BE_NULL["reward_threshold"]  # of every seed's result, in the end
-        threshold = reward_threshold(env_id)
-        if not (threshold is None or right(threshold)):
-            said = one_line(repr(threshold))[:50]
-            raise ValueError(f"{env_id} has the reward_threshold {said}, not {what} or None")
         complete.append({**variant._asdict(), "config": dataclasses.asdict(config)})
     return complete
 
@@ -117,7 +112,7 @@ class StudyFolder:
         """
         if len({safe_name(variant.label) for variant in variants}) < len(variants):
             raise ValueError("variants must have different labels")
-        complete = fit(env_id, variants, seeds[0])
+        complete = complete_variants(env_id, variants, seeds[0])
         settings = {
             "env_id": env_id,
             "variants": complete,
@@ -180,14 +175,11 @@ class StudyFolder:
 
         The settings are complete, so that a cluster's workers need no defaults.
         """
-        own = self.settings
+        same = {name: self.settings[name] for name in ("env_id", "eval_episodes", "evaluations")}
         return [
-            Job(
-                *(variant["algorithm"], own["env_id"], variant["config"], seed),
-                *(own["eval_episodes"], own["evaluations"], variant["change"], variant["label"]),
-            )
-            for seed in own["seeds"]
-            for variant in own["variants"]
+            Job(seed=seed, **variant, **same)
+            for seed in self.settings["seeds"]
+            for variant in self.settings["variants"]
         ]
 
     def seed_file(self, job):
@@ -225,7 +217,7 @@ class StudyFolder:
 # --------------------------------------------------------------- the study
 
 
-def run_study(folder, workers):
+def train_seeds(folder, workers):
     """Train every seed of a StudyFolder that is not finished, and keep each as it ends.
 
     workers  lab.study.workers.Cores or Cluster
@@ -241,8 +233,8 @@ def run_study(folder, workers):
         for job, result in run_jobs(train_one, due, workers):
             done, note = done + 1, ""
             if isinstance(result, Exception):
-                said = {"error": str(result), "traceback": result.trace}
-                failures.append({"label": job.label, "seed": job.seed, **said})
+                failure = {"error": str(result), "traceback": result.trace}
+                failures.append({"label": job.label, "seed": job.seed, **failure})
                 progress.say(f"{job.label} seed {job.seed} failed: {result}")
             else:
                 folder.save(job, result)
@@ -254,11 +246,11 @@ def run_study(folder, workers):
     return [result for result in results.values() if result], failures
 
 
-def conduct(folder, workers, conclude):
+def run_study(folder, workers, report):
     """Run a study to its end -> did every seed end well?
 
     workers   Cores or Cluster; they are stopped at the end
-    conclude  called as conclude(folder, results, failures) with what came out
+    report    called as report(folder, results, failures) with what came out
 
     Interrupted, or left by its workers, it says how far it came; the same command goes on.
     """
@@ -267,7 +259,7 @@ def conduct(folder, workers, conclude):
     def finished():
         return sum(folder.load(job) is not None for job in jobs)
 
-    def where():
+    def saved():
         return f"{finished()} of {len(jobs)} seeds are saved. The same command goes on from there"
 
     due = len(jobs) - finished()
@@ -275,26 +267,26 @@ def conduct(folder, workers, conclude):
     print("\n".join([*folder.remarks, f"{folder.path}: {todo}"]))
     try:
         with workers:
-            results, failures = run_study(folder, workers)
+            results, failures = train_seeds(folder, workers)
     except KeyboardInterrupt:
-        print(f"\n{where()}")
+        print(f"\n{saved()}")
         raise
     except CannotStart:
         raise
     except WorkersLost as error:
-        raise WorkersLost(f"{error}; {where()}") from None
-    conclude(folder, results, failures)
+        raise WorkersLost(f"{error}; {saved()}") from None
+    report(folder, results, failures)
     return not failures
 
 
-def conclude(folder, results, failures, picture=True):
+def report(folder, results, failures, picture=True):
     """Print and keep what a study says, and draw it -> its summary, what results.json holds."""
     from lab.study import columns, statistics
     from lab.study.picture import draw_study
 
     summary = statistics.summarize(folder.settings, results, failures)
     write_json(folder / "results.json", summary)
-    print(f"\n{columns.report(summary)}\n")
+    print(f"\n{columns.summary_text(summary)}\n")
     if picture and results:
         try:
             draw_study(folder.settings, results, summary, folder.path)

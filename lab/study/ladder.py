@@ -25,7 +25,7 @@ def name(n):
     return re.sub(r"^\d_", "", STAIRS[n - 1].stem)
 
 
-def said(n):
+def claims(n):
     """What stair n's docstring says: {"New": …, "Bought": …, "Still wrong": …}."""
     lines = ast.get_docstring(ast.parse(STAIRS[n - 1].read_text("utf-8"))).splitlines()
     return dict(line.split(": ", 1) for line in lines[-3:])
@@ -33,7 +33,7 @@ def said(n):
 
 def idea(n):
     """The first words of what is new on stair n: "the reward-to-go"."""
-    return re.split(r"[.,:;]| (?:with|and) ", said(n)["New"])[0]
+    return re.split(r"[.,:;]| (?:with|and) ", claims(n)["New"])[0]
 
 
 def kept():
@@ -52,14 +52,14 @@ def solved(curve, threshold=THRESHOLD):
 def summary(rows):
     """A stair's rows of one task -> what the tables and the docstrings say."""
     curves = [row[3] for row in rows]
-    found = np.array([solved(curve) for curve in curves])
+    solved_at = np.array([solved(curve) for curve in curves])
     return {
         "seeds": len(rows),
         "area": float(np.mean([np.mean(curve[1::2]) for curve in curves])),
         "end": float(np.mean([curve[-1] for curve in curves])),
-        "good": int(np.isfinite(found[:, 1]).sum()),
-        "first_step": float(np.median(found[:, 0])),
-        "good_step": float(np.median(found[:, 1])),
+        "good": int(np.isfinite(solved_at[:, 1]).sum()),
+        "first_step": float(np.median(solved_at[:, 0])),
+        "good_step": float(np.median(solved_at[:, 1])),
         "seconds": float(np.median([row[1] for row in rows])),
         "updates": float(np.median([row[2] for row in rows])),
     }
@@ -72,8 +72,8 @@ def summaries(data, task):
 
 def largest(data, n):
     """Of stair 7, 8 or 9: a seed's largest KL of an update, the median; any row's largest ratio."""
-    found = data["updates"][str(n)]
-    return float(np.median(found["largest_kl_of_seeds"])), max(found["ratio_max"])
+    updates = data["updates"][str(n)]
+    return float(np.median(updates["largest_kl_of_seeds"])), max(updates["ratio_max"])
 
 
 # ---------------------------------------------------------------- its table
@@ -104,11 +104,11 @@ COLUMNS = [
 def entries(data):
     """{stair: what COLUMNS makes cells of}."""
     carts, swings = summaries(data, CART), summaries(data, SWING_UP)
-    found = {1: {"shows": f"the better arm: {carts[1]['end']:.2f}"}}
+    rows = {1: {"shows": f"the better arm: {carts[1]['end']:.2f}"}}
     for n in swings:
         shows = f"noise {data['noise'][AFTER[0]][NOISE[n]][0]:.3g}" if n in NOISE else ""
         if str(n) in data["updates"]:
             kl, ratio = largest(data, n)
             shows = f"KL {kl:.2g}, ratio {ratio:,.1f}".removesuffix(".0")
-        found[n] = {**carts[n], "swing": swings[n]["end"], "shows": shows}
-    return found
+        rows[n] = {**carts[n], "swing": swings[n]["end"], "shows": shows}
+    return rows

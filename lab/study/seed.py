@@ -42,12 +42,12 @@ def train_one(
     module = ALGORITHMS[algorithm]
     trainer = new_trainer(module, env_id, module.Config(**as_settings(config)), seed)
     with closed(trainer.envs), changed(trainer, change):
-        episodes, looks = [], []
+        episodes, evaluated = [], []
         for _, returns in judged(trainer, evaluations, eval_episodes):
             episodes += trainer.rollout.episodes
             if returns is not None:
-                looks.append((trainer.env_steps, returns.mean(), trainer.train_seconds))
-        steps, means, seconds = zip(*looks, strict=True)
+                evaluated.append((trainer.env_steps, returns.mean(), trainer.train_seconds))
+        steps, means, seconds = zip(*evaluated, strict=True)
         judgement = final_judgement(trainer, steps, means, eval_episodes)
     second_at = dict(zip(steps, seconds, strict=True))
     began, _, totals, lengths = zip(*episodes, strict=True) if episodes else ((),) * 4

@@ -30,6 +30,9 @@ def iqm(values, axis=-1):
     return trim_mean(values, 0.25, axis=axis)
 
 
+MIDDLES = {"mean": np.mean, "iqm": iqm}
+
+
 def improvement(x, y, axis=-1):
     """P(X > Y) + P(X = Y)/2 over all pairs: (..., n) (..., m) -> (...)."""
     u = mannwhitneyu(x, y, axis=axis, method="asymptotic").statistic
@@ -40,7 +43,7 @@ def interval(statistic, *samples, axis=-1, resamples=RESAMPLES):
     """The statistic's bootstrap interval -> [low, high]; None with fewer than two seeds in one."""
     if min(np.shape(sample)[axis] for sample in samples) < 2:
         return None
-    found = bootstrap(
+    bounds = bootstrap(
         samples,
         statistic,
         n_resamples=resamples,
@@ -51,7 +54,7 @@ def interval(statistic, *samples, axis=-1, resamples=RESAMPLES):
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return [found.low, found.high]
+    return [bounds.low, bounds.high]
 
 
 def finite(number):
@@ -143,18 +146,18 @@ def summarize(settings, results, failures):
     }
 
 
-def describe(results):
-    """One variant's statistics; without threshold or curves, what they would tell is left out."""
+def describe(results, middles=MIDDLES):
+    """One variant's statistics; without threshold or curves, what they would tell is left out.
+
+    middles  of the returns: those of MIDDLES that are wanted
+    """
     entry, curves = {}, learning_curves(results)
     for name in RETURNS if len(curves) else RETURNS[:2]:
-        values = values_of(results, name)
-        entry[name] = {
-            "mean": float(values.mean()),
-            "mean_interval": interval(np.mean, values),
-            "iqm": float(iqm(values)),
-            "iqm_interval": interval(iqm, values),
-            "lowest": float(values.min()),
-        }
+        values, entry[name] = values_of(results, name), {}
+        for middle, statistic in middles.items():
+            entry[name][middle] = float(statistic(values))
+            entry[name][f"{middle}_interval"] = interval(statistic, values)
+        entry[name]["lowest"] = float(values.min())
     if len(curves):
         bounds = interval(iqm, curves, axis=0, resamples=CURVE_RESAMPLES)
         rows = np.where(measured(results), [iqm(curves, axis=0), *(bounds or ())], np.nan)

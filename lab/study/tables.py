@@ -34,6 +34,7 @@ from lab.study.seed import EVALUATIONS
 RESULTS = PROJECT / "benchmarks" / "results"
 SPEED = RESULTS / "speed.json"
 MARKED = re.compile(r"(<!-- table: ([\w-]+) -->)(.*?)(<!-- end -->)", re.DOTALL)
+MEAN = {"mean": np.mean}  # the tables of returns show no other middle
 COLUMNS = {  # of a result file: decimals, None for whole numbers
     "seed": None,
     "greedy_return_mean": 2,
@@ -66,7 +67,7 @@ def keep(folder):
     about = read_json(regular(path))
     try:
         study = StudyFolder(path.parent, about["settings"], None)
-        env_id, looks = study.settings["env_id"], study.settings["evaluations"]
+        env_id, evaluations = study.settings["env_id"], study.settings["evaluations"]
         variants = {job.label: job for job in study.jobs()}
         date = re.match(r"\d{4}-\d\d-\d\d", about["started"])[0]
         known = all(job.algorithm == label in ALGORITHMS for label, job in variants.items())
@@ -81,8 +82,10 @@ def keep(folder):
             raise ValueError(f"{study.path} holds no finished seed of {label}")
         seeds = ranges([result["seed"] for result in own])
         command = f"python run.py study --algo {label} --env {env_id} --seeds {seeds}"
+        if evaluations != EVALUATIONS:
+            command += f" --evaluations {evaluations}"
         data = {
-            "command": command + (f" --evaluations {looks}" if looks != EVALUATIONS else ""),
+            "command": command,
             "date": date,
             "processor": own[0]["processor"],
             "versions": own[0]["versions"],
@@ -90,7 +93,7 @@ def keep(folder):
             "algorithm": label,
             "config": job.config,
             "eval_episodes": job.eval_episodes,
-            "evaluations": looks,
+            "evaluations": evaluations,
             "reward_threshold": own[0]["reward_threshold"],
             "columns": list(COLUMNS),
         }
@@ -125,7 +128,7 @@ class Results:
         threshold = {"reward_threshold": self.about["reward_threshold"]}
         columns = self.about["columns"]
         self.rows = [dict(zip(columns, row, strict=True)) for row in self.about["seeds"]]
-        self.entry = statistics.describe([row | threshold for row in self.rows])
+        self.entry = statistics.describe([row | threshold for row in self.rows], MEAN)
         self.entry |= {"seeds": len(self.rows), "file": self}
 
     def column(self, name):
@@ -192,8 +195,8 @@ def ablation():
     """PPO less one thing at a time."""
     kept = read_json(PROJECT / "figures" / "ablation.json")
     entries = kept["variants"]
-    for found in kept["comparisons"]:
-        entries[found["better"]]["larger area"] = found["area"]
+    for comparison in kept["comparisons"]:
+        entries[comparison["better"]]["larger area"] = comparison["area"]
     columns = [
         ("area under the curve", bounded("area", "iqm", "{:.0f}")),
         *SOLVED[:2],
@@ -232,8 +235,8 @@ class Speed:
 
 def speed(result=None):
     """The two comparisons of against_sb3.py."""
-    found = Speed(result)
-    about = found.about
+    times = Speed(result)
+    about = times.about
     columns = [
         (f"CPU seconds for {about['steps']:,} steps", lambda own: spread(own["seconds"], 2)),
         ("gradient steps", lambda own: number(np.median(own["gradient_steps"]), "{:,.0f}")),
@@ -242,17 +245,17 @@ def speed(result=None):
         ("CPU seconds to a greedy 475", lambda own: spread(own["seconds_to_solve"], 2)),
         ("steps to a greedy 475", lambda own: spread(own["steps_to_solve"], 0)),
     ]
-    rows = {title: found.columns[name] for name, title in SPEED_ROWS.items()}
+    rows = {title: times.columns[name] for name, title in SPEED_ROWS.items()}
     return f"""{markdown(columns, rows)}
 
-- *Each with its own settings*, PPO here is {found.ratio("sb3", "ppo")} times as fast as \
-Stable-Baselines3, VPG {found.ratio("sb3", "vpg")} times.
-- *With the same settings*, RL-Zoo's, PPO here is {found.ratio("sb3", "ppo_zoo")} times as fast: \
+- *Each with its own settings*, PPO here is {times.ratio("sb3", "ppo")} times as fast as \
+Stable-Baselines3, VPG {times.ratio("sb3", "vpg")} times.
+- *With the same settings*, RL-Zoo's, PPO here is {times.ratio("sb3", "ppo_zoo")} times as fast: \
 that is less overhead.
-- The other factor, {found.ratio("ppo_zoo", "ppo")}, is less work asked for: {work(found)}.
-- All of PPO takes {found.ratio("ppo", "bare")} times as long as its \
-environments alone ({found.median("bare", "seconds", "{:.3f}")} s); with RL-Zoo's settings, whose \
-environments come in eights, {found.ratio("ppo_zoo", "bare_zoo")} times.
+- The other factor, {times.ratio("ppo_zoo", "ppo")}, is less work asked for: {work(times)}.
+- All of PPO takes {times.ratio("ppo", "bare")} times as long as its \
+environments alone ({times.median("bare", "seconds", "{:.3f}")} s); with RL-Zoo's settings, whose \
+environments come in eights, {times.ratio("ppo_zoo", "bare_zoo")} times.
 
 (`{about["command"]}`: medians of {about["seeds"]} seeds, the lowest to the highest in brackets, \
 and medians of the seeds' ratios. CPU seconds of one thread, evaluations not counted. Each \
@@ -261,22 +264,22 @@ gradient step moves the policy and the value function, VPG's the value function 
 {where(about)}.)"""
 
 
-def work(found):
+def work(times):
     return (
-        f"{found.median('ppo', 'gradient_steps')} gradient steps on "
-        f"{found.median('ppo', 'parameters')} parameters instead of "
-        f"{found.median('ppo_zoo', 'gradient_steps')} on {found.median('ppo_zoo', 'parameters')}"
+        f"{times.median('ppo', 'gradient_steps')} gradient steps on "
+        f"{times.median('ppo', 'parameters')} parameters instead of "
+        f"{times.median('ppo_zoo', 'gradient_steps')} on {times.median('ppo_zoo', 'parameters')}"
     )
 
 
 def speed_in_brief():
-    found = Speed()
+    times = Speed()
     return f"""\
-- With each library's own CartPole settings, PPO here is {found.ratio("sb3", "ppo")} times as fast \
-as Stable-Baselines3's, VPG {found.ratio("sb3", "vpg")} times.
-- With the same settings it is {found.ratio("sb3", "ppo_zoo")} times as fast: so much is overhead \
-that is not there. The rest is less work: {work(found)}.
-- All of PPO takes {found.ratio("ppo", "bare")} times as long as its bare environments. \
+- With each library's own CartPole settings, PPO here is {times.ratio("sb3", "ppo")} times as fast \
+as Stable-Baselines3's, VPG {times.ratio("sb3", "vpg")} times.
+- With the same settings it is {times.ratio("sb3", "ppo_zoo")} times as fast: so much is overhead \
+that is not there. The rest is less work: {work(times)}.
+- All of PPO takes {times.ratio("ppo", "bare")} times as long as its bare environments. \
 [The comparison](docs/guide.md#how-fast-in-numbers)."""
 
 
@@ -319,8 +322,8 @@ def ladder_in_words():
     ends = [row[3][-1] for row in data["runs"][stairs.CART]["8"]]
     fallen = sum(end < 10 for end in ends)
 
-    def less(old, new, found=noise):
-        return f"{found[old][0] / found[new][0]:.1f}"
+    def less(old, new, noise=noise):
+        return f"{noise[old][0] / noise[new][0]:.1f}"
 
     def step(n, key="first_step"):
         return f"{of[n][key]:,.0f}"

@@ -59,8 +59,8 @@ class JobFailed(Exception):
         """Of any BaseException, even one that cannot say what it is."""
         name = type(error).__name__
         with contextlib.suppress(BaseException):
-            said = (str(error).strip().splitlines() or [""])[0][:MOST_TEXT]
-            name += said and ": " + "".join(c if c.isprintable() else "?" for c in said)
+            line = (str(error).strip().splitlines() or [""])[0][:MOST_TEXT]
+            name += line and ": " + "".join(c if c.isprintable() else "?" for c in line)
         return cls(name, "".join(traceback.format_exception(error)))
 
 

@@ -60,23 +60,23 @@ def frames(session, canvas, stride, max_steps):
 def gif(session, max_steps):
     """The episode as the bytes of a GIF."""
     stride = max(1, round(session.fps / GIF_FPS))
-    canvas, moments = Canvas(GIF_SCALE, scene.WIDTH, scene.HEIGHT), []
+    canvas, starts = Canvas(GIF_SCALE, scene.WIDTH, scene.HEIGHT), []
 
     def images():
         for _ in frames(session, canvas, stride, max_steps):
-            moments.append(session.steps / session.fps)
+            starts.append(session.steps / session.fps)
             yield canvas.image
-        moments.append(moments[-1] + HOLD_SECONDS)
+        starts.append(starts[-1] + HOLD_SECONDS)
 
-    return animation(images(), moments)
+    return animation(images(), starts)
 
 
-def animation(images, moments, inks=scene.COLOURS, grounds=(scene.CARD, scene.PAGE, scene.FAINT)):
+def animation(images, starts, inks=scene.COLOURS, grounds=(scene.CARD, scene.PAGE, scene.FAINT)):
     """Pillow images -> the bytes of a GIF.
 
-    moments  a list: when each image appears, in seconds, and a last one: when it is over;
-             it is read after the images
-    inks     "#rrggbb", the colours of what is drawn, and `grounds` those on which it is
+    starts  a list: when each image appears, in seconds, and a last one: when it is over;
+            it is read after the images
+    inks    "#rrggbb", the colours of what is drawn, and `grounds` those on which it is
     """
     parts, palette, before = [], None, None
     for image in images:
@@ -89,15 +89,12 @@ def animation(images, moments, inks=scene.COLOURS, grounds=(scene.CARD, scene.PA
         parts.append(Image.fromarray(changed))
         parts[-1].putpalette(palette.palette)
         before = pixels
-    # A GIF counts in hundredths of a second: round the moments, so that no error adds up.
-    durations = [
-        10 * (after - before) for before, after in pairwise(round(100 * t) for t in moments)
-    ]
+    # A GIF counts in hundredths of a second: round the starts, so that no error adds up.
+    hundredths = [round(100 * start) for start in starts]
+    durations = [10 * (end - start) for start, end in pairwise(hundredths)]
+    settings = {"duration": durations, "loop": 0, "transparency": TRANSPARENT, "disposal": 1}
     data = io.BytesIO()
-    parts[0].save(
-        data, "GIF", save_all=True, append_images=parts[1:], duration=durations, loop=0,
-        transparency=TRANSPARENT, disposal=1, optimize=False,
-    )  # fmt: skip
+    parts[0].save(data, "GIF", save_all=True, append_images=parts[1:], optimize=False, **settings)
     return data.getvalue()
 
 
@@ -111,10 +108,10 @@ def make_palette(image, inks, grounds):
         for part in (1, 2, 3)
     }
     flat = image.quantize(TRANSPARENT).getpalette()
-    found = [tuple(flat[k : k + 3]) for k in range(0, len(flat), 3)]
+    others = [tuple(flat[k : k + 3]) for k in range(0, len(flat), 3)]
     # Pillow finds the nearest colour on a coarse grid: near neighbours would be confused.
     colours = np.empty((0, 3), int)
-    for colour in [*inks, *sorted(blends), *found]:
+    for colour in [*inks, *sorted(blends), *others]:
         if len(colours) < TRANSPARENT and (np.abs(colours - colour).max(axis=1) > 9).all():
             colours = np.vstack([colours, colour])
     palette = Image.new("P", (1, 1))

@@ -100,9 +100,9 @@ def cartpole(canvas, session, left, top, width, height):
     # A fallen cart may be far outside; it is drawn at the edge then.
     x = min(max(middle + env.state[0] * metre, left + 34), left + width - 34)
     # The push from the keyboard; on the cart, the motor's, which the policy chose.
-    if session.push_direction:
-        arrow(canvas, x - session.push_direction * 92, ground - 17,
-              session.push_direction * 54, 18, PUSHED)  # fmt: skip
+    direction = session.push_direction
+    if direction:
+        arrow(canvas, x - direction * 92, ground - 17, direction * 54, 18, PUSHED)
     chosen = None if session.ended else session.action
     cart(canvas, x, ground, metre, env.length, env.state[2], chosen)
 
@@ -121,10 +121,8 @@ def cart(canvas, x, ground, metre, half_pole, theta, action, look=LIGHT):
     for side in (-1, 1):
         canvas.circle(x + side * 0.3 * width, ground - wheel, wheel, look.soft)
     if action is not None:
-        push_to = 1 if action == 1 else -1
-        hue = look.pale_more if action == 1 else look.pale_less
-        arrow(canvas, x - push_to * width / 4, ground - height / 2, push_to * width / 2,
-              height / 3, hue)  # fmt: skip
+        length, hue = (width / 2, look.pale_more) if action == 1 else (-width / 2, look.pale_less)
+        arrow(canvas, x - length / 2, ground - height / 2, length, height / 3, hue)
     tip = x + math.sin(theta) * pole, pivot[1] - math.cos(theta) * pole
     canvas.line([pivot, tip], 0.095 * metre, look.others[4])
     for end in (tip, pivot):
@@ -187,9 +185,11 @@ def readouts(canvas, session, x, y):
     height = canvas.height - y - GAP
     canvas.rectangle(x, y, SIDE, height, CARD, 6)
     x, width = x + 16, SIDE - 32
-    numbers = (("return", number(session.total_reward)), ("step", f"{session.steps}"),
-               ("episode", f"{session.episode}"))  # fmt: skip
-    for offset, (name, value) in zip((0, 86, 150), numbers, strict=True):
+    for offset, name, value in (
+        (0, "return", number(session.total_reward)),
+        (86, "step", f"{session.steps}"),
+        (150, "episode", f"{session.episode}"),
+    ):
         canvas.text(x + offset, y + 22, name, 12, SOFT)
         canvas.text(x + offset, y + 46, value, 20, INK, bold=True)
     canvas.rectangle(x, y + 58, width, 1, FAINT)
@@ -238,11 +238,10 @@ def hues(name):
 def probability_bar(canvas, session, k, x, y, width, row):
     """π(k|s) as a bar whose full width is 1, with its label above (or beside, if crowded)."""
     probability, chosen = float(session.probabilities[k]), bool(k == session.action)
-    size = min(12, row * 0.42)
+    size, colour = min(12, row * 0.42), INK if chosen else SOFT
     name = ("▸ " if chosen else "") + session.action_names[k]
-    canvas.text(x, y + size + 2, name, size, INK if chosen else SOFT)
-    canvas.text(x + width, y + size + 2, f"{probability:.3f}", size, INK if chosen else SOFT,
-                "right")  # fmt: skip
+    canvas.text(x, y + size + 2, name, size, colour)
+    canvas.text(x + width, y + size + 2, f"{probability:.3f}", size, colour, "right")
     top, height = y + size + 6, max(2, row - size - 12)
     canvas.rectangle(x, top, width, height, PAGE)
     canvas.rectangle(x, top, width * probability, height, hues(session.action_names[k])[chosen])
@@ -275,8 +274,8 @@ def trace(canvas, points, x, y, width, title, unit, colour, session, symmetric=F
     """A card with the course of one number over the last seconds; the newest is at the right."""
     canvas.rectangle(x, y, width, TRACE, CARD, 6)
     canvas.text(x + 14, y + 22, title, 12, INK, bold=True)
-    canvas.text(x + width - 14, y + 22, f"last {points.maxlen / session.fps:.0f} s", 10.5, SOFT,
-                "right")  # fmt: skip
+    span = f"last {points.maxlen / session.fps:.0f} s"
+    canvas.text(x + width - 14, y + 22, span, 10.5, SOFT, "right")
     low, high = scale_of(points, symmetric)
     left, right, top, bottom = x + 50, x + width - 14, y + 38, y + TRACE - 16
 

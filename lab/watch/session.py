@@ -55,7 +55,7 @@ def shown_env(env_id, shows_itself):
         if not shows_itself:
             return env
         with closed(env):
-            modes = said_of(env, "render_modes")
+            modes = metadata_of(env, "render_modes")
         if isinstance(modes, Collection) and "rgb_array" in modes:
             return make_env(env_id, render_mode="rgb_array")
     except EnvironmentFailed as error:
@@ -63,7 +63,7 @@ def shown_env(env_id, shows_itself):
     raise CannotRender(f"{env_id} cannot be shown: {reason}")
 
 
-def said_of(env, name):
+def metadata_of(env, name):
     """What an environment's metadata say, which may be anything; None if nothing."""
     return env.metadata.get(name) if isinstance(env.metadata, Mapping) else None
 
@@ -141,7 +141,7 @@ class Session:
 
     def _begin(self, seed):
         """The rest of the making, once there is an environment."""
-        fps = said_of(self.env, "render_fps")
+        fps = metadata_of(self.env, "render_fps")
         usable = isinstance(fps, Real) and SLOWEST_FPS <= fps <= FASTEST_FPS
         self.fps = float(fps) if usable else USUAL_FPS
         self.continuous = not isinstance(self.env.action_space, gym.spaces.Discrete)
@@ -169,7 +169,7 @@ class Session:
         self.push_direction = self.push_age = 0
         self.angles.clear()
         self.values.clear()
-        self._look()
+        self._observe()
 
     def step(self):
         """Carry out the chosen action; after an episode's end, begin the next one instead."""
@@ -185,7 +185,7 @@ class Session:
         self.push_age += 1
         if self.push_age > PUSH_SHOWN:
             self.push_direction = 0
-        self._look()
+        self._observe()
 
     def push(self, direction):
         """Knock CartPole's cart to the left (−1) or right (+1). Other environments: nothing.
@@ -223,10 +223,10 @@ class Session:
             raise
         except BaseException as error:  # a renderer's own, such as pygame's
             raise CannotRender(f"{self.env_id} cannot be shown{blame(error)}") from error
-        found = f"{getattr(pixels, 'dtype', type(pixels).__name__)} {np.shape(pixels)}"
-        if not (found.startswith("uint8") and np.ndim(pixels) == 3 and pixels.shape[2] == 3):
+        form = f"{getattr(pixels, 'dtype', type(pixels).__name__)} {np.shape(pixels)}"
+        if not (form.startswith("uint8") and np.ndim(pixels) == 3 and pixels.shape[2] == 3):
             raise CannotRender(
-                f"{self.env_id} cannot be shown: it renders {found}, not uint8 (height, width, 3)"
+                f"{self.env_id} cannot be shown: it renders {form}, not uint8 (height, width, 3)"
             )
         return pixels
 
@@ -238,7 +238,7 @@ class Session:
         """CartPole's pole, in degrees from upright, positive to the right; else s₀."""
         return float(np.degrees(self.obs[2]) if self.is_cartpole else self.obs[0])
 
-    def _look(self):
+    def _observe(self):
         """Let both networks see the new state, and note it in the traces."""
         self._choose()
         self.angles.append(self.angle)
