@@ -279,7 +279,7 @@ def interrupted_when(start, module, *options, cwd):
 
 
 @pytest.mark.parametrize(
-    "module", ["lab.commands", "numpy", "gymnasium", "ppo", "lab.runs.records", "tqdm"]
+    "module", ["lab.commands", "numpy", "gymnasium", "ppo", "filelock", "tqdm"]
 )
 def test_ctrl_c_at_the_start(start, tmp_path, module):
     status, _, err = interrupted_when(start, module, *ENDLESS, cwd=tmp_path)
