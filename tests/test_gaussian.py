@@ -1,10 +1,9 @@
-"""Box actions end to end, and the door between policies and action spaces."""
+"""The door between policies and action spaces."""
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-import ppo
 import vpg
 from config import CommonConfig
 from environments import make_envs
@@ -99,35 +98,3 @@ def test_reward_scale_changes_what_is_learned_from_and_not_what_is_reported():
     first, second = plain.iterate(), scaled.iterate()
     assert first["mean_return"] == second["mean_return"] < -500
     assert second["value_loss"] < 1e-3 * first["value_loss"]
-
-
-class Aim(gym.Env):
-    """Pays −(a − s)² for naming the number s that it shows. Eight steps an episode."""
-
-    observation_space = gym.spaces.Box(-1, 1, (1,), np.float32)
-    action_space = gym.spaces.Box(-2, 2, (1,), np.float32)
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.time, self.number = 0, self.np_random.uniform(-1, 1, 1).astype(np.float32)
-        return self.number, {}
-
-    def step(self, action):
-        reward = -float((action[0] - self.number[0]) ** 2)
-        self.time += 1
-        self.number = self.np_random.uniform(-1, 1, 1).astype(np.float32)
-        return self.number, reward, False, self.time == 8, {}
-
-
-@pytest.mark.parametrize("algorithm", [vpg, ppo])
-def test_both_algorithms_learn_box_actions(algorithm, monkeypatch):
-    monkeypatch.setattr(
-        "training.make_envs", lambda env_id, count: gym.vector.SyncVectorEnv([Aim] * count)
-    )
-    quick = {"total_steps": 14_000, "num_envs": 8, "num_steps": 64, "hidden_sizes": (16,)}
-    config = algorithm.Config(**quick, gamma=0.0, learning_rate=0.01)
-    trainer = Trainer(algorithm, "Aim", config, seed=0)
-    assert evaluate(trainer.policy, "Aim", 100, 0).mean() < -2  # 8 E[s²] = 8/3
-    list(trainer)
-    assert evaluate(trainer.policy, "Aim", 100, 0).mean() > -0.1
-    assert trainer.policy.log_stds[0] < -0.1  # and it dares to be precise
