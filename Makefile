@@ -1,7 +1,7 @@
 # make train         set up, then train PPO on CartPole
 # make test          set up, then run every test
 # make test-browser  the explorer's page and the book in a real Chromium (Debian: apt install chromium)
-# make lint          ruff: errors and format
+# make lint          ruff, errors and format; mypy, the lesson's types
 # make book          docs/index.html, and its print docs/book.pdf (needs a Chromium)
 # make figures       draw the README's pictures anew (ARGS="credit ladder": these)
 # make explorer      docs/explorer-data.js: what Python does as the page breaks it (minutes)
@@ -42,6 +42,7 @@ test-browser: $(VENV)/browser.done
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy *.py ladder
 
 format: $(VENV)/dev.done
 	$(BIN)/ruff check --fix .
@@ -75,7 +76,7 @@ scaling: $(VENV)/requirements.done
 	$(BIN)/python benchmarks/scaling.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # An environment that `uv run` has made has no pip.
 PIP = $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null

@@ -16,7 +16,6 @@ from typing import ClassVar
 import gymnasium as gym
 import numpy as np
 import pytest
-from test_environments import MINE
 from test_records import Still, saved_arrays, small_trainer
 
 import ppo_penalty
@@ -152,7 +151,9 @@ def test_neither_the_lesson_that_it_names(poisoned, capsys):
 
 def test_an_own_environment_goes_on_by_the_printed_command(tmp_path, monkeypatch, capsys):
     """Trained with --env, taken up, recorded and compared by what it says."""
-    (tmp_path / "my_own.py").write_text(MINE.replace("Mine-v0", "Own-v0"), "utf-8")
+    own = "import gymnasium, test_records\n"
+    own += "gymnasium.register('Own-v0', test_records.Still, 7.0, max_episode_steps=5)\n"
+    (tmp_path / "my_own.py").write_text(own, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     options = ["--num-envs", "2", "--num-steps", "8", "--eval-episodes", "2", "--no-media"]

@@ -104,7 +104,7 @@ def small_disk(tmp_path):
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("mounting a small disk takes root; test_a_full_disk… stands in for it")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_a_disk_that_fills_up(small_disk):
@@ -138,7 +138,7 @@ def read_only(tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(runs)]).returncode != 0:
         pytest.skip("root may write anywhere, and may not mount here")
     yield runs, lambda: subprocess.run(["mount", "-o", "remount,ro", str(runs)], check=True)
-    subprocess.run(["umount", str(runs)], check=True)
+    subprocess.run(["umount", "-l", str(runs)], check=True)
 
 
 def test_a_read_only_folder(read_only):
@@ -279,7 +279,7 @@ def interrupted_when(start, module, *options, cwd):
 
 
 @pytest.mark.parametrize(
-    "module", ["lab.commands", "numpy", "gymnasium", "ppo", "lab.runs.records", "tqdm"]
+    "module", ["lab.commands", "numpy", "gymnasium", "ppo", "filelock", "tqdm"]
 )
 def test_ctrl_c_at_the_start(start, tmp_path, module):
     status, _, err = interrupted_when(start, module, *ENDLESS, cwd=tmp_path)

@@ -11,11 +11,8 @@ import re
 from pathlib import Path
 
 import pytest
+from test_readme import FENCE, INLINE, PAGES, without_fences
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-INLINE = re.compile(r"\$`([^`\n]*)`\$")
 # What GitHub's pages give a text: the widest column, and the size of its letters, in pixels.
 COLUMN, LETTER = 846, 16
 
@@ -46,7 +43,7 @@ MEASURE = """([formulas, LOST, column, letter]) => formulas.map(([tex, display])
 def formulas(text):
     """The formulas of a markdown text: list of (TeX, whether it is displayed)."""
     shown = [(body, True) for kind, body in FENCE.findall(text) if kind == "math"]
-    return shown + [(body, False) for body in INLINE.findall(FENCE.sub("", text))]
+    return shown + [(body, False) for body in INLINE.findall(without_fences(text))]
 
 
 def wrong(measured):
@@ -88,23 +85,22 @@ def faults(chromium):
     page.close()
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_source_keeps_to_what_github_lays_out(path):
-    text = path.read_text(encoding="utf-8")
+@pytest.mark.parametrize("text", PAGES.values(), ids=PAGES)
+def test_source_keeps_to_what_github_lays_out(text):
     for tex, displayed in formulas(text):
         forbidden = r"\\(tag|label|operatorname|mbox|phantom|hphantom|vphantom|newcommand|def)\b"
         assert not re.search(forbidden, tex), tex
         assert not re.search(r"\\begin\{(equation|align|gather|multline)\*?\}", tex), tex
         assert "<" not in tex, f"write \\lt: {tex}"
         assert displayed or not re.search(r"\\text\{\(\d+\)\}", tex), tex
-    for line in FENCE.sub("", text).splitlines():
+    for line in without_fences(text).splitlines():
         assert not re.search(r"\w\$`|`\$\w", line), f"GitHub would show the dollars: {line}"
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_formula_is_laid_out(faults, path):
-    assert faults(formulas(path.read_text(encoding="utf-8"))) == {}
+@pytest.mark.parametrize("text", PAGES.values(), ids=PAGES)
+def test_every_formula_is_laid_out(faults, text):
+    assert faults(formulas(text)) == {}
 
 
 @pytest.mark.browser

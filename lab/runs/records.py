@@ -47,6 +47,7 @@ from lab.runs.algorithms import ALGORITHMS
 from lab.runs.contents import ARRAYS, FORMAT, LOGS, check_checkpoint, check_config
 from lab.runs.judging import new_trainer
 from lab.runs.machine import processor, versions
+from learner import overwrite
 from normalization import Normalized, RunningNormalizer
 from policies import CategoricalPolicy, GaussianPolicy
 from promises import short
@@ -366,10 +367,12 @@ class RunFolder:
         with writing(path), open(path, "a+", encoding="utf-8", newline="") as file:
             file.seek(0)
             there = file.readline().strip()
-            if there not in ("", first):
+            columns = (there or first).split(",")  # in the file's own order, if it has one
+            if sorted(columns) != sorted(rows[0]):
                 raise OSError(f"it is damaged: its first line is not {first}")
             file.writelines([] if there else [f"{first}\n"])
-            file.writelines(",".join(map(number_text, row.values())) + "\n" for row in rows)
+            for row in rows:
+                file.write(",".join(number_text(row[column]) for column in columns) + "\n")
 
     def lines(self, name):
         """A CSV file's lines, bytes; without what a crash left at the end: half a one, or zeros."""
@@ -450,16 +453,12 @@ def load_policy(run, name=None):
         kind = CategoricalPolicy if discrete else GaussianPolicy
         rng = np.random.default_rng(0)  # for weights that are overwritten
         policy = kind(obs_dim, outputs, config.hidden_sizes, rng, config.activation)
-        with np.errstate(over="raise"):
-            policy.parameters[:] = arrays["policy"]
+        live, normalizer = {"policy": policy.parameters}, RunningNormalizer(obs_dim)
         if config.normalize_observations:
-            normalizer = RunningNormalizer(obs_dim)
-            moments = {"obs_mean": normalizer.mean, "obs_variance": normalizer.variance}
-            for key, live in moments.items():
-                if key not in arrays or arrays[key].shape != live.shape:
-                    raise ValueError(f"the saved array {key!r} doesn't fit this network")
-                live[:] = arrays[key]
+            live |= {"obs_mean": normalizer.mean, "obs_variance": normalizer.variance}
             policy = Normalized(policy, normalizer)
+        with np.errstate(over="raise"):
+            overwrite(live, arrays)
         return Actor(policy, action_space_of(about))
     except Exception as error:  # as in unpack
         raise ValueError(f"{folder / name} cannot be used: {one_line(error)}") from None
