@@ -42,10 +42,10 @@ def test_there_is_a_check_for_each_equation():
     assert list(checks.CHECKS) == list(numbers())
 
 
-@pytest.mark.parametrize("key", checks.CHECKS)
-def test_the_code_it_names_exists(key):
-    owner, name = owner_of(checks.CHECKS[key].code)
-    assert callable(getattr(owner, name))
+def test_the_code_they_name_exists():
+    for named in checks.CHECKS.values():
+        owner, name = owner_of(named.code)
+        assert callable(getattr(owner, name)), named.code
 
 
 CHECKED = [fault for fault in FAULTS if not re.match(r"\d|one_page", fault.function)]
@@ -193,7 +193,7 @@ def test_a_key_and_its_number_are_one_equation():
         assert number_of(key) == number_of(number) == number_of(str(number)) == number
 
 
-def test_an_equation_has_one_check():
+def test_an_equation_has_named():
     second = check("clipped-objective", "", "", "")(None)
     with pytest.raises(ValueError, match="clipped-objective has two checks"):
         checks.by_key([checks.f_ppo, SimpleNamespace(second=second)])
