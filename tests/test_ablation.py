@@ -69,10 +69,10 @@ def test_trainings_of_one_process_wait_for_a_changed_line():
         pass
 
 
-def test_variants_kill_one_thing_each():
+def test_each_variant_changes_one_thing():
     whole, *others = ablation.variants()
     assert whole.config == {} and whole.change is None
-    assert len({variant.label for variant in others}) == len(ablation.KILLED) == 12
+    assert len({variant.label for variant in others}) == len(ablation.WITHOUT) == 12
     assert {v.change for v in others if v.change} < set(changes.CHANGES)
     for variant in others:
         assert (variant.change is None) != (ppo.Config(**variant.config) == ppo.Config())
@@ -81,7 +81,7 @@ def test_variants_kill_one_thing_each():
 def test_what_was_changed_is_shown_line_for_line():
     shown = ablation.what_was_changed()
     assert max(map(len, shown.splitlines())) <= 80
-    assert all(f"\n  {label}\n    " in shown for label in ablation.KILLED)
+    assert all(f"\n  {label}\n    " in shown for label in ablation.WITHOUT)
     assert "\n    clip_range = 1000000.0\n" in shown
     ends = "advantages = rewards + gamma * next_values{} - values"
     for label, line in (("bootstrap through the fall", ""), ("time limit taken", " * ~ended")):
@@ -99,14 +99,14 @@ def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ablation, "EVAL_EPISODES", 2)
     monkeypatch.setattr(ablation, "EVALUATIONS", 1)
     few = ("no annealing", "no learned baseline")
-    monkeypatch.setattr(ablation, "KILLED", {name: ablation.KILLED[name] for name in few})
+    monkeypatch.setattr(ablation, "WITHOUT", {name: ablation.WITHOUT[name] for name in few})
     small = {"total_steps": 600, "num_envs": 4, "minibatch_size": 64}
     folder = ablation.claim_folder(tmp_path / "runs", [0, 1], **small)
 
-    def conclude(*arguments):
-        ablation.conclude(*arguments, tmp_path / "pictures", draw_file)
+    def report(*arguments):
+        ablation.report(*arguments, tmp_path / "pictures", draw_file)
 
-    assert run_study(folder, Cores(1), conclude)
+    assert run_study(folder, Cores(1), report)
     printed = capsys.readouterr().out
     assert all(len(line) <= 80 for line in printed.split("saved:")[0].splitlines()[2:])
     assert f"\n{ablation.what_was_changed()}\n" in printed
@@ -116,7 +116,7 @@ def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
     entry = summary["variants"][ablation.WHOLE]
     assert entry["seeds"] == 2 and 0 < entry["area"]["mean"] < 200
     # once more: nothing is trained a second time, and elsewhere nothing is overwritten
-    assert run_study(folder, Cores(1), lambda *a: ablation.conclude(*a, None, draw_file))
+    assert run_study(folder, Cores(1), lambda *a: ablation.report(*a, None, draw_file))
     assert "every seed is trained" in capsys.readouterr().out
     assert (folder / ablation.FILE).exists()
 
@@ -124,7 +124,7 @@ def test_a_study_from_beginning_to_end(tmp_path, monkeypatch, capsys):
 def test_kept_results_are_a_whole_study_s():
     summary = ablation.kept(PROJECT / "figures")
     assert (PROJECT / "figures" / ablation.FILE).stat().st_size < 100_000
-    assert list(summary["variants"]) == [ablation.WHOLE, *ablation.KILLED]
+    assert list(summary["variants"]) == [ablation.WHOLE, *ablation.WITHOUT]
     assert summary["total_steps"] == [100_000] and summary["failures"] == []
     for entry in summary["variants"].values():
         assert entry["seeds"] == len(ablation.SEEDS)

@@ -25,7 +25,6 @@ import vpg
 from advantages import gae, normalize
 from lab.kit import DARK, LIGHT
 from lab.pictures import explorer
-from lab.proof.numbering import numbers as equation_numbers
 from lab.runs import returns_when_begun
 from lab.study import Cores, changes
 from learner import Batch
@@ -56,7 +55,6 @@ def test_data_are_the_lessons():
     for name, theme in (("light", LIGHT), ("dark", DARK)):
         assert {**DATA["colours"][name], "others": theme.others} == theme._asdict()
     assert explorer.render(DATA) == TEXT["explorer-data.js"]
-    assert DATA["equations"] == equation_numbers()
     assert DATA["seeds"] == len(explorer.SEEDS)
     assert set(DATA["python"]["ppo"]) == set(explorer.BREAKS)
     assert set(DATA["python"]["vpg"]) == set(explorer.BREAKS) - explorer.CLIP_ONLY

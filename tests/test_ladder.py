@@ -19,7 +19,7 @@ from programs import ENOUGH
 
 import advantages
 from lab.proof.evidence import complex_step, network_step
-from lab.proof.renumber import MENTION
+from lab.proof.numbering import CITATION
 
 ROOT = Path(__file__).parents[1]
 LADDER = runpy.run_path(str(ROOT / "benchmarks" / "ladder.py"))
@@ -110,7 +110,7 @@ def test_a_stair_stands_alone_and_in_order(number):
 def test_a_stair_says_what_is_new_what_it_bought_and_what_is_still_wrong(number):
     said = ast.get_docstring(ast.parse(STAIRS[number - 1].read_text("utf-8"))).splitlines()
     new, bought, wrong = said[-3:]
-    assert new.startswith("New: ") and MENTION.search(" ".join(said))
+    assert new.startswith("New: ") and CITATION.search(" ".join(said))
     assert bought == f"Bought: {LADDER['sentences'](KEPT)[number]}"
     assert wrong.startswith("Still wrong: ")
 

@@ -25,7 +25,7 @@ from advantages import gae
 from distributions import categorical_log_prob_backward, log_softmax, log_softmax_backward
 from lab.commands import COMMANDS, command_in, main, parser_of
 from lab.proof import checks, mdp
-from lab.proof.numbering import number_of
+from lab.proof.numbering import TAG, cited, number_of
 from lab.study import changes, preset
 from training import Trainer, evaluate
 
@@ -38,12 +38,9 @@ CODE = sorted({*LESSON, *OTHERS} - {Path(__file__).resolve()})
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"\$`([^`\n]*)`\$")
-TAG = re.compile(r"\\qquad\\text\{\((\d+)\)\}")
 ANCHOR = re.compile(r'^<a id="eq-(\d+)"></a>\n\n```math\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 # [`nn.MLP.backward`](nn.py)
 FUNCTION_LINK = re.compile(r"\[`([\w.]+)(?<!\.py)`\]\(([\w./]+\.py)\)")
-NUMBERS = r"\d+(?:(?:\s?[-–]\s?|,\s+|\s+and\s+|\s+or\s+)\d+)*"
-CITATION = re.compile(rf"(\(\d{{4}}\),\s+)?\bEq\.\s+({NUMBERS})")
 
 
 PAGES = {
@@ -52,16 +49,6 @@ PAGES = {
 }
 README, GUIDE = PAGES["README.md"], PAGES["docs/guide.md"]
 TAGS = [int(number) for number in TAG.findall(README)]
-
-
-def cited(text):
-    """The numbers of our equations that a text cites."""
-    numbers = set()
-    for other_work, cluster in CITATION.findall(text):
-        if not other_work:
-            for first, last in re.findall(r"(\d+)(?:\s?[-–]\s?(\d+))?", cluster):
-                numbers.update(range(int(first), int(last or first) + 1))
-    return numbers
 
 
 def without_fences(text):
@@ -87,6 +74,7 @@ def anchors(text):
         ("in 2016, Eq. 16", {16}),
         ("# Eq.\n    7: x", {7}),
         ("Eq. 22, with 3 rows", {22}),
+        ("Eq. 7 to 9", {7, 8, 9}),
     ],
 )
 def test_citations_are_understood(text, numbers):

@@ -19,6 +19,7 @@ import distributions
 import nn
 import ppo
 import vpg
+from lab.proof.numbering import cited
 from lab.proof.trace import TRACED, make_policy, trace, walk
 from learner import Batch, Learner
 
@@ -310,30 +311,20 @@ TWICE = {
 }
 
 
-def numbers_in(source):
-    """Equation numbers that a piece of source names: "Eq. 38–40", "Eq. 20, 21"."""
-    found = set()
-    for m in re.finditer(r"Eq\. (\d+(?:(?:, | and |[–-])\d+)*)", source):
-        for part in re.split(r", | and ", m.group(1)):
-            first, *last = re.split("[–-]", part)
-            found |= set(range(int(first), int((last or [first])[0]) + 1))
-    return found
-
-
 def test_every_array_has_its_equation(page):
     code = {name: thing for thing, names in CODE[page.algorithm].items() for name in names.split()}
     printed = {name for _, name, _, _ in page.arrays}
     assert printed >= {*code, *TWICE, *EXACT} - {"old_log_probs"}
-    shown, cited = {name: iter(things) for name, things in TWICE.items()}, set()
+    shown, named = {name: iter(things) for name, things in TWICE.items()}, set()
     for _, name, equation, _ in page.arrays:
         thing = next(shown[name]) if name in TWICE else code.get(name)
         if thing is None:
             assert equation is None and name in EXACT | {"change"}, name
         else:
-            assert equation in numbers_in(inspect.getsource(thing)), (name, equation)
-            cited.add(equation)
-    dead = numbers_in(inspect.getsource(ppo.clip_statistics)) if "Dead:" in page.text else ()
-    assert cited <= {int(n) for n in re.findall(r"Eq\. (\d+)", page.text)} <= cited | set(dead)
+            assert equation in cited(inspect.getsource(thing)), (name, equation)
+            named.add(equation)
+    dead = cited(inspect.getsource(ppo.clip_statistics)) if "Dead:" in page.text else ()
+    assert named <= {int(n) for n in re.findall(r"Eq\. (\d+)", page.text)} <= named | set(dead)
 
 
 def test_the_guide_quotes_what_is_printed():

@@ -19,8 +19,8 @@ from pygments.lexers import PythonLexer
 
 from lab.book.drawings import drawing
 from lab.book.ladder import PLACES
-from lab.book.panels import CITATION, TAG
 from lab.kit import PROJECT
+from lab.proof.numbering import CITATION, TAG
 
 START, GLOSSARY = "## The derivations", "### Glossary"
 ANCHOR = re.compile(r'^<a id="eq-\d+"></a>\n', re.MULTILINE)

@@ -3,8 +3,9 @@
 import difflib
 import re
 
-from lab.book.panels import cited, coloured, table
+from lab.book.panels import coloured, table
 from lab.kit import PROJECT
+from lab.proof.numbering import cited
 from lab.study import ladder as study
 
 # Links to a stair's file; one_page.py is a file of the lesson too, and stands in the page as one.

@@ -24,14 +24,9 @@ from lab.kit import PROJECT
 from lab.proof import trace
 from lab.proof.checks import CHECKS, run_check
 from lab.proof.evidence import Z_BOUND
-from lab.proof.numbering import number_of
+from lab.proof.numbering import TAG, cited, number_of
 
-TAG = re.compile(r"\s*\\qquad\s*\\text\{\((\d+)\)\}")
 FUNCTION = re.compile(r"\[`([\w.]+)(?<!\.py)`\]\(([\w./]+\.py)\)")  # [`nn.MLP.backward`](nn.py)
-# Eq. 40 · Eq. 15, 16 · Eq. 26 and 29 · Eq. 2–9, 11–13; another work's has its year right before it.
-CITATION = re.compile(
-    r"(\(\d{4}\),\s+)?\bEq\.\s+(\d+(?:(?:\s?[-–]\s?|,\s+|\s+and\s+|\s+or\s+)\d+)*)"
-)
 # Pieces of code that the page gives no colour: names, operators, brackets, spaces.
 PLAIN = re.compile(r'<span class="(?:n|o|p|w|nb|bp|fm|nn|vm)">([^<]*)</span>')
 MOST_FUNCTIONS, MOST_ENTRIES, LONG = 3, 6, 34
@@ -44,16 +39,6 @@ class Source(NamedTuple):
     path: str  # nn.py
     start: int  # number of its first line
     text: str
-
-
-def cited(text):
-    """The numbers of our equations that a text cites."""
-    numbers = set()
-    for other_work, cluster in CITATION.findall(text):
-        if not other_work:
-            for first, last in re.findall(r"(\d+)(?:\s?[-–]\s?(\d+))?", cluster):
-                numbers.update(range(int(first), int(last or first) + 1))
-    return numbers
 
 
 def definitions(path):

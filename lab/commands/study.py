@@ -69,5 +69,5 @@ def ablation(parser, args):
         parser,
         args,
         lambda: ablations.claim_folder(args.runs_dir, seeds),
-        partial(ablations.conclude, figures_dir=figures_dir, draw=draw_file),
+        partial(ablations.report, figures_dir=figures_dir, draw=draw_file),
     )

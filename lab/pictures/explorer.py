@@ -3,9 +3,9 @@
     python -m lab.pictures.explorer [FILE]
 
 The page is written by hand and trains by itself, in JavaScript. What it has from here:
-the lesson's settings, the colours of all pictures, the equations' numbers, and what the
-Python lesson does on SEEDS when it is broken as the page's switches break it, for the reader
-to compare. A broken line is an experiment of lab/proof/faults.py.
+the lesson's settings, the colours of all pictures, and what the Python lesson does on
+SEEDS when it is broken as the page's switches break it, for the reader to compare. A
+broken line is an experiment of lab/proof/faults.py.
 """
 
 import json
@@ -15,7 +15,6 @@ import numpy as np
 
 from lab.kit import DARK, LIGHT, write_whole
 from lab.kit.command_line import Parser, option
-from lab.proof.numbering import numbers
 from lab.runs import ALGORITHMS
 from lab.study import Cores, run_jobs, statistics, train_one
 
@@ -68,7 +67,6 @@ def collect(seeds=SEEDS, workers=None, **settings):
         "settings": {name: asdict(ALGORITHMS[name].Config()) for name in COMPARED},
         "colours": {"light": LIGHT._asdict(), "dark": DARK._asdict()},
         "seeds": len(seeds),
-        "equations": numbers(),
         "python": {
             algorithm: {name: summarize(own) for name, own in variants.items()}
             for algorithm, variants in python.items()

@@ -2,7 +2,7 @@
 
 blanks      which functions are blank, and the folder that a reader fills in
 cases       what each of them is asked
-mistakes    what sets an answer apart from the right one: a sign, a factor, a shape
+diagnosis   what sets an answer apart from the right one: a sign, a factor, a shape
 grading     the reader's code, in a process of its own, against cases and lab/proof/faults.py
 hints       the question, the equation before, the formula in words
 """

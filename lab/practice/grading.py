@@ -49,7 +49,7 @@ from lab.practice.blanks import (
     lines_in,
     place,
 )
-from lab.practice.mistakes import by_numbers, by_shape, close
+from lab.practice.diagnosis import by_numbers, by_shape, close
 from lab.proof import faults
 from lab.proof.numbering import number_of
 

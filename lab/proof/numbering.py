@@ -1,4 +1,4 @@
-"""An equation's key and its number: `gae`, Eq. 16.
+"""An equation's key and its number, `gae` and Eq. 16; what a text cites.
 
 Code, tests and tools name an equation by its key, which is given once, beside its check
 (lab/proof/equations/). The number is for people: docs/guide.md says which one a key has, in
@@ -13,6 +13,10 @@ from lab.kit import PROJECT
 
 GUIDE = PROJECT / "docs" / "guide.md"
 SECTION = "\n## Equations by name\n"
+TAG = re.compile(r"\s*\\qquad\s*\\text\{\((\d+)\)\}")  # beside a formula
+NUMBERS = r"\d+(?:(?:\s?[-–]\s?|,\s+|\s+to\s+|\s+and\s+|\s+or\s+)\d+\b(?!\.\d))*"
+# Eq. 40 · Eq. 15, 16 · Eq. 26 and 29 · Eq. 2–9, 11–13; another work's has its year right before it.
+CITATION = re.compile(rf"(\(\d{{4}}\),\s+)?\bEq\.\s+({NUMBERS})")
 NAMED = re.compile(r"\bEq\. (\d+) `([a-z-]+)`")
 
 
@@ -46,3 +50,13 @@ def key_of(equation):
     """The key of an equation, of its key or its number; raises ValueError as number_of."""
     number = number_of(equation)
     return next(key for key, own in numbers().items() if own == number)
+
+
+def cited(text):
+    """The numbers of our equations that a text cites: a set."""
+    numbers = set()
+    for other_work, listed in CITATION.findall(text):
+        if not other_work:
+            for first, last in re.findall(r"(\d+)(?:(?:\s?[-–]\s?|\s+to\s+)(\d+))?", listed):
+                numbers.update(range(int(first), int(last or first) + 1))
+    return numbers

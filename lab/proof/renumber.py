@@ -8,11 +8,8 @@ import re
 import subprocess
 
 from lab.kit import PROJECT
+from lab.proof.numbering import CITATION, TAG
 
-TAG = re.compile(r"\\qquad\\text\{\((\d+)\)\}")
-LIST = r"\d+(?:(?:\s?[-–]\s?|,\s+|\s+to\s+|\s+and\s+|\s+or\s+)\d+\b(?!\.\d))*"
-# A mention in words; another work's has the work's year before it and stays.
-MENTION = re.compile(rf"(\(\d{{4}}\),\s+)?(\bEq\.\s+)({LIST})")
 # Anchors and links, tags, commands.
 ELSEWHERE = re.compile(
     r"(\beq-|data-eq=[\"']|\\qquad\\text\{\(|(?:run\.py |`)(?:check|hint|grade) )(\d+(?: \d+)*)"
@@ -52,11 +49,12 @@ def renumbered(text, numbers):
         )
 
     def in_words(match):
-        year, word, listed = match.groups()
+        year, listed = match.groups()
+        before = match[0].removesuffix(listed)
         number = r"(\d+)(?:\s?[-–]\s?|\s+to\s+)(\d+)|\d+"
-        return match[0] if year else word + re.sub(number, single_or_range, listed)
+        return match[0] if year else before + re.sub(number, single_or_range, listed)
 
-    text = MENTION.sub(in_words, text)
+    text = CITATION.sub(in_words, text)
     return ELSEWHERE.sub(lambda match: match[1] + re.sub(r"\d+", mapped, match[2]), text)
 
 

@@ -1,8 +1,8 @@
-"""Kill one thing: PPO without one of its parts, on many seeds, against the whole.
+"""PPO without one of its parts, on many seeds, against the whole.
 
-    KILLED      what is killed, and how: other settings, or a change of lab/study/changes.py
-    conclude    what any study does at its end; shows what was changed, line for line, keeps the
-                results (figures/ablation.json), draws the grid
+    WITHOUT   what is left out or broken: other settings, or a change of lab/study/changes.py
+    report    what any study does at its end; shows what was changed, line for line, keeps the
+              results (figures/ablation.json), draws the grid
 
 The picture is drawn by lab/pictures/ablations.py, the text's table by lab/study/tables.py.
 """
@@ -20,11 +20,9 @@ ENV_ID = "CartPole-v1"
 SEEDS = list(range(30))
 EVALUATIONS, EVAL_EPISODES = 25, 100
 FILE = "ablation.json"
-
-
 WHOLE = "PPO, complete"
-# What is killed -> settings that differ from PPO's defaults, and a name in CHANGES or None.
-KILLED = {
+# What is left out -> settings that differ from PPO's defaults, and a name in CHANGES or None.
+WITHOUT = {
     "no normalisation of advantages": ({"normalize_advantages": False}, None),
     "no clip of the ratio": ({"clip_range": 1e6}, None),
     "no GAE: λ = 0, one step": ({"gae_lambda": 0.0}, None),
@@ -41,20 +39,20 @@ KILLED = {
 
 
 def variants(**settings):
-    """What the study compares: the whole first, then each thing killed.
+    """What the study compares: the whole first, then each variant of it.
 
     settings  of all of them, for a trial shorter than the defaults
     """
     return [Variant(WHOLE, "ppo", settings)] + [
         Variant(label, "ppo", {**settings, **config}, change)
-        for label, (config, change) in KILLED.items()
+        for label, (config, change) in WITHOUT.items()
     ]
 
 
 def what_was_changed():
-    """Each thing killed, as text of 80 columns: settings, or the line as it was and as it ran."""
+    """Each variant, as text of 80 columns: settings, or the line as it was and as it ran."""
     lines = ["what was changed"]
-    for label, (config, change) in KILLED.items():
+    for label, (config, change) in WITHOUT.items():
         settings = [f"{name} = {value!r}" for name, value in config.items()]
         lines += ["", f"  {label}"]
         for line in settings + (in_words(change) if change else []):
@@ -73,7 +71,7 @@ def claim_folder(runs_dir, seeds, **settings):
     )
 
 
-def conclude(folder, results, failures, figures_dir, draw):
+def report(folder, results, failures, figures_dir, draw):
     """Print and keep what the study says, and draw the grid.
 
     figures_dir  where FILE and the grid go; None: into the study's folder
@@ -93,5 +91,5 @@ def conclude(folder, results, failures, figures_dir, draw):
 
 
 def kept(figures_dir):
-    """What an earlier `conclude` left in figures_dir, a dict. Raises ValueError if nothing."""
+    """What an earlier `report` left in figures_dir, a dict. Raises ValueError if nothing."""
     return read_json(Path(figures_dir) / FILE)
