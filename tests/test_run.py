@@ -6,12 +6,14 @@ import json
 import re
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
 import pytest
 from programs import ENOUGH, PPO, QUICK, ROOT, SHORT, VPG, call, command, succeed, succeeded
 
+import nn
 import run as program
 from lab.commands import COMMANDS
 from lab.runs import ALGORITHMS
@@ -217,6 +219,23 @@ def test_bad_input_gets_one_line(options, message, tmp_path):
     assert message in done.stderr
     assert re.match(r"run\.py( \w+)?: error: ", done.stderr) and done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ten_frames_lead_to_the_first_gradient(tmp_path, monkeypatch):
+    """From run.py's own, no two of the lab's of one name."""
+    stacks, shipped = [], nn.linear_backward
+
+    def linear_backward(*arguments):
+        stacks.append(traceback.extract_stack())
+        return shipped(*arguments)
+
+    monkeypatch.setattr(nn, "linear_backward", linear_backward)
+    succeeded(call(*PPO, *SHORT, cwd=tmp_path))
+    places = [(Path(frame.filename), frame.name) for frame in stacks[0]]
+    ours = [(path, name) for path, name in places if path.parent in {ROOT, *ROOT.glob("lab/*")}]
+    names = [name for path, name in ours if path.parent != ROOT]
+    assert len(ours) <= 9, ours  # and run.py's
+    assert len(set(names)) == len(names), names
 
 
 def test_numbers_that_are_not_finite(tmp_path):
