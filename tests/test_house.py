@@ -16,19 +16,6 @@ import pytest
 from config import CommonConfig
 
 HOUSE = Path(__file__).resolve().parents[1]
-LESSON = [
-    "nn",
-    "distributions",
-    "policies",
-    "advantages",
-    "rollout",
-    "learner",
-    "vpg",
-    "ppo",
-    "ppo_penalty",
-    "training",
-    "one_page",
-]
 SUPPORT = ["arrays", "config", "environments", "normalization", "promises"]
 # The lab's rooms, from the top: a file imports from its own room and from those below.
 ROOMS = [
@@ -53,6 +40,7 @@ NEIGHBOURS = {
     "training": "advantages arrays environments learner nn normalization policies rollout",
     "one_page": "",
 }
+LESSON = list(NEIGHBOURS)
 # Words that may stand in no name of a file (comments and docstrings are not names).
 UNKNOWN = {
     "nn": "action reward polic gymnasium normaliz obs",
