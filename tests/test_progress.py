@@ -86,9 +86,7 @@ def train(monkeypatch, evaluations=10, greedy=lambda step: step / 2, mean=lambda
 
 def test_elsewhere_each_line_has_its_greedy_evaluation(monkeypatch, capsys):
     train(monkeypatch, mean=lambda step: step / 8 if step > 100 else np.nan)
-    assert (
-        capsys.readouterr().out
-        == """\
+    lines = """\
         100 steps        50 steps/s   greedy   50.0
         200 steps        50 steps/s   greedy  100.0   last 100 episodes   25.0
         300 steps        50 steps/s   greedy  150.0   last 100 episodes   37.5
@@ -100,7 +98,7 @@ def test_elsewhere_each_line_has_its_greedy_evaluation(monkeypatch, capsys):
         900 steps        50 steps/s   greedy  450.0   last 100 episodes  112.5
       1,000 steps        50 steps/s   greedy  500.0   last 100 episodes  125.0
 """
-    )
+    assert capsys.readouterr().out == lines
 
 
 def test_elsewhere_the_latest_of_few_evaluations_stands(monkeypatch, capsys):
@@ -119,16 +117,16 @@ def test_the_time_left_runs_down_and_never_jumps(monkeypatch, evaluations):
     said = re.findall(r"([\d,]+) steps ETA (\S+?)[, ]", "\n".join(lines))
     for steps, left in said:
         iterations = int(steps.replace(",", "")) // 50
-        looks = iterations * evaluations // 20 if iterations < 20 else max(evaluations, 1)
-        if looks == 0 and evaluations:
+        judged = iterations * evaluations // 20 if iterations < 20 else max(evaluations, 1)
+        if judged == 0 and evaluations:
             assert left == "?"
         else:
-            passed, left = iterations + 3 * looks, int(left.split(":")[1])
+            passed, left = iterations + 3 * judged, int(left.split(":")[1])
             # without evaluations nobody knows of the last one's three seconds
             assert passed + left in ({whole, whole - 3} if evaluations == 0 else {whole})
     # each evaluation is shown as it comes
-    for look in range(1, evaluations + 1):
-        assert f"greedy {500 * look / evaluations:.1f}, last" in terminal.getvalue()
+    for count in range(1, evaluations + 1):
+        assert f"greedy {500 * count / evaluations:.1f}, last" in terminal.getvalue()
     assert max(map(len, lines)) <= 79
 
 
@@ -136,9 +134,8 @@ def test_the_live_line_has_room_for_long_numbers(monkeypatch):
     terminal = terminal_for(monkeypatch)
     train(monkeypatch, greedy=lambda step: -123456.7, mean=lambda step: -123456.7)
     lines = [line for line in re.split(r"[\r\n]", terminal.getvalue()) if "greedy" in line]
-    assert lines and all(
-        line.endswith("greedy -123456.7, last 100 episodes -123456.7") for line in lines
-    )
+    (end,) = {line[line.index("greedy") :] for line in lines}
+    assert end == "greedy -123456.7, last 100 episodes -123456.7"
     assert max(map(len, lines)) <= 79
 
 
@@ -184,26 +181,15 @@ def test_without_a_standard_error_it_goes_on(monkeypatch, capsys):
     assert capsys.readouterr().out == "all\n"
 
 
-@pytest.mark.parametrize(
-    "number, text",
-    [
-        (500.0, "500.0"),
-        (9.36, "9.4"),
-        (0, "0.0"),
-        (-651.04, "-651.0"),
-        (2.1345e-5, "2.13e-05"),
-        (-3e-9, "-3e-09"),
-        (0.7249, "0.725"),
-        (16777217.25, "16777217.2"),
-        (1e30, "1e+30"),
-    ],
-)
-def test_a_return_is_shown_with_digits_that_say_something(number, text):
-    assert shown(number) == text
+def test_a_return_is_shown_with_digits_that_say_something():
     trainer = SimpleNamespace(env_steps=2_048, train_seconds=0.5)
-    live, line = progress_texts(trainer, number, number)
-    assert live == f"greedy {text}, last 100 episodes {text}"
-    assert line.endswith(f" greedy {text:>6}   last 100 episodes {text:>6}")
+    numbers = 500.0, 9.36, 0, -651.04, 2.1345e-5, -3e-9, 0.7249, 16777217.25, 1e30
+    texts = ["500.0", "9.4", "0.0", "-651.0", "2.13e-05", "-3e-09", "0.725", "16777217.2", "1e+30"]
+    assert [shown(number) for number in numbers] == texts
+    for number, text in zip(numbers, texts, strict=True):
+        live, line = progress_texts(trainer, number, number)
+        assert live == f"greedy {text}, last 100 episodes {text}"
+        assert line.endswith(f" greedy {text:>6}   last 100 episodes {text:>6}")
 
 
 @pytest.mark.parametrize("scale, words", [(1.0, "9 to 500"), (1e-5, "9e-05 to 0.005")])

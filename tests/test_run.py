@@ -2,19 +2,21 @@
 
 import contextlib
 import io
-import json
 import re
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
 import pytest
 from programs import ENOUGH, PPO, QUICK, ROOT, SHORT, VPG, call, command, succeed, succeeded
 
+import nn
 import run as program
 from lab.commands import COMMANDS
-from lab.runs import ALGORITHMS
+from lab.kit import read_json
+from lab.runs import ALGORITHMS, RunFolder
 
 pytestmark = pytest.mark.slow
 
@@ -84,10 +86,10 @@ def test_a_run_leaves_what_it_promises(tmp_path, algo):
         *("config.json", "progress.csv", "episodes.csv", "checkpoint.npz", "best.npz"),
         *("summary.json", "learning_curve.png", "episode.gif"),
     }
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_json(folder / "config.json")
     assert (config["algorithm"], config["seed"]) == (algo, 3)
     assert config["config"]["total_steps"] == 1500
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    summary = read_json(folder / "summary.json")
     assert summary["env_steps"] >= 1500
     assert 0 < summary["greedy_return_min"] <= summary["greedy_return_mean"] <= 500
     assert summary["train_seconds"] > 0
@@ -127,7 +129,7 @@ def test_every_setting_reaches_the_config_and_matters(tmp_path):
         folder = Path(re.search(r": (.*)", succeeded(call(*words)))[1])
         with np.load(folder / "checkpoint.npz") as saved:
             parameters = (saved["policy"].tobytes(), saved["value"].tobytes())
-        return json.loads((folder / "config.json").read_text("utf-8"))["config"], parameters
+        return read_json(folder / "config.json")["config"], parameters
 
     for algo, options in changes.items():
         base_config, base_parameters = learned(algo, "")
@@ -219,13 +221,28 @@ def test_bad_input_gets_one_line(options, message, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ten_frames_lead_to_the_first_gradient(tmp_path, monkeypatch):
+    """From run.py's own, no two of the lab's of one name."""
+    stacks, shipped = [], nn.linear_backward
+
+    def linear_backward(*arguments):
+        stacks.append(traceback.extract_stack())
+        return shipped(*arguments)
+
+    monkeypatch.setattr(nn, "linear_backward", linear_backward)
+    succeeded(call(*PPO, *SHORT, cwd=tmp_path))
+    places = [(Path(frame.filename), frame.name) for frame in stacks[0]]
+    ours = [(path, name) for path, name in places if path.parent in {ROOT, *ROOT.glob("lab/*")}]
+    names = [name for path, name in ours if path.parent != ROOT]
+    assert len(ours) <= 9, ours  # and run.py's
+    assert len(set(names)) == len(names), names
+
+
 def test_numbers_that_are_not_finite(tmp_path):
     done = call(*VPG, *SHORT, "--learning-rate", "1e38", cwd=tmp_path)
     assert done.returncode == 1
-    assert re.match(
-        r"run\.py: iteration \d+: .* is no longer finite; a smaller --learning-rate may help\.",
-        done.stderr,
-    )
+    said = r"run\.py: iteration \d+: .* is no longer finite; a smaller --learning-rate may help\."
+    assert re.match(said, done.stderr)
     assert done.stderr.count("\n") == 1
     with np.load(tmp_path / "runs/CartPole-v1-vpg-seed0/checkpoint.npz") as saved:
         assert np.isfinite(saved["policy"]).all()
@@ -253,12 +270,12 @@ def test_a_resumed_run_is_judged_as_it_was_begun(tmp_path):
     begun = ["--max-episodes", "10", "--eval-episodes", "4", "--evaluations", "3", "--no-media"]
     out = succeeded(call(*VPG, *SHORT, *begun, "--runs-dir", "runs of mine", cwd=tmp_path))
     assert f"python run.py play '{place}'" in out
-    summary = json.loads((tmp_path / place / "summary.json").read_text(encoding="utf-8"))
+    summary = read_json(tmp_path / place / "summary.json")
     assert 10 <= summary["episodes"] < 20 and summary["env_steps"] < 1500
     done = call("resume", place, "--no-media", cwd=tmp_path)
     assert done.returncode == 2 and "and complete; --max-episodes N goes further" in done.stderr
     succeeded(call("resume", place, "--no-media", "--max-episodes", "30", cwd=tmp_path))
-    summary = json.loads((tmp_path / place / "summary.json").read_text(encoding="utf-8"))
+    summary = read_json(tmp_path / place / "summary.json")
     assert summary["episodes"] >= 30 and summary["eval_episodes"] == 4
 
 
@@ -268,12 +285,6 @@ def test_resuming_a_finished_run(tmp_path):
     done = call("resume", str(folder), "--no-media")
     assert done.returncode == 2 and "--total-steps N goes further" in done.stderr
     succeeded(call("resume", folder, "--total-steps", 2500, "--eval-episodes", 3, "--no-media"))
-    steps = [
-        int(row.split(",")[1])
-        for row in (folder / "progress.csv").read_text(encoding="utf-8").splitlines()[1:]
-    ]
+    steps = RunFolder(folder).read("progress.csv")["env_steps"]
     assert steps[-1] >= 2500 and (np.diff(steps) > 0).all()
-    assert (
-        json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"]["total_steps"]
-        == 2500
-    )
+    assert RunFolder(folder).about()["config"]["total_steps"] == 2500

@@ -107,17 +107,12 @@ def given_settings(args):
     return given
 
 
-def with_flag(error):
-    """An error's text, with the option in place of a setting's name at its beginning."""
-    name, _, rest = str(error).partition(" ")
-    return f"{flag(name)} {rest}" if name in known_settings() else str(error)
-
-
 def with_flags(error):
-    """An error's text, with options in place of settings' names where something may help."""
-    text, semicolon, tip = str(error).rpartition("; ")
-    words = [flag(word) if word in known_settings() else word for word in tip.split(" ")]
-    return text + semicolon + " ".join(words)
+    """An error's text, with options in place of settings' names: as its first word, in its tip."""
+    words, known = str(error).split(" "), known_settings()
+    tip = max((i for i, word in enumerate(words, 1) if word.endswith(";")), default=len(words))
+    named = [i for i, word in enumerate(words) if word in known and (i == 0 or i >= tip)]
+    return " ".join(flag(word) if i in named else word for i, word in enumerate(words))
 
 
 def make_config(parser, args, algorithm):
@@ -128,7 +123,7 @@ def make_config(parser, args, algorithm):
     Config = ALGORITHMS[algorithm].Config
     own = Config.__dataclass_fields__
     given = {name: value for name, value in given_settings(args).items() if name in own}
-    with parser.refusing(phrase=with_flag):
+    with parser.refusing(phrase=with_flags):
         return Config(**{**(preset(algorithm, args.env) or {}), **given})
 
 

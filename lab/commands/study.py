@@ -6,7 +6,7 @@ from functools import partial
 
 from environments import one_line
 from lab import study as room
-from lab.commands.settings import make_config, print_preset, with_flag
+from lab.commands.settings import make_config, print_preset, with_flags
 from lab.commands.train import named
 from lab.kit.command_line import FAILED, fail
 from lab.study import ablation as ablations
@@ -43,7 +43,7 @@ def with_workers(parser, args, claim, conclude):
             workers = room.Cluster(args.dask)
         except (ConnectionError, ImportError) as error:
             parser.refuse(f"--dask {args.dask}: {error}")
-    with parser.refusing(f"--runs-dir {args.runs_dir}", with_flag):
+    with parser.refusing(f"--runs-dir {args.runs_dir}", with_flags):
         folder = claim()
     try:
         return 0 if room.run_study(folder, workers, conclude) else FAILED

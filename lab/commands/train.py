@@ -6,13 +6,7 @@ import textwrap
 from environments import closed, closed_if_it_fails
 from lab import runs
 from lab.commands.options import JUDGING
-from lab.commands.settings import (
-    describe_settings,
-    make_config,
-    print_preset,
-    with_flag,
-    with_flags,
-)
+from lab.commands.settings import describe_settings, make_config, print_preset, with_flags
 from lab.kit import CannotWrite
 from lab.kit.command_line import INTERRUPTED, fail
 
@@ -61,7 +55,7 @@ def begun(parser, args):
     (algorithm,) = args.algo
     env_id = args.env = named(args)
     config = make_config(parser, args, algorithm)
-    with parser.refusing(phrase=with_flag):
+    with parser.refusing(phrase=with_flags):
         trainer = runs.new_trainer(runs.ALGORITHMS[algorithm], env_id, config, args.seed)
     judging = judging_of(args)
     with closed_if_it_fails(trainer.envs):
