@@ -561,17 +561,16 @@ def copy(tmp_path, monkeypatch):
 
 
 def edits(digest, copy):
-    """edit(*files) -> does it change the digest that there is more in them? Each is put back."""
+    """edit(file, text) -> does it change the digest? Each is put back."""
     before = digest()
 
-    def edit(*names, more="\nmore = 1\n"):
-        paths = [copy / name for name in names]
-        contents = {path: path.read_bytes() if path.exists() else None for path in paths}
-        for path, content in contents.items():
-            path.write_bytes((content or b"") + more.encode())
+    def edit(name, text="\nmore = 1\n"):
+        path = copy / name
+        was = path.read_bytes() if path.exists() else None
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes((was or b"") + text.encode())
         after = digest()
-        for path, content in contents.items():
-            path.unlink() if content is None else path.write_bytes(content)
+        path.unlink() if was is None else path.write_bytes(was)
         return after != before
 
     return edit
@@ -592,10 +591,10 @@ def test_what_decides_a_seed_is_followed_by_imports(copy):
     assert names(*variants_of("ppo", "ppo-penalty")) == {*always, "ppo", "ppo_penalty"}
 
     edit = edits(lambda: deciding.code_digest("CartPole-v1", [ppo_itself]), copy)
-    assert edit("nn.py") and edit("ppo.py") and edit("ppo.py", more="\nnot Python")
+    assert edit("nn.py") and edit("ppo.py") and edit("ppo.py", "\nnot Python")
     others = "README.md", "mine.py", "ppo_penalty.py", "lab/pictures/gradients.py"
-    assert not edit(*others, more="\nnot Python")
-    assert not edit("ppo.py", more="\n# a comment\n")
+    assert not any(edit(name, "\nnot Python") for name in others)
+    assert not edit("ppo.py", "\n# a comment\n")
 
 
 def test_an_algorithm_that_was_added_decides_too(copy, monkeypatch):
@@ -636,7 +635,7 @@ def test_an_environment_of_one_s_own_decides_too(copy, tmp_path, monkeypatch):
     assert folder.settings["code_sha256"] == digest()
     edit = edits(digest, own)
     assert all(edit(name) for name in written)
-    assert not edit("another.py", "numpy.txt")
+    assert not edit("another.py") and not edit("numpy.txt", "x")
     files = deciding.deciding_files("CartPole-v1", variants_of("ppo"))
     assert all(copy in path.parents for path in files)  # none of gymnasium's own
 
