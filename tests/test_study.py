@@ -249,13 +249,13 @@ def test_train_one_is_a_trainer_bit_for_bit():
 
 
 def test_train_one_notes_when_it_was_solved(monkeypatch):
-    """Judged as a single run is: solved at a look; for good, if all later ones hold."""
-    looks = []
+    """As a single run is: solved at an evaluation; for good, if all later ones hold."""
+    judged = []
 
     def fake(policy, env_id, episodes, seed, greedy=True):
-        if isinstance(seed, tuple):  # a look in training
-            looks.append(episodes)
-            return np.full(episodes, {2: 475.0, 4: 500.0, 5: 500.0}.get(len(looks), 474.9))
+        if isinstance(seed, tuple):  # on the way
+            judged.append(episodes)
+            return np.full(episodes, {2: 475.0, 4: 500.0, 5: 500.0}.get(len(judged), 474.9))
         return np.full(episodes, 480.0 if greedy else 3.0)
 
     monkeypatch.setattr(judging, "evaluate", fake)
@@ -263,7 +263,7 @@ def test_train_one_notes_when_it_was_solved(monkeypatch):
     result = train_one("ppo", "CartPole-v1", config, 0, 12, evaluations=5)
     steps = [s["env_steps"] for s in Trainer(ppo, "CartPole-v1", ppo.Config(**config), 0)]
     due = [next(s for s in steps if s * 5 // 1000 >= n) for n in range(1, 6)]
-    assert looks == [12] * 5
+    assert judged == [12] * 5
     assert result["solved_at_step"] == due[1] and result["solved_for_good_at_step"] == due[3]
     assert 0 < result["solved_at_second"] < result["train_seconds"]
     assert (result["greedy_return_mean"], result["sampled_return_mean"]) == (480, 3)
@@ -301,9 +301,9 @@ def test_environments_are_closed_however_a_seed_ends(monkeypatch, number, method
     monkeypatch.setattr(held.Open, "misdeed", (method, number, misdeed))
     with pytest.raises(BaseException) as error:
         train_one(*job)
-    said = {"KeyboardInterrupt": "", "SystemExit": "3", "ValueError": "one"}[misdeed]
+    message = {"KeyboardInterrupt": "", "SystemExit": "3", "ValueError": "one"}[misdeed]
     if (number, method) in [(2, "reset"), (2, "step")]:  # that closing fails too hides nothing
-        assert said in str(error.value) and "failed already" not in str(error.value)
+        assert message in str(error.value) and "failed already" not in str(error.value)
         assert (error.type is KeyboardInterrupt) == (misdeed == "KeyboardInterrupt")
     assert held.Open.made >= number and not held.Open.now_open
 
@@ -416,15 +416,16 @@ def test_every_number_of_a_seed_is_what_it_must_be(finished, name):
         wrong.append(-1.0)
     if name == "curve":
         whole = good["curve"]
-        wrong += [whole[1:], [*whole, 1.0]] + [[*whole[1:], one] for one in WRONG]
+        wrong += [whole[1:], [*whole, 1.0]] + [[*whole[1:], number] for number in WRONG]
     if name == "versions":
-        wrong = [one for one in wrong if one != {"x": 1}] + [{"numpy": 2}, {"a": "x" * 999}]
+        wrong.remove({"x": 1})
+        wrong += [{"numpy": 2}, {"a": "x" * 999}]
     if name in ("processor", "parameters_sha256"):
         wrong.remove("soon")
     for value in wrong:
-        said = flaw({**good, name: value})
-        assert said.startswith(f"{name} is ") and ", not a" in said, value
-        assert "\n" not in said and len(said) < 160 and said.isprintable()
+        line = flaw({**good, name: value})
+        assert line.startswith(f"{name} is ") and ", not a" in line, value
+        assert "\n" not in line and len(line) < 160 and line.isprintable()
     assert flaw({key: good[key] for key in good if key != name}) == f"{name} is missing"
 
 
@@ -853,8 +854,8 @@ def test_the_guide_s_environment_gives_the_same_on_two_cores(no_my_env, tmp_path
         options = ["--env", "my_env:Aim-v0", "--jobs", jobs, "--runs-dir", jobs]
         done = call(*OPTIONS, *options, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "") and "failed" not in done.stdout
-    one, two = (results_of(tmp_path / jobs) for jobs in ("1", "2"))
-    assert one == two and len(one) == 2
+    alone, together = (results_of(tmp_path / jobs) for jobs in ("1", "2"))
+    assert alone == together and len(alone) == 2
 
 
 @pytest.mark.parametrize("cores", [1, 2])

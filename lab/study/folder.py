@@ -11,7 +11,7 @@ is of this very training, is not trained again. Another study, one of changed co
 one started while this one is at work, has a folder of its own.
 
 What is compared is a *variant*: an algorithm with some settings and, in an ablation,
-with one thing changed (lab/study/ablation.py).
+with a line of the lesson changed (lab/study/changes.py).
 """
 
 import contextlib
