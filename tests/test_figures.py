@@ -536,11 +536,11 @@ def test_credit_is_the_sum_of_surprises():
     cut = credit.credits(rewards, values, gamma, False)
     for lam, down, stopped in zip(credit.LAMBDAS, fell, cut, strict=True):
         for t in (0, T // 2, T - 1):
-            for advantages, terminated in ((down, ended), (stopped, ended & False)):
+            for found, terminated in ((down, ended), (stopped, ended & False)):
                 expected = brute_force_advantage(
                     t, rewards, values[:-1], values[1:], terminated, ended, gamma, lam
                 )
-                assert advantages[t] == pytest.approx(expected, rel=1e-9)
+                assert found[t] == pytest.approx(expected, rel=1e-9)
         # what the one mark costs, carried back (Eq. 16)
         back = (gamma * lam) ** np.arange(T - 1, -1, -1)
         np.testing.assert_allclose(stopped - down, gamma * values[-1] * back, atol=1e-9)
