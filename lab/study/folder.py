@@ -38,7 +38,7 @@ from lab.runs import (
     write_json,
 )
 from lab.study.deciding import code_digest
-from lab.study.seed import EVALUATIONS, MOST_SEEDS, flaw, train_one
+from lab.study.seed import EVALUATIONS, MOST_SEEDS, check_result, train_one
 from lab.study.workers import CannotStart, JobFailed, WorkersLost, run_jobs
 
 FORMAT = 3  # of study.json and the seeds' files
@@ -206,8 +206,10 @@ class StudyFolder:
         for name, value in self.origin(job).items():
             if kept.get(name) != value:
                 raise ValueError(f"{path} is of another training: its {name} differs")
-        if flaw(kept):
-            raise ValueError(f"{path} is damaged: {flaw(kept)}")
+        try:
+            check_result(kept)
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}") from None
         return kept
 
     def load(self, job):
