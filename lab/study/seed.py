@@ -11,12 +11,12 @@ from environments import closed
 from lab.runs import (
     ALGORITHMS,
     as_settings,
+    contents,
     final_judgement,
     judged,
     new_trainer,
     returns_when_begun,
 )
-from lab.runs.contents import COUNT, Kind, check
 
 EVALUATIONS = 50  # of a training, unless a study is told otherwise
 MOST_SEEDS = 100_000
@@ -97,20 +97,23 @@ def is_curve(value):
     return right and all(mean is None or is_real(mean) for mean in value)
 
 
-REAL, TEXT = Kind(f"a number within ±{LARGEST:g}", is_real), Kind("a short text", is_text)
-SECONDS = Kind("a number from 0", lambda value: is_real(value) and value >= 0)
+REAL, TEXT = (
+    contents.Kind(f"a number within ±{LARGEST:g}", is_real),
+    contents.Kind("a short text", is_text),
+)
+SECONDS = contents.Kind("a number from 0", lambda value: is_real(value) and value >= 0)
 RESULT = {  # described as in lab/runs/contents.py
     **dict.fromkeys(("greedy_return_mean", "sampled_return_mean"), REAL),
     **dict.fromkeys(("greedy_return_min", "sampled_return_min"), REAL),
-    **dict.fromkeys(("env_steps", "episodes", "iterations"), COUNT),
+    **dict.fromkeys(("env_steps", "episodes", "iterations"), contents.COUNT),
     "train_seconds": SECONDS,
     "processor": TEXT,
     "parameters_sha256": TEXT,
-    "versions": Kind("an object of short texts", are_texts),
-    "curve": Kind(f"a list of {WINDOWS} numbers or nulls", is_curve),
+    "versions": contents.Kind("an object of short texts", are_texts),
+    "curve": contents.Kind(f"a list of {WINDOWS} numbers or nulls", is_curve),
     "reward_threshold?": REAL,
-    "solved_at_step?": COUNT,
-    "solved_for_good_at_step?": COUNT,
+    "solved_at_step?": contents.COUNT,
+    "solved_for_good_at_step?": contents.COUNT,
     "solved_at_second?": SECONDS,
 }
 
@@ -120,7 +123,7 @@ def check_result(result):
     for name in RESULT:
         if name.rstrip("?") not in result:
             raise ValueError(f"{name.rstrip('?')} is missing")
-    check(result, RESULT)
+    contents.check(result, RESULT)
     first, for_good = result["solved_at_step"], result["solved_for_good_at_step"]
     second, threshold = result["solved_at_second"], result["reward_threshold"]
     if first is None:
