@@ -97,10 +97,8 @@ def is_curve(value):
     return right and all(mean is None or is_real(mean) for mean in value)
 
 
-REAL, TEXT = (
-    contents.Kind(f"a number within ±{LARGEST:g}", is_real),
-    contents.Kind("a short text", is_text),
-)
+REAL = contents.Kind(f"a number within ±{LARGEST:g}", is_real)
+TEXT = contents.Kind("a short text", is_text)
 SECONDS = contents.Kind("a number from 0", lambda value: is_real(value) and value >= 0)
 RESULT = {  # described as in lab/runs/contents.py
     **dict.fromkeys(("greedy_return_mean", "sampled_return_mean"), REAL),
