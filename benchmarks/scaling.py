@@ -20,7 +20,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lab.study.folder import train_one
+from lab.study.seed import train_one
 from lab.study.workers import Cores, available_cores, run_jobs
 
 

@@ -49,9 +49,9 @@ def bar_lengths(image):
     return [filled[rows[k] + 2] / track[rows[k] + 2] for k in starts]
 
 
-def contrast(one, other):
+def contrast(first, second):
     """The contrast ratio of two colours "#rrggbb", as WCAG defines it."""
-    shares = np.array([ImageColor.getrgb(one), ImageColor.getrgb(other)]) / 255
+    shares = np.array([ImageColor.getrgb(first), ImageColor.getrgb(second)]) / 255
     linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
     dark, light = np.sort(linear @ (0.2126, 0.7152, 0.0722))
     return (light + 0.05) / (dark + 0.05)

@@ -449,9 +449,9 @@ def test_replayed_updates_are_the_run_s_own():
     assert (ratios[0] == 1).all()
     assert np.array_equal(ratios[-1], np.exp(log_probs - snapshot.batch.log_probs))
     assert np.abs(ratios[-1] - 1).max() > 0.1
-    found = clipping.before_and_after(snapshot)
-    assert np.array_equal(found["ppo"], np.exp(log_probs))
-    moved = {name: np.abs(found[name] - found["before"]).mean() for name in ("vpg", "ppo")}
+    probs = clipping.before_and_after(snapshot)
+    assert np.array_equal(probs["ppo"], np.exp(log_probs))
+    moved = {name: np.abs(probs[name] - probs["before"]).mean() for name in ("vpg", "ppo")}
     assert 0 < moved["vpg"] < moved["ppo"]
     # the band that is drawn is the one that this update was clipped to
     assert clipping.clip_range_at(snapshot) == 0.2 * (1 - snapshot.env_steps / 9_000)
@@ -500,13 +500,13 @@ def test_the_kept_update_lifts_half_of_the_bad_rows():
 
 
 def test_the_shares_are_those_of_the_rows():
-    found = clipping.before_and_after(runs.default_run("ppo").at(clipping.EARLY_STEPS))
+    probs = clipping.before_and_after(runs.default_run("ppo").at(clipping.EARLY_STEPS))
     with drawing(8, 4) as figure:
         clipping.one_update(figure, None, LIGHT)
         written = [{text.get_text() for text in axes.texts} for axes in figure.axes]
     for name, own in zip(("vpg", "ppo"), written, strict=True):
-        for kind, rows in (("good", found["advantages"] > 0), ("bad", found["advantages"] <= 0)):
-            likelier = np.mean(found[name][rows] > found["before"][rows])
+        for kind, rows in (("good", probs["advantages"] > 0), ("bad", probs["advantages"] <= 0)):
+            likelier = np.mean(probs[name][rows] > probs["before"][rows])
             assert f"{likelier:.0%} of the {kind}\nlikelier" in own
             assert f"{1 - likelier:.0%} of the {kind}\nrarer" in own
 
@@ -557,11 +557,11 @@ def objective(logits):
 
 def test_triangle_s_forces_are_gradients(rng):
     for probs in rng.dirichlet((1, 1, 1), 5):
-        found = policies.forces(probs[None])
+        forces = policies.forces(probs[None])
         np.testing.assert_allclose(
-            -found["sum"][0], complex_step(objective, np.log(probs)), atol=1e-12
+            -forces["sum"][0], complex_step(objective, np.log(probs)), atol=1e-12
         )
-        assert np.array_equal(found["sum"], found["reward"] + found["entropy"] + found["kl"])
+        assert np.array_equal(forces["sum"], forces["reward"] + forces["entropy"] + forces["kl"])
     uniform, old = np.full((1, 3), 1 / 3), policies.OLD[None]
     np.testing.assert_allclose(policies.forces(uniform)["entropy"], 0, atol=1e-15)
     np.testing.assert_allclose(policies.forces(old)["kl"], 0, atol=1e-15)
@@ -589,12 +589,12 @@ def test_grid_covers_the_triangle():
 
 def test_portrait_shows_the_policy():
     policy = runs.default_run("ppo").snapshots[-1].learner.policy
-    found = policies.portrait(policy)
+    drawn = policies.portrait(policy)
     for row, column in ((0, 0), (10, 50), (80, 96)):
         obs = [0, 0, policies.ANGLES[column], policies.VELOCITIES[row]]
         logits = policy.network(np.array([obs], np.float32))[0]
         right = 1 / (1 + np.exp(logits[0] - logits[1]))
-        assert found[row, column] == pytest.approx(right, rel=1e-5)
+        assert drawn[row, column] == pytest.approx(right, rel=1e-5)
     assert np.degrees(policies.ANGLES[-1]) == pytest.approx(12)
 
 

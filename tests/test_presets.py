@@ -27,9 +27,9 @@ def trained(tmp_path, env_id, algo, *options):
         warnings.simplefilter("error")
         # Box2D's own SWIG types warn when they are imported; no other warning is let through.
         warnings.filterwarnings("ignore", "builtin type", DeprecationWarning)
-        said = succeeded(call("--algo", algo, "--env", env_id, *SHORT, *options, cwd=tmp_path))
+        output = succeeded(call("--algo", algo, "--env", env_id, *SHORT, *options, cwd=tmp_path))
     folder = tmp_path / "runs" / f"{env_id}-{algo}-seed0"
-    return said, read_json(folder / "config.json")["config"]
+    return output, read_json(folder / "config.json")["config"]
 
 
 def test_the_promised_environments_are_there():
@@ -59,23 +59,23 @@ def test_trains_without_a_warning(env_id, algo, tmp_path):
     if env_id.startswith("LunarLander") and missing:
         pytest.skip("Box2D is not installed (pip install -r requirements/box2d.txt)")
     tuned = preset(algo, env_id)
-    said, config = trained(tmp_path, env_id, algo)
-    assert all(len(line) <= 80 for line in said.splitlines())
-    assert (f"settings tuned for {env_id} (presets.py)" in said) == bool(tuned)
+    output, config = trained(tmp_path, env_id, algo)
+    assert all(len(line) <= 80 for line in output.splitlines())
+    assert (f"settings tuned for {env_id} (presets.py)" in output) == bool(tuned)
     for name, value in {**tuned, "total_steps": 300}.items():
         assert config[name] == (list(value) if isinstance(value, tuple) else value)
 
 
 def test_options_go_first(tmp_path):
     options = ["--gamma", "0.5", "--kl-target", "0.02"]
-    said, config = trained(tmp_path, "Pendulum-v1", "ppo-penalty", *options)
-    assert "without --gamma, --total-steps" in said
+    output, config = trained(tmp_path, "Pendulum-v1", "ppo-penalty", *options)
+    assert "without --gamma, --total-steps" in output
     assert (config["gamma"], config["gae_lambda"], config["kl_target"]) == (0.5, 0.9, 0.02)
 
 
 def test_an_untuned_environment_is_announced(tmp_path):
-    said, _ = trained(tmp_path, "MountainCar-v0", "vpg")
-    assert "vpg has not been tuned for MountainCar-v0" in said
+    output, _ = trained(tmp_path, "MountainCar-v0", "vpg")
+    assert "vpg has not been tuned for MountainCar-v0" in output
 
 
 @pytest.mark.slow

@@ -69,13 +69,13 @@ def test_what_the_ladder_s_text_says_is_what_its_file_says():
     assert len(text.encode()) <= 5_000
 
     def first(n, stays):
-        found = []
+        solved_at = []
         for *_, curve in kept["runs"]["CartPole-v1"][str(n)]:
-            looks = list(zip(curve[::2], curve[1::2], strict=True))
-            there = [s for s, _ in looks if not stays or min(r for t, r in looks if t >= s) >= 475]
-            solved = [s for s, r in looks if r >= 475 and s in there]
-            found.append(min(solved, default=np.inf))
-        return np.median(found), np.isfinite(found).sum()
+            seen = list(zip(curve[::2], curve[1::2], strict=True))
+            there = [s for s, _ in seen if not stays or min(r for t, r in seen if t >= s) >= 475]
+            solved = [s for s, r in seen if r >= 475 and s in there]
+            solved_at.append(min(solved, default=np.inf))
+        return np.median(solved_at), np.isfinite(solved_at).sum()
 
     firsts = {n: first(n, False)[0] for n in range(2, 10)}
     goods = {n: first(n, True) for n in range(2, 10)}
@@ -86,7 +86,7 @@ def test_what_the_ladder_s_text_says_is_what_its_file_says():
     assert firsts[4] == min(firsts.values()) and 2 * firsts[4] < firsts[5]  # the straight line
     assert abs(firsts[3] - firsts[4]) < 0.1 * firsts[4] and goods[5][0] < goods[4][0]
     assert goods[8][1] < goods[7][1] and goods[9][1] == 20 and firsts[8] <= firsts[7]
-    noise = [found[0] for found in kept["noise"]["1000"].values()]
+    noise = [variance for variance, _ in kept["noise"]["1000"].values()]
     assert noise == sorted(noise, reverse=True)
     largest = {n: max(kept["updates"][n]["largest_kl_of_seeds"]) for n in "789"}
     assert largest["8"] > 100 * max(largest["7"], largest["9"])

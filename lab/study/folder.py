@@ -11,7 +11,7 @@ is of this very training, is not trained again. Another study, one of changed co
 one started while this one is at work, has a folder of its own.
 
 What is compared is a *variant*: an algorithm with some settings and, in an ablation,
-with one thing changed (lab/study/ablation.py).
+with a line of the lesson changed (lab/study/changes.py).
 """
 
 import contextlib
@@ -35,7 +35,7 @@ from lab.kit import (
 )
 from lab.runs import ALGORITHMS, as_settings, new_trainer, versions
 from lab.study.deciding import code_digest
-from lab.study.seed import EVALUATIONS, MOST_SEEDS, flaw, train_one
+from lab.study.seed import EVALUATIONS, MOST_SEEDS, check_result, train_one
 from lab.study.workers import CannotStart, JobFailed, WorkersLost, run_jobs
 
 FORMAT = 3  # of study.json and the seeds' files
@@ -203,8 +203,10 @@ class StudyFolder:
         for name, value in self.origin(job).items():
             if kept.get(name) != value:
                 raise ValueError(f"{path} is of another training: its {name} differs")
-        if flaw(kept):
-            raise ValueError(f"{path} is damaged: {flaw(kept)}")
+        try:
+            check_result(kept)
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}") from None
         return kept
 
     def load(self, job):

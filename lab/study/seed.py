@@ -1,17 +1,17 @@
 """One seed of a study: trained and judged, and what its result must be.
 
-train_one   from plain data to plain data, in whatever process
-flaw        what is wrong with a result, be it from train_one or from a file
+train_one     from plain data to plain data, in whatever process
+check_result  whether a result, be it from train_one or from a file, is one
 """
 
 import hashlib
 import math
-import reprlib
 
 from environments import closed
 from lab.runs import (
     ALGORITHMS,
     as_settings,
+    contents,
     final_judgement,
     judged,
     new_trainer,
@@ -63,8 +63,7 @@ def train_one(
         "parameters_sha256": digest(trainer),
         "curve": [float(mean) if math.isfinite(mean) else None for mean in curve],
     }
-    if flaw(result):
-        raise ValueError(flaw(result))
+    check_result(result)
     return result
 
 
@@ -77,63 +76,49 @@ def digest(trainer):
 # ------------------------------------------------------ what it must be
 
 
-def real(value):
+def is_real(value):
     """Is it a number, and neither the sum nor the square of many such overflows?"""
     return type(value) in (int, float) and abs(value) < LARGEST
 
 
-def count(value):
-    return type(value) is int and 0 <= value < 2**53
-
-
-def seconds(value):
-    return real(value) and value >= 0
-
-
-def text(value):
+def is_text(value):
     return isinstance(value, str) and len(value) <= 200 and value.isprintable()
 
 
-def texts(value):
-    return isinstance(value, dict) and all(map(text, [*value, *value.values()]))
+def are_texts(value):
+    return isinstance(value, dict) and all(map(is_text, [*value, *value.values()]))
 
 
-def numbers(value):
+def is_curve(value):
     right = isinstance(value, list) and len(value) == WINDOWS
-    return right and all(number is None or real(number) for number in value)
+    return right and all(mean is None or is_real(mean) for mean in value)
 
 
-REAL, COUNT, TEXT = (
-    (real, f"a number within ±{LARGEST:g}"),
-    (count, "a whole number"),
-    (text, "a short text"),
-)
-MUST_BE = {
+REAL = contents.Kind(f"a number within ±{LARGEST:g}", is_real)
+TEXT = contents.Kind("a short text", is_text)
+SECONDS = contents.Kind("a number from 0", lambda value: is_real(value) and value >= 0)
+RESULT = {  # described as in lab/runs/contents.py
     **dict.fromkeys(("greedy_return_mean", "sampled_return_mean"), REAL),
     **dict.fromkeys(("greedy_return_min", "sampled_return_min"), REAL),
-    "train_seconds": (seconds, "a number from 0"),
-    **dict.fromkeys(("env_steps", "episodes", "iterations"), COUNT),
-    **dict.fromkeys(("processor", "parameters_sha256"), TEXT),
-    "versions": (texts, "an object of short texts"),
-    "curve": (numbers, f"a list of {WINDOWS} numbers or nulls"),
-}
-MAY_BE_NULL = {
-    "reward_threshold": REAL,
-    "solved_at_step": COUNT,
-    "solved_for_good_at_step": COUNT,
-    "solved_at_second": (seconds, "a number from 0"),
+    **dict.fromkeys(("env_steps", "episodes", "iterations"), contents.COUNT),
+    "train_seconds": SECONDS,
+    "processor": TEXT,
+    "parameters_sha256": TEXT,
+    "versions": contents.Kind("an object of short texts", are_texts),
+    "curve": contents.Kind(f"a list of {WINDOWS} numbers or nulls", is_curve),
+    "reward_threshold?": REAL,
+    "solved_at_step?": contents.COUNT,
+    "solved_for_good_at_step?": contents.COUNT,
+    "solved_at_second?": SECONDS,
 }
 
 
-def flaw(result):
-    """What is wrong with a seed's result (a dict), in one line; None if nothing is."""
-    for name, (right, what) in {**MUST_BE, **MAY_BE_NULL}.items():
-        if name not in result:
-            return f"{name} is missing"
-        null = name in MAY_BE_NULL and result[name] is None
-        if not (null or right(result[name])):
-            or_null = " or null" if name in MAY_BE_NULL else ""
-            return f"{name} is {reprlib.repr(result[name])}, not {what}{or_null}"
+def check_result(result):
+    """Raise ValueError, in one line, unless a dict is a seed's result."""
+    for name in RESULT:
+        if name.rstrip("?") not in result:
+            raise ValueError(f"{name.rstrip('?')} is missing")
+    contents.check(result, RESULT)
     first, for_good = result["solved_at_step"], result["solved_for_good_at_step"]
     second, threshold = result["solved_at_second"], result["reward_threshold"]
     if first is None:
@@ -143,8 +128,7 @@ def flaw(result):
         known = threshold is not None and second is not None
         right = known and steps == sorted(steps) and second <= result["train_seconds"]
     if not right:
-        return (
+        raise ValueError(
             f"solved_at_step {first}, solved_for_good_at_step {for_good}, "
             f"solved_at_second {second} and reward_threshold {threshold} cannot be of one training"
         )
-    return None
