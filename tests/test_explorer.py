@@ -178,7 +178,7 @@ def visit(chromium):
 @pytest.fixture(scope="module")
 def page(chromium):
     """The page, opened once, for tests of its functions alone."""
-    page = chromium.new_page()
+    page = chromium.new_page(reduced_motion="reduce")  # at rest, while other tests' pages move
     page.goto(PAGE.as_uri())
     yield page
     page.close()
