@@ -26,12 +26,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 if HERE not in sys.path:  # python -I, PYTHONSAFEPATH=1
     sys.path.insert(0, HERE)
 
-try:
-    from lab.commands import main
-    from lab.kit import keep_freed_memory
-except ModuleNotFoundError as error:
-    hint = "pip install -r requirements.txt, or activate .venv after make train"
-    sys.exit(f"run.py: error: {error.name} is missing: {hint}")
+from lab.commands import main  # noqa: E402  now that all of that is set
+from lab.kit import keep_freed_memory  # noqa: E402
 
 if __name__ == "__main__":
     keep_freed_memory()

@@ -68,6 +68,17 @@ def test_without_any_output(tmp_path):
     assert (tmp_path / "runs/CartPole-v1-vpg-seed0/summary.json").exists()
 
 
+def test_without_packages_there_is_help():
+    words = [sys.executable, "-S", str(ROOT / "run.py")]
+    helped, trained = (
+        subprocess.run([*words, *more], capture_output=True, text=True, timeout=ENOUGH)
+        for more in (["-h"], PPO)
+    )
+    assert helped.returncode == 0 and helped.stdout.startswith("usage: run.py ")
+    assert trained.returncode == 1
+    assert re.fullmatch(r"run\.py: \w+ is missing: pip install -r [^\n]+\n", trained.stderr)
+
+
 def test_other_ways_to_start_python():
     words = [sys.executable, "-I", "-OO", str(ROOT / "run.py"), "check", "3"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=ENOUGH)

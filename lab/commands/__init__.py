@@ -97,7 +97,8 @@ def main(argv=None):
 def reason(error):
     """What an exception is that lies outside this program, in one line; None: it is ours."""
     if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is missing: pip install -r requirements.txt"
+        hint = "pip install -r requirements.txt, or activate .venv after make train"
+        return f"{error.name} is missing: {hint}"
     if isinstance(error, CannotWrite):
         return f"{error.filename} cannot be written: {error.strerror}"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:

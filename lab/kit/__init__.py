@@ -27,7 +27,6 @@ from lab.kit.interrupts import first_interrupt_waits, interrupts_raise
 from lab.kit.looks import (
     DARK,
     LIGHT,
-    Theme,
     drawing,
     falls_to_rises,
     hues,

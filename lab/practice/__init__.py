@@ -7,6 +7,6 @@ grading     the reader's code, in a process of its own, against cases and lab/pr
 hints       the question, the equation before, the formula in words
 """
 
-from lab.practice.blanks import BLANKS, CHAPTERS, LADDER, MODULES, PAGE, Blank, write_workbook
+from lab.practice.blanks import BLANKS, CHAPTERS, LADDER, MODULES, PAGE, write_workbook
 from lab.practice.grading import grade, grade_table, line_of, stand_in
 from lab.practice.hints import hint

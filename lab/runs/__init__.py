@@ -10,8 +10,7 @@ curves      pictures of runs
 """
 
 from lab.runs.algorithms import ALGORITHMS
-from lab.runs.contents import MOST_EPISODES
-from lab.runs.curves import compare, learning_curve
+from lab.runs.curves import compare
 from lab.runs.judging import (
     final_judgement,
     judged,
@@ -21,6 +20,6 @@ from lab.runs.judging import (
     solved_steps,
 )
 from lab.runs.machine import processor, versions
-from lab.runs.records import CHECKPOINT, RunFolder, as_settings, load_policy
+from lab.runs.records import RunFolder, as_settings, load_policy
 from lab.runs.runner import run_training
 from promises import EnvironmentFailed

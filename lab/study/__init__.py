@@ -10,6 +10,6 @@ presets     settings that were found to work, one environment at a time
 """
 
 from lab.study.folder import StudyFolder, Variant, parse_seeds, report, run_study
-from lab.study.presets import PRESETS, preset
+from lab.study.presets import preset
 from lab.study.seed import EVALUATIONS, digest, train_one
 from lab.study.workers import CannotStart, Cluster, Cores, WorkersLost, run_jobs

@@ -6,4 +6,4 @@ window    the live window (pyglet)
 recorder  GIF and MP4, without a display
 """
 
-from lab.watch.session import ANGLES, VELOCITIES, CannotRender, Session, portrait
+from lab.watch.session import ANGLES, VELOCITIES, Session, portrait
