@@ -64,6 +64,13 @@ def refusal(done, status=2):
     return done.stderr
 
 
+@pytest.fixture(autouse=True)
+def few_resamples(request, monkeypatch):
+    """Intervals are rough, and soon there, except where it is they that are tested."""
+    if "interval" not in request.node.name:
+        monkeypatch.setattr(stats, "RESAMPLES", 999)
+
+
 # -------------------------------------------------------------- statistics
 
 

@@ -10,6 +10,7 @@ import ast
 import hashlib
 import sys
 import sysconfig
+from functools import lru_cache
 from pathlib import Path
 
 from environments import find_spec
@@ -22,12 +23,12 @@ CHANGES = "lab/study/changes.py", "lab/proof/faults.py"
 
 def code_digest(env_id, variants):
     """A fingerprint of what decides the seeds of these Variants; comments don't count."""
-    trees = sorted(map(ast.dump, deciding_files(env_id, variants).values()))
-    return hashlib.sha256("\n".join(trees).encode()).hexdigest()
+    dumps = sorted(dump for _, dump in deciding_files(env_id, variants).values())
+    return hashlib.sha256("\n".join(dumps).encode()).hexdigest()
 
 
 def deciding_files(env_id, variants):
-    """The files that decide: Path -> its syntax tree. The environment has been made before."""
+    """The files that decide: Path -> what parsed gives. The environment has been made before."""
     waiting, places = [PROJECT / name for name in LAB], [PROJECT]
     for variant in variants:
         waiting += files(ALGORITHMS[variant.algorithm].__name__, places)
@@ -37,14 +38,14 @@ def deciding_files(env_id, variants):
         if path.suffix == ".py" and not installed(path):
             waiting.append(path)
             places.append(path.parents[name.count(".") + (path.stem == "__init__")])
-    trees = {}
+    files_read = {}
     while waiting:
         path = waiting.pop()
-        if path not in trees:
-            trees[path] = tree_of(path)
-            others = imported(trees[path], path, places)
+        if path not in files_read:
+            files_read[path] = parsed(path.read_bytes())
+            others = imported(files_read[path][0], path, places)
             waiting += [other for other in others if PROJECT / "lab" not in other.parents]
-    return trees
+    return files_read
 
 
 def environment_modules(env_id):
@@ -84,10 +85,11 @@ def imported(tree, path, places):
                 yield from files(f"{node.module or ''}.{alias.name}".strip("."), where)
 
 
-def tree_of(path):
-    """A file's syntax tree; of one that is not Python, a tree that is its bytes."""
-    content = path.read_bytes()
+@lru_cache(maxsize=99)
+def parsed(content):
+    """A file's syntax tree and its text; of one that is not Python, a tree that is its bytes."""
     try:
-        return ast.parse(content)
+        tree = ast.parse(content)
     except (SyntaxError, ValueError):
-        return ast.Constant(content)
+        tree = ast.Constant(content)
+    return tree, ast.dump(tree)

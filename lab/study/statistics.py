@@ -39,14 +39,17 @@ def improvement(x, y, axis=-1):
     return u / (np.shape(x)[axis] * np.shape(y)[axis])
 
 
-def interval(statistic, *samples, axis=-1, resamples=RESAMPLES):
-    """The statistic's bootstrap interval -> [low, high]; None with fewer than two seeds in one."""
+def interval(statistic, *samples, axis=-1, resamples=None):
+    """The statistic's bootstrap interval -> [low, high]; None with fewer than two seeds in one.
+
+    resamples  how many; None: RESAMPLES
+    """
     if min(np.shape(sample)[axis] for sample in samples) < 2:
         return None
     bounds = bootstrap(
         samples,
         statistic,
-        n_resamples=resamples,
+        n_resamples=resamples or RESAMPLES,
         batch=100,
         vectorized=True,
         axis=axis,
