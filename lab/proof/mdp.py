@@ -169,7 +169,7 @@ def trajectories(mdp, horizon):
     In this process each state has one action that ends the episode and one
     that goes on, so there are only horizon + 1 of them.
     """
-    found = []
+    every = []
 
     def extend(states, actions):
         here = states[-1]
@@ -177,16 +177,16 @@ def trajectories(mdp, horizon):
             taken = [*actions, action]
             onward = mdp.transitions[here, action]
             if onward.sum() < 1:
-                found.append(_trajectory(mdp, states, taken, finished=True))
+                every.append(_trajectory(mdp, states, taken, finished=True))
             if onward.any() and len(taken) == horizon:
-                found.append(_trajectory(mdp, states, taken, finished=False))
+                every.append(_trajectory(mdp, states, taken, finished=False))
             elif onward.any():
                 for there in np.flatnonzero(onward):
                     extend([*states, int(there)], taken)
 
     for state in np.flatnonzero(mdp.start):
         extend([int(state)], [])
-    return found
+    return every
 
 
 def _trajectory(mdp, states, actions, finished):
@@ -255,8 +255,8 @@ def estimates(mdp, theta, features, horizon, weigh):
     step_scores = scores(pi, features)
     every = trajectories(mdp, horizon)
     return (
-        np.array([density(mdp, pi, one) for one in every]),
-        np.array([weigh(mdp, one) @ step_scores[one.states, one.actions] for one in every]),
+        np.array([density(mdp, pi, path) for path in every]),
+        np.array([weigh(mdp, path) @ step_scores[path.states, path.actions] for path in every]),
     )
 
 
@@ -309,8 +309,8 @@ def performance_difference(mdp, pi, old_pi, horizon):
     """
     A = advantages(mdp, old_pi)
     total = 0.0
-    for one in trajectories(mdp, horizon):
-        discounts = mdp.gamma ** np.arange(len(one.states))
+    for path in trajectories(mdp, horizon):
+        discounts = mdp.gamma ** np.arange(len(path.states))
         # Eq. 37: J(θ) − J(θ_old) = E_{τ~θ} [Σ γᵗ Aᵒˡᵈ(sₜ, aₜ)]
-        total += density(mdp, pi, one) * (discounts @ A[one.states, one.actions])
+        total += density(mdp, pi, path) * (discounts @ A[path.states, path.actions])
     return total
