@@ -89,12 +89,6 @@ def put(folder, path, code):
     file.write_text("".join(lines), "utf-8")
 
 
-def one(folder, path):
-    """The grade of one function -> status, diagnosis."""
-    (own,) = (g for g in grade(folder, [BY_PATH[path].equation]) if g.function == path)
-    return own.status, own.diagnosis
-
-
 # --------------------------------------------------------------- the blanks
 
 
@@ -443,7 +437,7 @@ def test_by_the_numbers_alone():
         assert status == "wrong" and diagnosis.startswith(words), diagnosis
 
 
-# Right answers in other algebra, each under the function whose body it is.
+# Right answers in other algebra, each under the functions whose body it can be.
 OTHER_WAYS = """
 # 1_bandit.gradient
 pi = np.exp(logits) / sum(np.exp(logits))
@@ -464,11 +458,11 @@ for t, row in enumerate(valid):
     weight[t, row] -= weight[t, row].mean()
 x, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]
 gradient = np.einsum('bi,b,bk->ik', x, weight, onehot - softmax(x @ W)) / len(x)
-# 5_network.Network.backward
+# 5_network.Network.backward one_page.Network.backward
 dz = (1 - h) * (1 + h) * np.einsum("bk,hk->bh", dy, self.W2)
 parts = np.einsum("bi,bh->ih", x, dz), dz.sum(0), np.einsum("bh,bk->hk", h, dy), dy.sum(0)
 return np.concatenate([part.ravel() for part in parts])
-# 6_critic.credit
+# 6_critic.credit one_page.credit
 delta = reward + np.where(terminated, 0, GAMMA * v[1:]) - v[:-1]
 out, following = [], 0 * delta[0]
 for row, end in list(zip(delta, terminated | truncated))[::-1]:
@@ -482,18 +476,6 @@ dlogits *= advantage / len(x)
 # 8_epochs.dlogits
 taken = probs[np.arange(len(i)), action[valid][i]]
 dlogits = (taken / old[i, 0] * advantage[i, 0])[:, None] * (probs - onehot[i]) / len(probs)
-# one_page.Network.backward
-grads = np.zeros_like(self.parameters)
-n, hidden, outputs = x.shape[1], h.shape[1], dy.shape[1]
-dW1, db1, dW2, db2 = np.split(
-    grads, np.cumsum([n * hidden, hidden, hidden * outputs]))
-for i in range(len(x)):
-    down = self.W2 @ dy[i] * (1 - h[i] ** 2)
-    dW1 += np.outer(x[i], down).ravel()
-    db1 += down
-    dW2 += np.outer(h[i], dy[i]).ravel()
-    db2 += dy[i]
-return grads
 # one_page.Network.step
 n = np.linalg.norm(g)
 if n + 1e-6 > MAX_NORM:
@@ -506,14 +488,6 @@ self.parameters -= rate * self.m / (
     np.sqrt(self.v) + 1e-8 * np.sqrt(1 - 0.999**self.t))
 # one_page.log_softmax
 return z - np.logaddexp.reduce(z, axis=1, keepdims=True)
-# one_page.credit
-out, running = np.zeros(reward.shape), 0
-for t in range(len(reward) - 1, -1, -1):
-    future = np.where(terminated[t], 0, v[t + 1])
-    go_on = 1.0 - np.logical_or(terminated[t], truncated[t])
-    running = reward[t] + GAMMA * future - v[t] + GAMMA * LAMBDA * go_on * running
-    out[t] = running
-return out
 # one_page.policy_slope
 p = np.exp(log_softmax(logits))
 rho = p[np.arange(len(p)), action] / np.exp(old_log_prob)
@@ -685,9 +659,9 @@ def written(path, body):
 
 def test_right_answers_written_in_other_ways_pass():
     _, *ways = re.split(r"^# (.*)\n", OTHER_WAYS, flags=re.MULTILINE)
-    assert set(ways[::2]) == set(BY_PATH)
-    for path, body in zip(ways[::2], ways[1::2], strict=True):
-        assert judged(path, body) == ("right", ""), (path, body)
+    assert set(" ".join(ways[::2]).split()) == set(BY_PATH)
+    for paths, body in zip(ways[::2], ways[1::2], strict=True):
+        assert {judged(path, body) for path in paths.split()} == {("right", "")}, (paths, body)
 
 
 # ------------------------------------------------------------ hostile code
@@ -1082,21 +1056,6 @@ def test_functions_of_other_kinds_beside_blanks(tmp_path):
     assert grades == {**blank, **dict.fromkeys(OWN_KINDS, "right")}
 
 
-def test_a_file_that_cannot_be_read_costs_its_own_functions(solved):
-    with open(solved / "vpg.py", "a", encoding="utf-8") as file:
-        file.write("\ndef broken(:\n")
-    with open(solved / "ppo.py", "a", encoding="utf-8") as file:
-        file.write("\nimport no_such_module\n")
-    (solved / "nn.py").write_text(
-        "import os\nos._exit(1)\n" + (solved / "nn.py").read_text("utf-8"), encoding="utf-8"
-    )
-    grades = {g.function: g for g in grade(solved)}
-    assert "vpg.py, line" in grades["vpg.policy_loss"].diagnosis
-    assert "No module named 'no_such_module'" in grades["ppo.clipped_surrogate"].diagnosis
-    assert "ends the whole process" in grades["nn.tanh_backward"].diagnosis
-    assert grades["advantages.gae"].status == "right"
-
-
 def test_folders_that_are_no_workbook(tmp_path, solved, monkeypatch, capsys):
     place = tmp_path / "place"
     (place / "empty").mkdir(parents=True)
@@ -1133,6 +1092,18 @@ def test_where_no_process_can_be_started_it_says_so(solved, monkeypatch, capsys)
 # A file of the workbook, what is done to it, and the status or the start of what is said of it.
 LATIN = "# -*- coding: latin-1 -*-\nname = 'Größe'\n".encode("latin-1")
 DAMAGES = [
+    {
+        "nn": (
+            lambda data: b"import os\nos._exit(1)\n" + data,
+            "ends the whole process (exit status",
+        ),
+        "vpg": (lambda data: data + b"\ndef broken(:\n", "vpg.py, line "),
+        "ppo": (
+            lambda data: b"import no_such_module\n" + data,
+            "ppo.py, line 1: ModuleNotFoundError: No module named 'no_such_module'",
+        ),
+        "advantages": (lambda data: data, "right"),
+    },
     {
         "nn": ("loop", "nn.py cannot be read: Too many levels of symbolic links"),
         "distributions": (lambda data: b"", "distributions.py has no "),
@@ -1181,7 +1152,7 @@ def damage(file, way):
 
 
 @posix
-@pytest.mark.parametrize("ways", DAMAGES, ids=["broken", "broken, too", "odd but whole"])
+@pytest.mark.parametrize("ways", DAMAGES, ids=["broken", "no text", "no file", "odd but whole"])
 def test_files_of_every_kind_are_graded_or_told_in_a_line(solved, capsys, ways):
     for module, (way, _) in ways.items():
         damage(solved / f"{module}.py", way)
@@ -1189,7 +1160,7 @@ def test_files_of_every_kind_are_graded_or_told_in_a_line(solved, capsys, ways):
         (solved / f"{name}.py").write_text("raise ImportError('not me')", encoding="utf-8")
     workbook.saved(solved)  # what --watch looks at
     file = solved / "grades.json"
-    assert main(["grade", str(solved), "--json", str(file)]) == (ways is not DAMAGES[2])
+    assert main(["grade", str(solved), "--json", str(file)]) == (ways is not DAMAGES[-1])
     grades = json.loads(file.read_bytes())
     for module, (_, said) in ways.items():
         own = [g for g in grades if g["function"].startswith(f"{module}.")]
