@@ -11,6 +11,7 @@ import importlib
 import inspect
 import re
 import textwrap
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -63,6 +64,7 @@ def cited(text):
     return numbers
 
 
+@cache
 def definitions(path):
     """Every function and class of a file: {"MLP.backward": Source}."""
     text = (PROJECT / path).read_text(encoding="utf-8")
@@ -203,13 +205,12 @@ def recorded(source, function, calls):
             calls.setdefault(source.name, (values, results))
         return result
 
-    made = ast.parse("def make(_begin, _end):\n    _begun = _begin(locals())")
-    definition = source.tree()
-    definition.body = [*made.body[0].body, *map(Returns().visit, definition.body), ast.Return()]
-    Returns().visit(definition.body[-1])
-    made.body[0].body = [definition, ast.Return(ast.Name(definition.name, ast.Load()))]
-    names = {}
-    exec(compile(ast.fix_missing_locations(made), source.path, "exec"), function.__globals__, names)
+    factory = ast.parse("def make(_begin, _end):\n    _begun = _begin(locals())")
+    (make,), definition = factory.body, source.tree()
+    definition.body = [*make.body, *map(Returns().visit, [*definition.body, ast.Return()])]
+    make.body = [definition, ast.Return(ast.Name(definition.name, ast.Load()))]
+    names, code = {}, compile(ast.fix_missing_locations(factory), source.path, "exec")
+    exec(code, function.__globals__, names)
     return names["make"](begin, end)
 
 
