@@ -866,12 +866,12 @@ def test_a_worker_gone_wrong_is_told_and_grading_ends(solved, monkeypatch, progr
 # -------------------------------------------------- what it starts, ends with it
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no sessions")
-# A process of the reader's that says who it is, and after a minute that it is still there.
+# A process of the reader's that locks a file as long as it lives, and says if that is a minute.
 LIVE = """
-import os, time
-with open({folder!r} + "/alive-" + {name!r}, "w") as file:
-    file.write(str(os.getpid()))
-os.rename({folder!r} + "/alive-" + {name!r}, {folder!r} + "/pid-" + {name!r})
+import fcntl, os, time
+file = open({folder!r} + "/unborn-" + {name!r}, "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+os.rename({folder!r} + "/unborn-" + {name!r}, {folder!r} + "/born-" + {name!r})
 time.sleep(60)
 open({folder!r} + "/outlived-" + {name!r}, "w").close()
 os.kill(os.getpid(), 9)
@@ -913,7 +913,7 @@ def breed(folder, marks, until=None):
     """Write the BREEDERS into a workbook, each waiting for its child to live -> equations."""
     for path, body in BREEDERS.items():
         live = LIVE.format(folder=str(marks), name=path)
-        lives = until or f"not os.path.exists({str(marks / f'pid-{path}')!r})"
+        lives = until or f"not os.path.exists({str(marks / f'born-{path}')!r})"
         body = textwrap.dedent(body).replace("LIVE", repr(live))
         body = body.replace("WAIT", f"while {lives}: time.sleep(0.01)")
         put(folder, path, written(path, "import os\n" + body))
@@ -921,29 +921,15 @@ def breed(folder, marks, until=None):
 
 
 def gone(marks):
-    """Wait until all that was bred is gone, which nothing of it outlives; end it all if not."""
-    pids = {int(path.read_text()) for path in marks.glob("pid-*")}
-    try:
-        while any(map(alive, pids)):
-            time.sleep(0.01)
-    finally:
-        for pid in filter(alive, pids):
-            os.kill(pid, signal.SIGKILL)
+    """Wait until all that was bred is gone, which nothing of it outlives -> whose it was."""
+    import fcntl
+
+    born = list(marks.glob("born-*"))
+    for path in born:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
     assert not list(marks.glob("outlived-*"))
-    return {path.name.removeprefix("pid-") for path in marks.glob("pid-*")}
-
-
-def alive(pid):
-    """Does a process run? One that has ended and that nobody has asked for does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    try:
-        return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    return {path.name.removeprefix("born-") for path in born}
 
 
 @posix
@@ -957,7 +943,7 @@ def test_nothing_is_left_when_the_grader_is_ended(solved, tmp_path_factory, numb
     command = [sys.executable, LESSON / "run.py", "grade", solved, str(BY_PATH[path].equation)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as grader:
         try:
-            while not (marks / f"pid-{path}").exists():
+            while not (marks / f"born-{path}").exists():
                 assert grader.poll() is None
                 time.sleep(0.01)
             grader.send_signal(number)
