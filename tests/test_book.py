@@ -360,6 +360,11 @@ def test_the_page_s_scripts_end_where_they_should(page, elements, tmp_path, monk
 # ------------------------------------------------------------------ in a browser
 
 
+def browser(test):
+    """Marks a test that needs Chromium; these are a group of their own, on another worker."""
+    return pytest.mark.browser(pytest.mark.xdist_group("browser")(test))
+
+
 @pytest.fixture
 def visit(chromium, page, tmp_path):
     """visit(place, width, scheme) -> a page at this place; it may neither complain nor ask."""
@@ -390,7 +395,7 @@ def numbers_of(page):
     return sorted(int(n) for n in re.findall(r'<div class="equation" id="eq-(\d+)"', page))
 
 
-@pytest.mark.browser
+@browser
 def test_panel_follows_the_scroll(visit, page):
     tab = visit("#eq-1")
     assert tab.locator(".panel:visible").count() == 1
@@ -405,7 +410,7 @@ def test_panel_follows_the_scroll(visit, page):
     assert len(order) >= len(own) - 1
 
 
-@pytest.mark.browser
+@browser
 def test_equations_show_on_hover_and_focus_and_back_returns(visit):
     tab = visit("#exercises")
     link = tab.locator("article a[href^='#eq-']:visible").first
@@ -430,7 +435,7 @@ def test_equations_show_on_hover_and_focus_and_back_returns(visit):
     assert tab.locator("#back").is_disabled()
 
 
-@pytest.mark.browser
+@browser
 def test_a_tap_shows_and_a_second_goes(visit):
     tab = visit("#exercises", 390, touch=True)
     link = tab.locator("article a[href^='#eq-']:visible").first
@@ -442,7 +447,7 @@ def test_a_tap_shows_and_a_second_goes(visit):
     tab.wait_for_function("(hash) => location.hash === hash", arg=target)
 
 
-@pytest.mark.browser
+@browser
 def test_symbols_explain_themselves(visit):
     tab = visit("#f-ppo")
     tab.locator("article math [data-s][tabindex]:visible").first.focus()
@@ -454,7 +459,7 @@ def test_symbols_explain_themselves(visit):
     assert tab.locator("#glossary").is_visible()
 
 
-@pytest.mark.browser
+@browser
 def test_search_finds_text_symbols_and_functions(visit):
     tab = visit()
     places = {
@@ -471,7 +476,7 @@ def test_search_finds_text_symbols_and_functions(visit):
         tab.keyboard.press("Escape")
 
 
-@pytest.mark.browser
+@browser
 def test_the_place_is_kept(visit):
     tab = visit("#eq-1")
     tab.mouse.wheel(0, 2000)
@@ -483,7 +488,7 @@ def test_the_place_is_kept(visit):
     assert again.evaluate("document.querySelector('.chapter.here').id") == chapter
 
 
-@pytest.mark.browser
+@browser
 @pytest.mark.parametrize("width", [360, 899, 900, 1440, 3840])
 def test_no_chapter_is_wider_than_the_window(visit, width):
     tab = visit("", width)
@@ -506,7 +511,7 @@ def test_no_chapter_is_wider_than_the_window(visit, width):
     assert panel == ("fixed" if width >= 900 else "static")
 
 
-@pytest.mark.browser
+@browser
 def test_panels_fold_under_their_equations_on_small_screens(visit, page):
     number = numbers_of(page)[0]
     tab = visit(f"#eq-{number}", 700)
@@ -516,7 +521,7 @@ def test_panels_fold_under_their_equations_on_small_screens(visit, page):
     assert panel.locator("pre").first.is_visible()
 
 
-@pytest.mark.browser
+@browser
 def test_each_widget_is_filled_when_it_is_seen(visit):
     tab = visit()
     for name in tab.evaluate(
@@ -540,7 +545,7 @@ SHOWN = (
 )
 
 
-@pytest.mark.browser
+@browser
 @pytest.mark.parametrize("width", [390, 900, 1200])
 def test_the_ladder_is_climbed_by_keys_and_by_buttons(visit, width):
     tab = visit("#ladder", width)
@@ -582,7 +587,7 @@ def test_the_ladder_is_climbed_by_keys_and_by_buttons(visit, width):
     at("stair-1")
 
 
-@pytest.mark.browser
+@browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("place", ["#f-ppo", "#stair-5"])
 def test_words_stand_out_from_their_ground(visit, place, scheme):
@@ -615,7 +620,7 @@ def test_words_stand_out_from_their_ground(visit, place, scheme):
     assert poor == []
 
 
-@pytest.mark.browser
+@browser
 def test_it_prints_on_pages(page, chromium, tmp_path):
     html, pdf = tmp_path / "index.html", tmp_path / "book.pdf"
     html.write_text(page, encoding="utf-8")
