@@ -1114,6 +1114,7 @@ DAMAGES = [
         "distributions": (lambda data: data.replace(b"\n", b"\r\n"), "right"),
         "advantages": (lambda data: LATIN + data.decode().encode("latin-1", "replace"), "right"),
         "vpg": ("link", "right"),
+        "ppo_penalty": (lambda data: b"import colorsys\n" + data, "right"),
         "ppo": (lambda data: data.rstrip() + b"\n\x0c\n# \xc3\xa9", "right"),
         "ppo_penalty": (lambda data: data.replace(b"\n", b"\r"), "right"),
     },
@@ -1142,7 +1143,7 @@ def damage(file, way):
 def test_files_of_every_kind_are_graded_or_told_in_a_line(solved, capsys, ways):
     for module, (way, _) in ways.items():
         damage(solved / f"{module}.py", way)
-    for name in ("gymnasium", "numpy", "json", "config", "lab"):  # hides no library
+    for name in ("gymnasium", "numpy", "colorsys", "config", "lab"):  # hides no library
         (solved / f"{name}.py").write_text("raise ImportError('not me')", encoding="utf-8")
     workbook.saved(solved)  # what --watch looks at
     file = solved / "grades.json"
