@@ -1114,8 +1114,7 @@ DAMAGES = [
         "distributions": (lambda data: data.replace(b"\n", b"\r\n"), "right"),
         "advantages": (lambda data: LATIN + data.decode().encode("latin-1", "replace"), "right"),
         "vpg": ("link", "right"),
-        "ppo_penalty": (lambda data: b"import colorsys\n" + data, "right"),
-        "ppo": (lambda data: data.rstrip() + b"\n\x0c\n# \xc3\xa9", "right"),
+        "ppo": (lambda data: data + b"\nimport colorsys\n\x0c\n# \xc3\xa9", "right"),
         "ppo_penalty": (lambda data: data.replace(b"\n", b"\r"), "right"),
     },
 ]
