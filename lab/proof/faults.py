@@ -678,7 +678,7 @@ TABLE = {
     ],
     "mdp.performance_difference": [
         ("performance", "advantages(mdp, old_pi)", "advantages(mdp, pi)"),
-        ("performance", "density(mdp, pi, path)", "density(mdp, old_pi, path)"),
+        ("performance", "density(mdp, pi, one)", "density(mdp, old_pi, one)"),
     ],
     "tokens.log_probs": [
         ("response-score", ".sum(axis=1)", ".mean(axis=1)"),

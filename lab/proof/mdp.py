@@ -309,8 +309,8 @@ def performance_difference(mdp, pi, old_pi, horizon):
     """
     A = advantages(mdp, old_pi)
     total = 0.0
-    for path in trajectories(mdp, horizon):
-        discounts = mdp.gamma ** np.arange(len(path.states))
+    for one in trajectories(mdp, horizon):
+        discounts = mdp.gamma ** np.arange(len(one.states))
         # Eq. 37: J(θ) − J(θ_old) = E_{τ~θ} [Σ γᵗ Aᵒˡᵈ(sₜ, aₜ)]
-        total += density(mdp, pi, path) * (discounts @ A[path.states, path.actions])
+        total += density(mdp, pi, one) * (discounts @ A[one.states, one.actions])
     return total
