@@ -46,13 +46,6 @@ class Source(NamedTuple):
     start: int  # number of its first line
     text: str
 
-    def carries(self, number):
-        """Does one of its comments have this equation's number?"""
-        return number in cited("\n".join(line.partition("#")[2] for line in self.text.splitlines()))
-
-    def tree(self):
-        return ast.parse(textwrap.dedent(self.text)).body[0]
-
 
 def cited(text):
     """The numbers of our equations that a text cites."""
@@ -94,9 +87,19 @@ def sources(number, following):
             continue
         # Of a class, the methods that carry the number; all of it if they are none.
         methods = [source for key, source in there.items() if key.startswith(place + ".")]
-        methods = [method for method in methods if method.carries(number)]
+        methods = [method for method in methods if carries(method, number)]
         linked |= dict.fromkeys(methods or [there[place]])
-    return ([source for source in linked if source.carries(number)] or [*linked])[:MOST_FUNCTIONS]
+    return ([source for source in linked if carries(source, number)] or [*linked])[:MOST_FUNCTIONS]
+
+
+def carries(source, number):
+    """Has one of a source's comments this equation's number?"""
+    return number in cited("\n".join(line.partition("#")[2] for line in source.text.splitlines()))
+
+
+def syntax(text):
+    """The syntax tree of a definition, which may be a method's."""
+    return ast.parse(textwrap.dedent(text)).body[0]
 
 
 def marked(number, text):
@@ -120,7 +123,7 @@ def marked(number, text):
             chosen.add(j)
     if chosen:
         return chosen
-    (function,) = ast.parse(textwrap.dedent(text)).body
+    function = syntax(text)
     rest = function.body[1:] if ast.get_docstring(function) else function.body
     if not rest or rest[-1].end_lineno - rest[0].lineno > 8:
         return {0}
@@ -206,7 +209,7 @@ def recorded(source, function, calls):
         return result
 
     factory = ast.parse("def make(_begin, _end):\n    _begun = _begin(locals())")
-    (make,), definition = factory.body, source.tree()
+    (make,), definition = factory.body, syntax(source.text)
     definition.body = [*make.body, *map(Returns().visit, [*definition.body, ast.Return()])]
     make.body = [definition, ast.Return(ast.Name(definition.name, ast.Load()))]
     names, code = {}, compile(ast.fix_missing_locations(factory), source.path, "exec")
@@ -225,7 +228,7 @@ def numbers(value):
 
 def row(source, values, results):
     """One row that goes through a function: list of (name, its numbers as text)."""
-    nodes = ast.walk(source.tree())
+    nodes = ast.walk(syntax(source.text))
     returned = [node.value for node in nodes if isinstance(node, ast.Return) and node.value][-1:]
     if returned and isinstance(returned[0], ast.Tuple):
         returned = returned[0].elts
@@ -296,7 +299,7 @@ def panel(number, sources, traced):
         if name in calls:
             where = "the trace" if name in traced else "its check"
             parts.append(table(f"One row of it, from {where}", row(source, *calls[name])))
-    in_its_lines = any(source.carries(number) for source in sources)
+    in_its_lines = any(carries(source, number) for source in sources)
     if not in_its_lines or not any(name in calls for name in names):
         shown = [(k, v) for k, v in result.numbers if numbers(v) is not None][:4]
         if shown:
