@@ -11,7 +11,6 @@ import importlib
 import inspect
 import re
 import textwrap
-from functools import cache
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -57,7 +56,6 @@ def cited(text):
     return numbers
 
 
-@cache
 def definitions(path):
     """Every function and class of a file: {"MLP.backward": Source}."""
     text = (PROJECT / path).read_text(encoding="utf-8")
