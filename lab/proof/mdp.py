@@ -169,7 +169,7 @@ def trajectories(mdp, horizon):
     In this process each state has one action that ends the episode and one
     that goes on, so there are only horizon + 1 of them.
     """
-    every = []
+    found = []
 
     def extend(states, actions):
         here = states[-1]
@@ -177,16 +177,16 @@ def trajectories(mdp, horizon):
             taken = [*actions, action]
             onward = mdp.transitions[here, action]
             if onward.sum() < 1:
-                every.append(_trajectory(mdp, states, taken, finished=True))
+                found.append(_trajectory(mdp, states, taken, finished=True))
             if onward.any() and len(taken) == horizon:
-                every.append(_trajectory(mdp, states, taken, finished=False))
+                found.append(_trajectory(mdp, states, taken, finished=False))
             elif onward.any():
                 for there in np.flatnonzero(onward):
                     extend([*states, int(there)], taken)
 
     for state in np.flatnonzero(mdp.start):
         extend([int(state)], [])
-    return every
+    return found
 
 
 def _trajectory(mdp, states, actions, finished):
@@ -255,8 +255,8 @@ def estimates(mdp, theta, features, horizon, weigh):
     step_scores = scores(pi, features)
     every = trajectories(mdp, horizon)
     return (
-        np.array([density(mdp, pi, path) for path in every]),
-        np.array([weigh(mdp, path) @ step_scores[path.states, path.actions] for path in every]),
+        np.array([density(mdp, pi, one) for one in every]),
+        np.array([weigh(mdp, one) @ step_scores[one.states, one.actions] for one in every]),
     )
 
 
