@@ -5,7 +5,6 @@ import importlib.util
 import json
 import os
 import re
-import subprocess
 import sys
 from collections import Counter
 from html import unescape
@@ -80,20 +79,10 @@ def elements(page):
 
 
 def test_the_committed_page_is_fresh(page):
+    """And every process makes the same one: this has hashes of its own."""
     committed = PAGE.read_text(encoding="utf-8")
     same = comparable(committed) == comparable(page)  # not in the assert: pytest would diff 2.7 MB
     assert same, "README, code, figures or widgets have changed: make book"
-
-
-@pytest.mark.slow
-def test_every_process_makes_the_same_page(page, tmp_path):
-    file = tmp_path / "book.html"
-    environment = {**os.environ, "PYTHONHASHSEED": "1"}
-    command = [sys.executable, "-m", "lab.book", str(file)]
-    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=environment, check=False)
-    assert done.returncode == 0, done.stderr.decode(errors="replace")
-    same = file.read_bytes() == page.encode()
-    assert same
 
 
 def test_every_equation_has_its_code_and_its_verdict(elements):
@@ -360,6 +349,11 @@ def test_the_page_s_scripts_end_where_they_should(page, elements, tmp_path, monk
 # ------------------------------------------------------------------ in a browser
 
 
+def browser(test):
+    """Marks a test that needs Chromium; these are a group of their own, on another worker."""
+    return pytest.mark.browser(pytest.mark.xdist_group("browser")(test))
+
+
 @pytest.fixture
 def visit(chromium, page, tmp_path):
     """visit(place, width, scheme) -> a page at this place; it may neither complain nor ask."""
@@ -390,7 +384,7 @@ def numbers_of(page):
     return sorted(int(n) for n in re.findall(r'<div class="equation" id="eq-(\d+)"', page))
 
 
-@pytest.mark.browser
+@browser
 def test_panel_follows_the_scroll(visit, page):
     tab = visit("#eq-1")
     assert tab.locator(".panel:visible").count() == 1
@@ -405,7 +399,7 @@ def test_panel_follows_the_scroll(visit, page):
     assert len(order) >= len(own) - 1
 
 
-@pytest.mark.browser
+@browser
 def test_equations_show_on_hover_and_focus_and_back_returns(visit):
     tab = visit("#exercises")
     link = tab.locator("article a[href^='#eq-']:visible").first
@@ -430,7 +424,7 @@ def test_equations_show_on_hover_and_focus_and_back_returns(visit):
     assert tab.locator("#back").is_disabled()
 
 
-@pytest.mark.browser
+@browser
 def test_a_tap_shows_and_a_second_goes(visit):
     tab = visit("#exercises", 390, touch=True)
     link = tab.locator("article a[href^='#eq-']:visible").first
@@ -442,7 +436,7 @@ def test_a_tap_shows_and_a_second_goes(visit):
     tab.wait_for_function("(hash) => location.hash === hash", arg=target)
 
 
-@pytest.mark.browser
+@browser
 def test_symbols_explain_themselves(visit):
     tab = visit("#f-ppo")
     tab.locator("article math [data-s][tabindex]:visible").first.focus()
@@ -454,7 +448,7 @@ def test_symbols_explain_themselves(visit):
     assert tab.locator("#glossary").is_visible()
 
 
-@pytest.mark.browser
+@browser
 def test_search_finds_text_symbols_and_functions(visit):
     tab = visit()
     places = {
@@ -471,7 +465,7 @@ def test_search_finds_text_symbols_and_functions(visit):
         tab.keyboard.press("Escape")
 
 
-@pytest.mark.browser
+@browser
 def test_the_place_is_kept(visit):
     tab = visit("#eq-1")
     tab.mouse.wheel(0, 2000)
@@ -483,7 +477,7 @@ def test_the_place_is_kept(visit):
     assert again.evaluate("document.querySelector('.chapter.here').id") == chapter
 
 
-@pytest.mark.browser
+@browser
 @pytest.mark.parametrize("width", [360, 899, 900, 1440, 3840])
 def test_no_chapter_is_wider_than_the_window(visit, width):
     tab = visit("", width)
@@ -506,7 +500,7 @@ def test_no_chapter_is_wider_than_the_window(visit, width):
     assert panel == ("fixed" if width >= 900 else "static")
 
 
-@pytest.mark.browser
+@browser
 def test_panels_fold_under_their_equations_on_small_screens(visit, page):
     number = numbers_of(page)[0]
     tab = visit(f"#eq-{number}", 700)
@@ -516,7 +510,7 @@ def test_panels_fold_under_their_equations_on_small_screens(visit, page):
     assert panel.locator("pre").first.is_visible()
 
 
-@pytest.mark.browser
+@browser
 def test_each_widget_is_filled_when_it_is_seen(visit):
     tab = visit()
     for name in tab.evaluate(
@@ -540,7 +534,7 @@ SHOWN = (
 )
 
 
-@pytest.mark.browser
+@browser
 @pytest.mark.parametrize("width", [390, 900, 1200])
 def test_the_ladder_is_climbed_by_keys_and_by_buttons(visit, width):
     tab = visit("#ladder", width)
@@ -582,7 +576,7 @@ def test_the_ladder_is_climbed_by_keys_and_by_buttons(visit, width):
     at("stair-1")
 
 
-@pytest.mark.browser
+@browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("place", ["#f-ppo", "#stair-5"])
 def test_words_stand_out_from_their_ground(visit, place, scheme):
@@ -615,7 +609,7 @@ def test_words_stand_out_from_their_ground(visit, place, scheme):
     assert poor == []
 
 
-@pytest.mark.browser
+@browser
 def test_it_prints_on_pages(page, chromium, tmp_path):
     html, pdf = tmp_path / "index.html", tmp_path / "book.pdf"
     html.write_text(page, encoding="utf-8")

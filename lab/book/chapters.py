@@ -76,8 +76,8 @@ class Setter:
             rows += 1
             first = line.split("|")[1]
             for tex in re.findall(r"\$`([^`]*)`\$", first):
-                for one in [tex] if "(" in tex else tex.split(","):
-                    root = ElementTree.fromstring(self.mathml(one, False))
+                for symbol in [tex] if "(" in tex else tex.split(","):
+                    root = ElementTree.fromstring(self.mathml(symbol, False))
                     keys = [ElementTree.tostring(root[0], "unicode")]
                     if root[0].tag in ("msub", "msup", "mover"):  # its letter, if no row has that
                         keys.append(ElementTree.tostring(root[0][0], "unicode"))
@@ -121,7 +121,7 @@ class Setter:
 
     def chapters(self):
         """The whole text -> list of Chapter."""
-        tokens, found = self.markdown.parse(self.source), []
+        tokens, chapters = self.markdown.parse(self.source), []
         heads = [i for i, token in enumerate(tokens) if token.type == "heading_open"]
         self.inside = {slug(tokens[i + 1].content) for i in heads}
         cuts = [i for i in heads if tokens[i].tag in ("h1", "h3")]
@@ -130,8 +130,8 @@ class Setter:
             self.chapter, self.seen = title, set()
             html = self.markdown.renderer.render(tokens[start:end], self.markdown.options, {})
             html += self.due()
-            found.append(Chapter(slug(title), title, html))
-        return found
+            chapters.append(Chapter(slug(title), title, html))
+        return chapters
 
     # ------------------------------------------------------------- a rule for each token
 

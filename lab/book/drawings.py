@@ -21,10 +21,10 @@ def drawing(light, dark, alt, prefix, colours):
         data = base64.b64encode(light.read_bytes()).decode()
         return f'<img alt="{alt}" src="data:image/{light.suffix[1:]};base64,{data}">'
     drawings = [small(path.read_text(encoding="utf-8"), prefix) for path in (light, dark)]
-    images = zip(*(IMAGE.findall(one) for one in drawings), strict=True)
-    drawings = [IMAGE.sub("<image/>", one) for one in drawings]
-    found = (COLOUR.findall("".join(TAG.findall(one))) for one in drawings)
-    pairs = zip(*(map(str.lower, one) for one in found), strict=True)
+    images = zip(*map(IMAGE.findall, drawings), strict=True)
+    drawings = [IMAGE.sub("<image/>", svg) for svg in drawings]
+    used = (COLOUR.findall("".join(TAG.findall(svg)).lower()) for svg in drawings)
+    pairs = zip(*used, strict=True)
     if in_tags(COLOUR, "#", drawings[0]) != in_tags(COLOUR, "#", drawings[1]):
         raise ValueError(f"{dark.name} is more than {light.name} in other colours: draw both anew")
     names = iter([colours.setdefault(pair, f"k{len(colours)}") for pair in pairs])
@@ -36,7 +36,7 @@ def drawing(light, dark, alt, prefix, colours):
 def either(light, dark):
     """An image for each look, where they differ."""
     looks = {"light": light, "dark": dark} if light != dark else {"": light}
-    return "".join(one.replace("<image", f'<image class="{k}"', 1) for k, one in looks.items())
+    return "".join(tag.replace("<image", f'<image class="{k}"', 1) for k, tag in looks.items())
 
 
 def in_tags(pattern, new, svg):

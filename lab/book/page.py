@@ -27,13 +27,13 @@ def build():
     parts, colours = setter.chapters(), setter.colours
     files = sorted(setter.files, key=lambda path: (path.count("/"), path))
     sections = [
-        f'<section class="chapter" id="chapter-{i}" data-title="{escape(one.title)}">'
-        f"<article>{one.html}</article></section>"
-        for i, one in enumerate(parts)
+        f'<section class="chapter" id="chapter-{i}" data-title="{escape(part.title)}">'
+        f"<article>{part.html}</article></section>"
+        for i, part in enumerate(parts)
     ]
     sections.insert(1, ladder.chapter(setter))
     sections += [code_view(path) for path in files]
-    contents = [f'<li><a href="#{one.id}">{escape(one.title)}</a></li>' for one in parts]
+    contents = [f'<li><a href="#{part.id}">{escape(part.title)}</a></li>' for part in parts]
     contents.insert(1, '<li><a href="#ladder">The ladder</a></li>')
     listed = "".join(f'<li><a href="#{p}"><code>{p}</code></a></li>' for p in map(escape, files))
     contents.append(f"<li><details><summary>The code</summary><ol>{listed}</ol></details></li>")
@@ -61,7 +61,7 @@ def widget_code():
 
 def widgets():
     """The widgets of docs/explorer.html: list of (the equations that it names, HTML)."""
-    page, found = (DOCS / "explorer.html").read_text(encoding="utf-8"), []
+    page, widgets = (DOCS / "explorer.html").read_text(encoding="utf-8"), []
     for section in re.findall(r"<section\b.*?</section>", page, re.DOTALL):
         numbers = [int(n) for n in re.findall(r'data-eq="(\d+)"', section)]
         name = re.search(r'data-lesson="([\w-]+)"', section)[1]
@@ -69,16 +69,15 @@ def widgets():
             r'<div class="intro">\s*<h2[^>]*>(.*?)</h2>(.*?)</div>', section, re.DOTALL
         )
         intro = f"<h4>{words[1]}</h4>{words[2].strip()}" if words else ""
-        found.append(
-            (numbers, f'<div class="widget" data-widget="{name}">{intro}<div></div></div>\n')
-        )
-    return found
+        html = f'<div class="widget" data-widget="{name}">{intro}<div></div></div>\n'
+        widgets.append((numbers, html))
+    return widgets
 
 
 def code_view(path):
     """A file of the lesson, whole; every function is a place to go to."""
     text = (PROJECT / path).read_text(encoding="utf-8")
-    ids = {one.start: f"code-{one.name}" for one in definitions(path).values()}
+    ids = {source.start: f"code-{source.name}" for source in definitions(path).values()}
     path = escape(path)
     return (
         f'<section class="chapter code" id="{path}" data-title="{path}"><article><h2>{path}</h2>'
@@ -116,17 +115,17 @@ def print_pdf(page, pdf):
 
     Raises OSError if no Chromium is on the PATH (or named by CHROMIUM), or if it fails.
     """
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
+    browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
         raise OSError("no chromium on the PATH; CHROMIUM=FILE names one")
     with tempfile.TemporaryDirectory() as profile:
-        command = [found, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
         command += [f"--user-data-dir={profile}", f"--print-to-pdf={Path(pdf).resolve()}"]
         command += ["--virtual-time-budget=10000", Path(page).resolve().as_uri()]
         try:
             done = subprocess.run(command, capture_output=True, timeout=PRINT_SECONDS, check=False)
         except subprocess.TimeoutExpired as error:
-            raise OSError(f"{found} took longer than {PRINT_SECONDS} seconds") from error
+            raise OSError(f"{browser} took longer than {PRINT_SECONDS} seconds") from error
     if done.returncode or not Path(pdf).exists():
         said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise OSError(said or f"{found} ended with status {done.returncode}")
+        raise OSError(said or f"{browser} ended with status {done.returncode}")

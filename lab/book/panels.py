@@ -44,41 +44,45 @@ class Source(NamedTuple):
 def definitions(path):
     """Every function and class of a file: {"MLP.backward": Source}."""
     text = (PROJECT / path).read_text(encoding="utf-8")
-    lines, found = text.splitlines(keepends=True), {}
+    lines, sources = text.splitlines(keepends=True), {}
     module = Path(path).with_suffix("").as_posix().replace("/", ".")
 
     def visit(node, prefix):
         for child in ast.iter_child_nodes(node):
             if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
-                start = min([child.lineno, *(one.lineno for one in child.decorator_list)])
+                name = prefix + child.name
+                start = min([child.lineno, *(line.lineno for line in child.decorator_list)])
                 body = "".join(lines[start - 1 : child.end_lineno])
-                found[prefix + child.name] = Source(
-                    f"{module}.{prefix}{child.name}", path, start, body
-                )
-                visit(child, f"{prefix}{child.name}.")
+                sources[name] = Source(f"{module}.{name}", path, start, body)
+                visit(child, f"{name}.")
 
     visit(ast.parse(text), "")
-    return found
+    return sources
 
 
 def sources(number, following):
     """What computes an equation: Sources, by the links in the text that follows it."""
-    found = []
+    linked = {}
     for name, path in dict.fromkeys(FUNCTION.findall(following)):
         module = Path(path).with_suffix("").as_posix().replace("/", ".")
-        place, all_ = name.removeprefix(module + "."), definitions(path)
-        own = [one for key, one in all_.items() if key.startswith(place + ".")]
-        if place not in all_ or number not in cited(all_[place].text):
+        place, there = name.removeprefix(module + "."), definitions(path)
+        if place not in there or number not in cited(there[place].text):
             continue
         # Of a class, the methods that carry the number; all of it if they are none.
-        found += [one for one in own if number in cited(comments(one.text))] or [all_[place]]
-    found = list(dict.fromkeys(found))
-    named = [one for one in found if number in cited(comments(one.text))]
-    return (named or found)[:MOST_FUNCTIONS]
+        methods = [source for key, source in there.items() if key.startswith(place + ".")]
+        methods = [method for method in methods if carries(method, number)]
+        linked |= dict.fromkeys(methods or [there[place]])
+    return ([source for source in linked if carries(source, number)] or [*linked])[:MOST_FUNCTIONS]
 
 
-def comments(text):
-    return "\n".join(line.partition("#")[2] for line in text.splitlines())
+def carries(source, number):
+    """Has one of a source's comments this equation's number?"""
+    return number in cited("\n".join(line.partition("#")[2] for line in source.text.splitlines()))
+
+
+def syntax(text):
+    """The syntax tree of a definition, which may be a method's."""
+    return ast.parse(textwrap.dedent(text)).body[0]
 
 
 def marked(number, text):
@@ -102,13 +106,11 @@ def marked(number, text):
             chosen.add(j)
     if chosen:
         return chosen
-    method = text[0] == " "  # which Python reads only inside something
-    tree = ast.parse("if 1:\n" + text if method else text)
-    body, shift = (tree.body[0].body[0], 2) if method else (tree.body[0], 1)
-    rest = body.body[1:] if ast.get_docstring(body) else body.body
+    function = syntax(text)
+    rest = function.body[1:] if ast.get_docstring(function) else function.body
     if not rest or rest[-1].end_lineno - rest[0].lineno > 8:
         return {0}
-    return set(range(rest[0].lineno - shift, rest[-1].end_lineno - shift + 1))
+    return set(range(rest[0].lineno - 1, rest[-1].end_lineno))
 
 
 def coloured(text, start=1, marks=(), ids=None):
@@ -176,7 +178,7 @@ def recorded(source, function, calls):
 
     def end(begun, known, result):
         (given, arguments), after = begun, {k: numbers(v) for k, v in known.items()}
-        results = [numbers(one) for one in (result if isinstance(result, tuple) else (result,))]
+        results = list(map(numbers, result if isinstance(result, tuple) else (result,)))
         changed = {
             f"{k}, after": after[k]
             for k, v in arguments.items()
@@ -184,18 +186,17 @@ def recorded(source, function, calls):
         }
         local = {k: v for k, v in after.items() if v is None or v.dtype.kind != "i" or v.ndim}
         values = arguments | {k: v for k, v in local.items() if k not in arguments} | changed
-        real = changed or any(one is not None for one in results)
+        real = changed or any(value is not None for value in results)
         if real and any(np.ndim(v) for v in values.values() if v is not None):
             calls.setdefault(source.name, (values, results))
         return result
 
-    made = ast.parse("def make(_begin, _end):\n    _begun = _begin(locals())")
-    (definition,) = ast.parse(textwrap.dedent(source.text)).body
-    definition.body = [*made.body[0].body, *map(Returns().visit, definition.body), ast.Return()]
-    Returns().visit(definition.body[-1])
-    made.body[0].body = [definition, ast.Return(ast.Name(definition.name, ast.Load()))]
-    names = {}
-    exec(compile(ast.fix_missing_locations(made), source.path, "exec"), function.__globals__, names)
+    factory = ast.parse("def make(_begin, _end):\n    _begun = _begin(locals())")
+    (make,), definition = factory.body, syntax(source.text)
+    definition.body = [*make.body, *map(Returns().visit, [*definition.body, ast.Return()])]
+    make.body = [definition, ast.Return(ast.Name(definition.name, ast.Load()))]
+    names, code = {}, compile(ast.fix_missing_locations(factory), source.path, "exec")
+    exec(code, function.__globals__, names)
     return names["make"](begin, end)
 
 
@@ -210,12 +211,11 @@ def numbers(value):
 
 def row(source, values, results):
     """One row that goes through a function: list of (name, its numbers as text)."""
-    tree = ast.parse(source.text if source.text[0] != " " else "if 1:\n" + source.text)
-    returns = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value]
-    names = []
-    if returns:
-        last = returns[-1]
-        names = [ast.unparse(one) for one in (last.elts if isinstance(last, ast.Tuple) else [last])]
+    nodes = ast.walk(syntax(source.text))
+    returned = [node.value for node in nodes if isinstance(node, ast.Return) and node.value][-1:]
+    if returned and isinstance(returned[0], ast.Tuple):
+        returned = returned[0].elts
+    names = list(map(ast.unparse, returned))
     if len(names) != len(results):
         names = ["returns"] * len(results)
     shown = {k: v for k, v in values.items() if v is not None and not k.startswith("_")}
@@ -257,7 +257,7 @@ def panels(readme):
         int(n): sources(int(n), re.split(r"^## ", after, flags=re.MULTILINE)[0])
         for n, after in zip(pieces[::2], pieces[1::2], strict=True)
     }
-    everything = {one for found in places.values() for one in found}
+    everything = {source for own in places.values() for source in own}
     traced = {}
     for algorithm in trace.TRACED:
         _, calls = first_calls(everything, lambda name=algorithm: trace.walk(name))
@@ -266,23 +266,24 @@ def panels(readme):
     return {n: panel(n, places[n], traced) for n in known if n in places}
 
 
-def panel(number, found, traced):
-    result, calls = first_calls(found, lambda: run_check(number))
-    calls |= {one.name: traced[one.name] for one in found if one.name in traced}
+def panel(number, sources, traced):
+    result, calls = first_calls(sources, lambda: run_check(number))
+    names = [source.name for source in sources]
+    calls |= {name: traced[name] for name in names if name in traced}
     parts = []
-    for one in found:
-        end = one.start + len(one.text.splitlines()) - 1
-        marks = marked(number, one.text)
+    for source in sources:
+        name, path, start, text = source
         parts.append(
-            f'<p class="where"><a href="#code-{one.name}"><code>{one.path}</code></a> '
-            f'lines {one.start}–{end}</p><pre data-eq="{number}" style="--first:{one.start - 1}">'
-            f"{coloured(one.text, one.start, marks)}</pre>"
+            f'<p class="where"><a href="#code-{name}"><code>{path}</code></a> '
+            f"lines {start}–{start + len(text.splitlines()) - 1}</p>"
+            f'<pre data-eq="{number}" style="--first:{start - 1}">'
+            f"{coloured(text, start, marked(number, text))}</pre>"
         )
-        if one.name in calls:
-            where = "the trace" if one.name in traced else "its check"
-            parts.append(table(f"One row of it, from {where}", row(one, *calls[one.name])))
-    in_its_lines = any(number in cited(comments(one.text)) for one in found)
-    if not in_its_lines or not any(one.name in calls for one in found):
+        if name in calls:
+            where = "the trace" if name in traced else "its check"
+            parts.append(table(f"One row of it, from {where}", row(source, *calls[name])))
+    in_its_lines = any(carries(source, number) for source in sources)
+    if not in_its_lines or not any(name in calls for name in names):
         shown = [(k, v) for k, v in result.numbers if numbers(v) is not None][:4]
         if shown:
             rows = [(k, entries(np.asarray(v))) for k, v in shown]
@@ -294,9 +295,9 @@ def panel(number, found, traced):
         f'error <span class="measured">{largest}</span>, bound {result.bound:g}. '
         f"<small>{escape(result.statement)} <code>run.py check {number}</code></small></p>"
     )
-    names = ", ".join(f"<code>{one.name.removeprefix('lab.proof.')}</code>" for one in found[:1])
+    code = "".join(f"<code>{name.removeprefix('lab.proof.')}</code>" for name in names[:1])
     return (
-        f'<details class="panel" id="panel-{number}"><summary><b>Eq. {number}</b> {names}'
+        f'<details class="panel" id="panel-{number}"><summary><b>Eq. {number}</b> {code}'
         f'<span class="ok">{"✓" if result.passed else "✗"} {escape(result.oracle)}</span></summary>'
         f'<div class="inside">{"".join(parts)}{verdict}</div></details>'
     )

@@ -28,6 +28,7 @@ import threading
 import time
 import traceback
 import types
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -250,18 +251,25 @@ def verdict(blank, answers):
 
 
 def known_mistake(blank, answers):
-    """The words of the mistake, or of the two at a time, that gives these answers; or None."""
-    function = shipped(blank)
+    """The words of the fault, or of the two at a time, that gives these answers; or None."""
     known = [fault for fault in faults.FAULTS if fault.function == blank.path and fault.words]
-    for made in (*((one,) for one in known), *itertools.combinations(known, 2)):
-        try:
-            exchanges = [text for fault in made for text in (fault.old, fault.new)]
-            wrong = faults.edited(function, *exchanges)
-        except ValueError:  # they exchange the same piece
-            continue
-        if same(answers, outcomes(blank, wrong)):
+    for made in (*((fault,) for fault in known), *itertools.combinations(known, 2)):
+        wrong = faulty(blank, tuple(text for fault in made for text in (fault.old, fault.new)))
+        if wrong and same(answers, wrong):
             return "; and ".join(dict.fromkeys(fault.words for fault in made))
     return None
+
+
+@cache
+def faulty(blank, exchanges):
+    """The outcomes of the shipped function with pieces of its source exchanged: old, new, …
+
+    None where two of them exchange the same piece.
+    """
+    try:
+        return outcomes(blank, faults.edited(shipped(blank), *exchanges))
+    except ValueError:
+        return None
 
 
 def same(answers, others, single=False):
