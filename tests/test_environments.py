@@ -273,7 +273,7 @@ FLAT = {
 }
 
 
-def showing(space, draw=None):
+def showing(space):
     """Parts of an Odd that shows samples of a space; every episode of a seed shows the same."""
 
     def look(self):

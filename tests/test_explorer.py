@@ -399,13 +399,9 @@ def test_an_update_is_its_twin(page, algorithm):
     results = call(page, script, algorithm)
     rate, (policy, value), moments, orders, norm, new_policy, new_value = results[:7]
     advantages, targets, old, rows = results[7:]
-    config = (
-        replace(MODULES[algorithm].Config(), anneal_clip_range=False)
-        if algorithm == "ppo"
-        else vpg.Config()
-    )
+    config = MODULES[algorithm].Config()
     if algorithm == "ppo":
-        config = replace(config, clip_range=0.15)
+        config = replace(config, anneal_clip_range=False, clip_range=0.15)
     envs = gym.make_vec("CartPole-v1", num_envs=2)
     learner = training.make_learner(envs, config, np.random.default_rng(0), np.float64)
     for network_, parameters in ((learner.policy, policy), (learner.value, value)):
