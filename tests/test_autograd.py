@@ -29,6 +29,7 @@ def check(*options, **environment):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_without_pytorch_one_line_names_the_requirements(tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('none here')", encoding="utf-8")
     done = check(PYTHONPATH=str(tmp_path))

@@ -506,6 +506,7 @@ def test_what_cannot_be_written_is_said_before_the_work(run, tmp_path, capsys, m
     assert "must end in .gif or .mp4" not in refusal(capsys, "record", run.path, tmp_path / "x.txt")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="links take rights there")
 def test_no_link_in_a_run_folder_leads_what_is_written_elsewhere(run, tmp_path, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)

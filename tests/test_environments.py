@@ -723,6 +723,7 @@ def test_the_guide_s_page_names_the_limits():
     assert f"after {LONGEST_EPISODE:,} steps" in page
 
 
+@pytest.mark.slow
 def test_the_guide_s_own_environment_trains_and_its_wrappers_fit(tmp_path, monkeypatch):
     module, wrapper, package = [block for block in BLOCKS if "gym.register(" in block]
     theirs = "import gymnasium as gym\nfrom test_environments import Odd\n"

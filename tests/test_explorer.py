@@ -66,6 +66,7 @@ def test_data_are_the_lessons():
             assert broken not in variants or variants[broken]["greedy"] < 100
 
 
+@pytest.mark.slow
 def test_data_are_the_same_twice(monkeypatch):
     monkeypatch.setattr(explorer, "EPISODES", 2)
     monkeypatch.setattr(explorer, "EVALUATIONS", 1)

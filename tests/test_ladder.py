@@ -153,6 +153,7 @@ def printed_way(number, monkeypatch, capsys):
     return [re.fullmatch(r" *([\d,]+) steps   mean return +(-?[\d.]+)", line) for line in way], last
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_stair_prints_its_way_and_learns(number, monkeypatch, capsys):
     way, last = printed_way(number, monkeypatch, capsys)

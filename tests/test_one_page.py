@@ -13,6 +13,7 @@ from training import Trainer
 PAGE = Path(one_page.__file__)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_it_learns_the_lesson_s_bits(seed, monkeypatch):
     """After every iteration of a training that is annealed in a tenth of the steps."""

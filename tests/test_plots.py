@@ -212,6 +212,7 @@ def test_a_run_is_drawn_where_its_episodes_began(folders):
         assert circles.get_xydata().tolist() == [[500, 100]]
 
 
+@pytest.mark.slow
 def test_nothing_is_written_over_anything_else(folders, laid_out, monkeypatch, rng):
     began = np.sort(rng.uniform(0, 900_000, 400))
     files = {
@@ -260,6 +261,7 @@ def test_names_say_what_tells_runs_apart(folders):
         assert curves.names([folders[0]] * 2, abouts) == names
 
 
+@pytest.mark.slow
 def test_a_name_is_drawn_as_it_stands(folders, laid_out, monkeypatch):
     """Of an environment, and of a folder whose run has a twin: it is no formula."""
     name = "a$\\frac$_$x$\\$$\udcff\x1b[2J"

@@ -93,6 +93,7 @@ def put(folder, path, code):
 # --------------------------------------------------------------- the blanks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapters", [tuple(CHAPTERS), PAGE], ids=["lesson", "page"])
 def test_a_workbook_is_the_lesson_without_its_gradients(tmp_path, chapters):
     folder, blanks = tmp_path / "book", [b for b in BLANKS if b.chapter in chapters]
@@ -123,6 +124,7 @@ def test_each_chapter_of_the_readme_ends_with_its_blanks():
         assert chapter.count(line) == 1, line
 
 
+@pytest.mark.slow
 def test_the_guide_walks_through_the_first_two_blanks(tmp_path, monkeypatch, capsys):
     """Its blanks are the workbook's, and its wrong answer gets the words that it prints."""
     monkeypatch.chdir(tmp_path)
@@ -196,6 +198,7 @@ def test_the_ladder_is_its_stairs_without_their_gradients(ladder, monkeypatch):
         grade(ladder, ["linear"])
 
 
+@pytest.mark.slow
 def test_what_is_said_of_a_half_climbed_ladder(ladder, capsys):
     assert main(["practice", str(ladder / "new"), "--ladder"]) == 0
     assert (
@@ -256,6 +259,7 @@ L. The ladder
     )
 
 
+@pytest.mark.slow
 def test_a_stair_that_was_damaged_gets_one_line(ladder):
     """Of the first, its beginning; the line around which one was changed; where it fails."""
     for stair, old, new, _ in STAIR_DAMAGES:
@@ -658,6 +662,7 @@ def written(path, body):
     return head + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
 
 
+@pytest.mark.slow
 def test_right_answers_written_in_other_ways_pass():
     _, *ways = re.split(r"^# (.*)\n", OTHER_WAYS, flags=re.MULTILINE)
     assert set(" ".join(ways[::2]).split()) == set(BY_PATH)
@@ -755,6 +760,7 @@ def oddities(tmp_path_factory):
         return folder, {g.function: g[2:] for g in grade(folder)}
 
 
+@pytest.mark.slow
 def test_bad_code_ends_its_own_turn_only(oddities):
     """One printable line says what is wrong, and in which line of the reader's file."""
     folder, grades = oddities[0], dict(oddities[1])
@@ -786,6 +792,7 @@ def test_hostile_text_is_printed_and_written_harmlessly(oddities, tmp_path, monk
 UNICODE = sys.getfilesystemencoding() == "utf-8"  # LC_ALL=C names files in ASCII
 
 
+@pytest.mark.slow
 def test_a_loop_without_end_ends_with_its_function_s_time(solved, monkeypatch):
     """And the line in which it was is told, also where a folder has a name of its own."""
     monkeypatch.setattr(grading, "SECONDS", 2)
@@ -799,6 +806,7 @@ def test_a_loop_without_end_ends_with_its_function_s_time(solved, monkeypatch):
     assert (bad.status, relu.status) == ("error", "right")
 
 
+@pytest.mark.slow
 def test_a_file_that_never_ends_costs_one_wait(solved, monkeypatch):
     """All functions of its file are told so, after one wait."""
     monkeypatch.setattr(grading, "SECONDS", 0.1)  # none of these is ever graded, on any machine
@@ -813,6 +821,7 @@ def test_a_file_that_never_ends_costs_one_wait(solved, monkeypatch):
     assert re.fullmatch(r"advantages\.py, line \d+: .*: an endless loop\?", grades[0].diagnosis)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="Windows does not stop processes")
 def test_a_worker_that_falls_silent_is_lost(solved, monkeypatch):
     monkeypatch.setattr(grading, "PATIENCE", 0.1)
@@ -842,6 +851,7 @@ def test_what_is_a_message_of_a_worker():
         assert grading.understood(json.dumps(message), paths) == message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program, lost",
     [
@@ -933,6 +943,7 @@ def gone(marks):
     return {path.name.removeprefix("born-") for path in born}
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_the_grader_is_ended(solved, tmp_path_factory, number):
@@ -953,6 +964,7 @@ def test_nothing_is_left_when_the_grader_is_ended(solved, tmp_path_factory, numb
     assert path in gone(marks)
 
 
+@pytest.mark.slow
 @posix
 def test_what_a_function_starts_is_neither_waited_for_nor_left(solved, tmp_path_factory):
     """Forked, started, twice forked and in a session of its own: all are ended."""
@@ -975,6 +987,7 @@ def test_what_a_function_starts_is_neither_waited_for_nor_left(solved, tmp_path_
         assert grades[path] == "right"
 
 
+@pytest.mark.slow
 def test_grades_as_json_and_at_every_save(solved, tmp_path_factory, monkeypatch, capsys):
     file = tmp_path_factory.mktemp("grades") / "grades.json"
     put(solved, "nn.relu_backward", "def relu_backward(dh, h):\n    return dh * (dh > 0)")
@@ -1146,6 +1159,7 @@ def damage(file, way):
         file.write_bytes(way(data))
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("ways", DAMAGES, ids=["broken", "no text", "no file", "odd but whole"])
 def test_files_of_every_kind_are_graded_or_told_in_a_line(solved, capsys, ways):

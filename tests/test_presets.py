@@ -53,6 +53,7 @@ def test_original_gym_gets_the_same_and_strangers_nothing():
     assert preset("sarsa", "Pendulum-v1") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env_id, algo", ENTRIES)
 def test_trains_without_a_warning(env_id, algo, tmp_path):
     missing = importlib.util.find_spec("Box2D") is None and os.environ.get("REQUIRE_BOX2D") != "1"

@@ -146,6 +146,7 @@ def test_a_sparkline_goes_as_its_values_do():
     assert sparkline([5.0, 5.0], "utf-8") == "▁▁"
 
 
+@pytest.mark.slow
 def test_a_run_leaves_its_returns_on_the_screen(tmp_path):
     done = run(
         *("--algo", "vpg", "--num-envs", "4", "--num-steps", "50", "--total-steps", "2000"),

@@ -248,6 +248,7 @@ def test_the_same_episode_gives_the_same_file(rng, value, tmp_path):
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_a_gif_of_an_environment_with_another_rate(rng, tmp_path):
     path = tmp_path / "acrobot.GIF"
     policy = CategoricalPolicy(6, 3, (8,), rng)
@@ -317,6 +318,7 @@ def test_record_writes_the_file_named(untrained, tmp_path):
     assert path.read_bytes().startswith(b"GIF89a")
 
 
+@pytest.mark.slow
 def test_recording_needs_neither_display_nor_opengl(tmp_path):
     script = """
 import sys

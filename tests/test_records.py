@@ -210,6 +210,7 @@ def test_best_survives_a_crash_that_lost_its_row(run):
     assert unpack(run / BEST)[1]["greedy_return"] == 60
 
 
+@pytest.mark.slow
 def test_what_is_missing_at_its_end_is_made_by_resume(fresh, monkeypatch, capsys):
     """A judgement that was interrupted, a picture that could not be drawn, one that is older."""
 
@@ -297,6 +298,7 @@ def test_a_run_is_judged_and_ends_as_it_was_begun(tmp_path):
     assert trainer.env_steps == before and (run / "summary.json").exists()
 
 
+@pytest.mark.slow
 def test_after_a_power_cut_no_row_before_the_checkpoint_is_missing(fresh, tmp_path, monkeypatch):
     """A disk that keeps what was flushed and nothing else, cut off after any flush."""
     disk, flushes, cuts, fsync = tmp_path / "disk", [], [], os.fsync

@@ -239,6 +239,7 @@ def test_parse_seeds_refuses(text):
 # ---------------------------------------------------------------- one seed
 
 
+@pytest.mark.slow
 def test_train_one_is_a_trainer_bit_for_bit():
     result = train_one("ppo", "CartPole-v1", TINY, 5, 3)
     trainer = Trainer(ppo, "CartPole-v1", ppo.Config(**TINY), 5)
@@ -515,6 +516,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 @on_posix
 @pytest.mark.parametrize(
     "name, kind",
@@ -538,6 +540,7 @@ def test_what_is_no_file_is_refused_in_a_line(runs_dir, name, kind):
 PAYLOAD = 'open({!r}, "a").write("x")\n'
 
 
+@pytest.mark.slow
 def test_nothing_in_a_study_s_folder_is_imported(runs_dir, tmp_path, monkeypatch):
     """Not the module that an id in a file names, nor what lies where Python looks first."""
     (folder,) = runs_dir.iterdir()
@@ -592,6 +595,7 @@ def edits(digest, copy):
     return edit
 
 
+@pytest.mark.slow
 def test_what_decides_a_seed_is_followed_by_imports(copy):
     def names(*variants):
         files = deciding.deciding_files("CartPole-v1", variants)
@@ -642,6 +646,7 @@ def test_an_algorithm_that_was_added_decides_too(copy, monkeypatch):
     assert not decide & {"stranger", "ppo", "lab/pictures/gradients", "lab/runs/curves"}
 
 
+@pytest.mark.slow
 def test_an_environment_of_one_s_own_decides_too(copy, tmp_path, monkeypatch):
     own = tmp_path / "elsewhere"
     (own / "worlds").mkdir(parents=True)
@@ -711,6 +716,7 @@ def test_finished_seeds_are_not_trained_again(runs_dir):
     assert [path for path in files if path.stat().st_mtime_ns != before[path]] == files[:2]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_a_seed_that_fails_stops_no_other(tmp_path, capsys):
     good = Variant("good", "vpg", LEAST)
@@ -840,6 +846,7 @@ def write():
 """
 
 
+@pytest.mark.slow
 def test_workers_work_in_the_user_s_folder(tmp_path, monkeypatch):
     """Also one that starts later, and wherever the folder is; its modules are found as here."""
     (tmp_path / "my_own.py").write_text(MY_OWN, "utf-8")
@@ -870,6 +877,7 @@ def no_my_env():
     forget()
 
 
+@pytest.mark.slow
 def test_the_guide_s_environment_gives_the_same_on_two_cores(no_my_env, tmp_path):
     """In a folder that holds nothing else, and is not the project's."""
     guide = (ROOT / "docs" / "guide.md").read_text("utf-8")
@@ -931,6 +939,7 @@ def test_ctrl_c_during_a_job_of_this_process_is_ours(swallow):
     assert signal.getsignal(signal.SIGINT) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.EMFILE, errno.ENOMEM])
 def test_no_process_to_be_had_is_told_in_a_line_and_one_job_needs_none(tmp_path, monkeypatch, code):
     def refuse(self):
@@ -971,6 +980,7 @@ def test_what_runs_short_midway_is_told_in_a_line(tmp_path, monkeypatch, file, e
     assert names == {"ppo-0.json", "ppo-1.json"} - {file}
 
 
+@pytest.mark.slow
 @on_posix
 @pytest.mark.parametrize("always", [False, True])
 def test_a_killed_worker_costs_no_job_but_one_that_kills_every_worker(two, tmp_path, always):
@@ -983,6 +993,7 @@ def test_a_killed_worker_costs_no_job_but_one_that_kills_every_worker(two, tmp_p
     assert always or len({pid for _, pid in outcomes.values()}) <= 3  # a worker does many jobs
 
 
+@pytest.mark.slow
 @on_posix
 def test_workers_that_die_between_two_jobs_cost_nothing(two):
     for _ in range(2):
@@ -1006,6 +1017,7 @@ def test_without_another_worker_the_others_go_on_until_none_is_left(tmp_path, mo
             list(run_jobs(held.perish, [(1, "", True)], workers))
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_end_are_ended(monkeypatch):
     """An environment may leave a thread running, which Python would wait for."""
     monkeypatch.setattr("lab.study.workers.PATIENCE_SECONDS", 0.1)
@@ -1015,6 +1027,7 @@ def test_workers_that_do_not_end_are_ended(monkeypatch):
     assert not any(process.is_alive() for process in processes)
 
 
+@pytest.mark.slow
 @on_posix
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_workers_that_are_asked_to_end_close_first_or_are_killed(tmp_path, monkeypatch, stubborn):
@@ -1034,6 +1047,7 @@ def test_workers_that_are_asked_to_end_close_first_or_are_killed(tmp_path, monke
     assert len(list(tmp_path.glob("*.closed"))) == (0 if stubborn else 2)
 
 
+@pytest.mark.slow
 @on_posix
 def test_workers_whose_parent_was_killed_close_first(tmp_path):
     context = multiprocessing.get_context("spawn")

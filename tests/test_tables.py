@@ -18,6 +18,7 @@ STUDIES = sorted(path for path in tables.RESULTS.glob("*.json") if path not in O
 TEXT = "\n".join(path.read_text("utf-8") for path in tables.texts())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", tables.texts(), ids=lambda path: path.name)
 def test_the_text_is_what_the_files_say(path):
     text = path.read_text("utf-8")

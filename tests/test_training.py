@@ -143,6 +143,7 @@ def test_restoring_refuses_another_networks_state():
     assert fingerprint(other) == before
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow():
     config = small_config(ppo, total_steps=10**9, epochs=1)
     trainer = Trainer(ppo, "CartPole-v1", config, seed=0)
