@@ -204,6 +204,7 @@ FINE = {  # by where it is: which of them are as good as any other
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, place", [(name, place) for name in FINE for place in FINE[name]])
 def test_no_value_makes_it_stumble(run, name, place):
     if place.startswith("owed."):

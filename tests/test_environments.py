@@ -679,6 +679,7 @@ PAIRS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_guide_s_own_loop_gets_the_judged_return(name, normalize, odd, tmp_path, monkeypatch):

@@ -320,6 +320,7 @@ def test_nothing_is_overwritten(tmp_path):
 # ------------------------------------------------------- right, and wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "modules, chapters, train",
     [
@@ -383,6 +384,7 @@ def test_as_many_digits_as_show_a_difference():
     assert words == "y: for x 3: yours 12345.5, expected 12345"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(BY_PATH))
 def test_faults_are_told_apart(path):
     """Each is wrong and hears its own words: no other's numbers are the same."""
@@ -778,6 +780,7 @@ def test_bad_code_ends_its_own_turn_only(oddities):
     assert {status for status, _ in grades.values()} == {"right"}
 
 
+@pytest.mark.slow
 def test_hostile_text_is_printed_and_written_harmlessly(oddities, tmp_path, monkeypatch, capsys):
     folder, grades, file = *oddities, tmp_path / "grades.json"
     some = [grading.Grade(43, path, *grades[path]) for path, *_ in ODD[12:15]]

@@ -33,6 +33,7 @@ def test_every_table_is_shown_once():
     assert sorted(name for _, name, *_ in tables.MARKED.findall(TEXT)) == sorted(tables.TABLES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_result_file_is_of_these_settings_and_seeds_that_nobody_tuned_on(path):
     assert path.stat().st_size < 200_000

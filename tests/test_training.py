@@ -35,6 +35,7 @@ def fingerprint(trainer):
     return hashlib.sha256(b"".join(array.tobytes() for array in arrays.values())).hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("learned")
 @pytest.mark.parametrize("algorithm", [ppo, vpg, pytest.param(ppo_penalty, marks=pytest.mark.slow)])
 def test_the_defaults_solve_cartpole(learned, algorithm):
