@@ -71,7 +71,9 @@ def test_without_any_output(tmp_path):
 def test_without_packages_there_is_help():
     words = [sys.executable, "-S", str(ROOT / "run.py")]
     helped, trained = (
-        subprocess.run([*words, *more], capture_output=True, text=True, timeout=ENOUGH)
+        subprocess.run(
+            [*words, *more], capture_output=True, text=True, errors="replace", timeout=ENOUGH
+        )
         for more in (["-h"], PPO)
     )
     assert helped.returncode == 0 and helped.stdout.startswith("usage: run.py ")

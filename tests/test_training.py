@@ -37,7 +37,7 @@ def fingerprint(trainer):
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("learned")
-@pytest.mark.parametrize("algorithm", [ppo, vpg, pytest.param(ppo_penalty, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("algorithm", [ppo, vpg, ppo_penalty])
 def test_the_defaults_solve_cartpole(learned, algorithm):
     """PPO with GAE learns: what the earlier tutorial gave up on."""
     trainer, evaluations = learned(algorithm, 0)
