@@ -129,7 +129,7 @@ def compare(name, player, scale):
     grab().save(f"{folder}/{name}-window.png")
     width, height = player.window.get_size()
     canvas = Canvas(scale, width / scale, height / scale)
-    badges = ["H: keys"] + (["× 2"] if player.speed == 2 else [])
+    badges = ["H: keys"] + (["\\xd7 2"] if player.speed == 2 else [])
     scene.paint(canvas, player.session, badges, player.show_help)
     canvas.image.save(f"{folder}/{name}-recording.png")
 player = Player(session, folder, 800, 450)
