@@ -86,8 +86,8 @@ def normalize(advantages, eps=1e-8):
     """Shift to mean 0 and scale to standard deviation 1, Eq. 19.
 
     advantages (B,) float, eps > 0 -> (B,) in its dtype, a new array; whole
-    numbers count as floats (arrays.floats). The deviation becomes σ/(σ + ε): a
-    spread of ε and less is taken for none. Equal rows give zeros. Fewer than two
+    numbers count as floats (arrays.floats). The deviation becomes σ/(σ + ε), so a
+    spread far below ε all but vanishes. Equal rows give zeros. Fewer than two
     rows have no spread and come back unchanged. Subtracting the mean is a
     baseline that is the same for every row; dividing by the deviation rescales
     the step. Only ever for advantages: the value function's targets keep their

@@ -5,7 +5,8 @@ numpy computes with almost anything, and says nothing: (N,) beside (N,1) becomes
 is right already is handed on as it is, what can be made right is, and the rest is a ValueError.
 
 Shapes are written as in docstrings, an axis a letter: "BK B" is (B,K) and (B,). N and K are at
-least 1. "T..." is (T, ...), one and the same shape wherever it stands.
+least 1: the rows of a loss, (B,) in its docstring, are asked for as N. "T..." is (T, ...), one
+and the same shape wherever it stands.
 """
 
 from functools import lru_cache
@@ -29,7 +30,7 @@ def floats(shapes, *arrays):
             return floats(shapes, *map(_as_floats, arrays))
         given.append(array.shape)
     _fit(shapes, *given)
-    return arrays if len(arrays) > 1 else array
+    return arrays if len(arrays) > 1 else arrays[0]
 
 
 def _unmasked(array):
@@ -69,7 +70,8 @@ def indices(array, rows, below):
     if array.shape != (rows,) or (rows and array.dtype.kind not in "iu"):
         raise ValueError(f"({rows},) whole numbers are needed, not {array.shape} {array.dtype}")
     if np.count_nonzero(array.astype(np.uintp) >= below):  # unsigned, the negative ones are huge
-        raise ValueError(f"there is no {array.min()} or no {array.max()} from 0 to {below - 1}")
+        worst = array.min() if array.min() < 0 else array.max()
+        raise ValueError(f"there is no {worst} from 0 to {below - 1}")
     return array.astype(np.intp, copy=False)
 
 
@@ -80,9 +82,9 @@ def check_whole(name, value, least):
 
 
 def level(rows):
-    """rows (..., B) float, less their first where they are nearly equal: no mean's rounding shows.
+    """rows (..., B) float; nearly equal ones less their first, so that their mean rounds nothing.
 
-    The subtraction is exact. Equal rows whose mean rounds to another number become zeros.
+    The subtraction is exact. Equal rows become zeros if their mean would not be their number.
     """
     first, top, bottom = rows[..., :1], rows.max(-1, keepdims=True), rows.min(-1, keepdims=True)
     nearly = top - bottom < 1e-3 * np.maximum(np.abs(top), np.abs(bottom))

@@ -149,7 +149,10 @@ def gaussian_kl(old_means, old_log_stds, means, log_stds):
 
 
 def gaussian_kl_backward(dkls, old_means, old_log_stds, means, log_stds):
-    """dkls (B,), then as gaussian_kl  ->  dmeans (B,A), dlog_stds (A,), Eq. 45."""
+    """dkls (B,), then as gaussian_kl  ->  dmeans (B,A), dlog_stds (A,), Eq. 45.
+
+    dlog_stds is summed over the rows, which share their log_stds (A,).
+    """
     dkls, old_means, means = floats("B BA BA", dkls, old_means, means)
     old_log_stds, log_stds = _spreads(means, old_log_stds, log_stds)
     scaled = (means - old_means) * np.exp(-log_stds)
@@ -162,7 +165,8 @@ def gaussian_kl_backward(dkls, old_means, old_log_stds, means, log_stds):
 
 def _spreads(means, *log_stds):
     """Log-deviations (A,), or (B,A) as means, as floats."""
-    return [floats(f"BA {'BA'[-np.ndim(array) :]}", means, array)[1] for array in log_stds]
+    own = ["BA" if np.ndim(array) == 2 else "A" for array in log_stds]
+    return [floats(f"BA {axes}", means, a)[1] for axes, a in zip(own, log_stds, strict=True)]
 
 
 # -------------------------------------------------- KL from sampled actions

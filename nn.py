@@ -35,7 +35,7 @@ from arrays import FLOATS, floats
 
 def linear_forward(x, W, b):
     """One linear layer, Eq. 30: (B,I) (I,O) (O,) -> y (B,O)."""
-    if b.shape != W.shape[1:] or W.dtype.char not in FLOATS:  # the rest multiplies, or is refused
+    if x.ndim != 2 or b.shape != W.shape[1:] or W.dtype.char not in FLOATS:  # else: numpy refuses
         x, W, b = floats("BI IO O", x, W, b)
     # Eq. 30: Y = X W + 1 b
     return x @ W + b
@@ -49,7 +49,7 @@ def linear_backward(dy, x, W):
     The rows of dy already carry the loss's 1/B, so that sums over rows are
     means. Nothing is divided here.
     """
-    if dy.ndim != 2 or dy.dtype.char not in FLOATS:  # the rest multiplies, or is refused
+    if dy.ndim != 2 or x.shape[1:] != W.shape[:1] or dy.dtype.char not in FLOATS:
         dy, x, W = floats("BO BI IO", dy, x, W)
     # Eq. 30: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
     # (np.dot is `@`, but faster, ten times where O is 1, as in a value network's last layer.)
@@ -233,7 +233,8 @@ def clip_global_norm(gradient, max_norm):
         raise ValueError(f"a gradient must be (P,) float, not {gradient.shape} {gradient.dtype}")
     if not max_norm > 0:
         raise ValueError(f"max_norm must be greater than 0, not {max_norm}")
-    norm = float(np.sqrt(np.dot(gradient, gradient)))
+    with np.errstate(over="ignore"):
+        norm = float(np.sqrt(np.dot(gradient, gradient)))
     if not 1e-15 < norm < np.inf:  # squares may have left the dtype's range: in another unit
         largest = float(np.abs(gradient).max(initial=0))
         if 0 < largest < np.inf:

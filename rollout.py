@@ -157,7 +157,7 @@ class Sampler:
     def _count(self, rewards, ended):
         """Add one call's rewards to the running episodes -> those that ended with it, a list."""
         self.steps += len(ended) - np.count_nonzero(self.ended)
-        self.totals += rewards  # 0 on a reset call
+        self.totals += rewards * ~self.ended  # what a reset call pays is no episode's
         self.lengths += ~self.ended
         episodes = []
         for i in ended.nonzero()[0]:

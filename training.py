@@ -323,7 +323,7 @@ def evaluate(policy, env_id, episodes, seed, greedy=True):
     independent of a Trainer's with the same seed. An episode that is still
     running after LONGEST_EPISODE steps, where the environment has no time limit,
     counts with what it has collected. Raises ValueError unless `episodes` is a whole
-    number, at least 1, and for a policy of other observations or actions.
+    number, at least 1, and for a policy of another size of observations or kind of actions.
     """
     check_whole("episodes", episodes, 1)
     env_stream, action_stream = np.random.SeedSequence(seed, spawn_key=(EVALUATION,)).spawn(2)

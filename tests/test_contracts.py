@@ -318,8 +318,7 @@ def test_a_norm_of_any_size(dtype, size, rng):
     if not np.isfinite(gradient).all():
         return
     before = gradient.astype(np.longdouble)
-    with np.errstate(over="ignore"):  # numpy warns of what is mended in the next line
-        norm = nn.clip_global_norm(gradient, 0.5)
+    norm = nn.clip_global_norm(gradient, 0.5)
     right = np.sqrt((before**2).sum())
     assert type(norm) is float and norm == pytest.approx(float(right), rel=1e-5)
     expected = before * min(1, 0.5 / (right + 1e-6))
@@ -552,6 +551,8 @@ REFUSED = [  # words of what is said, what is called, and with what
     ("mask", NET, np.ma.masked_equal(np.ones((1, 3)), 1)),
     ("whole numbers", nn.MLP, (4.0, 2), np.random),
     ("activation must be", nn.MLP, (4, 2), np.random, []),
+    ("shapes must be", nn.linear_forward, np.ones((2, 3, 4)), np.ones((4, 5)), np.ones(5)),
+    ("shapes must be", nn.linear_backward, np.ones((2, 3)), np.ones((2, 5)), np.ones((4, 3))),
     (r"\(P,\) float", nn.clip_global_norm, ONES, 1.0),
     ("complex", nn.clip_global_norm, np.ones(2, complex), 1.0),
     *[("cannot be dealt", lambda *given: list(ppo.minibatches(*given)), rows, size, np.random) for rows, size in ((0, 4), (0, 5), (4, 0), (4, -1), (-4, 2))],

@@ -18,7 +18,7 @@ from programs import PPO, QUICK, SHORT, VPG, call
 import environments
 import ppo
 import vpg
-from environments import find_spec, make_env, make_envs, reset, reward_threshold
+from environments import closed, find_spec, make_env, make_envs, reset, reward_threshold
 from lab.kit import read_json
 from lab.runs import judged, new_trainer, remarks
 from lab.runs.records import RunFolder
@@ -403,6 +403,15 @@ class OwnVector(gym.vector.VectorEnv):
         self.ended = ~getattr(self, "ended", np.ones(self.num_envs, bool))  # each other call resets
         zeros = np.zeros(self.num_envs, bool)
         return self.reset()[0], np.ones(self.num_envs), zeros, ~self.ended, {}
+
+
+def test_what_a_reset_call_pays_is_no_episode_s(odd):
+    config = vpg.Config(num_envs=2, num_steps=8, hidden_sizes=(4,))
+    trainer = Trainer(vpg, odd({"vector_entry_point": OwnVector}), config, 0)
+    with closed(trainer.envs):
+        trainer.iterate()
+    episodes = trainer.rollout.episodes
+    assert episodes and all(episode.total == episode.length for episode in episodes)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ inside a function or by a name in a string, and which names a file uses.
 """
 
 import ast
+import difflib
 import subprocess
 import sys
 from functools import cache
@@ -46,6 +47,7 @@ UNKNOWN = {
     "nn": "action reward polic gymnasium normaliz obs",
     "distributions": "network env advantage gymnasium",
     "advantages": "network env gymnasium polic",
+    "policies": "env advantage loss",
     "rollout": "value_function gamma loss",
     "learner": "env vpg ppo clip surrogate print open",
     "vpg": "env print open",
@@ -67,6 +69,7 @@ def imports(tree):
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import: say where from"
             yield from ((node.module, alias.name) for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
@@ -226,6 +229,14 @@ def test_a_support_file_knows_no_lesson_and_no_lab(name):
 def test_commands_hold_no_formula():
     for path in [HOUSE / "run.py", *HOUSE.glob("lab/commands/*.py")]:
         assert "numpy" not in {module for module, _ in imports(source(path))}, path
+
+
+def test_ppo_s_difference_to_vpg_can_be_read():
+    below, above = (
+        (HOUSE / f"{name}.py").read_text("utf-8").split("\n") for name in ("vpg", "ppo")
+    )
+    changes = [line for line in difflib.ndiff(below, above) if line[0] in "-+"]
+    assert len(changes) <= 130
 
 
 def test_uv_and_pip_install_the_same():

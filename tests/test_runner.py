@@ -56,7 +56,7 @@ def test_all_that_a_training_prints(tmp_path, monkeypatch, capsys):
         "3 fresh episodes each, mean (lowest) return:",
         "  greedy     499.0 (498.0)",
         "  sampled    123.4 (122.4)",
-        f"  solved (475) for good from step {judged[2]} on, first at {judged[0]} (4 looks)",
+        f"  solved (475) for good from step {judged[2]} on, first at {judged[0]} (4 evaluations)",
         "saved in runs/CartPole-v1-vpg-seed0:",
         "  best.npz, checkpoint.npz, config.json, episodes.csv, progress.csv,",
         "  summary.json",
@@ -82,7 +82,7 @@ def test_all_that_a_resumed_run_prints(tmp_path, monkeypatch, capsys):
         "3 fresh episodes each, mean (lowest) return:",
         "  greedy     475.0 (474.0)",
         "  sampled      9.0 (8.0)",
-        f"  solved (475) for good from step {trainer.env_steps} on (0 looks)",
+        f"  solved (475) for good from step {trainer.env_steps} on (0 evaluations)",
     ]
     summary = read_json(run / "summary.json")
     assert summary["solved_at_step"] == summary["solved_for_good_at_step"] == trainer.env_steps
@@ -104,11 +104,11 @@ def test_all_that_an_interrupted_run_prints(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     "first, for_good, evaluations, text",
     [
-        (1200, 1200, 10, "solved (475) for good from step 1,200 on (10 looks)"),
-        (800, 1200, 10, "solved (475) for good from step 1,200 on, first at 800 (10 looks)"),
-        (800, None, 2, "not solved (475), though at step 800 (2 looks)"),
-        (None, None, 1, "not solved (475) (1 look)"),
-        (0, 0, 0, "solved (475) for good from step 0 on (0 looks)"),
+        (1200, 1200, 10, "solved (475) for good from step 1,200 on (10 evaluations)"),
+        (800, 1200, 10, "solved (475) for good from step 1,200 on, first at 800 (10 evaluations)"),
+        (800, None, 2, "not solved (475), though at step 800 (2 evaluations)"),
+        (None, None, 1, "not solved (475) (1 evaluation)"),
+        (0, 0, 0, "solved (475) for good from step 0 on (0 evaluations)"),
     ],
 )
 def test_the_verdict(first, for_good, evaluations, text):

@@ -7,7 +7,6 @@ from gymnasium.envs.classic_control import CartPoleEnv
 from pictures import balancing_policy, falling_policy
 
 import ppo
-from lab.runs import EnvironmentFailed
 from lab.watch.recorder import record
 from lab.watch.session import (
     FASTEST_FPS,
@@ -21,6 +20,7 @@ from lab.watch.session import (
 )
 from nn import MLP
 from policies import CategoricalPolicy, GaussianPolicy
+from promises import EnvironmentFailed
 from training import Trainer
 
 

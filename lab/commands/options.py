@@ -32,15 +32,19 @@ def episode_count(text):
     return whole_number(1, MOST_EPISODES)(text)
 
 
-def algorithm_names(text):
-    """An argparse type: one algorithm's name, or several with commas between -> a list."""
+def algorithm_name(text):
+    """An argparse type: the name of one algorithm."""
     from lab.runs import ALGORITHMS
 
-    names = text.split(",")
-    for name in names:
-        if name not in ALGORITHMS:
-            known = ", ".join(ALGORITHMS)
-            raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose from {known})")
+    if text not in ALGORITHMS:
+        known = ", ".join(ALGORITHMS)
+        raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {known})")
+    return text
+
+
+def algorithm_names(text):
+    """An argparse type: one algorithm's name, or several with commas between -> a list."""
+    names = [algorithm_name(name) for name in text.split(",")]
     if len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"names an algorithm twice: {text}")
     return names
@@ -217,5 +221,5 @@ def hint_options(parser, argv):
 
 
 def settings_options(parser, argv):
-    known = {"choices": ("vpg", "ppo", "ppo-penalty"), "nargs": "?"}
-    option(parser, "algorithm", None, "which", "ppo", **known)
+    names = "{vpg,ppo,ppo-penalty}"
+    option(parser, "algorithm", names, "whose", "ppo", type=algorithm_name, nargs="?")

@@ -9,6 +9,7 @@ from lab.commands.options import JUDGING
 from lab.commands.settings import describe_settings, make_config, print_preset, with_flags
 from lab.kit import CannotWrite
 from lab.kit.command_line import INTERRUPTED, fail
+from promises import EnvironmentFailed
 
 
 def train(parser, args, begin=None):
@@ -26,7 +27,7 @@ def train(parser, args, begin=None):
             interrupted = runs.run_training(trainer, folder, **judging, media=not args.no_media)
         except KeyboardInterrupt:  # a second one, or one when it was being judged or drawn
             interrupted = True
-        except (FloatingPointError, runs.EnvironmentFailed) as error:
+        except (FloatingPointError, EnvironmentFailed) as error:
             return fail(f"{with_flags(error)}. The last good checkpoint is in {folder.path}")
         except CannotWrite as error:
             reason = f"{error.filename} cannot be written: {error.strerror}"

@@ -2,7 +2,9 @@
 
 files       writing that appears whole or not at all, reading that is safe
 interrupts  Ctrl-C and SIGTERM
-places      where the project is, and the lesson that is read; memory, kept when freed
+command_line  bad input in one line, exit statuses
+places      where the project is, and the lesson that is read
+memory      kept when freed
 progress    how far something is
 looks       colours by meaning, light and dark; drawing without a display
 saving      a figure as files, light and dark (numpy, matplotlib)

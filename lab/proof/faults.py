@@ -508,7 +508,7 @@ FAULTS = [Fault(*row) for row in [
     ("mdp.action_values", "action-values", "mdp.gamma * ", ""),
     ("mdp.advantages", "action-values", "values(mdp, pi)[:, None]", "values(mdp, pi)[None]"),
     ("mdp.gradient", "visitation", "visitation(mdp, pi), pi", "np.ones(2), pi"),
-    ("mdp._visited_gradient", "visitation", "'s,sa,sa,sap->p', visits, pi", "'s,sa,sap->p', visits"),
+    ("mdp.visited_gradient", "visitation", "'s,sa,sa,sap->p', visits, pi", "'s,sa,sap->p', visits"),
     ("mdp.values", "tabular-gradient", "mdp.gamma * ", ""),
     ("mdp.visitation", "tabular-gradient", "state_transitions(mdp, pi).T", "state_transitions(mdp, pi)"),
     ("mdp.visitation", "entropy", "mdp.gamma * ", ""),

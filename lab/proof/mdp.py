@@ -125,7 +125,7 @@ def objective(mdp, pi):
 def gradient(mdp, theta, features):
     """theta (P,), features (S,K,P) -> the true gradient of J (P,); Eq. 11."""
     pi = policy(theta, features)
-    return _visited_gradient(visitation(mdp, pi), pi, action_values(mdp, pi), features)
+    return visited_gradient(visitation(mdp, pi), pi, action_values(mdp, pi), features)
 
 
 def practical_gradient(mdp, theta, features):
@@ -136,10 +136,10 @@ def practical_gradient(mdp, theta, features):
     """
     pi = policy(theta, features)
     visits = visitation(mdp._replace(gamma=1.0), pi)
-    return _visited_gradient(visits, pi, action_values(mdp, pi), features)
+    return visited_gradient(visits, pi, action_values(mdp, pi), features)
 
 
-def _visited_gradient(visits, pi, Q, features):
+def visited_gradient(visits, pi, Q, features):
     # Eq. 11: ∇J = Σₛ η(s) Σₐ ∇π(a|s) Q(s,a), with ∇π = π ∇log π (Eq. 3)
     return np.einsum("s,sa,sa,sap->p", visits, pi, Q, scores(pi, features))
 

@@ -22,4 +22,3 @@ from lab.runs.judging import (
 from lab.runs.machine import processor, versions
 from lab.runs.records import RunFolder, as_settings, load_policy
 from lab.runs.runner import run_training
-from promises import EnvironmentFailed

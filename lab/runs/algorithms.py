@@ -1,4 +1,4 @@
-"""The algorithms by their names on the command line: the one table of them."""
+"""The algorithms by their names on the command line; its help names them, too."""
 
 import ppo
 import ppo_penalty

@@ -165,7 +165,7 @@ def print_returns(trainer, episodes):
 def verdict(summary, evaluations):
     """One line on whether the policy solved its environment; evaluations: how many in training."""
     first, for_good = summary["solved_at_step"], summary["solved_for_good_at_step"]
-    end = f" ({evaluations} look{'' if evaluations == 1 else 's'})"
+    end = f" ({evaluations} evaluation{'' if evaluations == 1 else 's'})"
     solved = f"solved ({summary['reward_threshold']:g})"
     if for_good is None:
         return f"not {solved}{f', though at step {first:,}' if first is not None else ''}{end}"
