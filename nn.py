@@ -235,10 +235,10 @@ def clip_global_norm(gradient, max_norm):
         raise ValueError(f"max_norm must be greater than 0, not {max_norm}")
     with np.errstate(over="ignore"):
         norm = float(np.sqrt(np.dot(gradient, gradient)))
-    if not 1e-15 < norm < np.inf:  # squares may have left the dtype's range: in another unit
-        largest = float(np.abs(gradient).max(initial=0))
-        if 0 < largest < np.inf:
-            norm = largest * float(np.linalg.norm(gradient / largest))
+        if not 1e-15 < norm < np.inf:  # squares may have left the dtype's range: in another unit
+            largest = float(np.abs(gradient).max(initial=0))
+            if 0 < largest < np.inf:
+                norm = largest * float(np.linalg.norm(gradient / largest))
     # Eq. 35: g ← g min(1, c / (n + 1e-6))
     if norm > max_norm - 1e-6:
         gradient *= max_norm / (norm + 1e-6)

@@ -1282,6 +1282,12 @@ def test_what_cannot_train_says_so_in_one_line(tmp_path):
                           (tmp_path / "nowhere", "is no workbook")):  # fmt: skip
         done = call(*train, folder)
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and words in done.stderr
+    (book / "training.py").touch()
+    for words in ([*train, book], ["grade", book]):
+        done = call(*words)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
+        assert "is of an earlier version; `python run.py practice NEW`, then copy" in done.stderr
+    (book / "training.py").unlink()
     fill(book)
     # right in every case that is asked, and a crash in training
     put(book, "vpg.value_loss", """

@@ -167,6 +167,7 @@ def test_every_setting_has_an_option():
     [
         ([], "the following arguments are required: --algo"),
         (["plya", "x"], "no command 'plya'; did you mean play?"),
+        (["book"], "no command 'book'; it is a target: make book"),
         (["--algo", "vpg,ppo"], "several algorithms are a study: run.py study"),
         (["--algo", "a2c"], "invalid choice"),
         (["--al", "ppo"], "--al"),

@@ -46,6 +46,8 @@ def command_in(argv):
     if name != "train" and name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else "-h lists them"
+        if name in ("figures", "explorer", "book"):
+            hint = f"it is a target: make {name}"
         Parser("run.py").refuse(f"no command {name!r}; {hint}")
     return name
 

@@ -109,7 +109,8 @@ def report(equations=None, stream=None):
     from tqdm import tqdm
 
     stream = stream or sys.stdout
-    keys = [*CHECKS] if equations is None else [key_of(name) for name in np.atleast_1d(equations)]
+    keys = CHECKS if equations is None else dict.fromkeys(map(key_of, np.atleast_1d(equations)))
+    keys = [*keys]
     if len(keys) == 1:
         result = run_check(keys[0])
         print(details(result), file=stream)

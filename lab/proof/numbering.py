@@ -41,7 +41,7 @@ def number_of(equation):
         if len(text) < 10 and int(text) in known.values():
             return int(text)
         raise ValueError(f"no equation {text[:20]}; there are 1 to {max(known.values())}")
-    near = difflib.get_close_matches(text, known, n=1)
+    near = difflib.get_close_matches(text.lower(), known, n=1)
     hint = f"did you mean {near[0]}?" if near else "docs/guide.md names them all"
     raise ValueError(f"no equation {text[:40]!r}; {hint}")
 

@@ -58,8 +58,8 @@ def renumbered(text, numbers):
     return ELSEWHERE.sub(lambda match: match[1] + re.sub(r"\d+", mapped, match[2]), text)
 
 
-def main():
-    """Renumber every tracked text file that a hand wrote."""
+def changed():
+    """Every tracked text file that a hand wrote and that says another number: (path, new text)."""
     numbers = new_numbers((PROJECT / "README.md").read_text(encoding="utf-8"))
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True)
     for name in listed.stdout.decode().split("\0"):
@@ -68,9 +68,10 @@ def main():
         before = (PROJECT / name).read_text(encoding="utf-8")
         after = renumbered(before, numbers)
         if after != before:
-            (PROJECT / name).write_text(after, encoding="utf-8", newline="\n")
-            print(name)
+            yield PROJECT / name, after
 
 
 if __name__ == "__main__":
-    main()
+    for path, text in changed():
+        path.write_text(text, encoding="utf-8", newline="\n")
+        print(path.relative_to(PROJECT))
