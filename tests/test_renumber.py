@@ -1,5 +1,6 @@
 """Equations get the numbers of their places, everywhere in text and comments at once."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,9 @@ def test_mentions_follow(before, after):
     assert renumbered(before, SWAPPED) == after
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a download has no list of its files")
 def test_what_is_in_order_stays():
-    assert list(changed()) == []
+    try:
+        after = list(changed())
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("git does not list the files of this folder")
+    assert after == []
