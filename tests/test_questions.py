@@ -8,6 +8,7 @@ import contextlib
 import io
 import math
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +36,15 @@ def about(words):
     return text
 
 
-def checked(label, number=10):
-    """What `python run.py check` prints beside this label."""
-    result = run_check(number)
-    found = dict(result.numbers) | {one.label: one.code for one in result.comparisons}
-    return float(np.ravel(found[label])[0])
+@cache
+def printed():
+    """What `python run.py check 10` prints: label -> a text or an array."""
+    result = run_check(10)
+    return dict(result.numbers) | {one.label: one.code for one in result.comparisons}
+
+
+def checked(label):
+    return float(np.ravel(printed()[label])[0])
 
 
 def half_square(returns):
@@ -82,10 +87,10 @@ def test_there_are_enough_and_not_too_many():
 @pytest.mark.parametrize("text", QUESTIONS, ids=lambda text: text[:30])
 def test_a_question_has_its_numbers_an_equation_and_where_else_to_read(text):
     for body in FENCE.findall(text):
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
             exec(compile(body, "docs/questions.md", "exec"), {"np": np})
         shown = [one or other for one, other in SHOWN.findall(body)]
-        assert shown and printed.getvalue().splitlines() == shown
+        assert shown and out.getvalue().splitlines() == shown
     assert FENCE.search(text) or "`python run.py check" in text
     last = text.strip().splitlines()[-1]
     assert re.match(r"\[Eq\. \d+\]", last) and " · " in last
