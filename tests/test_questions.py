@@ -16,7 +16,8 @@ import pytest
 
 from advantages import gae, group_advantages
 from distributions import categorical_log_prob_backward
-from lab.proof import mdp, tokens, trace
+from lab.language import tokens
+from lab.proof import mdp, trace
 from lab.proof.checks import run_check
 from training import explained_variance
 from vpg import value_loss
