@@ -1,10 +1,9 @@
 """The ladder in the page: its stairs, one at a time, and on each what the stair below lacks."""
 
 import difflib
-import re
 
 from lab.book.panels import coloured, table
-from lab.kit import PROJECT
+from lab.kit import PROJECT, minus
 from lab.proof.numbering import cited
 from lab.study import ladder as study
 
@@ -22,10 +21,6 @@ def new_lines(below, above):
     """Which lines of `above` are not in `below`, both lists: a set of indices."""
     blocks = difflib.SequenceMatcher(None, below, above, autojunk=False).get_matching_blocks()
     return set(range(len(above))) - {j for _, b, size in blocks for j in range(b, b + size)}
-
-
-def minus(text):
-    return re.sub(r"(?<![\w-])-(?=\d)", "−", text)
 
 
 def chapter(setter):

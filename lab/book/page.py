@@ -105,11 +105,6 @@ def fonts():
     return "".join(faces)
 
 
-def comparable(page):
-    """A page without what depends on the machine's rounding: the largest errors of the checks."""
-    return re.sub(r'<span class="measured">[^<]*</span>', "", page)
-
-
 def print_pdf(page, pdf):
     """Print the page, an HTML file, to a PDF file with Chromium.
 

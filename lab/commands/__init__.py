@@ -33,7 +33,7 @@ COMMANDS = {
     "settings": ("train", "every setting of an algorithm, for --NAME VALUE"),
 }
 HELP = {
-    "usage": "run.py --algo {vpg,ppo,ppo-penalty} [options]\n       run.py COMMAND …",
+    "usage": f"run.py --algo {{{','.join(options.NAMES)}}} [options]\n       run.py COMMAND …",
     "description": "Policy gradients by hand, in numpy alone. To begin: python run.py --algo ppo",
     "epilog": "commands (run.py COMMAND -h explains one):\n"
     + "\n".join(f"  {name:<24} {text}" for name, (_, text) in COMMANDS.items()),

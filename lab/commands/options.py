@@ -9,6 +9,7 @@ import argparse
 from lab.commands.lesson import lesson_option
 from lab.kit.command_line import option, whole_number
 
+NAMES = "vpg", "ppo", "ppo-penalty"  # lab.runs.ALGORITHMS', for help that imports no lesson
 JUDGING = {"evaluations": 10, "eval_episodes": 100}  # of a single training, and the defaults
 
 
@@ -34,10 +35,8 @@ def episode_count(text):
 
 def algorithm_name(text):
     """An argparse type: the name of one algorithm."""
-    from lab.runs import ALGORITHMS
-
-    if text not in ALGORITHMS:
-        known = ", ".join(ALGORITHMS)
+    if text not in NAMES:
+        known = ", ".join(NAMES)
         raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {known})")
     return text
 
@@ -120,7 +119,7 @@ def worker_options(parser):
 
 def train_options(parser, argv):
     own = {"type": algorithm_names, "required": True}
-    option(parser, "--algo", "NAME", "vpg, ppo or ppo-penalty", **own)
+    option(parser, "--algo", "NAME", f"{', '.join(NAMES[:-1])} or {NAMES[-1]}", **own)
     help = "seed of everything random; same machine, same seed, same bits"
     option(parser, "--seed", "N", help, 0, type=whole_number(0))
     environment_options(parser)
@@ -221,5 +220,5 @@ def hint_options(parser, argv):
 
 
 def settings_options(parser, argv):
-    names = "{vpg,ppo,ppo-penalty}"
+    names = f"{{{','.join(NAMES)}}}"
     option(parser, "algorithm", names, "whose", "ppo", type=algorithm_name, nargs="?")

@@ -32,6 +32,7 @@ from lab.kit.looks import (
     drawing,
     falls_to_rises,
     hues,
+    minus,
     on_map,
     plain,
     png,

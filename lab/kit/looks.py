@@ -5,11 +5,12 @@ Colours have meanings. `more` (blue) is more, right, likelier, pushed up; `less`
 hue of its own. Nothing is told by colour alone. The hues are distinguishable with
 every kind of colour vision, and have a contrast of at least 4 to 1 against `card`.
 
-This module is data. Only `drawing` and what follows it needs matplotlib.
+Colours are data; what draws imports matplotlib itself.
 """
 
 import contextlib
 import io
+import re
 from itertools import cycle
 from typing import NamedTuple
 
@@ -108,6 +109,11 @@ def drawing(width, height, theme=LIGHT):
 def plain(text):
     """A text from outside, for matplotlib to draw as it stands: $ would begin a formula."""
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text).replace("$", r"\$")
+
+
+def minus(text):
+    """A text with true minus signs before its digits, where hyphens stood."""
+    return re.sub(r"(?<![\w-])-(?=\d)", "−", text)
 
 
 def png(figure, dots_per_inch=150):

@@ -1,4 +1,4 @@
-"""The algorithms by their names on the command line; its help names them, too."""
+"""The algorithms by their names on the command line, which lab/commands/options.py lists, too."""
 
 import ppo
 import ppo_penalty

@@ -13,10 +13,10 @@ import numpy as np
 from lab.proof import faults
 from lab.proof.numbering import number_of
 
-EXPERIMENTS = {}  # name -> its Faults, one for each function that is edited
-for fault in faults.FAULTS:
-    if fault.name:
-        EXPERIMENTS.setdefault(fault.name, []).append(fault)
+EXPERIMENTS = {  # name -> its Faults, one for each function that is edited
+    name: [fault for fault in faults.FAULTS if fault.name == name]
+    for name in dict.fromkeys(fault.name for fault in faults.FAULTS if fault.name)
+}
 TRAINING = threading.RLock()  # a line is changed for the whole process: one training at a time
 
 

@@ -10,6 +10,7 @@ import re
 import numpy as np
 
 from lab.kit import PROJECT, read_json
+from lab.runs import solved_steps
 from lab.study.columns import number
 
 KEPT = PROJECT / "benchmarks" / "results" / "ladder.json"
@@ -42,11 +43,8 @@ def kept():
 
 def solved(curve, threshold=THRESHOLD):
     """[steps, return, …] -> the first steps at the threshold, and those for good, or NEVER."""
-    steps, returns = np.array(curve[::2]), np.array(curve[1::2])
-    there = returns >= threshold
-    first = steps[there.argmax()] if there.any() else NEVER
-    stays = np.logical_and.accumulate(there[::-1])[::-1]
-    return float(first), float(steps[stays.argmax()]) if stays.any() else NEVER
+    at = solved_steps(curve[::2], curve[1::2], threshold)
+    return [NEVER if step is None else float(step) for step in at]
 
 
 def summary(rows):

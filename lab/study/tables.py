@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import vpg
-from lab.kit import PROJECT, read_json, regular, safe_name
+from lab.kit import PROJECT, minus, read_json, regular, safe_name
 from lab.runs import ALGORITHMS
 from lab.study import ladder as stairs
 from lab.study import statistics
@@ -354,7 +354,7 @@ median end is {np.median(ends):.0f}.
 {kl[9][1]:.1f}; {of[9]["good"]} of {of[9]["seeds"]} end solved, from {step(9, "good_step")} on; \
 swing-up {swing[9]}, not {swing[8]}. To a first 475, and in return on the way, the straight line \
 is still ahead on CartPole."""
-    return re.sub(r"(?<![\w-])-(?=\d)", "−", text)
+    return minus(text)
 
 
 TABLES = {
