@@ -31,6 +31,7 @@ from lab.book.page import WIDGET_CODE, build, print_pdf, widget_code  # noqa: E4
 from lab.pictures import explorer  # noqa: E402
 from lab.proof.checks import CHECKS  # noqa: E402
 from lab.proof.numbering import key_of, number_of  # noqa: E402
+from lab.proof.text import woven  # noqa: E402
 from lab.study import ladder as study_ladder  # noqa: E402
 
 pytestmark = pytest.mark.xdist_group("book")  # the page is made once
@@ -91,8 +92,7 @@ def test_the_committed_page_is_fresh(page):
 
 
 def test_every_equation_has_its_code_and_its_verdict(elements):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    numbers = {int(n) for n in re.findall(r"\\qquad\\text\{\((\d+)\)\}", readme)}
+    numbers = {int(n) for n in re.findall(r"\\qquad\\text\{\((\d+)\)\}", woven())}
     assert numbers == set(map(number_of, CHECKS))
     ids = Counter(name for name, _ in elements.having("id"))
     assert [name for name, count in ids.items() if count > 1] == []

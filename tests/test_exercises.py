@@ -1,6 +1,6 @@
-"""The answers to the README's exercises E1 to E24, computed by the shipped functions.
+"""The answers to docs/exercises.md, E1 to E24, computed by the shipped functions.
 
-The numbers on the right-hand sides are those that the README prints. What is
+The numbers on the right-hand sides are those that it prints. What is
 not a shipped function here is an exercise's own wrong or new code.
 """
 

@@ -52,6 +52,7 @@ from lab.practice.grading import outcomes, shipped
 from lab.practice.hints import HINTS
 from lab.proof.faults import FAULTS, edited
 from lab.proof.numbering import number_of
+from lab.proof.text import woven
 from lab.watch import Session, session
 from training import Trainer
 
@@ -114,8 +115,8 @@ def test_a_workbook_is_the_lesson_without_its_gradients(tmp_path, chapters):
     assert grade_table(grades).endswith(f"0 of {len(blanks)} right")
 
 
-def test_each_chapter_of_the_readme_ends_with_its_blanks():
-    text = (LESSON / "README.md").read_text("utf-8")
+def test_each_chapter_ends_with_its_blanks():
+    text = woven()
     for letter in CHAPTERS:
         start = text.index(f"\n### {letter}. ")
         chapter = text[start : text.index("\n### ", start + 1)]

@@ -26,6 +26,8 @@ from distributions import categorical_log_prob_backward, log_softmax, log_softma
 from lab.commands import COMMANDS, command_in, main, parser_of
 from lab.proof import checks, mdp
 from lab.proof.numbering import TAG, cited, number_of
+from lab.proof.text import PAGES as TEXT
+from lab.proof.text import woven
 from lab.study import changes, preset
 from training import Trainer, evaluate
 
@@ -48,7 +50,8 @@ PAGES = {
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 }
 README, GUIDE = PAGES["README.md"], PAGES["docs/guide.md"]
-TAGS = [int(number) for number in TAG.findall(README)]
+TAGS = {name: [int(number) for number in TAG.findall(PAGES[name])] for name in TEXT}
+NUMBERS = {number: name for name, numbers in TAGS.items() for number in numbers}
 
 
 def without_fences(text):
@@ -82,48 +85,50 @@ def test_citations_are_understood(text, numbers):
 
 
 def test_equations_are_numbered_once():
-    assert list(range(1, len(TAGS) + 1)) == TAGS, "run: python -m lab.proof.renumber"
-    assert f"There are {len(TAGS)} numbered equations." in README
+    numbers = [number for name in TEXT for number in TAGS[name]]
+    assert list(range(1, len(numbers) + 1)) == numbers, "run: python -m lab.proof.renumber"
+    assert f"There are {len(numbers)} numbered equations." in README
 
 
-def test_every_numbered_equation_has_its_anchor_before_it():
-    anchored = ANCHOR.findall(README)
-    assert [int(number) for number, _ in anchored] == TAGS
+@pytest.mark.parametrize("name", TEXT)
+def test_every_numbered_equation_has_its_anchor_before_it(name):
+    anchored = ANCHOR.findall(PAGES[name])
+    assert [int(number) for number, _ in anchored] == TAGS[name]
     assert all(TAG.findall(body) == [number] for number, body in anchored)
 
 
-def test_the_front_is_short():
+def test_the_front_and_the_readme_are_short():
     assert len(README.split("## The derivations")[0].encode()) <= 8_000
+    assert len(README.encode()) <= 100_000
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_links_to_an_equation_name_it(name):
-    place = "" if name == "README.md" else r"\.\./README\.md"
-    links = re.findall(rf"\[Eq\.\s(\d+)\]\({place}#eq-(\d+)\)", PAGES[name])
+    """And lead to the page that has it (test_relative_links_lead_somewhere)."""
+    links = re.findall(r"\[Eq\.\s(\d+)\]\([\w./]*#eq-(\d+)\)", PAGES[name])
     assert links and all(shown == target for shown, target in links)
     assert len(links) == len(re.findall(r"#eq-", PAGES[name]))
 
 
 def test_every_equation_has_a_check_and_every_check_an_equation():
-    assert list(map(number_of, checks.CHECKS)) == TAGS
+    assert list(map(number_of, checks.CHECKS)) == [*NUMBERS]
 
 
 def test_every_equation_is_cited_in_the_lesson():
     lesson = cited("\n".join(path.read_text(encoding="utf-8") for path in LESSON))
     for name in ("proof/mdp.py", "language/tokens.py"):
         lesson |= cited((ROOT / "lab" / name).read_text(encoding="utf-8"))
-    assert not set(TAGS) - lesson
+    assert not set(NUMBERS) - lesson
 
 
-def test_nothing_cites_an_equation_that_the_readme_lacks():
+def test_nothing_cites_an_equation_that_the_text_lacks():
     texts = PAGES | {path: path.read_text(encoding="utf-8") for path in CODE}
-    assert not {place for place, text in texts.items() if cited(text) - set(TAGS)}
+    assert not {place for place, text in texts.items() if cited(text) - set(NUMBERS)}
 
 
 def test_every_equation_is_followed_by_a_link_to_code_that_carries_its_number():
-    pieces = TAG.split(README)[1:]
+    pieces = TAG.split(woven())[1:]
     for number, following in zip(pieces[::2], pieces[1::2], strict=True):
-        following = re.split(r"^## ", following, flags=re.MULTILINE)[0]
         places = FUNCTION_LINK.findall(following)
         assert places, f"no link follows Eq. {number}"
         carrying = [name for name, path in places if int(number) in cited(source(name, path))]
@@ -149,7 +154,7 @@ def source(name, path):
 
 
 def test_links_to_functions_lead_to_their_files():
-    links = FUNCTION_LINK.findall(README)
+    links = FUNCTION_LINK.findall(woven())
     assert len(links) > 40
     for name, path in links:
         assert source(name, path), (name, path)
@@ -399,22 +404,24 @@ def test_the_guide_s_training_prints_its_way(capsys):
     assert steps == sorted(steps) and steps[-1] >= 2048 and float(lines[-1]) > 8
 
 
+def python_of(name):
+    return [body for kind, body in FENCE.findall(PAGES[name]) if kind == "python"]
+
+
 def test_the_example_of_chapter_g_prints_what_it_says():
-    (example,) = [
-        body for kind, body in FENCE.findall(README) if kind == "python" and "oracle" in body
-    ]
+    example, _, _ = python_of("docs/objectives.md")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(example, "README", "exec"), {})
+        exec(compile(example, "objectives.md", "exec"), {})
     assert 0 <= float(printed.getvalue()) < 1e-15
 
 
 def test_chapter_g_s_way_through_all_log_probabilities():
     """The snippet after the example, with the KL of exercise E10 as the loss."""
-    example, snippet, _ = [body for kind, body in FENCE.findall(README) if kind == "python"][-3:]
+    example, snippet, _ = python_of("docs/objectives.md")
     names = {}
     with contextlib.redirect_stdout(io.StringIO()):
-        exec(compile(example, "README", "exec"), names)
+        exec(compile(example, "objectives.md", "exec"), names)
     policy, obs = names["policy"], names["obs"]
     old_log_probs = log_softmax(np.random.default_rng(1).normal(size=(6, 3)))
 
@@ -425,7 +432,7 @@ def test_chapter_g_s_way_through_all_log_probabilities():
     log_probs = log_softmax(policy.network(obs))
     names["U"] = np.exp(log_probs) * (log_probs - old_log_probs + 1) / 6
     names.update(log_softmax=log_softmax, log_softmax_backward=log_softmax_backward)
-    exec(compile(snippet, "README", "exec"), names)
+    exec(compile(snippet, "objectives.md", "exec"), names)
     for p, slope in enumerate(names["gradient"].real):
         policy.parameters[p] += 1e-20j
         assert loss().imag / 1e-20 == pytest.approx(slope, rel=0, abs=1e-14)
@@ -435,10 +442,7 @@ def test_chapter_g_s_way_through_all_log_probabilities():
 def test_chapter_g_s_clipped_loss_takes_complex_steps():
     """The last snippet: ppo.clipped_surrogate's loss and, by complex steps, its slopes."""
     names = {"np": np}
-    exec(
-        compile([body for kind, body in FENCE.findall(README) if kind == "python"][-1], "", "exec"),
-        names,
-    )
+    exec(compile(python_of("docs/objectives.md")[-1], "objectives.md", "exec"), names)
     rng = np.random.default_rng(0)
     log_probs, advantages = rng.normal(-1, 0.5, 40), rng.normal(size=40)
     old_log_probs = log_probs - rng.normal(0, 0.3, 40)

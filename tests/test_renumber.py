@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from lab.proof.renumber import changed, new_numbers, renumbered
+from lab.proof.text import PAGES, page
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 SWAPPED = {1: 2, 2: 3, 3: 1, 39: 41}
 
 
 def test_places_give_numbers():
     text = r"a \qquad\text{(7)} b \qquad\text{(2)} c \qquad\text{(5)}"
     assert new_numbers(text) == {7: 1, 2: 2, 5: 3}
-    assert all(old == new for old, new in new_numbers(README).items())
+    assert all(old == new for old, new in new_numbers("".join(map(page, PAGES))).items())
 
 
 @pytest.mark.parametrize(

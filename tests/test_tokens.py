@@ -3,7 +3,6 @@
 import io
 import itertools
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ import pytest
 import policies
 from lab.language import groups, tokens
 from lab.proof.evidence import complex_step
+from lab.proof.text import page
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+TEXT = page("docs/language.md")
 UNIFORM = np.zeros((7, 3))
 
 
@@ -68,7 +68,7 @@ def test_wrong_responses_grow_2_1_times_as_fast_when_lengths_divide():
 
 def test_the_last_table_s_rows_are_those_that_are_checked():
     """Its cells beside tokens.loss_weights; Eq. 53's check holds those against losses."""
-    section = README.split("#### One token, many losses")[1].split("**Now you can**")[0]
+    section = TEXT.split("## One token, many losses")[1].split("**Now you can**")[0]
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:2] == "| "][1:]
     nothing = np.zeros(3)
     rewards, lengths = np.array([1.0, 0.0, 0.0]), np.array([1, 3, 2])
@@ -187,9 +187,7 @@ def test_chapter_h_says_what_the_table_prints():
         "over sigma and length (GRPO)": (67, 2.62),
         "over sigma, root ratio (GSPO)": (72, 2.60),
     }
-    (paragraph,) = [
-        line for line in README.splitlines() if line.startswith("`python run.py tokens`")
-    ]
+    (paragraph,) = [line for line in TEXT.splitlines() if line.startswith("`python run.py tokens`")]
     for name, (rate, length) in said.items():
         assert f"{rate}%" in paragraph and (length is None or f"{length:.2f}" in paragraph)
         found = [groups.judge(groups.learn(groups.METHODS[name], seed)) for seed in range(50)]

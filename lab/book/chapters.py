@@ -1,4 +1,4 @@
-"""The README's derivations as HTML: a chapter for each ### heading, formulas as MathML.
+"""The text as HTML: the README's chapters and those of docs/, woven; formulas as MathML.
 
 math-core makes MathML Core, which browsers set with the page's own mathematical font: without a
 script, a third of the bytes of KaTeX's HTML, to be selected and read aloud; and it comes as one
@@ -21,6 +21,7 @@ from lab.book.drawings import drawing
 from lab.book.ladder import PLACES
 from lab.kit import PROJECT
 from lab.proof.numbering import CITATION, TAG
+from lab.proof.text import slug
 
 START, GLOSSARY = "## The derivations", "### Glossary"
 ANCHOR = re.compile(r'^<a id="eq-\d+"></a>\n', re.MULTILINE)
@@ -34,29 +35,24 @@ class Chapter(NamedTuple):
     html: str
 
 
-def slug(heading):
-    """The anchor that GitHub gives to a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
-def text_of(readme):
-    """What of the README is in the book: its first words, and all from the derivations on."""
-    first = readme[: readme.index("\n## ")]
-    return ANCHOR.sub("", first + "\n" + readme[readme.index(f"\n{START}") :])
+def text_of(text):
+    """What of it is in the book: its first words, and all from the derivations on."""
+    first = text[: text.index("\n## ")]
+    return ANCHOR.sub("", first + "\n" + text[text.index(f"\n{START}") :])
 
 
 class Setter:
-    """Sets the README's text.
+    """Sets the text (woven).
 
     panels   {number: HTML}, put after their equations
     widgets  list of (numbers of equations, HTML); the first one opens the book, the others
              stand at the end of the section with their last equation
     """
 
-    def __init__(self, readme, panels, widgets):
-        self.source, self.panels, self.widgets = text_of(readme), panels, list(widgets)
+    def __init__(self, text, panels, widgets):
+        self.source, self.panels, self.widgets = text_of(text), panels, list(widgets)
         self.latex = LatexToMathML()
-        self.symbols = self.glossary(readme)
+        self.symbols = self.glossary(text)
         self.seen, self.files, self.equations = set(), {}, {}
         self.chapter, self.row, self.figures, self.colours = "", 0, 0, {}
         self.waiting = [html for _, html in self.widgets[:1]]
@@ -67,10 +63,10 @@ class Setter:
         for rule in (self.heading_open, self.table_open, self.table_close, self.tr_open):
             self.markdown.renderer.rules[rule.__name__] = rule
 
-    def glossary(self, readme):
+    def glossary(self, text):
         """{MathML of a symbol: the glossary's rows that explain it}."""
         table, rows = {}, 0
-        for line in readme[readme.index(GLOSSARY) :].split("\n### ")[0].splitlines():
+        for line in text[text.index(GLOSSARY) :].split("\n### ")[0].splitlines():
             if not line.startswith("| $"):
                 continue
             rows += 1

@@ -1,4 +1,4 @@
-"""The page: README, code and checks in one file that asks nobody for anything, and its print."""
+"""The page: text, code and checks in one file that asks nobody for anything, and its print."""
 
 import base64
 import os
@@ -13,6 +13,7 @@ from lab.book import ladder
 from lab.book.chapters import Setter
 from lab.book.panels import coloured, definitions, panels
 from lab.kit import DARK, LIGHT, PROJECT
+from lab.proof.text import woven
 
 HERE, DOCS = Path(__file__).parent, PROJECT / "docs"
 WIDGET_CODE = ("lesson.js", "explorer-data.js", "explorer.js")
@@ -22,8 +23,8 @@ PRINT_SECONDS = 180
 
 def build():
     """The whole page, a str; the same one each time."""
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    setter = Setter(readme, panels(readme), widgets())
+    text = woven()
+    setter = Setter(text, panels(text), widgets())
     parts, colours = setter.chapters(), setter.colours
     files = sorted(setter.files, key=lambda path: (path.count("/"), path))
     sections = [

@@ -1,6 +1,6 @@
 """What stands beside an equation: its lines of code, its check's verdict, one row of numbers.
 
-Nothing is told to this file by number. The README links the code after each equation, the code
+Nothing is told to this file by number. The text links the code after each equation, the code
 carries the equation's number above its lines, and the checks know who says that it is right. The
 numbers are those of a real call: of the trace's where it makes one, otherwise of the check's.
 """
@@ -250,9 +250,9 @@ def figure(x):
 # ------------------------------------------------------------------------------ panels
 
 
-def panels(readme):
-    """Every equation's panel: {number: HTML}. Runs the trace and every check."""
-    pieces = TAG.split(readme)[1:]
+def panels(text):
+    """The panels of the equations in a text: {number: HTML}. Runs the trace and every check."""
+    pieces = TAG.split(text)[1:]
     places = {
         int(n): sources(int(n), re.split(r"^## ", after, flags=re.MULTILINE)[0])
         for n, after in zip(pieces[::2], pieces[1::2], strict=True)

@@ -5,8 +5,7 @@
     run_check("clip")    one, as a Result
     CHECKS               key -> Check, in the order of the text
 
-The checks themselves are in lab/proof/equations/, a file for each chapter of the
-README. A check calls the function that training uses and compares what it says
+The checks themselves are in lab/proof/equations/, a file for each chapter. A check calls the function that training uses and compares what it says
 with an oracle that gets there another way: a complex step, an enumeration of
 every trajectory, a quadrature, a sum written out, samples. No check repeats
 the line of code that it is checking.
@@ -75,10 +74,10 @@ class Result(NamedTuple):
 
 def run_check(equation):
     """Run one check, by its key or its number -> Result. Raises ValueError if there is none."""
-    check = CHECKS[key_of(equation)]
-    evidence, number = Evidence(), number_of(equation)
+    key, number = key_of(equation), number_of(equation)
+    check, evidence = CHECKS[key], Evidence()
     try:
-        check.function(evidence, np.random.default_rng(number))
+        check.function(evidence, np.random.default_rng([*key.encode()]))
     except Exception as error:  # faulty code may raise anything; that is a verdict, too
         evidence.compare(f"raised {type(error).__name__}: {error}", math.inf, EXACT)
     comparisons = evidence.comparisons

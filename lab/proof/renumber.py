@@ -1,4 +1,4 @@
-"""Numbers the equations in the order in which README.md has them: `python -m lab.proof.renumber`.
+"""Numbers the equations in the order in which the text has them: `python -m lab.proof.renumber`.
 
 Put a new equation where it belongs, with any number that is free, and run this. Every mention
 in text and comments changes with it. Code needs none: it names equations by their keys.
@@ -9,6 +9,7 @@ import subprocess
 
 from lab.kit import PROJECT
 from lab.proof.numbering import CITATION, TAG
+from lab.proof.text import PAGES, page
 
 # Anchors and links, tags, commands.
 ELSEWHERE = re.compile(
@@ -21,9 +22,9 @@ LEFT_ALONE = (
 )
 
 
-def new_numbers(readme):
-    """README's text -> {number of an equation: the one that its place gives it}."""
-    return {int(old): new for new, old in enumerate(TAG.findall(readme), 1)}
+def new_numbers(text):
+    """All pages' text -> {number of an equation: the one that its place gives it}."""
+    return {int(old): new for new, old in enumerate(TAG.findall(text), 1)}
 
 
 def renumbered(text, numbers):
@@ -60,7 +61,7 @@ def renumbered(text, numbers):
 
 def changed():
     """Every tracked text file that a hand wrote and that says another number: (path, new text)."""
-    numbers = new_numbers((PROJECT / "README.md").read_text(encoding="utf-8"))
+    numbers = new_numbers("".join(map(page, PAGES)))
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True)
     for name in listed.stdout.decode().split("\0"):
         if not name.endswith((".md", ".py", ".txt", ".html", ".js")) or name.startswith(LEFT_ALONE):
