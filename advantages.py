@@ -10,12 +10,12 @@ Two different ends, never one "done":
                    future exists, but the rows after t belong to another episode.
 
 In the order of the file:
-    Eq. 14      rewards-to-go, with a bootstrap where the future is cut off
-    Eq. 15, 16  generalized advantage estimates (GAE)
-    Eq. 19      normalisation
+    Eq. 11      rewards-to-go, with a bootstrap where the future is cut off
+    Eq. 12, 13  generalized advantage estimates (GAE)
+    Eq. 16      normalisation
     Eq. 50, 51  credit from a group of responses to one prompt
 
-Eq. 17, GAE as a mean of n-step estimates, and Eq. 18, the value target
+Eq. 14, GAE as a mean of n-step estimates, and Eq. 15, the value target
 A + V, are read off these; the README derives both.
 """
 
@@ -27,7 +27,7 @@ from arrays import flags, floats, level
 
 
 def returns_to_go(rewards, next_values, terminated, ended, gamma):
-    """Discounted rewards from each step to its episode's end, Eq. 14.
+    """Discounted rewards from each step to its episode's end, Eq. 11.
 
     rewards      (T, ...) float, finite
     next_values  (T, ...) float, finite; V of the *true* successor of step t,
@@ -46,7 +46,7 @@ def returns_to_go(rewards, next_values, terminated, ended, gamma):
     """
     rewards, next_values = floats("T... T...", rewards, next_values)
     terminated, ended, gamma = _ends(rewards.shape, terminated, ended, gamma)
-    # Eq. 14: Ĝₜ = rₜ + γ (1 − dₜ) [uₜ V(s'ₜ) + (1 − uₜ) Ĝₜ₊₁]
+    # Eq. 11: Ĝₜ = rₜ + γ (1 − dₜ) [uₜ V(s'ₜ) + (1 − uₜ) Ĝₜ₊₁]
     returns = rewards + gamma * next_values * ~terminated
     for t in reversed(range(len(rewards) - 1)):
         returns[t] = np.where(ended[t], returns[t], rewards[t] + gamma * returns[t + 1])
@@ -54,7 +54,7 @@ def returns_to_go(rewards, next_values, terminated, ended, gamma):
 
 
 def gae(rewards, values, next_values, terminated, ended, gamma, gae_lambda):
-    """Generalized advantage estimates, Eq. 15 and 16.
+    """Generalized advantage estimates, Eq. 12 and 13.
 
     rewards, values, next_values  (T, ...) float, finite; values[t] is V of the
                                   state that step t acts in, next_values[t] V of
@@ -66,7 +66,7 @@ def gae(rewards, values, next_values, terminated, ended, gamma, gae_lambda):
     returns_to_go. The last row is the rollout's end: the trace stops there and
     next_values stands for the rest. λ = 0 is the one-step error δ; λ = 1 is
     returns_to_go − values (Monte Carlo), where next_values[t] = values[t + 1]
-    inside an episode; in between it is a mean of n-step estimates (Eq. 17).
+    inside an episode; in between it is a mean of n-step estimates (Eq. 14).
     Raises ValueError as returns_to_go, for gae_lambda too.
     Source: Schulman et al. (2016), Eq. 16, https://arxiv.org/abs/1506.02438.
     """
@@ -74,16 +74,16 @@ def gae(rewards, values, next_values, terminated, ended, gamma, gae_lambda):
     terminated, ended, gamma, gae_lambda = _ends(
         rewards.shape, terminated, ended, gamma, gae_lambda
     )
-    # Eq. 15: δₜ = rₜ + γ (1 − dₜ) V(s'ₜ) − V(sₜ). Termination alone removes V(s'ₜ).
+    # Eq. 12: δₜ = rₜ + γ (1 − dₜ) V(s'ₜ) − V(sₜ). Termination alone removes V(s'ₜ).
     advantages = rewards + gamma * next_values * ~terminated - values
-    # Eq. 16: Âₜ = δₜ + γλ (1 − uₜ) Âₜ₊₁. Either kind of end cuts the trace.
+    # Eq. 13: Âₜ = δₜ + γλ (1 − uₜ) Âₜ₊₁. Either kind of end cuts the trace.
     for t in reversed(range(len(rewards) - 1)):
         advantages[t] += gamma * gae_lambda * advantages[t + 1] * ~ended[t]
     return advantages
 
 
 def normalize(advantages, eps=1e-8):
-    """Shift to mean 0 and scale to standard deviation 1, Eq. 19.
+    """Shift to mean 0 and scale to standard deviation 1, Eq. 16.
 
     advantages (B,) float, eps > 0 -> (B,) in its dtype, a new array; whole
     numbers count as floats (arrays.floats). The deviation becomes σ/(σ + ε), so a
@@ -101,7 +101,7 @@ def normalize(advantages, eps=1e-8):
     unit = 2.0 ** (math.frexp(np.abs(advantages).max())[1] - 1)
     eps = min(max(float(eps) / unit, 1e-30), 1e30)
     advantages = level(advantages / unit)
-    # Eq. 19: Ãᵢ = (Âᵢ − m) / (σ + ε)
+    # Eq. 16: Ãᵢ = (Âᵢ − m) / (σ + ε)
     return (advantages - advantages.mean()) / (advantages.std() + eps)
 
 

@@ -65,7 +65,7 @@ class CommonConfig:
     num_steps: int = setting(32, "steps of each environment in one rollout", AT_LEAST_ONE)
     gamma: float = setting(0.99, "discount factor γ", FRACTION)
     gae_lambda: float = setting(0.95, "trace decay λ of GAE; 1 is Monte Carlo", FRACTION)
-    normalize_advantages: bool = setting(True, "normalise each rollout's advantages (Eq. 19)")
+    normalize_advantages: bool = setting(True, "normalise each rollout's advantages (Eq. 16)")
     normalize_observations: bool = setting(
         False, "scale observations by their running mean and deviation"
     )
@@ -81,7 +81,7 @@ class CommonConfig:
     value_learning_rate: float = setting(1e-2, "Adam's step size for the value network", POSITIVE)
     anneal_learning_rate: bool = setting(True, "lower both step sizes linearly to 0")
     entropy_coefficient: float = setting(0.0, "weight c_H of the entropy bonus", NOT_NEGATIVE)
-    max_grad_norm: float = setting(0.5, "longest gradient of either network (Eq. 35)", POSITIVE)
+    max_grad_norm: float = setting(0.5, "longest gradient of either network (Eq. 32)", POSITIVE)
 
     def __post_init__(self):
         for f in fields(self):

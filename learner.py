@@ -5,9 +5,9 @@ Nothing here knows which algorithm uses it, or about environments.
 In the order of the file:
     the batch, and who learns from it
     a batch dealt into minibatches
-    Eq. 47  one step for the policy, one for the value function
+    Eq. 44  one step for the policy, one for the value function
     what was saved, brought back
-    Eq. 48  how far the policy has moved
+    Eq. 45  how far the policy has moved
 
 Shapes: B rows of a batch, D observation size, A action dimensions.
 """
@@ -72,8 +72,8 @@ def policy_step(learner, batch, config, loss_function):
 
 
 def entropy_bonus(entropies, config):
-    """dLoss/dentropies of the bonus in Eq. 47: (B,) float -> (B,) of its dtype."""
-    # Eq. 47: L = … − c_H (1/N) Σ Hᵢ, so each row's slope is −c_H/N; Eq. 25 takes it to the logits
+    """dLoss/dentropies of the bonus in Eq. 44: (B,) float -> (B,) of its dtype."""
+    # Eq. 44: L = … − c_H (1/N) Σ Hᵢ, so each row's slope is −c_H/N; Eq. 22 takes it to the logits
     return np.full_like(entropies, -config.entropy_coefficient / len(entropies))
 
 
@@ -82,7 +82,7 @@ def value_step(learner, batch, config, loss_function):
 
     loss_function  values (B,), batch -> loss, dvalues (B,)
 
-    Eq. 47, the sum of the losses, is no line of code: the two networks share no
+    Eq. 44, the sum of the losses, is no line of code: the two networks share no
     weight, so each gets its own part's gradient and its own step.
     """
     value = learner.value
@@ -111,6 +111,6 @@ def overwrite(live, saved):
 
 
 def approx_kl(log_probs, old_log_probs):
-    """How far a policy has moved from the one that acted: (B,) (B,) -> mean k3, a float; Eq. 48."""
+    """How far a policy has moved from the one that acted: (B,) (B,) -> mean k3, a float; Eq. 45."""
     _, k3 = kl_estimates(log_probs - old_log_probs)
     return float(k3.mean())

@@ -6,12 +6,12 @@ gradient is called `d` + the name of what it belongs to: `dW` is dLoss/dW and
 has W's shape.
 
 In the order of the file:
-    Eq. 30  the linear layer
-    Eq. 31  tanh and ReLU
-    Eq. 33  orthogonal initial weights
-    Eq. 32  the whole network, MLP
-    Eq. 35  clipping a gradient's norm
-    Eq. 34  Adam
+    Eq. 27  the linear layer
+    Eq. 28  tanh and ReLU
+    Eq. 30  orthogonal initial weights
+    Eq. 29  the whole network, MLP
+    Eq. 32  clipping a gradient's norm
+    Eq. 31  Adam
 
 Shapes: B rows of a batch, I inputs and O outputs of a layer, P parameters.
 
@@ -34,15 +34,15 @@ from arrays import FLOATS, floats
 
 
 def linear_forward(x, W, b):
-    """One linear layer, Eq. 30: (B,I) (I,O) (O,) -> y (B,O)."""
+    """One linear layer, Eq. 27: (B,I) (I,O) (O,) -> y (B,O)."""
     if x.ndim != 2 or b.shape != W.shape[1:] or W.dtype.char not in FLOATS:  # else: numpy refuses
         x, W, b = floats("BI IO O", x, W, b)
-    # Eq. 30: Y = X W + 1 b
+    # Eq. 27: Y = X W + 1 b
     return x @ W + b
 
 
 def linear_backward(dy, x, W):
-    """Gradients of a linear layer, Eq. 30, given dy = dLoss/dy.
+    """Gradients of a linear layer, Eq. 27, given dy = dLoss/dy.
 
     dy (B,O), x (B,I), W (I,O)  ->  dx (B,I), dW (I,O), db (O,)
 
@@ -51,7 +51,7 @@ def linear_backward(dy, x, W):
     """
     if dy.ndim != 2 or x.shape[1:] != W.shape[:1] or dy.dtype.char not in FLOATS:
         dy, x, W = floats("BO BI IO", dy, x, W)
-    # Eq. 30: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
+    # Eq. 27: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
     # (np.dot is `@`, but faster, ten times where O is 1, as in a value network's last layer.)
     ones = _ones(len(dy), dy.dtype)
     return np.dot(dy, W.T), np.dot(x.T, dy), np.dot(ones, dy)
@@ -63,32 +63,32 @@ def _ones(rows, dtype):
 
 
 def tanh_forward(z):
-    """h = tanh(z), Eq. 31, any shape."""
+    """h = tanh(z), Eq. 28, any shape."""
     if z.dtype.char not in FLOATS:
         z = floats("B...", z)
     return np.tanh(z)
 
 
 def tanh_backward(dh, h):
-    """dz given dh and the *output* h = tanh(z), Eq. 31, any shape."""
+    """dz given dh and the *output* h = tanh(z), Eq. 28, any shape."""
     if dh.shape != h.shape or dh.dtype.char not in FLOATS:
         dh, h = floats("B... B...", dh, h)
-    # Eq. 31: Ȳ = H̄ ⊙ (1 − H ⊙ H)
+    # Eq. 28: Ȳ = H̄ ⊙ (1 − H ⊙ H)
     return dh * (1 - h * h)
 
 
 def relu_forward(z):
-    """h = max(z, 0), Eq. 31, any shape."""
+    """h = max(z, 0), Eq. 28, any shape."""
     if z.dtype.char not in FLOATS:
         z = floats("B...", z)
     return np.maximum(z, 0)
 
 
 def relu_backward(dh, h):
-    """dz given dh and the *output* h = max(z, 0), Eq. 31, any shape; at h = 0 nothing passes."""
+    """dz given dh and the *output* h = max(z, 0), Eq. 28, any shape; at h = 0 nothing passes."""
     if dh.shape != h.shape or dh.dtype.char not in FLOATS:
         dh, h = floats("B... B...", dh, h)
-    # Eq. 31: Ȳ = H̄ ⊙ 1[Y > 0], and h > 0 exactly where z > 0
+    # Eq. 28: Ȳ = H̄ ⊙ 1[Y > 0], and h > 0 exactly where z > 0
     return dh * (h > 0)
 
 
@@ -111,11 +111,11 @@ def orthogonal(shape, gain, rng, dtype=np.float32):
 
     WᵀW = gain² 1 when I >= O, otherwise WWᵀ = gain² 1: the layer stretches
     every direction alike, so signals neither explode nor vanish at the start.
-    Source: Eq. 33; Saxe et al. (2014), https://arxiv.org/abs/1312.6120.
+    Source: Eq. 30; Saxe et al. (2014), https://arxiv.org/abs/1312.6120.
     """
     _check(dtype)
     rows, columns = shape
-    # Eq. 33: QR = N(0,1), Q ← Q diag(sign(diag R)), W = gain Q or gain Qᵀ
+    # Eq. 30: QR = N(0,1), Q ← Q diag(sign(diag R)), W = gain Q or gain Qᵀ
     q, r = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
     q = q * np.sign(np.diag(r))  # without it, LAPACK's own choice of signs is not uniform
     return (gain * (q if rows >= columns else q.T)).astype(dtype)
@@ -125,10 +125,10 @@ def orthogonal(shape, gain, rng, dtype=np.float32):
 
 
 class MLP:
-    """Linear layers with an activation between them, Eq. 32.
+    """Linear layers with an activation between them, Eq. 29.
 
     sizes        e.g. (4, 64, 2): 4 inputs, one hidden layer of 64, 2 outputs
-    rng          np.random.Generator for the initial weights (Eq. 33)
+    rng          np.random.Generator for the initial weights (Eq. 30)
     activation   "tanh" or "relu", after every layer but the last
     output_gain  gain of the last layer's weights; hidden layers have √2
     dtype        float32 to train; float64 or complex128 to check gradients; no narrower one
@@ -204,18 +204,18 @@ class MLP:
     def backward(self, dy, cache):
         """dy (B, outputs), cache of the `forward` it belongs to -> gradient (P,).
 
-        Walks the layers from the last to the first (Eq. 32). The gradient has
+        Walks the layers from the last to the first (Eq. 29). The gradient has
         the layout of `parameters`, without what its owner keeps behind them.
         """
         _, activate_backward = ACTIVATIONS[self.activation]
         gradient: list[np.ndarray] = []  # grows at its front, as we walk backwards
         for layer in reversed(range(len(self.layers))):
             W, _ = self.layers[layer]
-            # Eq. 32: W̄ₗ = Hₗ₋₁ᵀ Ȳₗ    b̄ₗ = 1ᵀ Ȳₗ    H̄ₗ₋₁ = Ȳₗ Wₗᵀ
+            # Eq. 29: W̄ₗ = Hₗ₋₁ᵀ Ȳₗ    b̄ₗ = 1ᵀ Ȳₗ    H̄ₗ₋₁ = Ȳₗ Wₗᵀ
             dh, dW, db = linear_backward(dy, cache[layer], W)
             gradient = [dW.ravel(), db, *gradient]
             if layer > 0:
-                # Eq. 32: Ȳₗ₋₁ = H̄ₗ₋₁ ⊙ φ'(Yₗ₋₁)
+                # Eq. 29: Ȳₗ₋₁ = H̄ₗ₋₁ ⊙ φ'(Yₗ₋₁)
                 dy = activate_backward(dh, cache[layer])
         return np.concatenate(gradient)
 
@@ -224,7 +224,7 @@ class MLP:
 
 
 def clip_global_norm(gradient, max_norm):
-    """Shorten `gradient` (P,) float in place to at most `max_norm` > 0, but for rounding; Eq. 35.
+    """Shorten `gradient` (P,) float in place to at most `max_norm` > 0, but for rounding; Eq. 32.
 
     Returns its Euclidean norm before clipping, a float. The direction stays.
     Raises ValueError for a limit that isn't positive, and another shape or complex numbers.
@@ -239,14 +239,14 @@ def clip_global_norm(gradient, max_norm):
             largest = float(np.abs(gradient).max(initial=0))
             if 0 < largest < np.inf:
                 norm = largest * float(np.linalg.norm(gradient / largest))
-    # Eq. 35: g ← g min(1, c / (n + 1e-6))
+    # Eq. 32: g ← g min(1, c / (n + 1e-6))
     if norm > max_norm - 1e-6:
         gradient *= max_norm / (norm + 1e-6)
     return norm
 
 
 class Adam:
-    """Adam, Eq. 34: steps scaled by running moments of the gradient.
+    """Adam, Eq. 31: steps scaled by running moments of the gradient.
 
     size           P, the number of parameters
     learning_rate  α; may be set anew between steps (annealing does)
@@ -273,18 +273,18 @@ class Adam:
             raise ValueError(f"parameters and gradient must be {self.m.shape}, not {given}")
         beta1, beta2 = self.betas
         self.t += 1
-        # Eq. 34: m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²
+        # Eq. 31: m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²
         self.m += (1 - beta1) * (gradient - self.m)
         self.v += (1 - beta2) * (gradient * gradient - self.v)
-        # Eq. 34: both moments started at zero; dividing by 1 − βᵗ undoes that
+        # Eq. 31: both moments started at zero; dividing by 1 − βᵗ undoes that
         m_hat = self.m / (1 - beta1**self.t)
         v_hat = self.v / (1 - beta2**self.t)
-        # Eq. 34: θ ← θ − α m̂ / (√v̂ + ε)
+        # Eq. 31: θ ← θ − α m̂ / (√v̂ + ε)
         parameters -= self.learning_rate * m_hat / (np.sqrt(v_hat) + self.eps)
 
 
 def descend(parameters, gradient, adam, max_norm):
-    """One step downhill: clip the gradient's norm (Eq. 35), then Adam (Eq. 34).
+    """One step downhill: clip the gradient's norm (Eq. 32), then Adam (Eq. 31).
 
     parameters, gradient (P,), both changed in place. Returns the norm before
     clipping, a float.

@@ -2,7 +2,7 @@
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
 """PPO on one page: CartPole in about a second, every gradient by hand.
-New: the clip, Eq. 39, 40; the ratio from logarithms, Eq. 20; the bits of run.py's PPO.
+New: the clip, Eq. 36, 37; the ratio from logarithms, Eq. 17; the bits of run.py's PPO.
 Bought: 20 of 20 stay, not 16; pendulum's return -25, not -48; largest KL 0.02, not 5.7.
 Still wrong: nothing that fits a page. The lesson is this one with room to breathe."""
 
@@ -26,55 +26,55 @@ class Network:  # linear, tanh, linear: views of one vector of parameters
         self.parameters = np.zeros(sum(sizes), np.float32)
         W1, self.b1, W2, self.b2 = np.split(self.parameters, np.cumsum(sizes[:3]))
         self.W1, self.W2 = W1.reshape(inputs, HIDDEN), W2.reshape(HIDDEN, outputs)
-        for W, scale in (self.W1.T, np.sqrt(2)), (self.W2, gain):  # Eq. 33: orthogonal
+        for W, scale in (self.W1.T, np.sqrt(2)), (self.W2, gain):  # Eq. 30: orthogonal
             q, r = np.linalg.qr(rng.standard_normal(W.shape))
             W[:] = scale * q * np.sign(np.diag(r))
         self.m, self.v, self.t = 0 * self.parameters, 0 * self.parameters, 0
 
     def forward(self, x):
-        h = np.tanh(x @ self.W1 + self.b1)  # Eq. 30, 31
+        h = np.tanh(x @ self.W1 + self.b1)  # Eq. 27, 28
         return h @ self.W2 + self.b2, h
 
     def backward(self, dy, x, h):
-        """Back through the layers: dy, x, h, a row a step -> gradient (P,), Eq. 32."""
-        dz = np.dot(dy, self.W2.T) * (1 - h * h)  # Eq. 30: X̄ = Ȳ Wᵀ; Eq. 31: the bend
-        ones = np.ones(len(x), x.dtype)  # Eq. 30: b̄ = 1ᵀ Ȳ, and W̄ = Xᵀ Ȳ
+        """Back through the layers: dy, x, h, a row a step -> gradient (P,), Eq. 29."""
+        dz = np.dot(dy, self.W2.T) * (1 - h * h)  # Eq. 27: X̄ = Ȳ Wᵀ; Eq. 28: the bend
+        ones = np.ones(len(x), x.dtype)  # Eq. 27: b̄ = 1ᵀ Ȳ, and W̄ = Xᵀ Ȳ
         return np.hstack([(x.T @ dz).ravel(), ones @ dz, (h.T @ dy).ravel(), ones @ dy])
 
     def step(self, g, step_size):
-        """Shorten g (P,), Eq. 35; Adam's step, Eq. 34, with β 0.9 and 0.999, ε 1e-8."""
+        """Shorten g (P,), Eq. 32; Adam's step, Eq. 31, with β 0.9 and 0.999, ε 1e-8."""
         norm = float(np.sqrt(g @ g))
-        g = g * min(1, MAX_NORM / (norm + 1e-6))  # Eq. 35
+        g = g * min(1, MAX_NORM / (norm + 1e-6))  # Eq. 32
         self.t += 1
-        self.m += (1 - 0.9) * (g - self.m)  # Eq. 34
+        self.m += (1 - 0.9) * (g - self.m)  # Eq. 31
         self.v += (1 - 0.999) * (g * g - self.v)
         m_hat, v_hat = self.m / (1 - 0.9**self.t), self.v / (1 - 0.999**self.t)
         self.parameters -= step_size * m_hat / (np.sqrt(v_hat) + 1e-8)
 
 
 def log_softmax(z):
-    """Logits z (B,K) -> log-probabilities (B,K), Eq. 20."""
+    """Logits z (B,K) -> log-probabilities (B,K), Eq. 17."""
     z = np.asfortranarray(z - z.max(axis=1, keepdims=True))  # by columns: faster
     return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
 
 
 def credit(reward, v, terminated, truncated):
     """Advantages (T,N) of reward (T,N), values v (T+1,N), and two kinds of ends."""
-    advantage = reward + GAMMA * v[1:] * ~terminated - v[:-1]  # Eq. 15: a limit keeps V
-    for t in reversed(range(len(reward) - 1)):  # Eq. 16: either end cuts the trace
+    advantage = reward + GAMMA * v[1:] * ~terminated - v[:-1]  # Eq. 12: a limit keeps V
+    for t in reversed(range(len(reward) - 1)):  # Eq. 13: either end cuts the trace
         advantage[t] += GAMMA * LAMBDA * advantage[t + 1] * ~(terminated[t] | truncated[t])
     return advantage
 
 
 def policy_slope(logits, action, old_log_prob, advantage, clip_range):
-    """dlogits (B,K) of PPO's clipped loss, Eq. 39; logits (B,K), the others (B,)."""
+    """dlogits (B,K) of PPO's clipped loss, Eq. 36; logits (B,K), the others (B,)."""
     log_probs, onehot = log_softmax(logits), (np.arange(ACTIONS)[:, None] == action).T
-    ratio = np.exp(log_probs[onehot] - old_log_prob)  # Eq. 38
+    ratio = np.exp(log_probs[onehot] - old_log_prob)  # Eq. 35
     plain = ratio * advantage
     clipped = np.clip(ratio, 1 - clip_range, 1 + clip_range) * advantage
-    alive = plain <= clipped  # Eq. 40: of Eq. 39's min the plain branch, or a tie
-    dlog_prob = alive * -plain / len(plain)  # Eq. 38, 40
-    return dlog_prob[:, None] * (onehot - np.exp(log_probs))  # Eq. 22, 41
+    alive = plain <= clipped  # Eq. 37: of Eq. 36's min the plain branch, or a tie
+    dlog_prob = alive * -plain / len(plain)  # Eq. 35, 37
+    return dlog_prob[:, None] * (onehot - np.exp(log_probs))  # Eq. 19, 38
 
 
 def train(seed):  # after each update: steps so far, the policy, the mean return
@@ -96,9 +96,9 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
             obs, running = next_obs, ~(terminated | truncated)  # the fallen: reset next
         x, action, old, reward, valid, terminated, truncated = map(np.array, zip(*rows))
         v = value.forward(np.concatenate([*x, obs]))[0].reshape(-1, N)
-        advantage = credit(reward, v, terminated, truncated)  # targets: Eq. 18
+        advantage = credit(reward, v, terminated, truncated)  # targets: Eq. 15
         target, advantage = (advantage + v[:-1])[valid, None], advantage[valid]
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)  # Eq. 19
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)  # Eq. 16
         x, a, old = x[valid], action[valid], old[valid]
         step_size = STEP_SIZE * (1 - env_steps / TOTAL_STEPS)  # falls to 0
         clip_range = CLIP_RANGE * (1 - env_steps / TOTAL_STEPS)
@@ -107,7 +107,7 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
                 logits, h = policy.forward(x[i])
                 dlogits = policy_slope(logits, a[i], old[i], advantage[i], clip_range)
                 policy.step(policy.backward(dlogits, x[i], h), step_size)
-                y, h = value.forward(x[i])  # Eq. 36: dy = (y − target) / B
+                y, h = value.forward(x[i])  # Eq. 33: dy = (y − target) / B
                 value.step(value.backward((y - target[i]) / len(i), x[i], h), step_size)
         env_steps += len(x)
         yield env_steps, policy, np.mean(envs.return_queue)

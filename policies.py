@@ -85,12 +85,12 @@ class CategoricalPolicy:
         return self.network.backward(dlogits, network_cache)
 
     def kl(self, old_distribution, cache):
-        """KL(old‖new) of each row (B,), Eq. 43; old_distribution (B,K) from `distribution`."""
+        """KL(old‖new) of each row (B,), Eq. 40; old_distribution (B,K) from `distribution`."""
         _, all_log_probs, _, _ = cache
         return categorical_kl(old_distribution, all_log_probs)
 
     def kl_backward(self, dkls, old_distribution, cache):
-        """dLoss/dkls (B,) -> dLoss/dparameters (P,), Eq. 43."""
+        """dLoss/dkls (B,) -> dLoss/dparameters (P,), Eq. 40."""
         _, all_log_probs, _, network_cache = cache
         dlogits = categorical_kl_backward(dkls, old_distribution, all_log_probs)
         return self.network.backward(dlogits, network_cache)
@@ -154,18 +154,18 @@ class GaussianPolicy:
         """dLoss/dlog_probs (B,), dLoss/dentropies (B,)  ->  dLoss/dparameters (P,)."""
         actions, means, network_cache = cache
         dmeans, dlog_stds = gaussian_log_prob_backward(dlog_probs, actions, means, self.log_stds)
-        # Eq. 29: ∂Hᵢ/∂ℓⱼ = 1 in every row, and 0 for the means
+        # Eq. 26: ∂Hᵢ/∂ℓⱼ = 1 in every row, and 0 for the means
         dlog_stds += dentropies.sum()
         return np.concatenate([self.network.backward(dmeans, network_cache), dlog_stds])
 
     def kl(self, old_distribution, cache):
-        """KL(old‖new) of each row (B,), Eq. 45; old_distribution (B,2A) from `distribution`."""
+        """KL(old‖new) of each row (B,), Eq. 42; old_distribution (B,2A) from `distribution`."""
         _, means, _ = cache
         old_means, old_log_stds = np.hsplit(old_distribution, 2)
         return gaussian_kl(old_means, old_log_stds, means, self.log_stds)
 
     def kl_backward(self, dkls, old_distribution, cache):
-        """dLoss/dkls (B,) -> dLoss/dparameters (P,), Eq. 45."""
+        """dLoss/dkls (B,) -> dLoss/dparameters (P,), Eq. 42."""
         _, means, network_cache = cache
         old_means, old_log_stds = np.hsplit(old_distribution, 2)
         dmeans, dlog_stds = gaussian_kl_backward(

@@ -3,8 +3,8 @@
 Nothing here knows about environments, files or printing.
 
 In the order of the file:
-    Eq. 44  the surrogate with a KL penalty
-    Eq. 46  the penalty's weight β, adapted after each rollout
+    Eq. 41  the surrogate with a KL penalty
+    Eq. 43  the penalty's weight β, adapted after each rollout
     the update: as in ppo.py
 
 Shapes: B rows of a batch, at least one.
@@ -31,12 +31,12 @@ class Config(CommonConfig):
 
     epochs: int = setting(6, "passes over each rollout", AT_LEAST_ONE)
     minibatch_size: int = setting(256, "rows of one gradient step, at most", AT_LEAST_ONE)
-    kl_coefficient: float = setting(1.0, "first weight β of the KL penalty (Eq. 44)", BETAS)
-    kl_target: float = setting(0.01, "KL that an adapting β aims at (Eq. 46)", POSITIVE)
+    kl_coefficient: float = setting(1.0, "first weight β of the KL penalty (Eq. 41)", BETAS)
+    kl_target: float = setting(0.01, "KL that an adapting β aims at (Eq. 43)", POSITIVE)
 
 
 def penalized_surrogate(log_probs, old_log_probs, advantages, kls, kl_coefficient):
-    """PPO's loss with a KL penalty, Eq. 44: four (B,), a float  ->  loss, dlog_probs, dkls.
+    """PPO's loss with a KL penalty, Eq. 41: four (B,), a float  ->  loss, dlog_probs, dkls.
 
     dlog_probs and dkls are (B,). Raises ValueError for other shapes.
     """
@@ -44,21 +44,21 @@ def penalized_surrogate(log_probs, old_log_probs, advantages, kls, kl_coefficien
         "N N N N", log_probs, old_log_probs, advantages, kls
     )
     kl_coefficient = float(kl_coefficient)  # numpy's own would decide the dtype
-    # Eq. 44: L = −(1/N) Σ (ρᵢ Âᵢ − β KLᵢ)
+    # Eq. 41: L = −(1/N) Σ (ρᵢ Âᵢ − β KLᵢ)
     plain = np.exp(log_probs - old_log_probs) * advantages
     loss = -np.mean(plain - kl_coefficient * kls)
     return loss, -plain / len(plain), np.full_like(kls, kl_coefficient / len(kls))
 
 
 def adapt_kl_coefficient(kl_coefficient, kl, kl_target):
-    """The next penalty weight β, given the mean KL that the last one led to, Eq. 46.
+    """The next penalty weight β, given the mean KL that the last one led to, Eq. 43.
 
     Between the two edges it stays; it never leaves SMALLEST to LARGEST, where it
     begins. Raises ValueError for one from outside.
     """
     if kl_coefficient not in BETAS:
         raise ValueError(f"kl_coefficient must be {BETAS}, not {kl_coefficient}")
-    # Eq. 46: KL < target/1.5: β ← β/2    KL > 1.5 target: β ← 2β
+    # Eq. 43: KL < target/1.5: β ← β/2    KL > 1.5 target: β ← 2β
     if kl < kl_target / 1.5:
         return max(kl_coefficient / 2, SMALLEST)
     if kl > kl_target * 1.5:

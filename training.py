@@ -6,7 +6,7 @@ Nothing here knows which algorithm it runs; nothing prints or writes a file.
 
 In the order of the file:
     who learns
-    Eq. 18  credit: a rollout becomes a batch
+    Eq. 15  credit: a rollout becomes a batch
     what the update did
     the loop
     evaluation
@@ -81,7 +81,7 @@ def make_batch(rollout, value, config):
         config.gamma,
         config.gae_lambda,
     )
-    targets = advantages + values[:-1]  # Eq. 18: yₜ = Âₜ + V(sₜ)
+    targets = advantages + values[:-1]  # Eq. 15: yₜ = Âₜ + V(sₜ)
     advantages = advantages[rollout.valid]
     if config.normalize_advantages:
         advantages = normalize(advantages)

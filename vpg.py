@@ -3,8 +3,8 @@
 Nothing here knows about environments, files or printing.
 
 In the order of the file:
-    Eq. 10  the policy's loss; Eq. 23 carries its gradient to the logits
-    Eq. 36  the value function's loss
+    Eq. 10  the policy's loss; Eq. 20 carries its gradient to the logits
+    Eq. 33  the value function's loss
     the update: one step for the policy, several for the value function
 
 Shapes: B rows of a batch, at least one. What takes arrays takes floats
@@ -45,9 +45,9 @@ def policy_loss(log_probs, advantages):
 
 
 def value_loss(values, targets):
-    """Half the mean squared error, Eq. 36: (B,) (B,)  ->  loss, dvalues (B,)."""
+    """Half the mean squared error, Eq. 33: (B,) (B,)  ->  loss, dvalues (B,)."""
     values, targets = floats("N N", values, targets)
-    # Eq. 36: L = (1/2N) Σ (vᵢ − yᵢ)², so ∂L/∂vᵢ = (vᵢ − yᵢ)/N
+    # Eq. 33: L = (1/2N) Σ (vᵢ − yᵢ)², so ∂L/∂vᵢ = (vᵢ − yᵢ)/N
     errors = values - targets
     return 0.5 * (errors @ errors) / len(errors), errors / len(errors)
 

@@ -392,18 +392,18 @@ const widgets = {};
 
 // The README's bugs. [name, equation, line, what to predict, what it was]; "{…}" is filled in.
 const BREAKS = [
-  ["clip", "Eq. 40", "<code>&lt;</code> for <code>&lt;=</code> in the clip",
+  ["clip", "Eq. 37", "<code>&lt;</code> for <code>&lt;=</code> in the clip",
     "At the first step every ratio is 1. Which rows have a gradient then? Watch its length.",
     `At ratio 1 the two bids of the clip tie. <code>&lt;</code> calls a tie clipped, so no row has a
     gradient, so no ratio ever leaves 1. Not slow: still, for ever.`],
-  ["terminal", "Eq. 15", "bootstrap through the fall",
+  ["terminal", "Eq. 12", "bootstrap through the fall",
     "The pole falls, and V of the fallen state counts as if the game went on. What is bad about falling?",
     `Without its (1 − d) the step into the fall is worth as much as any other. Only while V is still on
     its way up do longer episodes look better: it learns late, and some seeds never do.`],
   ["mean", "Eq. 10", "no 1/<i>N</i>: a sum instead of the mean",
     "The gradient gets some 256 times as long. Ruin?",
     `Its length is two orders of magnitude too large, and hardly anything happens: the norm’s clip
-    (Eq. 35) cuts it, and Adam (Eq. 34) divides by its size. Plain gradient descent would explode.`],
+    (Eq. 32) cuts it, and Adam (Eq. 31) divides by its size. Plain gradient descent would explode.`],
   ["sign", "Eq. 10", "the sign of the advantage",
     "Downhill is now uphill. Will it stay a beginner, or get worse?",
     `What went worse than expected becomes likelier. It learns as eagerly as ever: to fall as fast as
@@ -412,18 +412,18 @@ const BREAKS = [
     "Every action gets a positive credit: all are made likelier. Can it tell good from bad?",
     `On average the gradient is the same, so it does learn; but its noise is larger, and few
     trainings get all the way and stay there.`],
-  ["unclipped", "Eq. 39", "no clip",
+  ["unclipped", "Eq. 36", "no clip",
     "Six epochs on the same rows, and nothing says stop. Faster, or a crash? Watch the curve late.",
     `It may get to 475 nearly as early, for the steps are larger. But single updates go too far, and the
     curve falls back.`],
-  ["rows", "Eq. 41", "advantages of the wrong rows",
+  ["rows", "Eq. 38", "advantages of the wrong rows",
     "All shapes fit, the loss looks as always. What is the gradient’s mean now?",
     `Each score is multiplied with another row’s advantage: noise with mean zero, of the usual length.
     Nothing crashes, no number looks odd, and the policy wanders about.`],
 ];
 
 const equation = (name) => {
-  const n = name.slice(4);  // "Eq. 40"
+  const n = name.slice(4);  // "Eq. 37"
   return `<a href="../README.md#eq-${n}" data-eq="${n}">${name}</a>`;
 };
 
@@ -781,7 +781,7 @@ widgets.train = (element) => {
     });
   }
 
-  /** Where an episode ends, Eq. 15: V struck out at a termination, kept at a truncation. */
+  /** Where an episode ends, Eq. 12: V struck out at a termination, kept at a truncation. */
   function tellCart({ state, steps, end }) {
     const V = `<i>V</i>(<i>s</i>) = ${text(value.forward(Float64Array.from(state))[0][0], 1)}`;
     say($("cart-value"), end === "terminated" ? `no future: <s>${V}</s> counts as 0`

@@ -59,10 +59,10 @@ function makeLesson() {
   // The two loops over a layer are where the time goes: they take four inputs at a time, which is
   // twice as fast, and what is left one by one.
 
-  /** x (B,I), W (I,O), b (O)  ->  y (B,O), Eq. 30. */
+  /** x (B,I), W (I,O), b (O)  ->  y (B,O), Eq. 27. */
   function linear_forward(x, W, b) {
     const O = b.length, I = W.length / O, B = x.length / I, y = new Float64Array(B * O);
-    // Eq. 30: Y = X W + 1 b
+    // Eq. 27: Y = X W + 1 b
     for (let n = 0, i; n < B; n++) {
       const to = n * O;
       for (let o = 0; o < O; o++) y[to + o] = b[o];
@@ -83,7 +83,7 @@ function makeLesson() {
     const I = x.length / B, O = dy.length / B;
     const dx = new Float64Array(first ? 0 : B * I);
     const dW = new Float64Array(I * O), db = new Float64Array(O);
-    // Eq. 30: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
+    // Eq. 27: X̄ = Ȳ Wᵀ    W̄ = Xᵀ Ȳ    b̄ = 1ᵀ Ȳ
     for (let n = 0, i; n < B; n++) {
       const from = n * O;
       for (i = 0; i + 3 < I; i += 4) {
@@ -109,16 +109,16 @@ function makeLesson() {
     return [dx, dW, db];
   }
 
-  /** h = tanh(z), Eq. 31, into `h`, which may be z itself. (Twice as fast as Math.tanh, and as exact
+  /** h = tanh(z), Eq. 28, into `h`, which may be z itself. (Twice as fast as Math.tanh, and as exact
       for numbers that are not tiny.) */
   function tanh_forward(z, h = new Float64Array(z.length)) {
     for (let i = 0; i < h.length; i++) h[i] = 1 - 2 / (Math.exp(2 * z[i]) + 1);
     return h;
   }
 
-  /** dz, given dh and the *output* h, Eq. 31, into `dz`, which may be dh itself. */
+  /** dz, given dh and the *output* h, Eq. 28, into `dz`, which may be dh itself. */
   function tanh_backward(dh, h, dz = new Float64Array(h.length)) {
-    // Eq. 31: Ȳ = H̄ ⊙ (1 − H ⊙ H)
+    // Eq. 28: Ȳ = H̄ ⊙ (1 − H ⊙ H)
     for (let i = 0; i < dz.length; i++) dz[i] = dh[i] * (1 - h[i] * h[i]);
     return dz;
   }
@@ -127,7 +127,7 @@ function makeLesson() {
   function orthogonal([I, O], gain, normal) {
     const [long, short] = [Math.max(I, O), Math.min(I, O)];
     const Q = Float64Array.from({ length: long * short }, normal);
-    // Eq. 33: QR = N(0,1) with R's diagonal positive, by Gram and Schmidt, twice for the digits
+    // Eq. 30: QR = N(0,1) with R's diagonal positive, by Gram and Schmidt, twice for the digits
     for (let k = 0; k < short; k++) {
       for (let again = 0; again < 2; again++) {
         for (let j = 0; j < k; j++) {
@@ -140,11 +140,11 @@ function makeLesson() {
       for (let r = 0; r < long; r++) square += Q[r * short + k] ** 2;
       for (let r = 0; r < long; r++) Q[r * short + k] /= Math.sqrt(square);
     }
-    // Eq. 33: W = gain Q or gain Qᵀ
+    // Eq. 30: W = gain Q or gain Qᵀ
     return Q.map((_, at) => gain * (I >= O ? Q[at] : Q[(at % O) * short + Math.floor(at / O)]));
   }
 
-  /** Linear, tanh, linear (Eq. 32); `parameters` holds W₁, b₁, W₂, b₂, and the layers are views. */
+  /** Linear, tanh, linear (Eq. 29); `parameters` holds W₁, b₁, W₂, b₂, and the layers are views. */
   class Network {
     constructor(sizes, parameters) {
       const [I, H, O] = this.sizes = sizes;
@@ -170,7 +170,7 @@ function makeLesson() {
     /** dy (B,O), the cache of its `forward`  ->  gradient (P). */
     backward(dy, [x, h]) {
       const B = x.length / this.sizes[0];
-      // Eq. 32: W̄ₗ = Hₗ₋₁ᵀ Ȳₗ    b̄ₗ = 1ᵀ Ȳₗ    H̄ₗ₋₁ = Ȳₗ Wₗᵀ    Ȳₗ₋₁ = H̄ₗ₋₁ ⊙ φ'(Yₗ₋₁)
+      // Eq. 29: W̄ₗ = Hₗ₋₁ᵀ Ȳₗ    b̄ₗ = 1ᵀ Ȳₗ    H̄ₗ₋₁ = Ȳₗ Wₗᵀ    Ȳₗ₋₁ = H̄ₗ₋₁ ⊙ φ'(Yₗ₋₁)
       const [dh, dW2, db2] = linear_backward(dy, h, this.W2, B);
       const [, dW1, db1] = linear_backward(tanh_backward(dh, h, dh), x, this.W1, B, true);
       const gradient = new Float64Array(this.parameters.length);
@@ -186,7 +186,7 @@ function makeLesson() {
   /** Shorten gradient (P) in place to max_norm; its length before. */
   function clip_global_norm(gradient, max_norm) {
     const norm = Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
-    // Eq. 35: g ← g min(1, c / (n + 1e-6))
+    // Eq. 32: g ← g min(1, c / (n + 1e-6))
     if (norm > max_norm - 1e-6) {
       for (let p = 0; p < gradient.length; p++) gradient[p] *= max_norm / (norm + 1e-6);
     }
@@ -205,10 +205,10 @@ function makeLesson() {
       this.t++;
       const [grown1, grown2] = [1 - beta1 ** this.t, 1 - beta2 ** this.t];
       for (let p = 0; p < m.length; p++) {
-        // Eq. 34: m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²
+        // Eq. 31: m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²
         m[p] += (1 - beta1) * (gradient[p] - m[p]);
         v[p] += (1 - beta2) * (gradient[p] * gradient[p] - v[p]);
-        // Eq. 34: θ ← θ − α m̂ / (√v̂ + ε), m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ)
+        // Eq. 31: θ ← θ − α m̂ / (√v̂ + ε), m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ)
         parameters[p] -= this.learning_rate * m[p] / grown1 / (Math.sqrt(v[p] / grown2) + this.eps);
       }
     }
@@ -223,14 +223,14 @@ function makeLesson() {
 
   // ------------------------------------------------------ distributions, a row at a time
 
-  /** logits (K) -> log-probabilities (K). Eq. 20: log πₖ = zₖ − M − log Σⱼ exp(zⱼ − M) */
+  /** logits (K) -> log-probabilities (K). Eq. 17: log πₖ = zₖ − M − log Σⱼ exp(zⱼ − M) */
   function log_softmax(logits) {
     const M = logits.reduce((a, b) => Math.max(a, b));
     const log_sum = Math.log(logits.reduce((sum, z) => sum + Math.exp(z - M), 0));
     return logits.map((z) => z - M - log_sum);
   }
 
-  /** dLoss/dlogits (K) of one row. Eq. 22, 23: Z̄ᵢ = (∂L/∂log π(aᵢ)) (e_aᵢ − πᵢ) */
+  /** dLoss/dlogits (K) of one row. Eq. 19, 20: Z̄ᵢ = (∂L/∂log π(aᵢ)) (e_aᵢ − πᵢ) */
   function categorical_log_prob_backward(dlog_prob, action, probs) {
     return probs.map((p, k) => dlog_prob * ((k === action) - p));
   }
@@ -239,12 +239,12 @@ function makeLesson() {
   const categorical_entropy = (log_probs) =>
     -log_probs.reduce((sum, l) => sum + Math.exp(l) * l, 0);
 
-  /** dLoss/dlogits (K) of one row. Eq. 24, 25: ∂H/∂zⱼ = −πⱼ (log πⱼ + H) */
+  /** dLoss/dlogits (K) of one row. Eq. 21, 22: ∂H/∂zⱼ = −πⱼ (log πⱼ + H) */
   function categorical_entropy_backward(dentropy, entropy, log_probs) {
     return log_probs.map((l) => -dentropy * Math.exp(l) * (l + entropy));
   }
 
-  /** log ratios (B) -> two estimates of KL(old‖new), each (B). Eq. 48: k₁ = −ℓ, k₃ = ρ − 1 − ℓ */
+  /** log ratios (B) -> two estimates of KL(old‖new), each (B). Eq. 45: k₁ = −ℓ, k₃ = ρ − 1 − ℓ */
   function kl_estimates(log_ratios) {
     return [log_ratios.map((l) => -l), log_ratios.map((l) => Math.expm1(l) - l)];
   }
@@ -253,17 +253,17 @@ function makeLesson() {
 
   /** Advantages (T) of one environment; next_values[t] is V of the true successor of step t. */
   function gae(rewards, values, next_values, terminated, ended, gamma, gae_lambda) {
-    // Eq. 15: δₜ = rₜ + γ (1 − dₜ) V(s'ₜ) − V(sₜ). Termination alone removes V(s'ₜ).
+    // Eq. 12: δₜ = rₜ + γ (1 − dₜ) V(s'ₜ) − V(sₜ). Termination alone removes V(s'ₜ).
     const advantages = rewards.map((r, t) =>
       r + gamma * (terminated[t] ? 0 : next_values[t]) - values[t]);
-    // Eq. 16: Âₜ = δₜ + γλ (1 − uₜ) Âₜ₊₁. Either kind of end cuts the trace.
+    // Eq. 13: Âₜ = δₜ + γλ (1 − uₜ) Âₜ₊₁. Either kind of end cuts the trace.
     for (let t = rewards.length - 2; t >= 0; t--) {
       if (!ended[t]) advantages[t] += gamma * gae_lambda * advantages[t + 1];
     }
     return advantages;
   }
 
-  /** Mean 0, deviation 1. Eq. 19: Ãᵢ = (Âᵢ − m) / (σ + ε) */
+  /** Mean 0, deviation 1. Eq. 16: Ãᵢ = (Âᵢ − m) / (σ + ε) */
   function normalize(advantages, eps = 1e-8) {
     if (advantages.length < 2) return advantages;
     const m = mean(advantages);
@@ -279,25 +279,25 @@ function makeLesson() {
     return [-mean(log_probs.map((l, i) => advantages[i] * l)), advantages.map((A) => -A / B)];
   }
 
-  /** Half the mean squared error. Eq. 36: L = (1/2N) Σ (vᵢ − yᵢ)², ∂L/∂vᵢ = (vᵢ − yᵢ)/N */
+  /** Half the mean squared error. Eq. 33: L = (1/2N) Σ (vᵢ − yᵢ)², ∂L/∂vᵢ = (vᵢ − yᵢ)/N */
   function value_loss(values, targets) {
     const errors = values.map((v, i) => v - targets[i]);
     return [0.5 * mean(errors.map((e) => e * e)), errors.map((e) => e / errors.length)];
   }
 
-  /** PPO's clipped loss; `strict` is the bug of Eq. 40's trap, `<` for `<=`. */
+  /** PPO's clipped loss; `strict` is the bug of Eq. 37's trap, `<` for `<=`. */
   function clipped_surrogate(log_probs, old_log_probs, advantages, clip_range, strict = false) {
     const B = log_probs.length;
-    // Eq. 38: ρᵢ = exp(log π(aᵢ|sᵢ) − log πᵒˡᵈ(aᵢ|sᵢ))
+    // Eq. 35: ρᵢ = exp(log π(aᵢ|sᵢ) − log πᵒˡᵈ(aᵢ|sᵢ))
     const ratios = log_probs.map((l, i) => Math.exp(l - old_log_probs[i]));
     const plain = ratios.map((ratio, i) => ratio * advantages[i]);
     const clipped = ratios.map((ratio, i) =>
       Math.min(Math.max(ratio, 1 - clip_range), 1 + clip_range) * advantages[i]);
-    // Eq. 39: L = −(1/N) Σ min(ρᵢ Âᵢ, clip(ρᵢ, 1 − ε, 1 + ε) Âᵢ)
+    // Eq. 36: L = −(1/N) Σ min(ρᵢ Âᵢ, clip(ρᵢ, 1 − ε, 1 + ε) Âᵢ)
     const loss = -mean(plain.map((bid, i) => Math.min(bid, clipped[i])));
-    // Eq. 40: cᵢ = 1 wherever the plain branch is the smaller one *or they tie*
+    // Eq. 37: cᵢ = 1 wherever the plain branch is the smaller one *or they tie*
     const alive = plain.map((bid, i) => (strict ? bid < clipped[i] : bid <= clipped[i]));
-    // Eq. 38, 40, 41: ∂ρ/∂log π = ρ, so ∂L/∂log π(aᵢ) = −cᵢ ρᵢ Âᵢ / N
+    // Eq. 35, 37, 38: ∂ρ/∂log π = ρ, so ∂L/∂log π(aᵢ) = −cᵢ ρᵢ Âᵢ / N
     return [loss, plain.map((bid, i) => (alive[i] ? -bid / B : 0))];
   }
 
@@ -355,7 +355,7 @@ function makeLesson() {
     return returns;
   }
 
-  /** How the update changed the policy: (B) (B) (B) ε -> clip fraction, dead fraction; Eq. 48. */
+  /** How the update changed the policy: (B) (B) (B) ε -> clip fraction, dead fraction; Eq. 45. */
   function clip_statistics(log_probs, old_log_probs, advantages, clip_range) {
     let outside = 0, dead = 0;
     log_probs.forEach((l, i) => {
@@ -424,14 +424,14 @@ function makeLesson() {
         const values = of(steps.map((row) => row.obs));
         const advantages = gae(
           steps.map(() => 1), values, of(steps.map((row) => row.next)),
-          steps.map((row) => row.terminated && !terminal),  // broken: Eq. 15 without its (1 − d)
+          steps.map((row) => row.terminated && !terminal),  // broken: Eq. 12 without its (1 − d)
           steps.map((row) => row.ended), gamma, gae_lambda);
         batch.obs.push(...steps.map((row) => row.obs));
         batch.actions.push(...steps.map((row) => row.action));
         batch.log_probs.push(...steps.map((row) => row.log_prob));
         batch.values.push(...values);
         batch.advantages.push(...advantages);
-        batch.targets.push(...advantages.map((A, t) => A + values[t]));  // Eq. 18: yₜ = Âₜ + V(sₜ)
+        batch.targets.push(...advantages.map((A, t) => A + values[t]));  // Eq. 15: yₜ = Âₜ + V(sₜ)
       }
       if (baseline) {  // broken: neither V nor the mean is subtracted
         const m = mean(batch.targets), spread = (y) => (y - m) ** 2;
@@ -460,7 +460,7 @@ function makeLesson() {
       const scale = (summed ? B : 1) * (sign ? -1 : 1);  // broken: no 1/N; uphill on the loss
       const dlogits = flat(rows.map((row, i) => {
         const probs = row.map(Math.exp);
-        // Eq. 22: Z̄ᵢ = (∂L/∂log π(aᵢ)) (e_aᵢ − πᵢ), and Eq. 47's entropy bonus by Eq. 25
+        // Eq. 19: Z̄ᵢ = (∂L/∂log π(aᵢ)) (e_aᵢ − πᵢ), and Eq. 44's entropy bonus by Eq. 22
         const dz = categorical_log_prob_backward(scale * dlog_probs[i], batch.actions[i], probs);
         const dh = categorical_entropy_backward(-entropy_coefficient / B,
           categorical_entropy(row), row);

@@ -16,7 +16,7 @@ except ImportError as error:
 ACTIONS, PAYS, TOTAL_STEPS, STEP_SIZE = 2, np.array([1.0, 2.0]), 200, 0.1
 
 
-def softmax(logits):  # -> π, Eq. 20; less the largest: exp cannot overflow
+def softmax(logits):  # -> π, Eq. 17; less the largest: exp cannot overflow
     e = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
@@ -31,7 +31,7 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
     while env_steps < TOTAL_STEPS:
         action, reward = play(logits, rng)
         onehot = np.eye(ACTIONS)[action]
-        gradient = reward * (onehot - softmax(logits))  # Eq. 5, 22
+        gradient = reward * (onehot - softmax(logits))  # Eq. 5, 19
         logits += STEP_SIZE * gradient  # uphill
         env_steps += 1
         yield env_steps, logits, PAYS @ softmax(logits)

@@ -17,7 +17,7 @@ except ImportError as error:
 ENV_ID, OBS, ACTIONS, N, TOTAL_STEPS, STEP_SIZE = "CartPole-v1", 4, 2, 8, 100_000, 0.3
 
 
-def softmax(logits):  # -> π, Eq. 20; less the largest: exp cannot overflow
+def softmax(logits):  # -> π, Eq. 17; less the largest: exp cannot overflow
     e = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
@@ -40,7 +40,7 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
         obs, action, reward, valid = play(N, W, rng)
         weight = np.broadcast_to(reward.sum(axis=0), reward.shape)  # all of it; γ is 1
         x, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]
-        gradient = x.T @ (weight[:, None] * (onehot - softmax(x @ W)))  # Eq. 5, 22
+        gradient = x.T @ (weight[:, None] * (onehot - softmax(x @ W)))  # Eq. 5, 19
         W += STEP_SIZE * gradient / (np.linalg.norm(gradient) + 1e-8)  # uphill
         env_steps += len(x)
         yield env_steps, W, reward.sum(axis=0).mean()

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["numpy>=1.26", "gymnasium>=1.2"]
 # ///
-"""New: a critic V, Eq. 36, and credit by GAE, Eq. 15, 16; a time limit is no fall.
+"""New: a critic V, Eq. 33, and credit by GAE, Eq. 12, 13; a time limit is no fall.
 Bought: the gradient's variance falls 3.2-fold; the pendulum's return -36, not -84.
 Still wrong: the fallen wait for the last, and so does the update. Must it, with V?"""
 
@@ -25,40 +25,40 @@ class Network:  # linear, tanh, linear: views of one vector of parameters
         self.parameters = np.zeros(sum(sizes), np.float32)
         W1, self.b1, W2, self.b2 = np.split(self.parameters, np.cumsum(sizes[:3]))
         self.W1, self.W2 = W1.reshape(inputs, HIDDEN), W2.reshape(HIDDEN, outputs)
-        for W, scale in (self.W1.T, np.sqrt(2)), (self.W2, gain):  # Eq. 33: orthogonal
+        for W, scale in (self.W1.T, np.sqrt(2)), (self.W2, gain):  # Eq. 30: orthogonal
             q, r = np.linalg.qr(rng.standard_normal(W.shape))
             W[:] = scale * q * np.sign(np.diag(r))
         self.m, self.v, self.t = 0 * self.parameters, 0 * self.parameters, 0
 
     def forward(self, x):
-        h = np.tanh(x @ self.W1 + self.b1)  # Eq. 30, 31
+        h = np.tanh(x @ self.W1 + self.b1)  # Eq. 27, 28
         return h @ self.W2 + self.b2, h
 
     def backward(self, dy, x, h):
-        """Back through the layers: dy, x, h, a row a step -> gradient (P,), Eq. 32."""
-        dz = np.dot(dy, self.W2.T) * (1 - h * h)  # Eq. 30: X̄ = Ȳ Wᵀ; Eq. 31: the bend
-        ones = np.ones(len(x), x.dtype)  # Eq. 30: b̄ = 1ᵀ Ȳ, and W̄ = Xᵀ Ȳ
+        """Back through the layers: dy, x, h, a row a step -> gradient (P,), Eq. 29."""
+        dz = np.dot(dy, self.W2.T) * (1 - h * h)  # Eq. 27: X̄ = Ȳ Wᵀ; Eq. 28: the bend
+        ones = np.ones(len(x), x.dtype)  # Eq. 27: b̄ = 1ᵀ Ȳ, and W̄ = Xᵀ Ȳ
         return np.hstack([(x.T @ dz).ravel(), ones @ dz, (h.T @ dy).ravel(), ones @ dy])
 
     def step(self, g, step_size):
-        """Shorten g (P,), Eq. 35; Adam's step, Eq. 34, with β 0.9 and 0.999, ε 1e-8."""
-        g = g * min(1, MAX_NORM / (np.sqrt(g @ g) + 1e-6))  # Eq. 35
+        """Shorten g (P,), Eq. 32; Adam's step, Eq. 31, with β 0.9 and 0.999, ε 1e-8."""
+        g = g * min(1, MAX_NORM / (np.sqrt(g @ g) + 1e-6))  # Eq. 32
         self.t += 1
-        self.m += (1 - 0.9) * (g - self.m)  # Eq. 34
+        self.m += (1 - 0.9) * (g - self.m)  # Eq. 31
         self.v += (1 - 0.999) * (g * g - self.v)
         m_hat, v_hat = self.m / (1 - 0.9**self.t), self.v / (1 - 0.999**self.t)
         self.parameters -= step_size * m_hat / (np.sqrt(v_hat) + 1e-8)
 
 
-def softmax(logits):  # -> π, Eq. 20; less the largest: exp cannot overflow
+def softmax(logits):  # -> π, Eq. 17; less the largest: exp cannot overflow
     e = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
 
 def credit(reward, v, terminated, truncated):
     """Advantages (T,N) of reward (T,N), values v (T+1,N), and two kinds of ends."""
-    advantage = reward + GAMMA * v[1:] * ~terminated - v[:-1]  # Eq. 15: a limit keeps V
-    for t in reversed(range(len(reward) - 1)):  # Eq. 16: either end cuts the trace
+    advantage = reward + GAMMA * v[1:] * ~terminated - v[:-1]  # Eq. 12: a limit keeps V
+    for t in reversed(range(len(reward) - 1)):  # Eq. 13: either end cuts the trace
         ended = terminated[t] | truncated[t]
         advantage[t] += GAMMA * LAMBDA * advantage[t + 1] * ~ended
     return advantage
@@ -82,15 +82,15 @@ def train(seed):  # after each update: steps so far, the policy, the mean return
     while env_steps < TOTAL_STEPS:
         obs, action, reward, valid, terminated, truncated, last = play(N, policy, rng)
         v = value.forward(np.concatenate([*obs, last]))[0].reshape(-1, N)
-        advantage = credit(reward, v, terminated, truncated)  # targets: Eq. 18
+        advantage = credit(reward, v, terminated, truncated)  # targets: Eq. 15
         target, advantage = (advantage + v[:-1])[valid, None], advantage[valid, None]
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)  # Eq. 19
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)  # Eq. 16
         x, onehot = obs[valid], np.eye(ACTIONS)[action[valid]]
         logits, h = policy.forward(x)
-        dlogits = -advantage * (onehot - softmax(logits)) / len(x)  # Eq. 23
+        dlogits = -advantage * (onehot - softmax(logits)) / len(x)  # Eq. 20
         policy.step(policy.backward(dlogits, x, h), STEP_SIZE)  # downhill, Eq. 10
         for _ in range(VALUE_STEPS):
-            y, h = value.forward(x)  # Eq. 36: dy = (y − target) / B
+            y, h = value.forward(x)  # Eq. 33: dy = (y − target) / B
             value.step(value.backward((y - target) / len(x), x, h), STEP_SIZE)
         env_steps += len(x)
         yield env_steps, policy, reward.sum(axis=0).mean()

@@ -88,7 +88,7 @@ def test_what_was_changed_is_shown_line_for_line():
         (own,) = [part for part in shown.split("\n\n") if part.startswith(f"  {label}")]
         was, became = ends.format(" * ~terminated"), ends.format(line)
         assert own.splitlines()[1:] == [
-            "    advantages.gae, Eq. 15",
+            "    advantages.gae, Eq. 12",
             f"    - {was}",
             f"    + {became}",
         ]

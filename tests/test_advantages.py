@@ -1,4 +1,4 @@
-"""What Eq. 14–19's checks and test_contracts.py leave to say of credit."""
+"""What Eq. 11–16's checks and test_contracts.py leave to say of credit."""
 
 import numpy as np
 import pytest

@@ -199,7 +199,7 @@ def test_no_rows_and_one_row(function, takes, rng):
 
 
 def normalized(xs, eps=1e-8):
-    """Eq. 19 in rational numbers but for the root."""
+    """Eq. 16 in rational numbers but for the root."""
     if len(xs) < 2:
         return xs
     exact = [Fraction(x) for x in xs]

@@ -837,7 +837,7 @@ def test_a_break_is_predicted_and_explained(visit):
     page.locator("input[value=ppo]").check()
     train(page, 4_000, broken=["clip"])
     said = page.inner_text("#verdict")
-    assert "Eq. 40" in said and "not solved; greedy after" in said
+    assert "Eq. 37" in said and "not solved; greedy after" in said
     assert numbers(page)["gradient-norm"] == 0
     train(page, 100_000, broken=["sign"])
     said = page.inner_text("#verdict")
@@ -1227,6 +1227,6 @@ def test_on_github_pages_links_lead_to_the_repository(chromium):
     context.route("**/*", serve)
     page = context.new_page()
     page.goto(address)
-    link = page.locator("a[data-eq='40']").first
-    assert link.evaluate("(a) => a.href") == "https://github.com/someone/lesson#eq-40"
+    link = page.locator("a[data-eq='37']").first
+    assert link.evaluate("(a) => a.href") == "https://github.com/someone/lesson#eq-37"
     context.close()

@@ -404,7 +404,7 @@ def test_the_roads_arrows_are_its_formulas():
         if formula:
             used = set(re.findall(r"\w+\u0304?\w*", formula)) & numbers
             assert used == set(sources[box]), names[box]
-    assert sources[1, 2] == ["δ"] and sources[1, 3] == ["Â"]  # Eq. 16 and 19
+    assert sources[1, 2] == ["δ"] and sources[1, 3] == ["Â"]  # Eq. 13 and 16
     assert sources[0, 1] == ["s", "v̄"] and sources[3, 0] == ["W̄₁", "Ȳ₁"]  # weights
     written = {text.replace("-", "−") for text in texts_of("gradient_road")}
     assert {formula for formula, *_ in diagrams.BOXES.values()} <= written
@@ -415,11 +415,11 @@ def test_the_road_has_the_networks_shapes():
     (W1, _), (W2, _) = policy.network.layers
     inputs, hidden = W1.shape
     assert {
-        f"{policy.parameters.size} numbers · Eq. 34, 35",
+        f"{policy.parameters.size} numbers · Eq. 31, 32",
         f"N × {inputs}",
-        f"N × {hidden} · Eq. 30, 31",
-        f"N × {W2.shape[1]} · Eq. 23",
-        f"{inputs} × {hidden} · Eq. 32",
+        f"N × {hidden} · Eq. 27, 28",
+        f"N × {W2.shape[1]} · Eq. 20",
+        f"{inputs} × {hidden} · Eq. 29",
     } <= set(texts_of("gradient_road"))
 
 
@@ -539,7 +539,7 @@ def test_credit_is_the_sum_of_surprises():
                 errors = segment_errors(t, *stream, gamma)
                 expected = sum((gamma * lam) ** k * error for k, error in enumerate(errors))
                 assert found[t] == pytest.approx(expected, rel=1e-9)
-        # what the one mark costs, carried back (Eq. 16)
+        # what the one mark costs, carried back (Eq. 13)
         back = (gamma * lam) ** np.arange(T - 1, -1, -1)
         np.testing.assert_allclose(stopped - down, gamma * values[-1] * back, atol=1e-9)
 

@@ -1,4 +1,4 @@
-"""The process of two states, where it is asked for more than its checks are (Eq. 1–13)."""
+"""The process of two states, where it is asked for more than its checks are (Eq. 1–10, 46–48)."""
 
 import numpy as np
 import pytest

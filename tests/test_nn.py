@@ -1,4 +1,4 @@
-"""What the checks of Eq. 30–35 leave to say of a network: memory, copies, what it refuses."""
+"""What the checks of Eq. 27–32 leave to say of a network: memory, copies, what it refuses."""
 
 import copy
 import pickle

@@ -1,6 +1,6 @@
 """A whole update of each algorithm, repeated from its losses as defined, gradients by complex step.
 
-The losses themselves, and their slopes, are held by the checks (run.py check 10 36 38-42 44 47).
+The losses themselves, and their slopes, are held by the checks (run.py check 10 33 35-42 44 47).
 """
 
 import numpy as np

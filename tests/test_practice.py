@@ -136,12 +136,12 @@ def test_the_guide_walks_through_the_first_two_blanks(tmp_path, monkeypatch, cap
     file = tmp_path / "practice" / "nn.py"
     source = file.read_text("utf-8")
     assert blanks in source and f"{len(LESSON_BLANKS)} functions blank" in section
-    task = '    raise NotImplementedError("Eq. 30 is yours to write")\n'
+    task = '    raise NotImplementedError("Eq. 27 is yours to write")\n'
     source = source.replace(task, "    return x @ W + b\n", 1).replace(task, wrong, 1)
     file.write_text(source, encoding="utf-8")
     capsys.readouterr()
     assert main(["grade", "linear"]) == 1
-    assert "$ python run.py grade 30\n" + capsys.readouterr().out == table
+    assert "$ python run.py grade 27\n" + capsys.readouterr().out == table
     file.write_text(source.replace("mean", "sum"), encoding="utf-8")
     assert main(["grade", "linear"]) == 0
 
@@ -195,7 +195,7 @@ def test_the_ladder_is_its_stairs_without_their_gradients(ladder, monkeypatch):
         said = f"{blank.module}.py: {name}, Eq. {blank.equation}, is yours to write"
         assert stop.value.code == said
     assert [g.status for g in grade(ladder)] == ["blank"] * 8
-    with pytest.raises(ValueError, match=r"no blank for Eq. \d+; there are blanks for 5, 7, 8, 16"):
+    with pytest.raises(ValueError, match=r"no blank for Eq. \d+; there are blanks for 5, 7, 8, 13"):
         grade(ladder, ["linear"])
 
 
@@ -243,16 +243,16 @@ L. The ladder
           sums what was paid *until* each step; the reward-to-go is what
           is paid from it on. Read Eq. 7 again, or: python run.py hint 7
   Eq. 8   4_baseline.gradient                                  blank
-  Eq. 32  5_network.Network.backward                           error
+  Eq. 29  5_network.Network.backward                           error
           5_network.py is missing
-  Eq. 16  6_critic.credit                                      wrong
-          advantages: for reward …: yours [-3.
-          1. 0. 0.], expected [-1.8384 1.016 0.5945 0.4911]. Read Eq. 16
-          again, or: python run.py hint 16
-  Eq. 23  7_many_carts.dlogits                                 wrong
-          the loss's 1/N is missing in the gradient. Read Eq. 23 again,
-          or: python run.py hint 23
-  Eq. 38  8_epochs.dlogits                                     error
+  Eq. 13  6_critic.credit                                      wrong
+          advantages: for reward …: yours [-0.
+          -1. 2. -1.], expected [-0.8549 -0.6507 1.0517 -1.074 ]. Read
+          Eq. 13 again, or: python run.py hint 13
+  Eq. 20  7_many_carts.dlogits                                 wrong
+          the loss's 1/N is missing in the gradient. Read Eq. 20 again,
+          or: python run.py hint 20
+  Eq. 35  8_epochs.dlogits                                     error
           8_epochs.py, line N: NameError: name 'prob' is not defined
 
 1 of 8 right
@@ -352,16 +352,16 @@ def test_what_is_printed_of_wrong_blank_and_broken_functions(solved, capsys):
         re.sub("line [0-9]+", "line N", capsys.readouterr().out)
         == """\
 D. Network and optimiser
-  Eq. 31  nn.tanh_backward                                     wrong
-          dz: for dh [[ 0.783 0.2724 1.162 ] [-0.9378 1.7761 1.2024]], h
-          [[ 0. 0.3764 0.7215] [-0.8973 0.8182 0.365 ]]: yours [[ 0.783
-          0.1307 0.6415] [-1.7429 1.1066 1.0692]], expected [[ 0.783
-          0.2338 0.5572] [-0.1827 0.5869 1.0422]]. Read Eq. 31 again,
-          or: python run.py hint 31
-  Eq. 31  nn.relu_backward                                     blank
+  Eq. 28  nn.tanh_backward                                     wrong
+          dz: for dh [[-0.1879 1.143 -0.4394] [ 0.3211 -0.1257 -1.023
+          ]], h [[ 0. -0.9974 0.0137] [-0.9572 0.3075 0.9021]]: yours
+          [[-0.1879 0.1482 -0.4396] [-0.5951 -0.2202 -1.8368]], expected
+          [[-0.1879 0.0059 -0.4394] [ 0.0269 -0.1138 -0.1905]]. Read Eq.
+          28 again, or: python run.py hint 28
+  Eq. 28  nn.relu_backward                                     blank
 
 B. Advantages
-  Eq. 19  advantages.normalize                                 error
+  Eq. 16  advantages.normalize                                 error
           advantages.py, line N: NameError: name 'x' is not defined
 
 0 of 3 right

@@ -39,8 +39,8 @@ def about(words):
 
 @cache
 def printed():
-    """What `python run.py check 10` prints: label -> a text or an array."""
-    result = run_check(10)
+    """What `python run.py check vpg` prints: label -> a text or an array."""
+    result = run_check("vpg")
     return dict(result.numbers) | {one.label: one.code for one in result.comparisons}
 
 

@@ -528,11 +528,12 @@ def test_the_first_gradient_comes_early():
     ],
 )
 def test_quoted_numbers_are_printed_by_the_check_that_the_readme_names(key, quoted):
-    assert f"python run.py check {number_of(key)}`" in README
+    text = woven()
+    assert f"python run.py check {number_of(key)}`" in text
     printed = io.StringIO()
     assert checks.report([key], printed)
     values = [float(text) for text in re.findall(r"-?\d+\.\d+", printed.getvalue())]
-    for text in quoted:
-        assert text in README
-        digits = len(text.partition(".")[2])
-        assert any(round(value, digits) == float(text) for value in values), text
+    for number in quoted:
+        assert number in text
+        digits = len(number.partition(".")[2])
+        assert any(round(value, digits) == float(number) for value in values), number

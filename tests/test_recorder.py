@@ -143,8 +143,8 @@ def shown(session, *size):
 
 def test_an_end_shows_what_becomes_of_the_value(rng, value):
     for policy, note, struck in (
-        (falling_policy(rng), "no future: counts as 0 (Eq. 15)", True),
-        (balancing_policy(rng), "still counts: bootstrapped (Eq. 15)", False),
+        (falling_policy(rng), "no future: counts as 0 (Eq. 12)", True),
+        (balancing_policy(rng), "still counts: bootstrapped (Eq. 12)", False),
     ):
         session = Session(policy, value, "CartPole-v1", seed=0)
         running = shown(session).texts

@@ -51,7 +51,7 @@ def log_softmax(parameters, obs):
 
 
 class Descent:
-    """A network's parameters on their way down, in float64: Eq. 34 and 35."""
+    """A network's parameters on their way down, in float64: Eq. 31 and 32."""
 
     def __init__(self, network, adam, learning_rate, max_norm):
         self.x, self.m, self.v = (a.astype(float) for a in (network.parameters, adam.m, adam.v))

@@ -77,7 +77,7 @@ def token_scores(logits):
     probs = np.exp(distributions.log_softmax(logits))
     found = np.zeros((*WRITTEN.shape, *logits.shape), logits.dtype)
     y, t = np.nonzero(WITHIN)
-    # Eq. 49: e − π at the logits of the prefix that the token follows; Eq. 22 with slope 1
+    # Eq. 49: e − π at the logits of the prefix that the token follows; Eq. 19 with slope 1
     found[y, t, AFTER[y, t]] = distributions.categorical_log_prob_backward(
         np.ones(len(y)), WRITTEN[y, t], probs[AFTER[y, t]]
     )
@@ -163,7 +163,7 @@ def ratio_gradients(values, logits, old_logits):
 
 
 def loss_weights(log_ratios, owner, rewards, lengths, generated, low=0.2, high=0.28, most=2.0):
-    """What each loss of Chapter H's last table puts before e − π of a token -> {row: (B,)}, Eq. 22.
+    """What each loss of Chapter H's last table puts before e − π of a token -> {row: (B,)}, Eq. 19.
 
     −G ∂L/∂log π for one group of G responses with B tokens: log_ratios (B,), log π − log π_old;
     owner (B,) ints, whose token it is; rewards, lengths (G,); generated (B,), log π_old less the
@@ -175,7 +175,7 @@ def loss_weights(log_ratios, owner, rewards, lengths, generated, low=0.2, high=0
     ratios, root = np.exp(log_ratios), np.exp(np.bincount(owner, log_ratios) / lengths)[owner]
     own, mean_length = lengths[owner], lengths.mean()
 
-    def clipped(ratio, high):  # Eq. 40, 41: cρ
+    def clipped(ratio, high):  # Eq. 37, 38: cρ
         return ratio * ~((A > 0) & (ratio > 1 + high) | (A < 0) & (ratio < 1 - low))
 
     return {

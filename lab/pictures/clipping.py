@@ -21,11 +21,11 @@ NEAR = 0.12  # a level's rows have such an Â, more or less
 
 
 def clip_slopes(ratios, advantages, clip_range):
-    """d min / d ratio of Eq. 39 at every point: (n,) (n,) -> (n,), from the shipped loss."""
+    """d min / d ratio of Eq. 36 at every point: (n,) (n,) -> (n,), from the shipped loss."""
     _, dlog_probs = ppo.clipped_surrogate(
         np.log(ratios), np.zeros_like(ratios), advantages, clip_range
     )
-    # The loss is −(1/N) Σ min, and ∂ρ/∂log π = ρ (Eq. 38).
+    # The loss is −(1/N) Σ min, and ∂ρ/∂log π = ρ (Eq. 35).
     return -dlog_probs * len(ratios) / ratios
 
 
@@ -69,7 +69,7 @@ def shown_rows(ratios, advantages):
 
 
 def field_counts(ratios, advantages, epsilon):
-    """Rows in the fields of Eq. 40: {(good, below or in or above the band): (ever, at the end)}."""
+    """Rows in the fields of Eq. 37: {(good, below or in or above the band): (ever, at the end)}."""
     counts = {}
     for good in (True, False):
         own = ratios[:, (advantages > 0) == good]
@@ -224,7 +224,7 @@ def value_losses(values, target):
 
 
 def value_slopes(values, targets):
-    """The slope for every pair: (n,) (n,) -> (n,); one row each, so N = 1 (Eq. 42)."""
+    """The slope for every pair: (n,) (n,) -> (n,); one row each, so N = 1 (Eq. 39)."""
     _, slopes = ppo.clipped_value_loss(values, np.zeros_like(values), targets, VALUE_CLIP)
     return slopes * len(values)
 

@@ -36,21 +36,21 @@ def rounded(axes, x, y, width, height, **style):
 
 BOXES = {  # row and column -> what it is; its shape for N rows and 64 units, its equation
     (0, 0): ("s, s′", "observations", "N × 4", ""),
-    (0, 1): ("V(s), V(s′)", "a network of its own", "N", "Eq. 30, 31"),
-    (0, 2): ("y = Â + V", "targets, held still", "N", "Eq. 18"),
-    (0, 3): ("v̄ = (V − y) / N", "the loss's slope", "N", "Eq. 36"),
+    (0, 1): ("V(s), V(s′)", "a network of its own", "N", "Eq. 27, 28"),
+    (0, 2): ("y = Â + V", "targets, held still", "N", "Eq. 15"),
+    (0, 3): ("v̄ = (V − y) / N", "the loss's slope", "N", "Eq. 33"),
     (1, 0): ("r", "rewards, and the ends", "N", ""),
-    (1, 1): ("δ = r + γV(s′) − V(s)", "surprise; a fall: no V(s′)", "N", "Eq. 15"),
-    (1, 2): ("Â", "advantages", "N", "Eq. 16"),
-    (1, 3): ("Ã", "normalised", "N", "Eq. 19"),
+    (1, 1): ("δ = r + γV(s′) − V(s)", "surprise; a fall: no V(s′)", "N", "Eq. 12"),
+    (1, 2): ("Â", "advantages", "N", "Eq. 13"),
+    (1, 3): ("Ã", "normalised", "N", "Eq. 16"),
     (2, 0): ("s", "observations", "N × 4", ""),
-    (2, 1): ("H₁ = tanh(s W₁ + b₁)", "hidden units", "N × 64", "Eq. 30, 31"),
-    (2, 2): ("Z = H₁ W₂ + b₂", "logits", "N × 2", "Eq. 30"),
-    (2, 3): ("π = softmax Z", "probabilities", "N × 2", "Eq. 20"),
-    (3, 0): ("W₁, W₂ …", "clipped norm, Adam", "450 numbers", "Eq. 34, 35"),
-    (3, 1): ("W̄₁ = sᵀ Ȳ₁", "and b̄₁, the rows' sum", "4 × 64", "Eq. 32"),
-    (3, 2): ("Ȳ₁ = Z̄ W₂ᵀ ⊙ (1 − H₁²)", "and W̄₂ = H₁ᵀ Z̄", "N × 64", "Eq. 31, 32"),
-    (3, 3): ("Z̄ = Ã (π − eₐ) / N", "PPO: times c ρ, Eq. 41", "N × 2", "Eq. 23"),
+    (2, 1): ("H₁ = tanh(s W₁ + b₁)", "hidden units", "N × 64", "Eq. 27, 28"),
+    (2, 2): ("Z = H₁ W₂ + b₂", "logits", "N × 2", "Eq. 27"),
+    (2, 3): ("π = softmax Z", "probabilities", "N × 2", "Eq. 17"),
+    (3, 0): ("W₁, W₂ …", "clipped norm, Adam", "450 numbers", "Eq. 31, 32"),
+    (3, 1): ("W̄₁ = sᵀ Ȳ₁", "and b̄₁, the rows' sum", "4 × 64", "Eq. 29"),
+    (3, 2): ("Ȳ₁ = Z̄ W₂ᵀ ⊙ (1 − H₁²)", "and W̄₂ = H₁ᵀ Z̄", "N × 64", "Eq. 28, 29"),
+    (3, 3): ("Z̄ = Ã (π − eₐ) / N", "PPO: times c ρ, Eq. 38", "N × 2", "Eq. 20"),
 }
 ROWS = (  # height, and what the row asks
     (64, "What was expected? (Chapter E)"),
@@ -109,7 +109,7 @@ def gradient_road(figure, rng, look):
     for to, sources in MADE_FROM.items():
         for source in sources:
             road(axes, source, to, forward, backward, look)
-    text = "V’s own layers, there and back; Adam (Eq. 30–32, 34, 35)"
+    text = "V’s own layers, there and back; Adam (Eq. 27–29, 31, 32)"
     axes.text(64, 73.2, text, fontsize=9.5, color=backward, **CENTRE)
     note = {"fontsize": 9.5, "va": "center"}
     axes.text(COLUMNS[1] + 15, 19.6, "kept from the way there", color=look.soft, **note)
@@ -251,9 +251,9 @@ def layer_blocks(figure, rng, look):
         "W̄₁": {"thread": [(3, 0)], "painted": True},
     }
     for y, title, product in (
-        (62, "Forward: one product (Eq. 30)", forward),
-        (38.8, "Back to the weights: the same H₀, turned (Eq. 30)", weights),
-        (15.3, "Back to the inputs: the same W₂, turned (Eq. 30)", inputs),
+        (62, "Forward: one product (Eq. 27)", forward),
+        (38.8, "Back to the weights: the same H₀, turned (Eq. 27)", weights),
+        (15.3, "Back to the inputs: the same W₂, turned (Eq. 27)", inputs),
     ):
         axes.text(1.5, y + 3.9, title, fontsize=11, fontweight="bold", color=look.others[3])
         x = 1.5

@@ -30,7 +30,7 @@ def forces(probs):
     """
     log_probs = np.log(probs)
     ones = np.ones(len(probs))
-    # Eq. 23 for each action, weighted by how often it is taken: −Σ π_a r_a (e_a − π)
+    # Eq. 20 for each action, weighted by how often it is taken: −Σ π_a r_a (e_a − π)
     reward = sum(
         categorical_log_prob_backward(-probs[:, a] * REWARDS[a], np.full(len(probs), a), probs)
         for a in range(3)
@@ -80,9 +80,9 @@ def triangle(figure, rng, look):
     large = figure.add_subplot(grid[:, 0])
     places = {"reward": np.array([1.0, 0, 0]), "entropy": np.full(3, 1 / 3), "kl": OLD}
     titles = {
-        "reward": ("reward, Eq. 23\nto ▲, the best action", look.others[1]),
-        "entropy": (f"{ENTROPY_WEIGHT:g} × entropy, Eq. 25\nto ◆, undecided", look.others[2]),
-        "kl": (f"{KL_WEIGHT:g} × KL, Eq. 43\nto ■, the old policy", look.others[3]),
+        "reward": ("reward, Eq. 20\nto ▲, the best action", look.others[1]),
+        "entropy": (f"{ENTROPY_WEIGHT:g} × entropy, Eq. 22\nto ◆, undecided", look.others[2]),
+        "kl": (f"{KL_WEIGHT:g} × KL, Eq. 40\nto ■, the old policy", look.others[3]),
         "sum": ("the sum: to ★, between the three", look.ink),
     }
     small = {name: figure.add_subplot(grid[row, 1]) for row, name in enumerate(places)}

@@ -95,37 +95,37 @@ BLANKS = [
     Blank(PAGE, "gae", "one_page", "credit", ("advantages",)),
     Blank(PAGE, "clip", "one_page", "policy_slope", ("dlogits",)),
     Blank(LADDER, "policy-gradient", "1_bandit", "gradient", ("gradient",), Lines(
-        (("gradient =", "Eq. 5, 22: gradient (2,), of reward, onehot (2,) and logits (2,)"),),
+        (("gradient =", "Eq. 5, 19: gradient (2,), of reward, onehot (2,) and logits (2,)"),),
         "N action reward onehot logits", "gradient", "onehot",
     )),
     Blank(LADDER, "policy-gradient", "2_reinforce", "gradient", (STEP,), Lines(
-        (("gradient =", "Eq. 5, 22: " + MATRIX),),
+        (("gradient =", "Eq. 5, 19: " + MATRIX),),
         "N obs action reward valid weight x onehot W", DIRECTION, "weight onehot",
     )),
     Blank(LADDER, "reward-to-go", "3_reward_to_go", "gradient", (STEP,), Lines(
         (
             ("weight = reward", "Eq. 7: weight (T,N), the reward-to-go of reward (T,N)"),
-            ("gradient =", "Eq. 7, 22: " + MATRIX),
+            ("gradient =", "Eq. 7, 19: " + MATRIX),
         ),
         "N obs action reward valid W", DIRECTION,
     )),
     Blank(LADDER, "baseline", "4_baseline", "gradient", (STEP,), Lines(
         (
             ("weight = weight -", "Eq. 8: weight (T,N), less the mean of the valid (T,N) carts"),
-            ("gradient =", "Eq. 8, 22: " + MATRIX),
+            ("gradient =", "Eq. 8, 19: " + MATRIX),
         ),
         "N obs action reward valid weight W", DIRECTION, "weight",
     )),
     Blank(LADDER, "backprop", "5_network", "Network.backward", ("gradient",)),
     Blank(LADDER, "gae", "6_critic", "credit", ("advantages",)),
     Blank(LADDER, "vpg-logits", "7_many_carts", "dlogits", ("dlogits",), Lines(
-        (("dlogits =", "Eq. 23: dlogits (B,2), of advantage (B,1), onehot (B,2), logits (B,2)"),),
+        (("dlogits =", "Eq. 20: dlogits (B,2), of advantage (B,1), onehot (B,2), logits (B,2)"),),
         "N action valid x onehot advantage logits", "dlogits", "onehot advantage logits",
     )),
     Blank(LADDER, "ratio", "8_epochs", "dlogits", ("dlogits",), Lines(
         (
-            ("ratio =", "Eq. 38: ratio (b,1), of onehot[i] (b,2), probs (b,2), old[i] (b,1)"),
-            ("dlogits =", "Eq. 38: dlogits (b,2), of these and advantage[i] (b,1)"),
+            ("ratio =", "Eq. 35: ratio (b,1), of onehot[i] (b,2), probs (b,2), old[i] (b,1)"),
+            ("dlogits =", "Eq. 35: dlogits (b,2), of these and advantage[i] (b,1)"),
         ),
         "N action valid x old onehot advantage i logits probs", "dlogits", "logits probs",
     )),

@@ -70,7 +70,7 @@ MAKERS = {}  # path of a blank -> the function that makes its cases of a generat
 
 def cases(blank):
     """The cases of a blank: a list of dicts. The same at each call."""
-    given = MAKERS[blank.path](np.random.default_rng(blank.equation))
+    given = MAKERS[blank.path](np.random.default_rng([*blank.key.encode()]))
     if blank.lines is None:
         return given
     takes = blank.lines.takes.split()

@@ -13,26 +13,26 @@ HINTS = {
     ),
     "activation": (
         "How much does the output move when the input moves a little, said with the output alone?",
-        "Eq. 30 has just handed back a message for the activation's output.",
+        "Eq. 27 has just handed back a message for the activation's output.",
         "tanh: the message times one minus the output squared. ReLU: the message where the output "
         "is positive, nothing elsewhere.",
     ),
     "backprop": (
         "In which order do messages arrive, and what does each layer need that the forward pass saw?",
-        "Eq. 30 for one layer, Eq. 31 for one activation. The cache holds each layer's input.",
+        "Eq. 27 for one layer, Eq. 28 for one activation. The cache holds each layer's input.",
         "From the last layer to the first: take the layer's own gradients, hand its input's message "
         "on, and send that through the activation below, which the first layer does not have. Lay "
         "the parts out as the parameters are: weights, bias, next layer.",
     ),
     "adam": (
         "Two running means began at zero. How far do they reach after t steps of a constant gradient?",
-        "Eq. 35 has shortened the gradient.",
+        "Eq. 32 has shortened the gradient.",
         "Move m towards the gradient and v towards its square, each by one minus its own β; divide "
         "each by one minus β to the power t; step against m̂ over (the root of v̂, plus ε).",
     ),
     "norm-clip": (
         "What may change about a gradient that is too long, and what must not?",
-        "Eq. 32 gives the gradient as one vector.",
+        "Eq. 29 gives the gradient as one vector.",
         "Its length is the root of the sum of squares. If that exceeds the limit, scale the whole "
         "vector, in place, by limit over (length + 10⁻⁶). Give back the length from before.",
     ),
@@ -44,18 +44,18 @@ HINTS = {
     ),
     "softmax-jacobian": (
         "If one logit rises, which log-probabilities of its row change?",
-        "Eq. 20, differentiated by one logit: the first part gives 1 for its own action.",
+        "Eq. 17, differentiated by one logit: the first part gives 1 for its own action.",
         "Each logit gets its own message, less its probability's share of the sum of all messages "
         "of the row.",
     ),
     "score": (
-        "Only one log-probability of each row has a message. What is left of Eq. 21?",
-        "Eq. 21 with U zero everywhere but in the taken action's column.",
+        "Only one log-probability of each row has a message. What is left of Eq. 18?",
+        "Eq. 18 with U zero everywhere but in the taken action's column.",
         "The row's message, times (one-hot of the taken action, less the probabilities).",
     ),
     "entropy": (
         "Entropy feeds on every probability. What does the softmax do to a constant in their slopes?",
-        "H = −Σ π log π by πₖ is −log πₖ − 1; then Eq. 21's softmax.",
+        "H = −Σ π log π by πₖ is −log πₖ − 1; then Eq. 18's softmax.",
         "Each logit gets minus its probability times (its log-probability plus the entropy), times "
         "the row's message. The entropy itself: minus the sum of probability times log-probability.",
     ),
@@ -67,18 +67,18 @@ HINTS = {
     ),
     "gaussian-score": (
         "Which parameters are the row's own, and which do all rows share?",
-        "Eq. 26, by μ and by ℓ; remember that σ = exp ℓ.",
+        "Eq. 23, by μ and by ℓ; remember that σ = exp ℓ.",
         "Mean: the row's message times the distance over the variance. Log-deviation: the sum over "
         "rows of message times (squared distance in deviations, less one).",
     ),
     "gaussian-entropy": (
         "Does a bell become more undecided when it moves, or when it widens?",
-        "Eq. 26: the entropy is minus its mean, and the mean of the squared distance is σ².",
+        "Eq. 23: the entropy is minus its mean, and the mean of the squared distance is σ².",
         "The sum of the log-deviations, plus half the number of dimensions times log 2πe.",
     ),
     "kl": (
         "Who acted: the old policy or the new one? Over whose probabilities does the mean run?",
-        "KL(old‖new) by log π is −π_old; then Eq. 21's softmax.",
+        "KL(old‖new) by log π is −π_old; then Eq. 18's softmax.",
         "KL: the old probabilities' mean of (old log minus new log). Its slope in the logits: new "
         "probabilities minus old ones, times the row's message.",
     ),
@@ -97,7 +97,7 @@ HINTS = {
     ),
     "gae": (
         "Which of the two ends takes V(s') away, and which cuts the trace?",
-        "Eq. 15: δ, the reward plus γ V(s'), unless terminated, less V(s).",
+        "Eq. 12: δ, the reward plus γ V(s'), unless terminated, less V(s).",
         "Backwards: δ plus γλ times the next row's advantage, unless this row ends its episode in "
         "either way. The last row has δ alone.",
     ),
@@ -108,13 +108,13 @@ HINTS = {
     ),
     "group-deviation": (
         "Which baseline has not seen the response that it is taken off from?",
-        "Eq. 8 for the mean of the others; Eq. 19 for the scale, here group by group.",
+        "Eq. 8 for the mean of the others; Eq. 16 for the scale, here group by group.",
         "Take each group's own mean off. Without the scale, times G over (G − 1): that is the reward "
         "less the mean of the others. With it, over (the group's deviation plus ε), both of them means over G.",
     ),
     "policy-gradient": (
         "Which logits should rise after a good reward, and which must sink so that π still sums to 1?",
-        "The score, Eq. 22: the one-hot of the taken action, less the probabilities.",
+        "The score, Eq. 19: the one-hot of the taken action, less the probabilities.",
         "Reward times score. With a matrix that makes logits of observations: each row's credit "
         "times its score, and the inputs transposed times these, which sums over the rows.",
     ),
@@ -132,12 +132,12 @@ HINTS = {
     ),
     "vpg-logits": (
         "The loss is to be minimised, and it is a mean over the rows. What does that do to the score?",
-        "Eq. 22: a row's score in its logits, one-hot less probabilities.",
+        "Eq. 19: a row's score in its logits, one-hot less probabilities.",
         "Each row: minus its advantage times its score, over the number of rows.",
     ),
     "ratio": (
         "By how much does the new policy take an old action more often than the old one did?",
-        "Eq. 23; and ∂ρ/∂log π = ρ.",
+        "Eq. 20; and ∂ρ/∂log π = ρ.",
         "The ratio: the taken action's probability now, over what it was when it was drawn. A row's "
         "slope: minus ratio times advantage times score, over the number of the minibatch's rows.",
     ),
@@ -154,32 +154,32 @@ HINTS = {
     ),
     "clip": (
         "Inside the band, which of the two branches is the smaller one?",
-        "Eq. 38: the ratio, and ∂ρ/∂log π = ρ. Eq. 39: the mean of the smaller branch.",
+        "Eq. 35: the ratio, and ∂ρ/∂log π = ρ. Eq. 36: the mean of the smaller branch.",
         "The loss: minus the mean of the smaller of ratio times advantage and clipped ratio times "
         "advantage. A row's slope is minus ratio times advantage over N wherever the plain branch "
         "is the smaller one or they tie, and zero elsewhere.",
     ),
     "clipped-value": (
         "When the prediction has left the band, does its clipped twin still move?",
-        "Eq. 36, once for the value and once for the value held within ε of the old one.",
+        "Eq. 33, once for the value and once for the value held within ε of the old one.",
         "Half the mean of the larger of the two squared errors. A row's slope is its plain error "
         "over N where the plain square is the larger one or they tie, and zero elsewhere.",
     ),
     "diagnostics": (
         "Does a row that has left the band always lose its gradient?",
-        "Eq. 40: a row is dead if its ratio has passed the edge that its advantage points to.",
+        "Eq. 37: a row is dead if its ratio has passed the edge that its advantage points to.",
         "Clip fraction: the share of rows above 1 + ε or below 1 − ε. Dead fraction: of all rows, "
         "those above with a positive advantage or below with a negative one.",
     ),
     "kl-penalty": (
         "A sum of two losses: what are its slopes?",
-        "Eq. 38's surrogate and Eq. 43's divergence.",
+        "Eq. 35's surrogate and Eq. 40's divergence.",
         "Minus the mean of (ratio times advantage less β times KL). By log-probability: minus ratio "
         "times advantage over N. By KL: β over N.",
     ),
     "adaptive-kl": (
         "If the policy hardly moved, is the leash too short or too long?",
-        "Eq. 44: β pulls towards the old policy.",
+        "Eq. 41: β pulls towards the old policy.",
         "KL below the target over 1.5: half of β. Above 1.5 times the target: twice β. Otherwise β. "
         "Never below 10⁻⁶ nor above 10⁶.",
     ),

@@ -5,10 +5,11 @@
     run_check("clip")    one, as a Result
     CHECKS               key -> Check, in the order of the text
 
-The checks themselves are in lab/proof/equations/, a file for each chapter. A check calls the function that training uses and compares what it says
-with an oracle that gets there another way: a complex step, an enumeration of
-every trajectory, a quadrature, a sum written out, samples. No check repeats
-the line of code that it is checking.
+The checks themselves are in lab/proof/equations/, a file for each chapter. A check
+calls the function that training uses and compares what it says with an oracle that
+gets there another way: a complex step, an enumeration of every trajectory, a
+quadrature, a sum written out, samples. No check repeats the line of code that it is
+checking.
 
 The oracles' bounds:
     complex step   f'(x) = imag(f(x + ih))/h with h = 1e-30 subtracts nothing, so

@@ -10,12 +10,12 @@ So an estimator's mean and variance are numbers here, not simulations.
 
 In the order of the file:
     the process and its softmax policies
-    Eq. 9, 11, 12  in closed form: V, Q, A, visitation, J and its gradient
+    Eq. 9, 46, 47  in closed form: V, Q, A, visitation, J and its gradient
     Eq. 1–4     every trajectory: probability, returns, score
     Eq. 5–8     estimators of the gradient: exact mean and variance
     Eq. 10      what it changes to average over steps instead of episodes
-    Eq. 13      the best baseline of a single decision
-    Eq. 37      the difference between two policies
+    Eq. 48      the best baseline of a single decision
+    Eq. 34      the difference between two policies
 
 Shapes: S = 2 states, K = 2 actions, P parameters, T steps of a trajectory, M trajectories.
 All functions take complex arrays too, so that a derivative with respect to theta
@@ -56,7 +56,7 @@ SHARED = np.array([[[0.0], [1.0]], [[0.0], [1.0]]])
 
 def log_policy(theta, features):
     """theta (P,), features (S,K,P) -> log-probabilities (S,K)."""
-    # No maximum is subtracted, unlike Eq. 20: the logits here are small, the formula bare.
+    # No maximum is subtracted, unlike Eq. 17: the logits here are small, the formula bare.
     logits = features @ theta
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
@@ -71,7 +71,7 @@ def scores(pi, features):
 
     Their mean over the policy's actions is 0, Eq. 6.
     """
-    # The logit's own gradient less the mean gradient of its row: Eq. 21 through the features.
+    # The logit's own gradient less the mean gradient of its row: Eq. 18 through the features.
     return features - np.einsum("sa,sap->sp", pi, features)[:, None]
 
 
@@ -84,9 +84,9 @@ def state_transitions(mdp, pi):
 
 
 def values(mdp, pi):
-    """pi (S,K) -> V (S,), the expected discounted return from each state; Eq. 12."""
+    """pi (S,K) -> V (S,), the expected discounted return from each state; Eq. 47."""
     mean_rewards = (pi * mdp.rewards).sum(axis=1)
-    # Eq. 12: V = (I − γ P_π)⁻¹ r_π
+    # Eq. 47: V = (I − γ P_π)⁻¹ r_π
     return np.linalg.solve(np.eye(len(pi)) - mdp.gamma * state_transitions(mdp, pi), mean_rewards)
 
 
@@ -112,8 +112,8 @@ def advantages(mdp, pi):
 
 
 def visitation(mdp, pi):
-    """pi (S,K) -> eta (S,), the expected discounted number of visits; Eq. 11, 12."""
-    # Eq. 12: ηᵀ = p₀ᵀ (I − γ P_π)⁻¹, one solve with the transposed matrix
+    """pi (S,K) -> eta (S,), the expected discounted number of visits; Eq. 46, 47."""
+    # Eq. 47: ηᵀ = p₀ᵀ (I − γ P_π)⁻¹, one solve with the transposed matrix
     return np.linalg.solve(np.eye(len(pi)) - mdp.gamma * state_transitions(mdp, pi).T, mdp.start)
 
 
@@ -123,7 +123,7 @@ def objective(mdp, pi):
 
 
 def gradient(mdp, theta, features):
-    """theta (P,), features (S,K,P) -> the true gradient of J (P,); Eq. 11."""
+    """theta (P,), features (S,K,P) -> the true gradient of J (P,); Eq. 46."""
     pi = policy(theta, features)
     return visited_gradient(visitation(mdp, pi), pi, action_values(mdp, pi), features)
 
@@ -140,14 +140,14 @@ def practical_gradient(mdp, theta, features):
 
 
 def visited_gradient(visits, pi, Q, features):
-    # Eq. 11: ∇J = Σₛ η(s) Σₐ ∇π(a|s) Q(s,a), with ∇π = π ∇log π (Eq. 3)
+    # Eq. 46: ∇J = Σₛ η(s) Σₐ ∇π(a|s) Q(s,a), with ∇π = π ∇log π (Eq. 3)
     return np.einsum("s,sa,sa,sap->p", visits, pi, Q, scores(pi, features))
 
 
 def softmax_gradient(mdp, theta):
-    """The same for the tabular softmax: theta (4,) -> dJ/dtheta (S,K), Eq. 12."""
+    """The same for the tabular softmax: theta (4,) -> dJ/dtheta (S,K), Eq. 47."""
     pi = policy(theta, TABULAR)
-    # Eq. 12: ∂J/∂θ_sb = η(s) π(b|s) A(s,b)
+    # Eq. 47: ∂J/∂θ_sb = η(s) π(b|s) A(s,b)
     return visitation(mdp, pi)[:, None] * pi * advantages(mdp, pi)
 
 
@@ -284,7 +284,7 @@ def batches(probabilities, points, lengths, episodes):
     )
 
 
-# -------------------------------------------------------- one decision, Eq. 13
+# -------------------------------------------------------- one decision, Eq. 48
 
 
 def one_step_variance(probabilities, step_scores, returns, baseline):
@@ -293,17 +293,17 @@ def one_step_variance(probabilities, step_scores, returns, baseline):
 
 
 def best_baseline(probabilities, step_scores, returns):
-    """The b that makes one_step_variance smallest, Eq. 13: (K,) (K,P) (K,) -> a number."""
+    """The b that makes one_step_variance smallest, Eq. 48: (K,) (K,P) (K,) -> a number."""
     squares = (step_scores**2).sum(axis=1)
-    # Eq. 13: b* = E[G ‖∇log π‖²] / E[‖∇log π‖²], a mean return weighted by the scores
+    # Eq. 48: b* = E[G ‖∇log π‖²] / E[‖∇log π‖²], a mean return weighted by the scores
     return probabilities @ (returns * squares) / (probabilities @ squares)
 
 
-# ------------------------------------------------------ two policies, Eq. 37
+# ------------------------------------------------------ two policies, Eq. 34
 
 
 def performance_difference(mdp, pi, old_pi, horizon):
-    """J(pi) − J(old_pi) from the *old* policy's advantages, Eq. 37: (S,K) (S,K) -> a number.
+    """J(pi) − J(old_pi) from the *old* policy's advantages, Eq. 34: (S,K) (S,K) -> a number.
 
     Sums over every trajectory of the new policy with at most `horizon` steps.
     """
@@ -311,6 +311,6 @@ def performance_difference(mdp, pi, old_pi, horizon):
     total = 0.0
     for one in trajectories(mdp, horizon):
         discounts = mdp.gamma ** np.arange(len(one.states))
-        # Eq. 37: J(θ) − J(θ_old) = E_{τ~θ} [Σ γᵗ Aᵒˡᵈ(sₜ, aₜ)]
+        # Eq. 34: J(θ) − J(θ_old) = E_{τ~θ} [Σ γᵗ Aᵒˡᵈ(sₜ, aₜ)]
         total += density(mdp, pi, one) * (discounts @ A[one.states, one.actions])
     return total

@@ -1,4 +1,4 @@
-"""An equation's key and its number, `gae` and Eq. 16; what a text cites.
+"""An equation's key and its number, `gae` and Eq. 13; what a text cites.
 
 Code, tests and tools name an equation by its key, which is given once, beside its check
 (lab/proof/equations/). The number is for people: docs/guide.md says which one a key has, in
@@ -15,7 +15,7 @@ GUIDE = PROJECT / "docs" / "guide.md"
 SECTION = "\n## Equations by name\n"
 TAG = re.compile(r"\s*\\qquad\s*\\text\{\((\d+)\)\}")  # beside a formula
 NUMBERS = r"\d+(?:(?:\s?[-–]\s?|,\s+|\s+to\s+|\s+and\s+|\s+or\s+)\d+\b(?!\.\d))*"
-# Eq. 40 · Eq. 15, 16 · Eq. 26 and 29 · Eq. 2–9, 11–13; another work's has its year right before it.
+# Eq. 37 · Eq. 12, 13 · Eq. 23 and 26 · Eq. 2–9, 46–48; another work's has its year right before it.
 CITATION = re.compile(rf"(\(\d{{4}}\),\s+)?\bEq\.\s+({NUMBERS})")
 NAMED = re.compile(r"\bEq\. (\d+) `([a-z-]+)`")
 

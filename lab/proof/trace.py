@@ -286,7 +286,7 @@ def page(walked, bold=False):
     w, p, ppo = walked, Layout(walked, bold), walked.algorithm == "ppo"
     t, command = p.texts, "python run.py trace" + ("" if ppo else " vpg")
     title = f"{w.algorithm.upper()} by hand: three rows, forward and back"
-    dlog_probs, dlogits = ("Eq. 40", "Eq. 41") if ppo else ("Eq. 10", "Eq. 23")
+    dlog_probs, dlogits = ("Eq. 37", "Eq. 38") if ppo else ("Eq. 10", "Eq. 20")
     yield p.strong(title) + command.rjust(WIDTH - len(title))
     yield say("""
         Every number here comes from the project's own functions. Each array has its
@@ -312,7 +312,7 @@ def page(walked, bold=False):
 
     yield p.heading("The hidden layer")
     yield "nn.linear_forward: z1 = obs @ W1 + b1.  nn.tanh_forward: h = tanh(z1)."
-    yield p.arrays(z1="Eq. 30", h="Eq. 31")
+    yield p.arrays(z1="Eq. 27", h="Eq. 28")
     yield p.worked(
         ("z1[1,0]", f"{dot(t.obs[1], t.W1[:, 0])} + {t.b1[0]}", t.z1[1, 0]),
         ("h[1,0]", f"tanh({t.z1[1, 0]})", t.h[1, 0]),
@@ -323,7 +323,7 @@ def page(walked, bold=False):
         nn.linear_forward: logits = h @ W2 + b2.
         log_softmax takes each row's largest logit M off, so exp is safe.
     """)
-    yield p.arrays(logits="Eq. 30", all_log_probs="Eq. 20", probs="Eq. 20")
+    yield p.arrays(logits="Eq. 27", all_log_probs="Eq. 17", probs="Eq. 17")
     left, right = t.logits[1]
     log_sum = f"log(exp({left} - {t.M}) + exp({right} - {t.M}))"
     yield p.worked(
@@ -339,7 +339,7 @@ def page(walked, bold=False):
         categorical_entropy says how undecided the policy is there, in nats.
         The entropy's weight is 0 here: it is watched, and pushes nothing.
     """)
-    yield p.arrays(log_probs="Eq. 20", entropies="Eq. 25")
+    yield p.arrays(log_probs="Eq. 17", entropies="Eq. 22")
     yield p.worked(
         ("log_probs[1]", "all_log_probs[1,1]", t.log_probs[1]),
         ("entropies[1]", f"-({dot(t.probs[1], t.all_log_probs[1])})", t.entropies[1]),
@@ -353,7 +353,7 @@ def page(walked, bold=False):
         where onehot is 1 for the taken action. Descent goes against these signs: a
         negative dlog_prob raises the taken logit and lowers the other.
     """)
-    yield p.arrays(dlog_probs=dlog_probs, probs="Eq. 20", dlogits=dlogits)
+    yield p.arrays(dlog_probs=dlog_probs, probs="Eq. 17", dlogits=dlogits)
     slope, onehot, probs = t.dlog_probs[1], t.onehot[1], t.probs[1]
     yield p.worked(
         ("dlogits[1,0]", f"{slope} * ({onehot[0]} - {probs[0]})", t.dlogits[1, 0]),
@@ -366,8 +366,8 @@ def page(walked, bold=False):
         nn.linear_backward: dW2 = h.T @ dlogits, db2 = dlogits summed over the rows,
         dh = dlogits @ W2.T. A weight serves all rows, so its gradient is their sum.
     """)
-    yield p.arrays(dW2="Eq. 30", db2="Eq. 30")
-    yield p.arrays(dh="Eq. 30")
+    yield p.arrays(dW2="Eq. 27", db2="Eq. 27")
+    yield p.arrays(dh="Eq. 27")
     yield p.worked(
         ("dW2[0,1]", dot(t.h[:, 0], t.dlogits[:, 1]), t.dW2[0, 1]),
         ("db2[1]", total(t.dlogits[:, 1]), t.db2[1]),
@@ -379,8 +379,8 @@ def page(walked, bold=False):
         nn.tanh_backward: dz1 = dh * (1 - h * h). A unit near +1 or -1 hardly listens.
         nn.linear_backward: dW1 = obs.T @ dz1, db1 = dz1 summed over the rows.
     """)
-    yield p.arrays(dz1="Eq. 31")
-    yield p.arrays(dW1="Eq. 30", db1="Eq. 30")
+    yield p.arrays(dz1="Eq. 28")
+    yield p.arrays(dW1="Eq. 27", db1="Eq. 27")
     yield p.worked(
         ("dz1[1,0]", f"{t.dh[1, 0]} * (1 - {t.h[1, 0]} * {t.h[1, 0]})", t.dz1[1, 0]),
         ("dW1[3,0]", dot(t.obs[:, 3], t.dz1[:, 0]), t.dW1[3, 0]),
@@ -396,20 +396,20 @@ def page(walked, bold=False):
     yield p.worked(("norm", f"sqrt({total(t.squares)})", t.norm), *[scale] * long)
     if long:
         yield say(f"""
-            Longer than {MAX_GRAD_NORM}: all 16 are multiplied by the same scale, Eq. 35. The
+            Longer than {MAX_GRAD_NORM}: all 16 are multiplied by the same scale, Eq. 32. The
             direction stays.
         """)
     else:
-        yield f"Not longer than {MAX_GRAD_NORM}: it stays as it is, Eq. 35."
+        yield f"Not longer than {MAX_GRAD_NORM}: it stays as it is, Eq. 32."
 
     yield p.heading("Adam's step")
     yield say(f"""
-        MLP.backward lays the four gradients end to end, Eq. 32. nn.Adam.step keeps a
+        MLP.backward lays the four gradients end to end, Eq. 29. nn.Adam.step keeps a
         running mean m of each (beta {BETAS[0]}) and v of its square (beta {BETAS[1]}). Here
         it is new: both start at 0.
     """)
-    steps = {"gradient": "Eq. 32", "clipped_gradient": "Eq. 35", "m": "Eq. 34", "v": "Eq. 34"}
-    yield p.arrays(**steps, parameters="", new_parameters="Eq. 34")
+    steps = {"gradient": "Eq. 29", "clipped_gradient": "Eq. 32", "m": "Eq. 31", "v": "Eq. 31"}
+    yield p.arrays(**steps, parameters="", new_parameters="Eq. 31")
     g, m, v, m_hat, v_hat = (a[6] for a in (t.clipped_gradient, t.m, t.v, t.m_hat, t.v_hat))
     moved = f"{t.parameters[6]} - {LEARNING_RATE} * {m_hat} / (sqrt({v_hat}) + {EPS})"
     yield "   For W1[3,0]:\n" + p.worked(
@@ -428,7 +428,7 @@ def page(walked, bold=False):
 
     yield p.heading("What has changed")
     yield "The same three rows, seen with the new parameters."
-    yield p.arrays(new_h="Eq. 31", new_logits="Eq. 30", new_probs="Eq. 20")
+    yield p.arrays(new_h="Eq. 28", new_logits="Eq. 27", new_probs="Eq. 17")
     left, right = t.new_logits[1]
     hidden = f"{dot(t.obs[1], t.new_W1[:, 0])} + {t.new_b1[0]}"
     yield p.worked(
@@ -437,9 +437,9 @@ def page(walked, bold=False):
         ("probs[1,1]", f"exp({right}) / (exp({left}) + exp({right}))", t.new_probs[1, 1]),
     )
     yield "The actions that were taken: what each row's gradient asked for, what it got."
-    changes = {"asked_for": "", "before": "Eq. 20", "after": "Eq. 20", "change": ""}
+    changes = {"asked_for": "", "before": "Eq. 17", "after": "Eq. 17", "change": ""}
     rose = "rose" if w.after[0] > w.before[0] else "fell"
-    yield p.arrays(**changes, **{"new_ratios": "Eq. 38"} if ppo else {})
+    yield p.arrays(**changes, **{"new_ratios": "Eq. 35"} if ppo else {})
     if ppo:
         yield say(f"""
             Row 0 asked for nothing, being dead, and yet it {rose}: rows 1 and 2 moved the
@@ -464,17 +464,17 @@ def _clipped(p, t, w):
         The policy that acted recorded old_log_probs. Earlier steps on the same rollout
         have moved it since. ratios = exp(log_probs - old_log_probs).
     """)
-    yield p.arrays(log_probs="Eq. 20", old_log_probs="", ratios="Eq. 38")
+    yield p.arrays(log_probs="Eq. 17", old_log_probs="", ratios="Eq. 35")
     yield p.worked(("ratios[1]", f"exp({t.log_probs[1]} - {t.old_log_probs[1]})", ratio))
 
     yield p.heading("The clipped objective")
     yield say(f"""
         ppo.clipped_surrogate: plain = ratios * advantages,
         clipped = clip(ratios, {low}, {high}) * advantages; loss = -mean(the smaller).
-        alive is the c of Eq. 40: 1 where plain <= clipped, 0 where it has gone flat.
+        alive is the c of Eq. 37: 1 where plain <= clipped, 0 where it has gone flat.
     """)
-    branches = {"plain": "Eq. 38", "clipped": "Eq. 39", "minimum": "Eq. 39"}
-    yield p.arrays(**branches, alive="Eq. 40", case="")
+    branches = {"plain": "Eq. 35", "clipped": "Eq. 36", "minimum": "Eq. 36"}
+    yield p.arrays(**branches, alive="Eq. 37", case="")
     yield p.worked(
         ("plain[1]", f"{ratio} * {advantage}", plain),
         ("clipped[1]", f"min(max({ratio}, {low}), {high}) * {advantage}", clipped),
@@ -488,7 +488,7 @@ def _clipped(p, t, w):
         tie: <= lets its gradient through, < would not. No row shows the mirror image:
         at ratios below {low} a bad action's gradient is dead, a good one's pulls it back.
         Out of the band: {w.clip_fraction:.2f} of the rows (clip_fraction).
-        Dead: {w.dead_fraction:.2f} of them all (dead_fraction, Eq. 48).
+        Dead: {w.dead_fraction:.2f} of them all (dead_fraction, Eq. 45).
     """)
 
     yield p.heading("The gradient's first number")
@@ -496,7 +496,7 @@ def _clipped(p, t, w):
         d ratio / d log_prob = ratio, so dlog_probs = -alive * ratios * advantages / 3.
         Divided by the 3 rows here, once; nowhere below.
     """)
-    yield p.arrays(dlog_probs="Eq. 40")
+    yield p.arrays(dlog_probs="Eq. 37")
     yield p.worked(*(
         (f"dlog_probs[{i}]", f"-({t.alive[i]} * {t.ratios[i]} * {t.advantages[i]}) / 3", slope)
         for i, slope in enumerate(t.dlog_probs[:2])
@@ -511,7 +511,7 @@ def _plain(p, t):
         clip: every row speaks, as loudly as its advantage. The loss's value means
         nothing, its slope is all. Divided by the 3 rows here, once; nowhere below.
     """)
-    yield p.arrays(log_probs="Eq. 20", advantages="", dlog_probs="Eq. 10")
+    yield p.arrays(log_probs="Eq. 17", advantages="", dlog_probs="Eq. 10")
     yield p.worked(
         ("loss", f"-({dot(t.advantages, t.log_probs)}) / 3", t.loss),
         ("dlog_probs[1]", f"-({t.advantages[1]}) / 3", t.dlog_probs[1]),

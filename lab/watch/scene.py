@@ -23,8 +23,8 @@ CART, PUSHED, _, VALUE, POLE, _ = LIGHT.others
 COLOURS = (LIGHT.more, LIGHT.less, LIGHT.pale_more, LIGHT.pale_less, *LIGHT.others, *LIGHT[:5])
 
 ENDINGS = {  # what is said about the episode, and about V
-    "terminated": ("terminated: a state without a future", "no future: counts as 0 (Eq. 15)"),
-    "truncated": ("truncated: the time limit cut it off", "still counts: bootstrapped (Eq. 15)"),
+    "terminated": ("terminated: a state without a future", "no future: counts as 0 (Eq. 12)"),
+    "truncated": ("truncated: the time limit cut it off", "still counts: bootstrapped (Eq. 12)"),
 }
 HELP = (
     ("space", "pause, go on"),
@@ -197,7 +197,7 @@ def readouts(canvas, session, x, y):
     canvas.text(x, y + 82, "V(s)", 14, INK, bold=True)
     value = number(session.value_now)
     canvas.text(x + width, y + 82, value, 20, VALUE, "right", bold=True)
-    if session.ended == "terminated":  # Eq. 15 takes it out
+    if session.ended == "terminated":  # Eq. 12 takes it out
         long = 13.5 * len(value) + 8
         canvas.rectangle(x + width + 4 - long, y + 73.5, long, 2.5, INK)
     note = ENDINGS[session.ended][1] if session.ended else "discounted return still to come"

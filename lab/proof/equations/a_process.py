@@ -1,4 +1,4 @@
-"""A. From the decision process to the policy gradient: Eq. 1–13."""
+"""A. From the decision process to the policy gradient: Eq. 1–10, 46–48."""
 
 from statistics import fmean
 

@@ -1,4 +1,4 @@
-"""B. Returns, GAE and what is done to advantages: Eq. 14–19."""
+"""B. Returns, GAE and what is done to advantages: Eq. 11–16."""
 
 from statistics import fmean, pstdev
 from typing import NamedTuple

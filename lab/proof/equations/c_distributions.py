@@ -1,4 +1,4 @@
-"""C. Softmax and Gaussian: densities, entropies, gradients: Eq. 20–29."""
+"""C. Softmax and Gaussian: densities, entropies, gradients: Eq. 17–26."""
 
 import math
 from decimal import Decimal, localcontext
@@ -79,7 +79,7 @@ def wishes(evidence, rng):
     ]
     evidence.close("P (W - mean W)", P * (W - np.transpose([means])), oracle)
     evidence.close(
-        "Eq. 21 with U = P W", distributions.log_softmax_backward(P * W, log_probs), oracle
+        "Eq. 18 with U = P W", distributions.log_softmax_backward(P * W, log_probs), oracle
     )
     W = -log_probs - 1
     actual = distributions.categorical_entropy_backward(

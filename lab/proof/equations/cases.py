@@ -70,7 +70,7 @@ def gaussian_case(rng, rows=12):
 
 
 def clip_case(rng, policy, obs, actions, clip_range):
-    """Old log-probs and advantages that meet every case of Eq. 40, none of them at a kink."""
+    """Old log-probs and advantages that meet every case of Eq. 37, none of them at a kink."""
     log_probs = policy.forward(obs, actions)[0].real
     inside = np.array([1 - 0.6 * clip_range, 1 + 0.6 * clip_range])
     ratios = np.resize([0.5, inside[0], inside[1], 1.6], len(obs))

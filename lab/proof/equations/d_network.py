@@ -1,4 +1,4 @@
-"""D. The network and its optimiser: Eq. 30–35."""
+"""D. The network and its optimiser: Eq. 27–32."""
 
 import math
 

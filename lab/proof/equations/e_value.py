@@ -1,4 +1,4 @@
-"""E. The value function's losses: Eq. 36 and 42."""
+"""E. The value function's losses: Eq. 33 and 39."""
 
 from statistics import fmean
 

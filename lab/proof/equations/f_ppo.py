@@ -1,4 +1,4 @@
-"""F. PPO: Eq. 37–41, 43–48."""
+"""F. PPO: Eq. 34–38, 40–45."""
 
 import math
 from statistics import fmean
@@ -150,7 +150,7 @@ def clip_slopes(evidence, rng):
 
 
 def clip_field(ratio, A):
-    """Which of Eq. 40's six cases a row is in, in words."""
+    """Which of Eq. 37's six cases a row is in, in words."""
     way = "good" if A > 0 else "bad"
     if abs(ratio - 1) <= 0.2:
         return f"{way}, in the band"
@@ -210,7 +210,7 @@ def ppo_logits(evidence, rng):
 def categorical_kl(evidence, rng):
     """KL(old||new) is the old policy's mean log-ratio; its gradient is pi - pi_old at the
     logits, and 0 where they agree. There its Hessian is diag(pi) - pi pi^T, and measured by that
-    Eq. 12's gradient is A itself."""
+    Eq. 47's gradient is A itself."""
     new, old = rng.normal(size=(2, 5, 3))
     old_log_probs, weights = distributions.log_softmax(old), rng.normal(size=5)
     log_probs = distributions.log_softmax(new)

@@ -244,7 +244,7 @@ def check_loss_weights(evidence, rng):
     scaled = ((R - R.mean()) / (R.std() + 1e-8))[owner]
     A = np.array([r - fmean(np.delete(R, i)) for i, r in enumerate(R)])[owner]
 
-    def surrogate(ratio, A, high=0.2):  # Eq. 39; the edge that a clip gives back is held still
+    def surrogate(ratio, A, high=0.2):  # Eq. 36; the edge that a clip gives back is held still
         plain, edge = ratio * A, np.clip(ratio.real, 0.8, 1 + high) * A
         return np.where(plain.real <= edge, plain, edge)
 
