@@ -98,8 +98,30 @@ def test_every_numbered_equation_has_its_anchor_before_it(name):
 
 
 def test_the_front_and_the_readme_are_short():
-    assert len(README.split("## The derivations")[0].encode()) <= 8_000
+    assert len(README.split("## The derivations")[0].encode()) <= 6_000
     assert len(README.encode()) <= 100_000
+
+
+def test_the_two_ways_to_one_gradient_agree(capsys):
+    (example,) = [body for body in python_of("README.md") if "policy_loss" in body]
+    exec(compile(example, "README.md", "exec"), {})
+    by_hand, stepped = map(float, capsys.readouterr().out.split())
+    said = float(re.search(r"by hand (\S+),", example)[1])
+    assert by_hand == pytest.approx(stepped, rel=1e-12) == pytest.approx(said, rel=1e-12)
+
+
+def test_the_shortest_way_is_as_long_as_it_says():
+    """Without headings that may wait; by docs/teaching.md's rule: 100 words or half a formula a minute."""
+    chapters = README[README.index("### A. From") : README.index("### Glossary")]
+    sections = re.split(r"^(?=####? )", chapters, flags=re.MULTILINE)
+    way = [text for text in sections if "(may wait)" not in text.split("\n")[0]]
+    assert 8 < len(sections) - len(way) < 15
+    text = re.sub(r"<picture>.*?</picture>|<a id.*?></a>", "", "".join(way), flags=re.DOTALL)
+    words = re.sub(r"\]\([^)]*\)", "]", INLINE.sub("x", without_fences(text))).split()
+    formulas = "".join(way).count("```math")
+    said = README.split("#### The shortest way")[1]
+    assert f": {round(len(words), -2):,} words and {formulas} formulas, some" in said
+    assert f"some {round(len(words) / 100 + 2 * formulas, -1):.0f} minutes" in said
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -213,7 +235,7 @@ def test_every_command_and_option_that_the_text_names_exists():
         for page in PAGES.values()
         for words in re.findall(r"python run\.py\b([^`\n#]*)", page)
     ]
-    calls += re.findall(r"`([^`]+)`", " ".join(row[0] for row in table_after("## The commands")))
+    calls += re.findall(r"`([^`]+)`", " ".join(row[0] for row in table_after("## The commands", GUIDE)))
     assert len(calls) > 40
     for call in calls:
         words = call.split("  ")[0].replace("…", "").split()
@@ -221,7 +243,7 @@ def test_every_command_and_option_that_the_text_names_exists():
 
 
 def test_the_table_of_commands_has_them_all():
-    cells = " ".join(row[0] for row in table_after("## The commands"))
+    cells = " ".join(row[0] for row in table_after("## The commands", GUIDE))
     assert set(re.findall(r"`([a-z]+)", cells)) == set(COMMANDS)
 
 

@@ -275,12 +275,10 @@ def work(times):
 def speed_in_brief():
     times = Speed()
     return f"""\
-- With each library's own CartPole settings, PPO here is {times.ratio("sb3", "ppo")} times as fast \
-as Stable-Baselines3's, VPG {times.ratio("sb3", "vpg")} times.
-- With the same settings it is {times.ratio("sb3", "ppo_zoo")} times as fast: so much is overhead \
-that is not there. The rest is less work: {work(times)}.
-- All of PPO takes {times.ratio("ppo", "bare")} times as long as its bare environments. \
-[The comparison](docs/guide.md#how-fast-in-numbers)."""
+PPO here is {times.ratio("sb3", "ppo")} times as fast as Stable-Baselines3's, each with its own \
+CartPole settings, {times.ratio("sb3", "ppo_zoo")} times with the same, and takes \
+{times.ratio("ppo", "bare")} times as long as its bare environments \
+([more](docs/guide.md#how-fast-in-numbers))."""
 
 
 def spread(values, decimals):
