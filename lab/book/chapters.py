@@ -25,6 +25,7 @@ from lab.proof.text import slug
 
 START, GLOSSARY = "## The derivations", "### Glossary"
 ANCHOR = re.compile(r'^<a id="eq-\d+"></a>\n', re.MULTILINE)
+MOVING = re.compile(r"<picture>.*?\.gif\">\n</picture>\n\n.*?\n", re.DOTALL)
 PICTURE = re.compile(r'srcset="([^"]+)".*?alt="([^"]*)"\s+src="([^"]+)"', re.DOTALL)
 OPENING, CLOSING, LONG = "([{", ")]}", 20  # LONG: characters
 
@@ -37,7 +38,7 @@ class Chapter(NamedTuple):
 
 def text_of(text):
     """What of it is in the book: its first words, and all from the derivations on."""
-    first = text[: text.index("\n## ")]
+    first = MOVING.sub("", text[: text.index("\n## ")])  # the book opens with a live one
     return ANCHOR.sub("", first + "\n" + text[text.index(f"\n{START}") :])
 
 
