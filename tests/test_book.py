@@ -29,6 +29,7 @@ from lab.book import chapters, drawings, panels  # noqa: E402
 from lab.book.__main__ import main as make_book  # noqa: E402
 from lab.book.page import WIDGET_CODE, build, print_pdf, widget_code  # noqa: E402
 from lab.pictures import explorer  # noqa: E402
+from lab.proof import autograd  # noqa: E402
 from lab.proof.checks import CHECKS  # noqa: E402
 from lab.proof.numbering import key_of, number_of  # noqa: E402
 from lab.proof.text import woven  # noqa: E402
@@ -118,6 +119,14 @@ def test_every_panel_has_numbers(page):
     bare = [n for n, html in zip(found, page.split('<details class="panel"')[1:], strict=True)
             if '<table class="through">' not in html.split("</details>")[0]]  # fmt: skip
     assert len(found) == len(CHECKS) and bare == []
+
+
+def test_six_losses_show_what_autograd_would_have_got(elements, page):
+    shown = {key_of(int(n)): text for n, text in elements.having("data-autograd")}
+    assert shown == autograd.WRITTEN and page.count("With autograd you would have written") == 6
+    for key in shown:  # in the panel of its own equation
+        panel = page.split(f'id="panel-{number_of(key)}"')[1].split("</details>")[0]
+        assert f'data-autograd="{number_of(key)}"' in panel
 
 
 def test_links_lead_somewhere_and_nothing_is_fetched(elements, page):

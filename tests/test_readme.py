@@ -25,6 +25,7 @@ from advantages import gae
 from distributions import categorical_log_prob_backward, log_softmax, log_softmax_backward
 from lab.commands import COMMANDS, command_in, main, parser_of
 from lab.proof import checks, mdp
+from lab.proof.evidence import complex_step
 from lab.proof.numbering import TAG, cited, number_of
 from lab.proof.text import PAGES as TEXT
 from lab.proof.text import woven
@@ -478,12 +479,24 @@ def test_chapter_g_s_clipped_loss_takes_complex_steps():
 
 
 def test_the_line_where_backprop_begins_is_the_code_s():
+    """And all of its snippet: dW and db are the complex step's, of a loss written out here."""
     (shown,) = [body for kind, body in FENCE.findall(README) if "onehot = " in body]
-    names = {"np": np, "K": 3, "actions": np.array([2, 0]), "dlog_probs": np.array([0.5, -1])}
-    names["probs"] = np.array([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]])
+    rng, N = np.random.default_rng(0), 5
+    obs, W, b = rng.normal(size=(N, 4)), rng.normal(size=(4, 3)), rng.normal(size=3)
+    actions, advantages = np.array([2, 0, 1, 1, 2]), rng.normal(size=N)
+    names = {"np": np, "log_softmax": log_softmax, "N": N, "K": 3, "obs": obs, "W": W, "b": b}
+    names |= {"actions": actions, "advantages": advantages}
     exec(compile(shown, "README", "exec"), names)
-    expected = categorical_log_prob_backward(names["dlog_probs"], names["actions"], names["probs"])
+    expected = categorical_log_prob_backward(names["dlog_probs"], actions, names["probs"])
     np.testing.assert_array_equal(names["dlogits"], expected)
+
+    def loss(numbers):
+        z = np.exp(obs @ numbers[:12].reshape(4, 3) + numbers[12:])
+        return -sum(np.log(z[i, a] / z[i].sum()) * advantages[i] for i, a in enumerate(actions)) / N
+
+    ours = np.concatenate([names["dW"].ravel(), names["db"]])
+    oracle = complex_step(loss, np.concatenate([W.ravel(), b]))
+    np.testing.assert_allclose(ours, oracle, rtol=0, atol=1e-15)
 
 
 def table_after(words, page=README):

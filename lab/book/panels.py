@@ -21,7 +21,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from lab.kit import PROJECT
-from lab.proof import trace
+from lab.proof import autograd, trace
 from lab.proof.checks import CHECKS, run_check
 from lab.proof.evidence import Z_BOUND
 from lab.proof.numbering import TAG, cited, number_of
@@ -288,6 +288,11 @@ def panel(number, sources, traced):
         if shown:
             rows = [(k, entries(np.asarray(v))) for k, v in shown]
             parts.append(table("Numbers from its check", rows))
+    for key, lines in autograd.WRITTEN.items():
+        if number_of(key) == number:
+            made = PLAIN.sub(r"\1", highlight(lines, PythonLexer(), HtmlFormatter(nowrap=True)))
+            parts.append('<p class="where">With autograd you would have written</p>')
+            parts.append(f'<pre class="code" data-autograd="{number}">{made}</pre>')
     largest = f"|z| = {result.error:.1f}" if result.bound == Z_BOUND else f"{result.error:.0e}"
     verdict = (
         f'<p class="verdict" data-check="{number}"><b class="{"ok" if result.passed else "fail"}">'

@@ -8,7 +8,7 @@ from lab.proof import trace as walkthrough
 
 def check(parser, args):
     if args.torch and args.equations:
-        parser.refuse("--torch compares whole gradients; leave the equations' numbers out")
+        parser.refuse("--torch compares losses and gradients; leave the equations' numbers out")
     if args.torch:
         try:
             return 0 if autograd.compare_with_torch() else FAILED

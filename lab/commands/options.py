@@ -176,7 +176,7 @@ def ablation_options(parser, argv):
 def check_options(parser, argv):
     help = "16 or gae; one for its numbers, several for a table [all of them]"
     option(parser, "equations", "N", help, nargs="*")
-    help = "whole gradients, beside those of torch.autograd"
+    help = "six losses and whole gradients, beside those of torch.autograd"
     parser.add_argument("--torch", action="store_true", help=help)
 
 

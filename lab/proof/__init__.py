@@ -6,5 +6,5 @@ equations  the checks, a file a chapter
 mdp        a process of two states in which every expectation is a finite sum
 faults     what can be wrong in a line: read by tests, grader, ablation and page
 trace      one minibatch by hand, forward and back
-autograd   one minibatch by torch.autograd, beside ours
+autograd   six losses and two batches by torch.autograd, beside ours
 """

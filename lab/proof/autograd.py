@@ -1,15 +1,20 @@
 """The same gradients from torch.autograd, for whoever has called `.backward()`.
 
-One minibatch of PPO and one batch of VPG, from CartPole, in float64: ours go back through
-the lesson's own functions; PyTorch gets the losses alone, written the way its users write them.
+First each of six losses, at made-up rows. Then all weights' gradients in one minibatch of PPO and
+one batch of VPG, from CartPole. All in float64: ours go back through the lesson's own functions;
+PyTorch gets the losses alone, WRITTEN the way its users write them.
 """
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 
 import ppo
+import ppo_penalty
 import vpg
+from distributions import categorical_entropy, categorical_entropy_backward, log_softmax
+from lab.proof.numbering import number_of
 from learner import entropy_bonus
 from nn import MLP
 from policies import CategoricalPolicy
@@ -18,15 +23,54 @@ from training import Trainer, make_batch
 BOUND = 1e-12  # between the two, relative to the matrix's largest entry
 ROW = "{:<22} {:>17} {:>17} {:>12}  {}"
 
+# What one would have written for autograd, by the equation's key; the book shows these lines.
+# The names are those of the lesson's arguments.
+WRITTEN = {
+    "vpg": """\
+loss = -(log_probs * advantages).mean()
+""",
+    "entropy": """\
+entropies = torch.distributions.Categorical(logits=logits).entropy()
+loss = -entropy_coefficient * entropies.mean()
+""",
+    "value-loss": """\
+loss = 0.5 * ((values - targets) ** 2).mean()
+""",
+    "clipped-objective": """\
+ratios = torch.exp(log_probs - old_log_probs)
+clipped = torch.clamp(ratios, 1 - clip_range, 1 + clip_range)
+loss = -torch.min(ratios * advantages, clipped * advantages).mean()
+""",
+    "clipped-value": """\
+clipped = old_values + torch.clamp(values - old_values, -clip_range, clip_range)
+loss = 0.5 * torch.max((values - targets) ** 2, (clipped - targets) ** 2).mean()
+""",
+    "kl-penalty": """\
+ratios = torch.exp(log_probs - old_log_probs)
+loss = -(ratios * advantages - kl_coefficient * kls).mean()
+""",
+}
+LEAVES = "log_probs", "kls", "values", "logits"  # a loss's gradient is by those that it names
+NUM_ROWS = 60  # of made-up numbers
+
+
+def written(key, **names):
+    """The loss of an equation's lines; `names` are what they name, torch among it."""
+    exec(WRITTEN[key], names)
+    return names["loss"]
+
 
 def compare_with_torch(stream=None):
-    """Print every weight matrix's gradient, ours and autograd's -> True if all are the same.
+    """Print six losses and every weight matrix's gradient, ours and autograd's.
+
+    Returns True if all are the same.
 
     Raises ImportError without PyTorch (requirements/torch.txt).
     """
     import torch
 
-    lines = []
+    lines = [f"Six losses, {NUM_ROWS} rows; the difference is the loss's or a slope's", ""]
+    lines += [ROW.format("  Eq.", "ours", "autograd's", "difference", ""), *loss_rows(torch), ""]
     for algorithm in (ppo, vpg):
         policy, value, batch, config = material(algorithm)
         lines += [f"{algorithm.__name__.upper()}, {len(batch.obs)} rows of CartPole-v1", ""]
@@ -43,6 +87,28 @@ def compare_with_torch(stream=None):
     lines += ["ours and autograd's are the same" if same else "ours and autograd's DIFFER"]
     print("\n".join(line.rstrip() for line in lines), file=stream or sys.stdout)
     return same
+
+
+def made_up():
+    """What the lines name -> {name: float64 array or float}.
+
+    A fifth of the rows has ρ = 1 and v = vᵒˡᵈ. The others have moved by about 0.1 and 0.5, up and
+    down: inside the band of 0.2 and beyond, and off the kinks.
+    """
+    rng = np.random.default_rng(0)
+    moves = np.resize([0, -0.5, -0.1, 0.1, 0.5], NUM_ROWS) * rng.uniform(0.9, 1.1, NUM_ROWS)
+    old_log_probs, old_values = -rng.uniform(1, 3, NUM_ROWS), rng.normal(size=NUM_ROWS)
+    return {
+        "log_probs": old_log_probs + moves,
+        "old_log_probs": old_log_probs,
+        "advantages": rng.normal(size=NUM_ROWS),
+        "kls": rng.uniform(0, 0.1, NUM_ROWS),
+        "values": old_values + moves,
+        "old_values": old_values,
+        "targets": rng.normal(size=NUM_ROWS),
+        "logits": rng.normal(size=(NUM_ROWS, 3)),
+        **{"clip_range": 0.2, "kl_coefficient": 0.7, "entropy_coefficient": 0.3},
+    }
 
 
 def material(algorithm):
@@ -64,6 +130,28 @@ def material(algorithm):
 
 
 # --------------------------------------------------------------------- ours
+
+
+def our_losses(given):
+    """made_up() -> {key: (loss, its gradient by each leaf in LEAVES' order)}."""
+    g = SimpleNamespace(**given)
+    ratio = g.log_probs, g.old_log_probs, g.advantages
+    values = g.values, g.old_values, g.targets
+    return {
+        "vpg": vpg.policy_loss(g.log_probs, g.advantages),
+        "entropy": our_entropy_loss(g.logits, g.entropy_coefficient),
+        "value-loss": vpg.value_loss(g.values, g.targets),
+        "clipped-objective": ppo.clipped_surrogate(*ratio, g.clip_range),
+        "clipped-value": ppo.clipped_value_loss(*values, g.clip_range),
+        "kl-penalty": ppo_penalty.penalized_surrogate(*ratio, g.kls, g.kl_coefficient),
+    }
+
+
+def our_entropy_loss(logits, entropy_coefficient):
+    log_probs = log_softmax(logits)
+    entropies = categorical_entropy(log_probs)
+    slopes = entropy_bonus(entropies, vpg.Config(entropy_coefficient=entropy_coefficient))
+    return slopes @ entropies, categorical_entropy_backward(slopes, entropies, log_probs)
 
 
 def our_policy_gradient(policy, batch, config):
@@ -96,22 +184,44 @@ def policy_loss(torch, logits, batch, config):
     actions, old, advantages = (
         torch.tensor(array) for array in (batch.actions, batch.log_probs, batch.advantages)
     )
-    distribution = torch.distributions.Categorical(logits=logits)
-    log_probs = distribution.log_prob(actions)
+    log_probs = torch.distributions.Categorical(logits=logits).log_prob(actions)
+    names = {"torch": torch, "log_probs": log_probs, "advantages": advantages}
     if isinstance(config, ppo.Config):
-        ratios = torch.exp(log_probs - old)
-        clipped = torch.clamp(ratios, 1 - config.clip_range, 1 + config.clip_range)
-        loss = -torch.min(ratios * advantages, clipped * advantages).mean()
+        names |= {"old_log_probs": old, "clip_range": config.clip_range}
+        loss = written("clipped-objective", **names)
     else:
-        loss = -(log_probs * advantages).mean()
-    return loss - config.entropy_coefficient * distribution.entropy().mean()
+        loss = written("vpg", **names)
+    weight = config.entropy_coefficient
+    return loss + written("entropy", torch=torch, logits=logits, entropy_coefficient=weight)
 
 
 def value_loss(torch, values, batch, config):
-    return 0.5 * torch.nn.functional.mse_loss(values[:, 0], torch.tensor(batch.targets))
+    return written("value-loss", values=values[:, 0], targets=torch.tensor(batch.targets))
 
 
 # --------------------------------------------------------------- the table
+
+
+def loss_rows(torch):
+    """A line for each loss: its value twice, the largest difference of it and of its gradient."""
+    given, lines = made_up(), []
+    for key, (loss, *slopes) in our_losses(given).items():
+        tensors = {
+            name: torch.tensor(value, requires_grad=name in LEAVES)
+            for name, value in given.items()
+            if isinstance(value, np.ndarray)
+        }
+        other = written(key, **given | tensors, torch=torch)
+        other.backward()
+        theirs = [tensors[name].grad for name in LEAVES if tensors[name].grad is not None]
+        pairs = [(loss, other.item())]
+        pairs += [(slope, grad.numpy()) for slope, grad in zip(slopes, theirs, strict=True)]
+        same = all(np.abs(a - b).max() <= BOUND * np.abs(a).max() for a, b in pairs)
+        difference = max(np.abs(a - b).max() for a, b in pairs)
+        numbers = f"{loss:.12f}", f"{other.item():.12f}", f"{difference:.0e}"
+        verdict = "same" if same else "DIFFERS"
+        lines.append(ROW.format(f"  {number_of(key)} {key}", *numbers, verdict))
+    return lines
 
 
 def rows(name, gradient, theirs):
