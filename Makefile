@@ -5,7 +5,7 @@
 # make book          docs/index.html, and its print docs/book.pdf (needs a Chromium)
 # make figures       draw the README's pictures anew (ARGS="credit ladder": these)
 # make explorer      docs/explorer-data.js: what Python does as the page breaks it (minutes)
-# make renumber      number the equations in the order in which README.md has them
+# make renumber      number the equations in the order in which the text has them
 # make ablation      PPO less one thing at a time, 30 seeds each (long)
 # make ladder        what each stair of the ladder buys, 20 seeds each (a quarter of an hour)
 # make scaling       many seeds: two processes against one

@@ -216,7 +216,7 @@ def test_what_is_said_of_a_half_climbed_ladder(ladder, capsys):
 
 from the first up: each stair shows what the one below it asks for
 
-write them in {ladder / "new"}, with the README's chapters beside you; then
+write them in {ladder / "new"}, with the chapters beside you; then
   python run.py grade {ladder / "new"}
   python run.py hint N      for the equation N
 """

@@ -1,6 +1,6 @@
-"""The derivations as a book: README, the lines that compute them, and real numbers, in one page.
+"""The text as a book: README and docs/, the lines that compute them, and real numbers, in one page.
 
-chapters  the README's text as HTML; formulas become MathML
+chapters  the text as HTML; formulas become MathML
 panels    beside every equation: its code, its check's verdict, one row of numbers
 ladder    the nine stairs, one at a time
 drawings  its figures, whose colours follow the look

@@ -32,7 +32,7 @@ def practice(parser, args):
     print("\n".join(textwrap.fill(line, 79, subsequent_indent="   ") for line in lines))
     if args.chapters == room.LADDER:
         print("\nfrom the first up: each stair shows what the one below it asks for")
-    print(f"\nwrite them in {args.folder}, with the README's chapters beside you; then")
+    print(f"\nwrite them in {args.folder}, with the chapters beside you; then")
     print(f"  python run.py grade {args.folder}")
     print("  python run.py hint N      for the equation N")
     return 0
