@@ -386,7 +386,7 @@ function startWorker(onReport) {
   return worker;
 }
 
-const widgets = {};
+const widgets = L.widgets = {};  // name -> its function: fills an element, gives back how to draw it anew
 
 // ====================================================================== train
 
@@ -1435,6 +1435,12 @@ widgets.clip = (element) => {
 };
 
 // =================================================================== mounting
+
+// What the widgets in other files are made of (each adds itself to lesson.widgets).
+L.kit = {
+  $, calm, dark, theme, clamp, grid, mean, text, short, show, say, numbers, range, slider, radios, choice,
+  draggable, arrows, label, player, scale, pencil, drawCart, redrawn, live, announce, startWorker, equation, home,
+};
 
 /** On GitHub Pages the lesson is not beside the page, but in the repository's README. */
 function home(element) {

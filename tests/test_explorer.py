@@ -32,7 +32,8 @@ from learner import Batch
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGE = DOCS / "explorer.html"
-FILES = ("explorer.html", "explorer.css", "explorer.js", "explorer-data.js", "lesson.js")
+SCRIPTS = re.findall(r'<script src="([^"]*)"', PAGE.read_text(encoding="utf-8"))
+FILES = ("explorer.html", "explorer.css", *SCRIPTS)
 TEXT = {name: (DOCS / name).read_text(encoding="utf-8") for name in FILES}
 DATA = json.loads(TEXT["explorer-data.js"].split("lesson.data = ", 1)[1].rstrip(";\n"))
 MODULES = {"ppo": ppo, "vpg": vpg}

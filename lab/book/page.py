@@ -16,7 +16,6 @@ from lab.kit import DARK, LIGHT, PROJECT
 from lab.proof.text import woven
 
 HERE, DOCS = Path(__file__).parent, PROJECT / "docs"
-WIDGET_CODE = ("lesson.js", "explorer-data.js", "explorer.js")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PRINT_SECONDS = 180
 
@@ -55,7 +54,9 @@ def build():
 
 def widget_code():
     """The widgets' JavaScript, whose strings can neither end its <script> nor begin another."""
-    code = "".join((DOCS / name).read_text(encoding="utf-8") for name in WIDGET_CODE)
+    page = (DOCS / "explorer.html").read_text(encoding="utf-8")
+    names = re.findall(r'<script src="([\w-]+\.js)">', page)
+    code = "".join((DOCS / name).read_text(encoding="utf-8") for name in names)
     code = code.replace("../README.md#", "#").replace(' data-eq="${n}"', "")
     return re.sub(r"<(?=/script|script|!--)", r"\\x3c", code, flags=re.IGNORECASE)
 
