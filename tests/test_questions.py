@@ -11,6 +11,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -52,6 +53,16 @@ def half_square(returns):
     return value_loss(np.array([0.9 * returns]), np.array([returns]))[0]
 
 
+def one_way():
+    """CartPole's mean return, if every push goes the same way."""
+    env, steps = gym.make("CartPole-v1"), 0
+    for seed in range(100):
+        over, _ = False, env.reset(seed=seed)
+        while not over:
+            over, steps = env.step(seed % 2)[2], steps + 1
+    return steps / 100
+
+
 def untilted():
     """The sizes of a group for which dividing by σ weighs every prompt alike."""
     weights = {G: tokens.deviation_weight(np.linspace(0.01, 0.99, 9), G) for G in range(2, 9)}
@@ -60,13 +71,14 @@ def untilted():
 
 
 SAID = [
-    ("Why is my policy loss", "10", lambda: (5.9699 - 0.3466) / 0.56233),
+    ("Why is my policy loss", "10", lambda: (5.2767 + 0.3466) / 0.56233),
     ("Why does the value loss", "100", lambda: half_square(200.0) / half_square(20.0)),
     ("Why is my entropy", "0.242", lambda: 1 / math.sqrt(2 * math.pi * math.e)),
     ("Mean over steps", "0.01528", lambda: checked("1/episodes, 1: mean")),
     ("Mean over steps", "−0.18287", lambda: checked("mean of 1/steps, 1 episodes, rescaled")),
     ("Mean over steps", "−0.00697", lambda: checked("mean of 1/steps, 4 episodes, rescaled")),
     ("Should γ^t stand", "0.018", lambda: 0.99**400),
+    ("My policy collapses", "9", one_way),
     ("Why the minimum", "1.36112", lambda: WALKED.ratios[0]),
     ("Why the minimum", "1.33488", lambda: WALKED.new_ratios[0]),
     ("Should I divide", "2", lambda: min(untilted())),
@@ -82,7 +94,7 @@ def prose(text):
 
 
 def test_there_are_enough_and_not_too_many():
-    assert 24 <= len(QUESTIONS) <= 30 and len(TEXT.encode()) <= 20_000
+    assert 24 <= len(QUESTIONS) <= 30 and len(TEXT.encode()) <= 21_000
 
 
 @pytest.mark.parametrize("text", QUESTIONS, ids=lambda text: text[:30])

@@ -112,11 +112,11 @@ def test_the_two_ways_to_one_gradient_agree(capsys):
 
 
 def test_the_shortest_way_is_as_long_as_it_says():
-    """Without headings that may wait; by docs/teaching.md's rule: 100 words or half a formula a minute."""
+    """Less what may wait; by docs/teaching.md's rule: 100 words or half a formula a minute."""
     chapters = README[README.index("### A. From") : README.index("### Glossary")]
     sections = re.split(r"^(?=####? )", chapters, flags=re.MULTILINE)
     way = [text for text in sections if "(may wait)" not in text.split("\n")[0]]
-    assert 8 < len(sections) - len(way) < 15
+    assert 5 < len(sections) - len(way) < 15
     text = re.sub(r"<picture>.*?</picture>|<a id.*?></a>", "", "".join(way), flags=re.DOTALL)
     words = re.sub(r"\]\([^)]*\)", "]", INLINE.sub("x", without_fences(text))).split()
     formulas = "".join(way).count("```math")
@@ -236,7 +236,9 @@ def test_every_command_and_option_that_the_text_names_exists():
         for page in PAGES.values()
         for words in re.findall(r"python run\.py\b([^`\n#]*)", page)
     ]
-    calls += re.findall(r"`([^`]+)`", " ".join(row[0] for row in table_after("## The commands", GUIDE)))
+    calls += re.findall(
+        r"`([^`]+)`", " ".join(row[0] for row in table_after("## The commands", GUIDE))
+    )
     assert len(calls) > 40
     for call in calls:
         words = call.split("  ")[0].replace("…", "").split()
@@ -556,6 +558,8 @@ def test_the_first_gradient_comes_early():
 @pytest.mark.parametrize(
     ("key", "quoted"),
     [
+        ("objective", ("0.84639",)),
+        ("kl-losses", ("0.934",)),
         ("reward-to-go", ("1.757", "1.780")),
         ("baseline", ("1.118",)),
         ("tabular-gradient", ("0.84639", "1.88088", "1.25392", "0.56426")),

@@ -90,6 +90,7 @@ def objective(evidence, rng):
     evidence.close("J", mdp.objective(PROCESS, pi), enumerated(LONG))
     evidence.show("J, cut off after 6 steps", within)
     evidence.show("J", mdp.objective(PROCESS, pi))
+    evidence.show("J, uniform", mdp.objective(PROCESS, np.full((2, 2), 0.5)))
 
 
 @check("log-derivative", "log-derivative trick", "mdp.trajectory_score", "complex step")
