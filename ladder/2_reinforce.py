@@ -53,6 +53,6 @@ if __name__ == "__main__":
         sys.exit(2)
     for update, (env_steps, policy, mean_return) in enumerate(train(int(seed))):
         if update % 10 == 0:
-            print(f"{env_steps:>9,} steps   mean return {mean_return:6.1f}")
+            print(f"{env_steps:>9,} steps   mean return {mean_return:6.1f}, sampled")
     reward = play(100, 1e6 * policy, np.random.default_rng(int(seed) + 1))[2]  # greedy
     print(f"greedy, 100 fresh episodes: {reward.sum(axis=0).mean():.1f} of 500")

@@ -114,5 +114,5 @@ if __name__ == "__main__":
         sys.exit(2)
     for update, (env_steps, policy, mean_return) in enumerate(train(int(seed))):
         if update % 10 == 0:
-            print(f"{env_steps:>9,} steps   mean return {mean_return:6.1f}")
+            print(f"{env_steps:>9,} steps   mean return {mean_return:6.1f}, sampled")
     print(f"greedy, 100 fresh episodes: {judge(policy, int(seed) + 1):.1f} of 500")
