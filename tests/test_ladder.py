@@ -150,7 +150,9 @@ def printed_way(number, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [STAIRS[number - 1].name, "4"])
     exec(compile(text, STAIRS[number - 1].name, "exec"), {"__name__": "__main__"})
     *way, last = capsys.readouterr().out.splitlines()
-    return [re.fullmatch(r" *([\d,]+) steps   mean return +(-?[\d.]+), sampled", line) for line in way], last
+    return [
+        re.fullmatch(r" *([\d,]+) steps   mean return +(-?[\d.]+), sampled", line) for line in way
+    ], last
 
 
 @pytest.mark.slow
