@@ -29,7 +29,7 @@ FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN = re.compile(r"^# (.+)$|^ *print\(.*\)  # (.+)$", re.MULTILINE)
 NUMBER = re.compile(r"(?<![\w.])−?\d*\.?\d+(?![\w])")
 WALKED = trace.walk()
-GIVEN = {"0", "1", "−1", "0.99", "400"}
+GIVEN = {"0", "1", "−1", "0.99", "400", "500"}
 
 
 def about(words):
