@@ -1,14 +1,12 @@
 # /// script
 # dependencies = ["numpy>=1.26"]
 # ///
-"""A language model by hand: a transformer that learns to add single digits, `3+8=11.`
-New: a token is an action, a text an episode; attention and its backward; groups, Eq. 50.
-Bought: of its answers ?% are right; the teacher that it starts from is right in 20.4%.
-Still wrong: a prompt whose answers are all wrong alike is told nothing, Eq. 50 is 0 there.
-
-Shapes: B texts, T places (characters read), B·T rows, one a place, text after text;
-D numbers a row, H heads of C = D / H, F units, V characters; I, O of a layer; P in all.
-dx is dLoss/dx and has x's shape. Eq. ?: of Chapter I, the others of README."""
+"""A language model by hand: a transformer learns `3+8=11.` from what a verifier pays.
+Shapes: B texts, T places, B·T rows, one a place; D numbers a row, H heads of C = D / H,
+F units, V characters, P parameters. dx is dLoss/dx, shaped as x. Eq. ?: of Chapter I.
+New: a token is an action, a text an episode; attention; credit within groups, Eq. 50.
+Bought: ? of 20 seeds answer 95% right; the teacher that they start from, 20.4%.
+Still wrong: answers that are never drawn are never learned; a start must be near."""
 
 import sys
 
@@ -18,115 +16,95 @@ except ImportError as error:
     print(f"{error}: pip install numpy, or uv run {sys.argv[0]}", file=sys.stderr)
     sys.exit(2)
 
-CHARACTERS, PROMPT, ANSWER = "0123456789+=.", 4, 3  # `9+9=` has 4 of them, `18.` 3
-V, D, H, C, F, MAX_T = len(CHARACTERS), 32, 4, 8, 128, PROMPT + ANSWER - 1
-NOISE, START, UPDATES, G, STEP_SIZE, MAX_NORM = 2, 500, 400, 8, 3e-3, 1.0
-SHAPES = {"We": (V, D), "Wp": (MAX_T, D), "Wq": (D, D), "Wk": (D, D), "Wv": (D, D)}
-SHAPES |= {"Wo": (D, D), "W1": (D, F), "W2": (F, D), "Wu": (D, V)}
+CHARACTERS, ALL = "0123456789+=.", [f"{a}+{b}=" for a in range(10) for b in range(10)]
+START, UPDATES, GROUPS, G, STEP_SIZE, MAX_NORM = 500, 400, 100, 8, 3e-3, 1.0
+PROMPT, ANSWER, V, T_MAX, D, H, C, F = 4, 3, len(CHARACTERS), 6, 32, 4, 8, 128
+SHAPES = {"We": (V, D), "Wp": (T_MAX, D), "Wq": (D, D), "Wk": (D, D), "Wv": (D, D)}
+SHAPES |= {"Wo": (D, D), "W1": (D, F), "W2": (F, D), "Wu": (D, V)}  # P = 13,312
 
 
-def linear_forward(x, W):  # (B·T,I) (I,O) -> y (B·T,O), Eq. 27 without b
-    return x @ W
+def embed_forward(text, We, Wp):  # text (B,T) -> x (B·T,D): its character's row of We
+    return (We[text] + Wp[: text.shape[1]]).reshape(-1, D)  # plus its place's of Wp
 
 
-def linear_backward(dy, x, W):  # dy (B·T,O) -> dx (B·T,I), dW (I,O)
-    return dy @ W.T, x.T @ dy  # Eq. 27: X̄ = Ȳ Wᵀ, W̄ = Xᵀ Ȳ
+def embed_backward(dx, text):  # dx (B·T,D), text (B,T) -> dWe (V,D), dWp (T,D)
+    onehot = np.eye(V, dtype=dx.dtype)[text.ravel()]  # Eq. ?: sum over its places,
+    return onehot.T @ dx, dx.reshape(*text.shape, D).sum(axis=0)  # and over the texts
 
 
-def embed_forward(text, We, Wp):  # text (B,T) -> x (B·T,D): We's row of the character
-    return (We[text] + Wp[: text.shape[1]]).reshape(-1, D)  # plus Wp's row of the place
-
-
-def embed_backward(dx, text, We, Wp):  # dx (B·T,D) -> dWe (V,D), dWp (MAX_T,D)
-    onehot, dWp = np.eye(V, dtype=dx.dtype)[text.ravel()], np.zeros_like(Wp)
-    dWp[: text.shape[1]] = dx.reshape(*text.shape, D).sum(axis=0)  # Eq. ?: over the texts
-    return onehot.T @ dx, dWp  # Eq. ?: a character's sum over all places where it stands
-
-
-def norm_forward(x):  # x (B·T,D) -> y, x over the root of its mean square, and that root
+def norm_forward(x):  # x (B·T,D) -> x / r, r (B·T,1): the root of x's mean square
     r = np.sqrt((x * x).mean(axis=1, keepdims=True) + 1e-6)
     return x / r, r
 
 
 def norm_backward(dy, y, r):  # dy, y (B·T,D), r (B·T,1) -> dx (B·T,D)
-    along = (dy * y).mean(axis=1, keepdims=True)  # what would only make x longer
-    return (dy - along * y) / r  # Eq. ?: it drops out, for y keeps its length
+    along = (dy * y).mean(axis=1, keepdims=True)  # of dy, the part along y,
+    return (dy - along * y) / r  # Eq. ?: which drops out: y keeps its length
 
 
-def softmax(z):  # along the last axis, Eq. 17; the largest by real parts: z may be complex
+def softmax(z):  # along the last axis, Eq. 17; z may be complex, for checks
     e = np.exp(z - z.real.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def split(x, T):  # (B·T,D) -> (B,H,T,C): each text and each head for itself
-    return x.reshape(-1, T, H, C).swapaxes(1, 2)
-
-
-def join(x):  # (B,H,T,C) -> (B·T,D): split undone, and so its backward
-    return x.swapaxes(1, 2).reshape(-1, D)
-
-
 def attention_forward(q, k, v, T):  # q, k, v (B·T,D) -> y (B·T,D), cache
-    q, k, v = split(q, T), split(k, T), split(v, T)
-    scores = q @ k.swapaxes(2, 3) * C**-0.5  # (B,H,T,T): a row a reader, a column a read
-    past = np.tri(T, dtype=bool)  # causal: who stands at t reads 1 … t, never its answer
-    A = softmax(np.where(past, scores, -np.inf))
-    return join(A @ v), (q, k, v, A)  # each reads the mean of v that its row of A weighs
+    q, k, v = (x.reshape(-1, T, H, C) for x in (q, k, v))  # b text, h head, c number;
+    S = np.einsum("bthc,bshc->bhts", q, k) * C**-0.5  # S = Q Kᵀ/√C: t reads, s is read
+    A = softmax(np.where(np.tri(T, dtype=bool), S, -np.inf))  # causal: only s ≤ t
+    return np.einsum("bhts,bshc->bthc", A, v).reshape(-1, D), (q, k, v, A)  # Y = A V
 
 
 def attention_backward(dy, cache):  # dy (B·T,D) -> dq, dk, dv (B·T,D)
     q, k, v, A = cache
-    dy = split(dy, A.shape[-1])
-    dv = A.swapaxes(2, 3) @ dy  # Eq. ?: V̄ = Aᵀ Ȳ: a place gathers from all who read it
-    dA = dy @ v.swapaxes(2, 3)  # Eq. ?: Ā = Ȳ Vᵀ: what it is worth to read more there
-    U = dA - (A * dA).sum(axis=-1, keepdims=True)  # less what the row's mean is worth
-    dscores = A * U  # Eq. ?: softmax's slope: Eq. 21 with another U; 0 where A is 0
-    dq = dscores @ k * C**-0.5  # Eq. ?: Q̄ = S̄ K / √C
-    dk = dscores.swapaxes(2, 3) @ q * C**-0.5  # Eq. ?: K̄ = S̄ᵀ Q / √C
-    return join(dq), join(dk), join(dv)
+    dy = dy.reshape(v.shape)
+    dv = np.einsum("bhts,bthc->bshc", A, dy)  # Eq. ?: V̄ = Aᵀ Ȳ, from all t that read s
+    dA = np.einsum("bthc,bshc->bhts", dy, v)  # Eq. ?: Ā = Ȳ Vᵀ, the wish to read s more
+    dS = A * (dA - (A * dA).sum(axis=-1, keepdims=True))  # Eq. 21 with Ā: less the mean
+    dq = np.einsum("bhts,bshc->bthc", dS, k) * C**-0.5  # Eq. ?: Q̄ = S̄ K/√C
+    dk = np.einsum("bhts,bthc->bshc", dS, q) * C**-0.5  # Eq. ?: K̄ = S̄ᵀ Q/√C
+    return dq.reshape(-1, D), dk.reshape(-1, D), dv.reshape(-1, D)
 
 
-class Model:  # its matrices We … Wu are views of one vector of parameters (P,)
+class Model:  # its matrices We … Wu: views of one vector of parameters
     def __init__(self, rng, dtype=np.float32):
         sizes = [rows * columns for rows, columns in SHAPES.values()]
         self.parameters = np.zeros(sum(sizes), dtype)
         parts = np.split(self.parameters, np.cumsum(sizes[:-1]))
         for part, (name, shape) in zip(parts, SHAPES.items()):
+            part[:] = rng.normal(size=part.size) * shape[0] ** -0.5  # x W as large as x
             setattr(self, name, part.reshape(shape))
-            part[:] = rng.normal(size=part.size) * shape[0] ** -0.5  # keeps x's size
         self.m, self.v, self.t = 0 * self.parameters, 0 * self.parameters, 0
 
-    def forward(self, text):  # (B,T) of numbers of characters -> logits (B·T,V), cache
+    def forward(self, text):  # (B,T) numbers of characters -> logits (B·T,V), cache
         x = embed_forward(text, self.We, self.Wp)
         a, r1 = norm_forward(x)
-        q, k, v = (linear_forward(a, W) for W in (self.Wq, self.Wk, self.Wv))
-        y, heads = attention_forward(q, k, v, text.shape[1])
-        x = x + linear_forward(y, self.Wo)  # added to x, which goes on unchanged
+        q, k, v = a @ self.Wq, a @ self.Wk, a @ self.Wv  # Eq. 27, without b
+        y, reading = attention_forward(q, k, v, text.shape[1])
+        x = x + y @ self.Wo  # places tell each other
         b, r2 = norm_forward(x)
-        h = np.tanh(linear_forward(b, self.W1))  # Eq. 28
-        x = x + linear_forward(h, self.W2)
+        h = np.tanh(b @ self.W1)  # Eq. 27, 28
+        x = x + h @ self.W2  # each for itself
         c, r3 = norm_forward(x)
-        return linear_forward(c, self.Wu), (text, a, r1, heads, y, b, r2, h, c, r3)
+        return c @ self.Wu, (text, a, r1, reading, y, b, r2, h, c, r3)
 
-    def backward(self, dlogits, cache):  # dlogits (B·T,V) -> gradient (P,), last line first
-        text, a, r1, heads, y, b, r2, h, c, r3 = cache
-        dc, dWu = linear_backward(dlogits, c, self.Wu)
+    def backward(self, dlogits, cache):  # dlogits (B·T,V), T = T_MAX -> gradient (P,)
+        text, a, r1, reading, y, b, r2, h, c, r3 = cache
+        dc, dWu = dlogits @ self.Wu.T, c.T @ dlogits  # Eq. 27: X̄ = Ȳ Wᵀ, W̄ = Xᵀ Ȳ
         dx = norm_backward(dc, c, r3)
-        dh, dW2 = linear_backward(dx, h, self.W2)
-        db, dW1 = linear_backward(dh * (1 - h * h), b, self.W1)  # Eq. 28: tanh's bend
-        dx = dx + norm_backward(db, b, r2)  # Eq. ?: two ways lead from x: they add
-        dy, dWo = linear_backward(dx, y, self.Wo)
-        dq, dk, dv = attention_backward(dy, heads)
-        da_q, dWq = linear_backward(dq, a, self.Wq)
-        da_k, dWk = linear_backward(dk, a, self.Wk)
-        da_v, dWv = linear_backward(dv, a, self.Wv)
-        dx = dx + norm_backward(da_q + da_k + da_v, a, r1)  # a was used three times
-        dWe, dWp = embed_backward(dx, text, self.We, self.Wp)
-        gradient = dWe, dWp, dWq, dWk, dWv, dWo, dW1, dW2, dWu  # in SHAPES' order
-        return np.concatenate([dW.ravel() for dW in gradient])
+        dh, dW2 = dx @ self.W2.T, h.T @ dx  # Eq. 27
+        dz = dh * (1 - h * h)  # Eq. 28: tanh's slope
+        db, dW1 = dz @ self.W1.T, b.T @ dz  # Eq. 27
+        dx = dx + norm_backward(db, b, r2)  # Eq. ?: x went two ways: a sum
+        dy, dWo = dx @ self.Wo.T, y.T @ dx  # Eq. 27
+        dq, dk, dv = attention_backward(dy, reading)
+        dWq, dWk, dWv = a.T @ dq, a.T @ dk, a.T @ dv  # Eq. 27
+        da = dq @ self.Wq.T + dk @ self.Wk.T + dv @ self.Wv.T  # Eq. ?: a went three
+        dx = dx + norm_backward(da, a, r1)  # Eq. ?: x went two
+        dWe, dWp = embed_backward(dx, text)
+        gradients = dWe, dWp, dWq, dWk, dWv, dWo, dW1, dW2, dWu  # as in SHAPES
+        return np.concatenate([dW.ravel() for dW in gradients])
 
-    def step(self, g, step_size):
-        """Shorten g (P,), Eq. 32; Adam's step, Eq. 31, with β 0.9 and 0.999, ε 1e-8."""
+    def step(self, g, step_size):  # Adam's, Eq. 31; β 0.9 and 0.999, ε 1e-8
         g = g * min(1, MAX_NORM / (np.sqrt(g @ g) + 1e-6))  # Eq. 32
         self.t += 1
         self.m += (1 - 0.9) * (g - self.m)  # Eq. 31
@@ -135,73 +113,66 @@ class Model:  # its matrices We … Wu are views of one vector of parameters (P,
         self.parameters -= step_size * m_hat / (np.sqrt(v_hat) + 1e-8)
 
 
-def encode(texts):  # strings -> (B, length) numbers of characters
+def encode(texts):  # strings of one length -> numbers of their characters (B,length)
     return np.array([[CHARACTERS.index(c) for c in text] for text in texts])
 
 
-def decode(text):  # encode undone
-    return ["".join(row) for row in np.array(list(CHARACTERS))[text]]
+def teach(prompts, rng):  # -> B strings: sums that are off by -2 … 2, each as likely
+    off = rng.integers(-2, 3, len(prompts))
+    sums = [abs(int(p[0]) + int(p[2]) + miss) for p, miss in zip(prompts, off)]
+    return [p + f"{c}..."[:ANSWER] for p, c in zip(prompts, sums)]
 
 
-def teach(prompts, rng):  # prompts (B,4) -> texts (B,7): sums that miss by up to NOISE
-    miss, texts = rng.integers(-NOISE, NOISE + 1, len(prompts)), decode(prompts)
-    sums = [abs(int(p[0]) + int(p[2]) + off) for p, off in zip(texts, miss)]
-    return encode([p + f"{n}..."[:ANSWER] for p, n in zip(texts, sums)])
-
-
-def verify(text):  # rewards (B,): 1 for the sum and a full stop; what follows is not read
-    right = [t.startswith(f"{int(t[0]) + int(t[2])}.", PROMPT) for t in decode(text)]
-    return np.array(right, float)
-
-
-def respond(model, prompts, rng=None):  # (B,4) -> texts (B,7): drawn, or the likeliest
-    text = prompts
+def respond(model, prompts, rng=None):  # -> B strings: drawn; without rng the likeliest
+    text = encode(prompts)
     for _ in range(ANSWER):
-        probs = softmax(model.forward(text)[0].reshape(*text.shape, V)[:, -1])
-        edges = probs.cumsum(axis=1)[:, :-1] if rng else None  # shares of [0, 1)
-        token = (rng.random((len(text), 1)) >= edges).sum(axis=1) if rng else probs.argmax(1)
-        text = np.column_stack([text, token])
-    return text
+        logits = model.forward(text)[0].reshape(*text.shape, V)[:, -1]
+        noise = rng.gumbel(size=logits.shape) if rng else 0  # the largest: a draw of π
+        text = np.column_stack([text, (logits + noise).argmax(axis=1)])
+    return ["".join(CHARACTERS[c] for c in row) for row in text]
 
 
-def credit(reward):  # rewards (B,), a group after the other -> advantages (B,)
-    reward = reward.reshape(-1, G)  # Eq. 50: less the mean of the others of its group
-    return ((reward - reward.mean(axis=1, keepdims=True)) * G / (G - 1)).ravel()
+def verify(texts):  # -> rewards (B,): 1 for the sum and a full stop, whatever follows
+    return np.array([t[4:].startswith(f"{int(t[0]) + int(t[2])}.") for t in texts], "f")
 
 
-def policy_slope(logits, text, weight):
-    """dlogits (B·T,V) of −Σ weight log π(text) / B, Eq. 49; text (B,T+1), weight (B,)."""
+def credit(reward):  # (G,GROUPS), a column a group -> advantages: less the others' mean
+    return (reward - reward.mean(axis=0)) * G / (G - 1)  # Eq. 50
+
+
+def policy_slope(logits, text, weight):  # -> dlogits (B·T,V) of -Σ weight log π / B
     stop = text == CHARACTERS.index(".")
-    counts = (stop.cumsum(axis=1) - stop == 0)[:, 1:]  # after a full stop nothing does,
-    counts[:, : PROMPT - 1] = False  # nor does the prompt, which was given
+    counts = (np.cumsum(stop, axis=1) - stop == 0)[:, 1:]  # up to the first full stop
+    counts[:, : PROMPT - 1] = False  # but not the prompt: nobody chose it
     w = (weight[:, None] * counts / len(text)).reshape(-1, 1).astype(logits.dtype)
     onehot = np.eye(V, dtype=logits.dtype)[text[:, 1:].ravel()]
-    return -w * (onehot - softmax(logits))  # Eq. 19, 22: one row a token
+    return w * (softmax(logits) - onehot)  # Eq. 20, 49: one row a token
 
 
 def train(seed):  # after each update: how many, the model
     rng = np.random.default_rng(seed)
-    model, prompts = Model(rng), np.repeat(ALL, G, axis=0)
+    model, wrong = Model(rng), np.ones(len(ALL))  # wrong: a prompt's share, of late
     for update in range(START + UPDATES):
-        if update < START:  # supervised: each text of the teacher's counts alike
-            text, weight = teach(prompts, rng), np.ones(len(prompts))
-        else:  # policy gradient: its own texts; drawn anew for each step, so no ratio
-            text = respond(model, prompts, rng)
-            weight = credit(verify(text))
+        odds = wrong + 0.1  # alike says nothing: groups go where answers are wrong
+        chosen = rng.choice(len(ALL), GROUPS, p=odds / odds.sum())
+        prompts = [ALL[i] for i in chosen] * G
+        if update < START:  # supervised: the teacher's texts, each with weight 1
+            texts, weight = teach(prompts, rng), np.ones(len(prompts))
+        else:  # its own, drawn anew for each step: no ratio, and so no clip
+            texts = respond(model, prompts, rng)
+            reward = verify(texts).reshape(G, -1)
+            weight = credit(reward).ravel()
+            wrong[chosen] += 0.2 * (1 - reward.mean(axis=0) - wrong[chosen])
+        text = encode(texts)
         logits, cache = model.forward(text[:, :-1])
-        left = min(1, (START + UPDATES - update) / UPDATES)  # the step falls to 0
-        model.step(
-            model.backward(policy_slope(logits, text, weight), cache), STEP_SIZE * left
-        )
+        g = model.backward(policy_slope(logits, text, weight), cache)
+        model.step(g, STEP_SIZE * min(1, (START + UPDATES - update) / UPDATES))
         yield update + 1, model
 
 
-ALL = encode([f"{a}+{b}=" for a in range(10) for b in range(10)])
-
-
-def judge(model, rng, n=10):
-    drawn, greedy = respond(model, np.repeat(ALL, n, axis=0), rng), respond(model, ALL)
-    return 100 * verify(drawn).mean(), 100 * verify(greedy).mean(), decode(drawn[::n])
+def judge(model, rng, n=10):  # % right of n draws a prompt and of the likeliest; draws
+    texts = respond(model, ALL * n, rng)
+    return 100 * verify(texts).mean(), 100 * verify(respond(model, ALL)).mean(), texts
 
 
 if __name__ == "__main__":
@@ -211,8 +182,9 @@ if __name__ == "__main__":
         sys.exit(2)
     rng = np.random.default_rng(int(seed) + 1)
     for update, model in train(int(seed)):
-        if update % 50 == 0:
+        if update % 100 == 0:
             sampled, greedy, texts = judge(model, rng)
-            print(f"{update:>5} {sampled:5.1f}% {greedy:3.0f}%", *texts[38:100:17])
+            some = [t[: 1 + t.find(".")] or t for t in texts[20:98:17]]  # to its stop
+            print(f"{update:>5} sampled {sampled:5.1f}%, greedy {greedy:3.0f}% ", *some)
     sampled, greedy, _ = judge(model, rng, 100)
     print(f"sampled {sampled:.1f}% right, greedy {greedy:.0f}%")
