@@ -291,3 +291,80 @@ def test_an_answer_is_drawn_from_the_policy(stair):
 
 
 # ------------------------------------------------------------------ it learns
+
+
+def after(generator, updates):
+    """The generator's frame's variables after so many updates, as they are then."""
+    for _ in range(updates):
+        next(generator)
+    return dict(generator.gi_frame.f_locals)
+
+
+def test_an_update_is_uphill_of_its_weights():
+    """What the training hands to backward, when it is taught and when it draws."""
+    stair = load(START=2, UPDATES=3, GROUPS=6, G=4)
+    seen = {}
+
+    class Spy(stair.Model):
+        def backward(self, dlogits, cache):
+            seen["dlogits"] = dlogits
+            return super().backward(dlogits, cache)
+
+    stair.Model = Spy
+    steps, wrong = stair.train(0), np.ones(100)
+    for update in range(5):
+        frame = after(steps, 1)
+        text, weight, chosen = frame["text"], frame["weight"], frame["chosen"]
+        grouped = np.array(frame["texts"]).reshape(4, 6)
+        for column, prompt in zip(grouped.T, chosen, strict=True):
+            assert all(word.startswith(stair.ALL[prompt]) for word in column)
+        if update < 2:
+            assert (weight == 1).all()
+        else:
+            reward = stair.verify(frame["texts"]).reshape(4, 6)
+            np.testing.assert_allclose(weight, stair.credit(reward).ravel(), atol=1e-7)
+            before = wrong.copy()  # a prompt chosen twice keeps its last group
+            for n, prompt in enumerate(chosen):
+                wrong[prompt] = before[prompt] + 0.2 * (1 - reward[:, n].mean() - before[prompt])
+        np.testing.assert_allclose(frame["wrong"], wrong, atol=1e-6)
+        logits = frame["logits"].astype(float)
+        weight = weight + 1.0 * (update >= 2)  # else all of them may be 0 so early
+        slope = complex_step(lambda z: -(weight * log_prob(stair, z, text)).mean(), logits)
+        again = stair.policy_slope(frame["logits"], text, weight)
+        np.testing.assert_allclose(again, slope, atol=1e-6)
+        assert np.abs(slope).max() > 1e-3
+        np.testing.assert_array_equal(
+            seen["dlogits"], stair.policy_slope(frame["logits"], text, frame["weight"])
+        )
+
+
+@pytest.mark.slow
+def test_from_a_teacher_that_is_mostly_wrong_it_learns_what_is_right():
+    stair = load(START=150, UPDATES=60)
+    rng = np.random.default_rng(0)
+    for update, model in stair.train(1):
+        if update == 150:
+            taught = stair.judge(model, rng, 40)[0]
+    sampled, _, texts = stair.judge(model, rng, 40)
+    assert taught < 30 and sampled > 1.5 * taught
+    assert len(texts) == 4_000 and 100 * stair.verify(texts).mean() == pytest.approx(sampled)
+
+
+def test_it_repeats_itself():
+    stair = load(START=2, UPDATES=2, GROUPS=5)
+    for (update, model), (again, other) in zip(stair.train(1), stair.train(1), strict=True):
+        assert update == again
+        np.testing.assert_array_equal(model.parameters, other.parameters)
+
+
+def test_it_prints_its_way_and_what_it_comes_to(monkeypatch, capsys):
+    text = STAIR.read_text("utf-8").replace(" = 500, 400, 100,", " = 100, 100, 2,")
+    monkeypatch.setattr(sys, "argv", [STAIR.name, "4"])
+    exec(compile(text, STAIR.name, "exec"), {"__name__": "__main__"})
+    *way, last = capsys.readouterr().out.splitlines()
+    shape = r" +(\d+) sampled +[\d.]+%, greedy +\d+%  ((\d\+\d=\S{1,3} ?){5})"
+    found = [re.fullmatch(shape, line) for line in way]
+    assert [int(line[1]) for line in found] == [100, 200]
+    for answer in " ".join(line[2] for line in found).split():
+        assert "." not in answer[:-1]  # as they are, up to their full stop
+    assert re.fullmatch(r"sampled \d+\.\d% right, greedy \d+%", last)
