@@ -17,7 +17,7 @@ except ImportError as error:
     sys.exit(2)
 
 CHARACTERS, ALL = "0123456789+=.", [f"{a}+{b}=" for a in range(10) for b in range(10)]
-START, UPDATES, GROUPS, G, STEP_SIZE, MAX_NORM = 500, 400, 100, 8, 3e-3, 1.0
+START, UPDATES, GROUPS, G, STEP_SIZE, MAX_NORM = 500, 600, 100, 8, 3e-3, 1.0
 PROMPT, ANSWER, V, T_MAX, D, H, C, F = 4, 3, len(CHARACTERS), 6, 32, 4, 8, 128
 SHAPES = {"We": (V, D), "Wp": (T_MAX, D), "Wq": (D, D), "Wk": (D, D), "Wv": (D, D)}
 SHAPES |= {"Wo": (D, D), "W1": (D, F), "W2": (F, D), "Wu": (D, V)}  # P = 13,312
@@ -153,7 +153,7 @@ def train(seed):  # after each update: how many, the model
     rng = np.random.default_rng(seed)
     model, wrong = Model(rng), np.ones(len(ALL))  # wrong: a prompt's share, of late
     for update in range(START + UPDATES):
-        odds = wrong + 0.1  # alike says nothing: groups go where answers are wrong
+        odds = wrong + 0.05  # alike says nothing: groups go where answers are wrong
         chosen = rng.choice(len(ALL), GROUPS, p=odds / odds.sum())
         prompts = [ALL[i] for i in chosen] * G
         if update < START:  # supervised: the teacher's texts, each with weight 1

@@ -358,7 +358,7 @@ def test_it_repeats_itself():
 
 
 def test_it_prints_its_way_and_what_it_comes_to(monkeypatch, capsys):
-    text = STAIR.read_text("utf-8").replace(" = 500, 400, 100,", " = 100, 100, 2,")
+    text = STAIR.read_text("utf-8").replace(" = 500, 600, 100,", " = 100, 100, 2,")
     monkeypatch.setattr(sys, "argv", [STAIR.name, "4"])
     exec(compile(text, STAIR.name, "exec"), {"__name__": "__main__"})
     *way, last = capsys.readouterr().out.splitlines()
