@@ -48,7 +48,7 @@ def softmax(z):  # along the last axis, Eq. 17; z may be complex, for checks
 
 
 def attention_forward(q, k, v, T):  # q, k, v (B·T,D) -> y (B·T,D), cache
-    q, k, v = (x.reshape(-1, T, H, C) for x in (q, k, v))  # b text, h head, c number;
+    q, k, v = (x.reshape(-1, T, H, C) for x in (q, k, v))  # b text, h head, c number
     S = np.einsum("bthc,bshc->bhts", q, k) * C**-0.5  # S = Q Kᵀ/√C: t reads, s is read
     A = softmax(np.where(np.tri(T, dtype=bool), S, -np.inf))  # causal: only s ≤ t
     return np.einsum("bhts,bshc->bthc", A, v).reshape(-1, D), (q, k, v, A)  # Y = A V
@@ -71,7 +71,7 @@ class Model:  # its matrices We … Wu: views of one vector of parameters
         self.parameters = np.zeros(sum(sizes), dtype)
         parts = np.split(self.parameters, np.cumsum(sizes[:-1]))
         for part, (name, shape) in zip(parts, SHAPES.items()):
-            part[:] = rng.normal(size=part.size) * shape[0] ** -0.5  # x W as large as x
+            part[:] = rng.normal(size=part.size) * shape[0] ** -0.5  # so x W is as large as x
             setattr(self, name, part.reshape(shape))
         self.m, self.v, self.t = 0 * self.parameters, 0 * self.parameters, 0
 
@@ -80,27 +80,27 @@ class Model:  # its matrices We … Wu: views of one vector of parameters
         a, r1 = norm_forward(x)
         q, k, v = a @ self.Wq, a @ self.Wk, a @ self.Wv  # Eq. 27, without b
         y, reading = attention_forward(q, k, v, text.shape[1])
-        x = x + y @ self.Wo  # places tell each other
+        x = x + y @ self.Wo  # places read each other
         b, r2 = norm_forward(x)
         h = np.tanh(b @ self.W1)  # Eq. 27, 28
-        x = x + h @ self.W2  # each for itself
+        x = x + h @ self.W2  # each place for itself
         c, r3 = norm_forward(x)
         return c @ self.Wu, (text, a, r1, reading, y, b, r2, h, c, r3)
 
     def backward(self, dlogits, cache):  # dlogits (B·T,V), T = T_MAX -> gradient (P,)
         text, a, r1, reading, y, b, r2, h, c, r3 = cache
         dc, dWu = dlogits @ self.Wu.T, c.T @ dlogits  # Eq. 27: X̄ = Ȳ Wᵀ, W̄ = Xᵀ Ȳ
-        dx = norm_backward(dc, c, r3)
-        dh, dW2 = dx @ self.W2.T, h.T @ dx  # Eq. 27
+        dx = norm_backward(dc, c, r3)  # Eq. ?: a norm's
+        dh, dW2 = dx @ self.W2.T, h.T @ dx  # Eq. 27, through h W2
         dz = dh * (1 - h * h)  # Eq. 28: tanh's slope
-        db, dW1 = dz @ self.W1.T, b.T @ dz  # Eq. 27
-        dx = dx + norm_backward(db, b, r2)  # Eq. ?: x went two ways: a sum
-        dy, dWo = dx @ self.Wo.T, y.T @ dx  # Eq. 27
-        dq, dk, dv = attention_backward(dy, reading)
-        dWq, dWk, dWv = a.T @ dq, a.T @ dk, a.T @ dv  # Eq. 27
+        db, dW1 = dz @ self.W1.T, b.T @ dz  # Eq. 27, through b W1
+        dx = dx + norm_backward(db, b, r2)  # Eq. ?: x went on two ways: a sum
+        dy, dWo = dx @ self.Wo.T, y.T @ dx  # Eq. 27, through y Wo
+        dq, dk, dv = attention_backward(dy, reading)  # Eq. ?: attention's
+        dWq, dWk, dWv = a.T @ dq, a.T @ dk, a.T @ dv  # Eq. 27, W̄ = Xᵀ Ȳ
         da = dq @ self.Wq.T + dk @ self.Wk.T + dv @ self.Wv.T  # Eq. ?: a went three
-        dx = dx + norm_backward(da, a, r1)  # Eq. ?: x went two
-        dWe, dWp = embed_backward(dx, text)
+        dx = dx + norm_backward(da, a, r1)  # Eq. ?: x two, as above
+        dWe, dWp = embed_backward(dx, text)  # Eq. ?: an embedding's
         gradients = dWe, dWp, dWq, dWk, dWv, dWo, dW1, dW2, dWu  # as in SHAPES
         return np.concatenate([dW.ravel() for dW in gradients])
 
@@ -151,9 +151,9 @@ def policy_slope(logits, text, weight):  # -> dlogits (B·T,V) of -Σ weight log
 
 def train(seed):  # after each update: how many, the model
     rng = np.random.default_rng(seed)
-    model, wrong = Model(rng), np.ones(len(ALL))  # wrong: a prompt's share, of late
+    model, wrong = Model(rng), np.ones(len(ALL))  # of each prompt's answers
     for update in range(START + UPDATES):
-        odds = wrong + 0.05  # alike says nothing: groups go where answers are wrong
+        odds = wrong + 0.05  # solved ones' groups say nothing: more to the others
         chosen = rng.choice(len(ALL), GROUPS, p=odds / odds.sum())
         prompts = [ALL[i] for i in chosen] * G
         if update < START:  # supervised: the teacher's texts, each with weight 1
