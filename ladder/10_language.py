@@ -71,7 +71,7 @@ class Model:  # its matrices We … Wu: views of one vector of parameters
         self.parameters = np.zeros(sum(sizes), dtype)
         parts = np.split(self.parameters, np.cumsum(sizes[:-1]))
         for part, (name, shape) in zip(parts, SHAPES.items()):
-            part[:] = rng.normal(size=part.size) * shape[0] ** -0.5  # so x W is as large as x
+            part[:] = rng.normal(size=part.size) * shape[0] ** -0.5  # x W as large as x
             setattr(self, name, part.reshape(shape))
         self.m, self.v, self.t = 0 * self.parameters, 0 * self.parameters, 0
 
@@ -151,7 +151,7 @@ def policy_slope(logits, text, weight):  # -> dlogits (B·T,V) of -Σ weight log
 
 def train(seed):  # after each update: how many, the model
     rng = np.random.default_rng(seed)
-    model, wrong = Model(rng), np.ones(len(ALL))  # of each prompt's answers
+    model, wrong = Model(rng), np.ones(len(ALL))  # wrong answers, a share a prompt
     for update in range(START + UPDATES):
         odds = wrong + 0.05  # solved ones' groups say nothing: more to the others
         chosen = rng.choice(len(ALL), GROUPS, p=odds / odds.sum())
