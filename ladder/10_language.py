@@ -5,7 +5,7 @@
 Shapes: B texts, T places, B·T rows, one a place; D numbers a row, H heads of C = D / H,
 F units, V characters, P parameters. dx is dLoss/dx, shaped as x. Eq. ?: of Chapter I.
 New: a token is an action, a text an episode; attention; credit within groups, Eq. 50.
-Bought: ? of 20 seeds answer 95% right; the teacher that they start from, 20.4%.
+Bought: 20 of 20 seeds reach 95% right, drawn, 99.5% in the mean; their teacher 20.4%.
 Still wrong: answers that are never drawn are never learned; a start must be near."""
 
 import sys

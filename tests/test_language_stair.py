@@ -2,7 +2,9 @@
 script's own functions, and its credit, verifier and training against their definitions.
 """
 
+import ast
 import importlib.util
+import json
 import re
 import runpy
 import sys
@@ -15,6 +17,7 @@ from advantages import group_advantages
 from lab.proof.evidence import complex_step, network_step
 
 STAIR = Path(__file__).parents[1] / "ladder" / "10_language.py"
+KEPT = Path(__file__).parents[1] / "benchmarks" / "results" / "language_stair.json"
 
 
 def load(**constants):
@@ -63,6 +66,22 @@ def test_it_is_short_and_stands_alone():
     assert lines[:3] == ["# /// script", '# dependencies = ["numpy>=1.26"]', "# ///"]
     imports = [line.strip() for line in lines if re.match(r"\s*(import|from) ", line)]
     assert imports == ["import sys", "import numpy as np"]
+
+
+def test_it_says_what_is_new_what_it_bought_and_what_is_still_wrong():
+    """Bought: from the kept runs on held-out seeds; the teacher's share from its five sums."""
+    said = ast.get_docstring(ast.parse(STAIR.read_text("utf-8"))).splitlines()
+    new, bought, wrong = said[-3:]
+    runs = np.array(json.loads(KEPT.read_text("utf-8"))["runs"])
+    np.testing.assert_array_equal(runs[:, 0], np.arange(20_000, 20_020))
+    sums = np.add.outer(range(10), range(10)).ravel()
+    teacher = np.mean([[abs(c + off) == c for off in range(-2, 3)] for c in sums])
+    assert bought == (
+        f"Bought: {(runs[:, 1] >= 95).sum()} of 20 seeds reach 95% right, drawn, "
+        f"{runs[:, 1].mean():.1f}% in the mean; their teacher {100 * teacher:.1f}%."
+    )
+    assert new.startswith("New: ") and wrong.startswith("Still wrong: ")
+    assert runs[:, 3].max() < 60  # CPU seconds, of the kept runs
 
 
 def test_the_model_s_size():
