@@ -139,7 +139,6 @@ L.widgets.layer = (element) => {
   const cart = `<svg viewBox="-14 -23 28 28" aria-hidden="true"><path class="floor" d="M-14 3.5H14"/>
     <g><rect x="-5" y="-2" width="10" height="5"/><path d="M0 -2V-20"/></g></svg>`;
 
-  element.dataset.widget = "layer";
   element.innerHTML = `<div class="layer"><div class="layer-net">
     <button type="button" class="over-it" id="layer-skip">Past the numbers</button>
     <p class="way ahead"><b>forward</b></p><p class="way behind"><b>back</b></p>
@@ -269,10 +268,10 @@ L.widgets.layer = (element) => {
 
   /** Change a number: whether that made sense. */
   function set(name, row, col, value) {
-    const array = ARRAYS[name], k = array ? row * array[1].length + col : -1;
-    const inside = array && Number.isInteger(row) && Number.isInteger(col) && at(name, row, col)
-      && col >= 0 && col < array[1].length && row >= 0;
-    if (!Object.hasOwn(LIMITS, name) || !inside || !Number.isFinite(value) || Math.abs(value) > 100) return false;
+    if (!Object.hasOwn(LIMITS, name) || !Number.isFinite(value) || Math.abs(value) > 100) return false;
+    const [rows, columns] = ARRAYS[name].map((part) => part.length), k = row * columns + col;
+    if (!Number.isInteger(row) || !Number.isInteger(col)) return false;
+    if (row < 0 || row >= rows || col < 0 || col >= columns) return false;
     if (MAKES_SENSE[name] && !MAKES_SENSE[name](value)) return false;
     if (name === "ratio") return set("old_log_prob", row, 0, now.log_probs[row] - Math.log(value));
     (PARAMETERS.includes(name) ? inputs.network : inputs)[name][k] = value;
@@ -306,11 +305,12 @@ L.widgets.layer = (element) => {
   /** After a hand has moved a number: what that did, beside what the gradient had said. */
   function report([name, row, col], before, old) {
     const k = row * ARRAYS[name][1].length + col, moved = now[name][k] - old;
-    const change = now.loss[0] - before.loss[0];
-    const by = `${sign(moved, 2)}: the loss ${sign(change, 4)}`;
     if (!moved) return;
-    tell(`<b>${ARRAYS[name][2]}</b> ${place(name, row, col)} ${name === "action" ? "changed: the loss " + sign(change, 4) : by}${
-      PARAMETERS.includes(name) ? `; its gradient said ${sign(moved * before["d" + name][k], 4)}` : ""}.${woke(before)}`);
+    const change = now.loss[0] - before.loss[0];
+    const loss = `the loss ${Math.abs(change) < 5e-5 ? "stays" : sign(change, 4)}`;
+    const said = PARAMETERS.includes(name) ? `; its gradient said ${sign(moved * before["d" + name][k], 4)}` : "";
+    tell(`<b>${ARRAYS[name][2]}</b> ${place(name, row, col)} ${
+      name === "action" ? `is now ${MOVES[now.action[row]]}` : sign(moved, 2)}: ${loss}${said}.${woke(before)}`);
   }
   const sign = (v, digits) => (v > 0 ? "+" : "") + text(v, digits);
 
