@@ -2,7 +2,7 @@
   The layer: the network of `python run.py trace`, alive. Load it after explorer.js.
 
   Three rows go through four inputs, two hidden units and two actions to PPO's clipped loss, and its
-  gradient comes back to 16 parameters; each gradient stands under what it is the gradient of. What
+  gradient comes back to 16 parameters; each gradient stands by what it is the gradient of. What
   has a frame can be dragged, and everything is computed anew by lesson.js.
 
       window.layer.set(name, row, column, value)   false, and nothing happens, where that makes no sense
@@ -153,8 +153,8 @@ L.widgets.layer = (element) => {
       <p class="say small" id="layer-say" role="status"></p></div>
       <div class="products" data-products></div></div>
     <ul class="legend small soft"><li><span class="cell sample">0.35</span> drag it</li>
-      <li><span class="cell up">▴</span> a step raises what is above</li>
-      <li><span class="cell down">▾</span> a step lowers it</li>
+      <li><span class="cell up">▴</span> gradient: a step raises it</li>
+      <li><span class="cell down">▾</span> gradient: a step lowers it</li>
       <li><span class="cell silent">0</span> silent: nothing comes back</li></ul></div></div>`;
   const root = element.firstElementChild, products = root.querySelector("[data-products]");
   const $ = (css) => root.querySelector(css);
@@ -232,7 +232,7 @@ L.widgets.layer = (element) => {
         return [one[0], text(one[0], one[1])];
       }
       lit.add(at(...one));
-      return [value(...one), digits(one[0], value(...one), GRADIENTS.includes(one[0]))];
+      return [value(...one), digits(one[0], value(...one), Number(GRADIENTS.includes(one[0])))];
     };
     const sums = [], lines = terms.map((factors) => {
       const numbers = factors.map(factor), product = numbers.reduce((p, [v]) => p * v, 1);
@@ -351,7 +351,7 @@ L.widgets.layer = (element) => {
       report(place, before, old);
       return;
     }
-    const [rows, columns] = ARRAYS[place[0]], across = /Left|Right/.test(event.key);
+    const [rows, columns] = ARRAYS[place[0]], across = /Left|Right|Home|End/.test(event.key);
     const next = at(place[0], clamp(place[1] + (across ? 0 : -by), 0, rows.length - 1),
       clamp(place[2] + (across ? by : 0), 0, columns.length - 1));
     for (const other of cells[place[0]]) other.tabIndex = other === next ? 0 : -1;

@@ -27,18 +27,19 @@ PARAMETERS = {"W1": (4, 2), "b1": (1, 2), "W2": (2, 2), "b2": (1, 2)}
 INPUTS = PARAMETERS | {"x": (3, 4), "advantage": (3, 1), "old_log_prob": (3, 1), "action": (3, 1)}
 # the widget's names, the trace's
 TWINS = {
-    **dict.fromkeys(("logits", "probs", "alive", "loss", "dlogits", "dW2", "db2", "dz1", "dW1", "db1")),
-    **{"x": "obs", "h1": "h", "action": "actions", "advantage": "advantages", "ratio": "ratios"},
-    **{"old_log_prob": "old_log_probs", "dh1": "dh", "W1": "W1", "b1": "b1", "W2": "W2", "b2": "b2"},
-}  # fmt: skip
+    **dict.fromkeys(("W1", "b1", "W2", "b2", "logits", "probs", "alive", "loss")),
+    **dict.fromkeys(("dlogits", "dW2", "db2", "dz1", "dW1", "db1")),
+    **{"x": "obs", "h1": "h", "action": "actions", "advantage": "advantages"},
+    **{"ratio": "ratios", "old_log_prob": "old_log_probs", "dh1": "dh"},
+}
 
 
 @pytest.fixture
 def visit(chromium):
-    """visit(width, height, …) opens the page at the layer; it must stay free of errors and requests."""
+    """visit(width, height, …) opens the page at the layer: without errors, without requests."""
     contexts, complaints = [], []
 
-    def open_page(width=1280, height=900, address=PAGE.as_uri(), **settings):
+    def open_page(width=1280, height=900, address=None, **settings):
         settings = {"reduced_motion": "reduce", **settings}  # no smooth scrolling
         context = chromium.new_context(viewport={"width": width, "height": height}, **settings)
         context.set_default_timeout(1_000 * ENOUGH)
@@ -47,7 +48,7 @@ def visit(chromium):
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda one: complaints.append(one.url) if "http" in one.url else None)
-        page.goto(address)
+        page.goto(address or PAGE.as_uri())
         wait(page, "window.layer !== undefined")
         page.evaluate("document.querySelector('[data-widget=layer]').scrollIntoView()")
         return page
@@ -173,13 +174,14 @@ def test_products_sum_to_their_cell(visit, rng, monkeypatch):
             getattr(page.locator(spot(name, row, col)), way)()
             listed = page.evaluate(
                 """() => { const one = document.querySelector('[data-products]');
-                    return [JSON.parse(one.dataset.products), [...one.querySelectorAll('[data-value]')]
-                        .map((e) => Number(e.dataset.value))]; }"""
+                    const shown = [...one.querySelectorAll('[data-value]')];
+                    return [JSON.parse(one.dataset.products),
+                        shown.map((e) => Number(e.dataset.value))]; }"""
             )
             assert listed[0] == listed[1]
             terms = {"dW1": 3, "db1": 3, "dW2": 3, "db2": 3, "dh1": 2}.get(name, 1)
             assert len(listed[0]) == terms
-            np.testing.assert_allclose(sum(listed[0]), get(page, name)[row, col], rtol=0, atol=1e-15)
+            assert sum(listed[0]) == pytest.approx(get(page, name)[row, col], abs=1e-15, rel=0)
         at_random(page, rng, monkeypatch)
     # the row and the column that it is made of
     lit = """() => [...document.querySelectorAll('[data-widget=layer] .lit')]
@@ -193,7 +195,8 @@ def test_products_sum_to_their_cell(visit, rng, monkeypatch):
         page.focus(spot(name, row, col))
         assert page.evaluate(lit) == made_of
     page.focus(spot("W2", 1, 0))  # a weight shows what its gradient is made of
-    assert page.evaluate(lit) == [f"{n}[{i},{k}]" for n, k in (("dlogits", 0), ("h1", 1)) for i in range(3)]  # fmt: skip
+    made_of = [f"{n}[{i},{k}]" for n, k in (("dlogits", 0), ("h1", 1)) for i in range(3)]
+    assert page.evaluate(lit) == made_of
     assert page.locator(".own").count() == 2
 
 
@@ -262,8 +265,8 @@ def test_nonsense_is_refused(visit):
     first = state(page)
     for name, row, col, value in (
         *(("W1", 0, 0, v) for v in ("1", None, [1], 1e9, True)),
-        *(("W1", *at, 1) for at in ((4, 0), (0, 2), (-1, 0), (0, -1), (0.5, 0), ("0", 0), (None, 0))),
-        *((name, 0, 0, 1) for name in ("loss", "h1", "dW1", "probs", "alive", "nothing", "__proto__")),
+        *(("W1", *at, 1) for at in ((4, 0), (0, 2), (-1, 0), (0, -1), (0.5, 0), ("0", 0))),
+        *((name, 0, 0, 1) for name in ("loss", "h1", "dW1", "alive", "nothing", "__proto__")),
         *(("action", 0, 0, v) for v in (2, -1, 0.5)),
         *(("old_log_prob", 0, 0, v) for v in (0.1, -50)),
         *(("clip_range", 0, 0, v) for v in (0, -0.2)),
@@ -271,7 +274,8 @@ def test_nonsense_is_refused(visit):
     ):
         assert put(page, name, row, col, value) is False, (name, row, col, value)
         assert state(page) == first
-    assert page.evaluate("[NaN, Infinity].map((v) => window.layer.set('x', 0, 0, v))") == [False] * 2
+    script = "[NaN, Infinity, -Infinity].map((v) => window.layer.set('x', 0, 0, v))"
+    assert page.evaluate(script) == [False] * 3 and state(page) == first
     assert page.evaluate("window.layer.set() || window.layer.get('nothing') || null") is None
     assert put(page, "W1", 0, 0, 0.5) is True
     for name, row, col in places(PARAMETERS):  # and what is far out breaks nothing
@@ -314,7 +318,8 @@ def test_a_drag_tells_what_the_gradient_said(visit):
     drag(page, spot("W1", 3, 0), (0.2, 0.5), (0.7, 0.5))
     moved, change = get(page, "W1")[3, 0] + 0.14, get(page, "loss").item() - before
     assert moved > 0.1
-    said = [float(n.replace("−", "-")) for n in re.findall(r"[+−]\d\.\d+", page.inner_text("#layer-say"))]
+    said = re.findall(r"[+−]\d\.\d+", page.inner_text("#layer-say"))
+    said = [float(number.replace("−", "-")) for number in said]
     assert said == pytest.approx([moved, change, moved * slope], abs=6e-5, rel=0)
 
 
@@ -322,7 +327,8 @@ def test_a_drag_tells_what_the_gradient_said(visit):
 def test_a_finger_drags_and_scrolls(visit):
     page = visit(390, 844, has_touch=True, is_mobile=True)
     page.locator(spot("x", 0, 0)).scroll_into_view_if_needed()
-    assert page.evaluate(f'getComputedStyle(document.querySelector("{spot("x")}")).touchAction') == "pan-y"
+    action = "(e) => getComputedStyle(e).touchAction"  # a finger that goes up or down scrolls
+    assert page.locator(spot("x")).evaluate(action) == "pan-y"
     box = page.locator(spot("x")).bounding_box()
     session = page.context.new_cdp_session(page)
 
@@ -366,13 +372,18 @@ def test_keys_do_all_of_it(visit):
         page.keyboard.press("Tab")
         if not page.evaluate("document.activeElement.closest('[data-widget=layer]') !== null"):
             break
-        reached.append(page.evaluate("document.activeElement.dataset.name ?? document.activeElement.id"))
-        style = page.evaluate("(({ outlineStyle: s, outlineWidth: w }) => [s, parseFloat(w)])(getComputedStyle(document.activeElement))")  # fmt: skip
-        assert style[0] == "solid" and style[1] >= 2
+        name, style, width = page.evaluate(
+            """() => { const one = document.activeElement, style = getComputedStyle(one);
+                return [one.dataset.name ?? one.id, style.outlineStyle,
+                    parseFloat(style.outlineWidth)]; }"""
+        )
+        reached.append(name)
+        assert style == "solid" and width >= 2, f"{name} shows no focus"
     else:
         pytest.fail("a keyboard trap")
     wanted = {name: len(shape) and int(np.prod(shape)) for name, shape in INPUTS.items()}
-    wanted |= {"ratio": 3, "clip_range": 1, **dict.fromkeys((*GRADIENTS, "h1", "logits", "loss"), 1)}
+    wanted |= {"ratio": 3, "clip_range": 1}
+    wanted |= dict.fromkeys((*GRADIENTS, "h1", "logits", "loss"), 1)
     assert {name: reached.count(name) for name in wanted} == wanted
     assert {"layer-step", "layer-reset"} <= set(reached)
     page.focus("#layer-skip")
@@ -400,16 +411,21 @@ def test_it_fits_and_its_words_do_not_lie_on_each_other(visit, width):
                 .map((e) => [e, e.getBoundingClientRect()]);
             for (const [e, a] of boxes) {
                 if (e.scrollWidth > e.clientWidth) found.push(e.outerHTML);
-                if (e.closest('.dock')) continue;
-                for (const [f, b] of boxes) if (e !== f && !f.closest('.dock') && a.left < b.right - 1
-                    && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)
-                    found.push(e.dataset.name + f.dataset.name);
+                for (const [f, b] of boxes) {
+                    if (e !== f && !e.closest('.dock') && !f.closest('.dock')
+                        && a.left < b.right - 1 && b.left < a.right - 1
+                        && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+                        found.push(e.dataset.name + f.dataset.name);
+                }
             }
             return found; }"""
     )
     assert crossing == []
-    small = page.evaluate("Math.min(...[...document.querySelectorAll('.layer .cell')].map((e) => parseFloat(getComputedStyle(e).fontSize)))")  # fmt: skip
-    assert small >= 11.5
+    smallest = page.evaluate(
+        """() => Math.min(...[...document.querySelectorAll('.layer .cell')]
+            .map((e) => parseFloat(getComputedStyle(e).fontSize)))"""
+    )
+    assert smallest >= 11.5
     under = """([a, b]) => document.querySelector(b).getBoundingClientRect().top
         - document.querySelector(a).getBoundingClientRect().bottom"""
     side_by_side = page.evaluate(under, [spot("W1", 3, 0), spot("dW1")]) < 0
@@ -422,9 +438,11 @@ def test_on_a_phone_the_loss_stays_in_sight(visit):
     for name, row, col in places(INPUTS):
         page.locator(spot(name, row, col)).focus()
         seen = page.evaluate(
-            """(own) => { const one = document.querySelector(own), box = one.getBoundingClientRect();
-                return [document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2) === one,
-                    document.querySelector('[data-name=loss]').getBoundingClientRect().bottom]; }""",
+            """(own) => {
+                const one = document.querySelector(own), box = one.getBoundingClientRect();
+                const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+                const loss = document.querySelector('[data-name=loss]').getBoundingClientRect();
+                return [document.elementFromPoint(x, y) === one, loss.bottom]; }""",
             spot(name, row, col),
         )
         assert seen[0] and seen[1] <= 844, (name, row, col)
@@ -442,7 +460,8 @@ def test_memory_stays_flat(visit):
         return session.send("Runtime.getHeapUsage")["usedSize"], nodes["Nodes"]
 
     many = """() => { for (let i = 0; i < 300; i++) {
-        window.layer.set('x', i % 3, i % 4, Math.sin(i)); if (i % 10 === 0) window.layer.step(); } }"""
+        window.layer.set('x', i % 3, i % 4, Math.sin(i));
+        if (i % 10 === 0) window.layer.step(); } }"""
     wait(page, "document.querySelector('[data-lesson=credit]').dataset.values")  # all has begun
     for _ in range(2):
         page.evaluate(many)
@@ -458,19 +477,23 @@ def test_in_the_book_it_takes_a_figure_s_place(visit, tmp_path):
     """On the screen: on paper, and without JavaScript, the figure is there."""
     pytest.importorskip("markdown_it")
     pytest.importorskip("math_core")
-    from lab.book import chapters, page as book
+    from lab.book import chapters
+    from lab.book.page import widgets
     from lab.proof.text import woven
 
-    setter = chapters.Setter(woven(), {}, book.widgets())
+    setter = chapters.Setter(woven(), {}, widgets())
     html = next(one.html for one in setter.chapters() if 'data-widget="layer"' in one.html)
     assert html.startswith("<h3") and "The network and its optimiser" in html[:200]
-    assert html.index('id="eq-29"') < html.index('data-widget="layer"') < html.index('id="eq-30"')
+    order = [html.index(sign) for sign in ('id="eq-29"', 'data-widget="layer"', 'id="eq-30"')]
+    assert order == sorted(order)
     assert html.count('class="figure still"') == html.count('class="caption still"') == 1
-    scripts = "".join(f'<script src="{(DOCS / f).as_uri()}"></script>'
-                      for f in re.findall(r'<script src="([^"]*)"', PAGE.read_text("utf-8")))  # fmt: skip
+    scripts = re.findall(r'<script src="([^"]*)"', PAGE.read_text(encoding="utf-8"))
+    parts = [f'<script src="{(DOCS / name).as_uri()}"></script>' for name in scripts]
+    parts += [f'<link rel="stylesheet" href="{(DOCS / "explorer.css").as_uri()}">', html]
+    place = "document.querySelector('[data-widget]').lastElementChild"
+    parts += [f"<script>lesson.mount('layer', {place})</script>"]
     file = tmp_path / "book.html"
-    mount = "<script>lesson.mount('layer', document.querySelector('[data-widget]').lastElementChild)</script>"
-    file.write_text(f'<html class="js" lang="en"><link rel="stylesheet" href="{(DOCS / "explorer.css").as_uri()}">{scripts}{html}{mount}')  # fmt: skip
+    file.write_text(f'<html class="js"><meta charset="utf-8">{"".join(parts)}', encoding="utf-8")
     page = visit(address=file.as_uri())
     seen = "[...document.querySelectorAll('.still')].map((e) => e.checkVisibility())"
     assert page.evaluate(seen) == [False, False]
