@@ -1051,11 +1051,11 @@ def test_everything_has_a_name(visit):
         assert named[role] and all(name.strip() for name in named[role]), (role, named[role])
     images = named.get("image", []) + named.get("img", [])
     assert len(images) == 6 and all(images)  # curve, lengths, fractions, timeline, stage, objective
-    # training 5 + the portrait, credit 3, logits 5, clip 3 + the plane
-    assert len(named["slider"]) == 6 + 3 + 5 + 4
+    # training 5 + the portrait, credit 3, logits 5, clip 3 + the plane; the layer's numbers
+    assert len(named["slider"]) == 6 + 3 + 5 + 4 + 41
     assert len(named["checkbox"]) == 7 and len(named["radio"]) == 2 + 2 + 3
     # what speaks up by itself: the training's news, and what each of the others says
-    assert len(named["status"]) == 4
+    assert len(named["status"]) == 4 + 1
     legends = page.locator("fieldset > legend").count()
     assert legends == page.locator("fieldset").count() == 4
 
@@ -1079,7 +1079,7 @@ def test_live_regions_are_quiet(visit):
 def test_markup_is_sound(visit):
     page = visit()
     assert page.get_attribute("html", "lang") == "en"
-    assert page.locator("h1").count() == 1 and page.locator("h2").count() == 3
+    assert page.locator("h1").count() == 1 and page.locator("h2").count() == 4
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
     assert len(ids) == len(set(ids))
     # references between elements lead somewhere
@@ -1087,7 +1087,7 @@ def test_markup_is_sound(visit):
     for attribute in ("for", "aria-labelledby"):
         for target in page.evaluate(script.replace("%s", attribute)):
             assert target in ids
-    assert page.locator("[tabindex]:not([tabindex='0'])").count() == 0
+    assert page.locator("[tabindex]:not([tabindex='0'], .layer *)").count() == 0
 
 
 @browser_test
@@ -1112,7 +1112,7 @@ def test_keyboard_alone_reaches_and_moves_everything(visit):
     wanted = page.evaluate(
         """() => [...document.querySelectorAll(
             'input:not([type=radio]), button, select, [tabindex]')]
-            .filter((e) => !e.disabled).map((e) => e.id)"""
+            .filter((e) => !e.disabled && !e.closest(".layer")).map((e) => e.id)"""
     )
     assert set(wanted) <= set(reached)
     assert {"ppo", "1", "terminated"} <= set(reached)  # the radio buttons, one stop for each group

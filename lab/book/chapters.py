@@ -57,6 +57,7 @@ class Setter:
         self.seen, self.files, self.equations = set(), {}, {}
         self.chapter, self.row, self.figures, self.colours = "", 0, 0, {}
         self.waiting = [html for _, html in self.widgets[:1]]
+        self.stills = re.findall(r'data-instead="(\w+)"', "".join(html for _, html in self.widgets))
         self.markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
         self.markdown.core.ruler.push("formulas", formulas)
         for rule in (self.fence, self.formula, self.text, self.link_open, self.html_block):
@@ -217,14 +218,16 @@ class Setter:
         picture = PICTURE.search(tokens[i].content)
         if not picture:
             return tokens[i].content
+        dark, alt, light = picture.groups()
+        # A widget stands for it where one can be: the picture is for paper, and without JavaScript.
+        still = " still" if posixpath.basename(light).removesuffix(".svg") in self.stills else ""
         if i + 1 < len(tokens) and tokens[i + 1].type == "paragraph_open":
             children = tokens[i + 2].children
             if children and (children[0].type, children[-1].type) == ("em_open", "em_close"):
-                tokens[i + 1].attrSet("class", "caption")
-        dark, alt, light = picture.groups()
+                tokens[i + 1].attrSet("class", f"caption{still}")
         self.figures += 1
         drawn = drawing(PROJECT / light, PROJECT / dark, alt, f"f{self.figures}-", self.colours)
-        return f'<div class="figure">{drawn}</div>\n'
+        return f'<div class="figure{still}">{drawn}</div>\n'
 
 
 def formulas(state):

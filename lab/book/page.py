@@ -71,7 +71,8 @@ def widgets():
             r'<div class="intro">\s*<h2[^>]*>(.*?)</h2>(.*?)</div>', section, re.DOTALL
         )
         intro = f"<h4>{words[1]}</h4>{words[2].strip()}" if words else ""
-        html = f'<div class="widget" data-widget="{name}">{intro}<div></div></div>\n'
+        instead = "".join(re.findall(r' data-instead="\w+"', section))
+        html = f'<div class="widget" data-widget="{name}"{instead}>{intro}<div></div></div>\n'
         widgets.append((numbers, html))
     return widgets
 

@@ -3,9 +3,9 @@
     python -m lab.pictures.explorer [FILE]
 
 The page is written by hand and trains by itself, in JavaScript. What it has from here:
-the lesson's settings, the colours of all pictures, and what the Python lesson does on
-SEEDS when it is broken as the page's switches break it, for the reader to compare. A
-broken line is an experiment of lab/proof/faults.py.
+the lesson's settings, the colours of all pictures, the trace's minibatch, and what the
+Python lesson does on SEEDS when it is broken as the page's switches break it, for the
+reader to compare. A broken line is an experiment of lab/proof/faults.py.
 """
 
 import json
@@ -15,6 +15,7 @@ import numpy as np
 
 from lab.kit import DARK, LIGHT, write_whole
 from lab.kit.command_line import Parser, option
+from lab.proof import trace
 from lab.runs import ALGORITHMS
 from lab.study import Cores, run_jobs, statistics, train_one
 
@@ -71,6 +72,23 @@ def collect(seeds=SEEDS, workers=None, **settings):
             algorithm: {name: summarize(own) for name, own in variants.items()}
             for algorithm, variants in python.items()
         },
+        "trace": traced(),
+    }
+
+
+def traced():
+    """What goes into the trace's minibatch, for the layer's widget: a dict fit for JSON."""
+    return {
+        "obs": trace.OBS,
+        "actions": trace.ACTIONS,
+        "advantages": trace.ADVANTAGES,
+        "old_log_probs": trace.OLD_LOG_PROBS,
+        "parameters": trace.PARAMETERS,  # W1 (4,2), b1, W2 (2,2), b2
+        "clip_range": trace.CLIP_RANGE,
+        "learning_rate": trace.LEARNING_RATE,
+        "max_grad_norm": trace.MAX_GRAD_NORM,
+        "betas": list(trace.BETAS),
+        "eps": trace.EPS,
     }
 
 
