@@ -74,19 +74,21 @@ L.widgets.compass = (element) => {
   <div class="two compass">
     <figure class="pin">
       <div class="row">${[1, 16, 1000].map((n) => `<button type="button" id="compass-${n}" ${
-        n === 1 ? 'class="main"' : ""}>${n === 1 ? "1 episode" : "+" + text(n, 0)}</button>`).join("")}
+        n === 1 ? 'class="main"' : ""}>${"+" + text(n, 0)}${n === 1 ? " episode" : ""}</button>`).join("")}
         <button type="button" id="compass-again">Start again</button></div>
       <fieldset><legend class="hidden">What an action is credited with</legend>
         ${Object.entries(NAMES).map(([value, name], i) => `<label class="choice"><input type="radio"
           name="compass-credit" value="${value}" ${i ? "" : "checked"}><span>${name}</span></label>`).join("")}
       </fieldset>
       <svg id="compass-plane" role="img"></svg>
+      <figcaption class="small soft">Dots: episodes, the larger the more often played; rare
+        ones lie outside. Dashed: two standard deviations of the mean.</figcaption>
     </figure>
     <div class="stack">
       <div class="world"><svg id="compass-world" role="img"></svg>
         ${every.map(([s, a]) => `<label class="r${s}${a}">action ${a} earns <input type="number" step="0.1"
           min="-9" max="9" id="compass-r${s}${a}" aria-label="Reward of action ${a} in state ${s}"></label>`).join("")}
-      </div>
+        <button type="button" id="compass-reset">Reset rewards</button></div>
       <p class="say small" id="compass-say" role="status"></p>
       <table class="small"><thead><tr><th scope="col">slope for action 1 …</th><th scope="col">in state 0</th>
         <th scope="col">in state 1</th></tr></thead><tbody>
@@ -96,17 +98,17 @@ L.widgets.compass = (element) => {
       <p class="small soft">Total variance of one episode, exact: ${Object.keys(NAMES).map((name) =>
         `${NAMES[name]} <b id="compass-var-${name}"></b>`).join(", ")}. <label class="cut"><input type="checkbox"
           id="compass-cut"> Cut episodes after six steps, as the text’s figure and its variances do;
-          otherwise they run to their end.</label></p>
-      <div class="row"><button type="button" id="compass-reset">The text’s rewards</button></div>
+          otherwise they run to their end, as in its table.</label></p>
       <p class="small soft">Four logits, two numbers: in each state <i>e</i><sub>0</sub> − <i>π</i> =
         −(<i>e</i><sub>1</sub> − <i>π</i>), so action 0’s slope is minus action 1’s, and the plane says all.</p>
     </div>
   </div>`;
   const credit = choice("compass-credit", () => { judge(); settle(); });
   const [plane, again] = [$("compass-plane"), $("compass-again")];
-  let seed = 0, chance, played, distinct;  // played: which of the `distinct` trajectories, in order
-  let truth, first, cloud;  // first: the true gradient in the text's world
-  let estimate, means, shown = 0, ticket = 0;  // of the estimator that is chosen; shown: episodes drawn
+  let seed = 1, chance, played, distinct;  // played: which of the `distinct` trajectories, in order
+  let truth, first;  // the true gradient, of this world and of the text's
+  let cloud, reach;  // the exact covariance of one episode; slopes that the picture has room for
+  let estimate, means, shown = 0, ticket = 0, single = false;  // of the chosen estimator; shown: episodes drawn
 
   function restart() {
     [chance, played, distinct] = [L.generator(seed), [], new Map()];
@@ -114,15 +116,16 @@ L.widgets.compass = (element) => {
     settle();
   }
 
-  function play(n) {
+  function play(n, still = calm.matches) {
     for (let i = 0; i < n; i++) {
       const one = mdp.play(world, pi, chance, horizon), key = one.actions.join("");
       if (!distinct.has(key)) distinct.set(key, { one, at: distinct.size });
       played.push(distinct.get(key).at);
     }
     const from = shown;
+    single = n === 1;
     judge();
-    if (calm.matches || n === 1) settle();
+    if (still || single) settle();
     else walk(from);
   }
 
@@ -132,15 +135,19 @@ L.widgets.compass = (element) => {
     estimate = [...distinct.values()].map(({ one }) => mdp.estimate(world, step_scores, one, weigh));
     means = played.map((k, i) => PLANE.map((p, c) => (sum[c] += estimate[k][p]) / (i + 1)));
     truth = exact();
+    first ??= truth;
+    reach = PLANE.map((p) => [0, truth[p], first[p]]);
     for (const name in NAMES) {
       const [p, points] = mdp.estimates(world, UNIFORM, Math.min(horizon, LONG), weigher(name));
       const [mean, variance] = mdp.moments(p, points);
       show($(`compass-var-${name}`), variance, 3);
-      if (name === "whole") first ??= truth, cloud = { ...cloud, reach: variance };
+      for (const [i, point] of points.entries()) {
+        if (p[i] > 1 / 40) PLANE.forEach((at, c) => { reach[c].push(point[at]); });
+      }
       if (name !== credit()) continue;
       const [x, y] = PLANE.map((at) => points.map((point) => point[at] - mean[at]));
       const about = (a, b) => p.reduce((total, chance, i) => total + chance * a[i] * b[i], 0);
-      cloud = { ...cloud, xx: about(x, x), xy: about(x, y), yy: about(y, y) };
+      cloud = { xx: about(x, x), xy: about(x, y), yy: about(y, y) };
     }
   }
 
@@ -152,7 +159,7 @@ L.widgets.compass = (element) => {
       const share = clamp((now - begin) / 1600, 0, 1);
       if (share === 1) return settle();
       shown = Math.max(1, Math.round(from + (played.length - from) * share ** 3));
-      render();
+      progress();
       requestAnimationFrame(tick);
     };
     requestAnimationFrame(tick);
@@ -168,14 +175,18 @@ L.widgets.compass = (element) => {
     say($("compass-say"), shown
       ? `<b>${text(shown, 0)} ${shown > 1 ? "episodes" : "episode"}.</b> The latest: ${latest.rewards.map((r, t) =>
         `action ${latest.actions[t]} for ${signed(r)}`).join(", ")}${latest.finished ? "" : ", cut"}. Whole return ${
-        text(mdp.returns(latest.rewards, world.gamma)[0], 3)}; its arrow, by ${NAMES[credit()]}: (${x}, ${y}).`
+        text(mdp.returns(latest.rewards, world.gamma)[0], 3)}; its arrow (${NAMES[credit()]}): (${x}, ${y}).`
       : "<b>No episode yet.</b> The black arrow is the truth. Play one: what does it say about the way?");
     for (const n of [1, 16, 1000]) $(`compass-${n}`).disabled = shown + n > MOST;
   }
 
   function render() {
-    drawPlane();
     drawWorld();
+    progress();
+  }
+
+  function progress() {
+    drawPlane();
     PLANE.forEach((p, s) => {
       const m = shown ? means[shown - 1][s] : NaN, variance = s ? cloud.yy : cloud.xx;
       show($(`compass-true${s}`), truth[p], 4);
@@ -188,15 +199,19 @@ L.widgets.compass = (element) => {
   function drawPlane() {
     const sheet = new Sheet(plane, (width, em) => Math.min(.82 * width, 31 * em, .5 * innerHeight)), { em } = sheet;
     const hue = theme().others[1 + Object.keys(NAMES).indexOf(credit())];
-    // one scale for all estimators, and for rewards not far from these
-    const need = Math.max(1.05 * Math.sqrt(cloud.reach), 1.4 * Math.hypot(truth[1], truth[3]));
-    const R = [.5, 1, 1.5, 2, 3, 5, 8, 12, 20].find((r) => r >= need) ?? 30;
-    const [low, high] = [sheet.height - 2.6 * em, .6 * em], [left, right] = [3.2 * em, sheet.width - .6 * em];
-    const wide = R * (right - left) / (low - high);
-    const x = scale(-wide, wide, left, right), y = scale(-R, R, low, high), to = ([u, v]) => [x(u), y(v)];
-    const ticks = (reach) => [-2, -1, 0, 1, 2, -3, 3, -4, 4].map((k) => k * R / (R % 1 ? 3 : 2))
-      .filter((v) => Math.abs(v) <= reach);
-    sheet.axes(x, y, { xTicks: ticks(wide), yTicks: ticks(R),
+    const [low, high] = [sheet.height - 2.6 * em, .6 * em], [left, right] = [3.9 * em, sheet.width - .6 * em];
+    // one scale for both slopes and all estimators; the middle of what there is to see
+    const [[x0, x1], [y0, y1]] = reach.map((all) => [Math.min(...all), Math.max(...all)]);
+    const unit = Math.min((right - left) / Math.max(x1 - x0, .1), (low - high) / Math.max(y1 - y0, .1)) / 1.2;
+    const around = (from, to, p, q) => {
+      const half = Math.abs(q - p) / unit / 2, middle = (from + to) / 2;
+      return scale(middle - half, middle + half, p, q);
+    };
+    const x = around(x0, x1, left, right), y = around(y0, y1, low, high), to = ([u, v]) => [x(u), y(v)];
+    const step = [.5, 1, 2, 5, 10].find((v) => v * unit > 3 * em) ?? 20;
+    const ticks = (axis) => Array.from({ length: 41 }, (_, i) => (i - 20) * step)
+      .filter((v) => Math.abs(axis(v) - (axis.from + axis.to) / 2) <= Math.abs(axis.to - axis.from) / 2);
+    sheet.axes(x, y, { xTicks: ticks(x), yTicks: ticks(y),
       xName: "state 0: action 1 rarer ← → likelier", yName: "state 1: rarer ← → likelier" });
     sheet.box(left, low, right, high, {}, sheet.put("clipPath", { id: "compass-area" }, sheet.put("defs")));
     const inside = sheet.put("g", { "clip-path": "url(#compass-area)" });
@@ -214,7 +229,7 @@ L.widgets.compass = (element) => {
     for (const k of played.slice(0, shown)) counts[k]++;
     counts.forEach((count, k) => {  // episodes that went alike lie on one another: the more, the larger
       if (!count) return;
-      const tip = to(PLANE.map((p) => estimate[k][p])), last = k === played[shown - 1];
+      const tip = to(PLANE.map((p) => estimate[k][p])), last = single && k === played[shown - 1];
       arrow(tip, last ? .16 * em : .09 * em, { opacity: last ? .9 : .45, style: `stroke: ${hue}` });
       sheet.dot(...tip, .2 + 1.3 * Math.sqrt(count / shown), { fill: hue, opacity: .35, class: "episode",
         "data-count": count, "data-x": estimate[k][1], "data-y": estimate[k][3] }, inside);
@@ -231,13 +246,13 @@ L.widgets.compass = (element) => {
     if (first.some((v, p) => Math.abs(v - truth[p]) > 1e-12)) {
       arrow(to([first[1], first[3]]), .2 * em, { style: "stroke: var(--soft); stroke-dasharray: 4 5" });
     }
-    arrow(to([truth[1], truth[3]]), .34 * em, { id: "compass-truth" });
+    arrow(to([truth[1], truth[3]]), .42 * em, { id: "compass-truth" });
     if (mean) arrow(to(mean), .24 * em, { id: "compass-arrow", style: `stroke: ${hue}` });
-    const note = (at, content, fill, dy) => sheet.words(clamp(to(at)[0], left + 5 * em, right - 5 * em),
-      clamp(to(at)[1] + dy * em, high + em, low - .5 * em), content, { class: "halo", style: `fill: ${fill}; font-weight: 600` });
-    const above = mean && mean[1] > truth[3] ? 1 : -1;
-    note([truth[1], truth[3]], "true ∇J", "var(--ink)", above > 0 ? 1.6 : -.8);
-    if (mean) note(mean, shown > 1 ? `mean of ${text(shown, 0)}` : "1 episode", hue, above > 0 ? -.8 : 1.6);
+    const beside = (at, content, fill, side) => sheet.words(to(at)[0] + side * .9 * em, to(at)[1] + .1 * em, content,
+      { class: "halo", "text-anchor": side < 0 ? "end" : "start", style: `fill: ${fill}; font-weight: 600` });
+    const side = mean && mean[0] > truth[1] ? -1 : 1;
+    beside([truth[1], truth[3]], "true ∇J", "var(--ink)", side);
+    if (mean) beside(mean, shown > 1 ? `mean of ${text(shown, 0)}` : "1 episode", hue, -side);
     const pair = ([u, v]) => `(${text(u, 3)}, ${text(v, 3)})`;
     plane.setAttribute("aria-label", `Slopes for action 1 in state 0 and in state 1. The true gradient: ${
       pair([truth[1], truth[3]])}. ` + (mean ? `Mean of ${text(shown, 0)} episodes, ${NAMES[credit()]}: ${pair(mean)}.`
@@ -254,7 +269,8 @@ L.widgets.compass = (element) => {
       `M${nodes[0] + .7 * r} ${y - .9 * r}Q${width / 2} ${y - 2.4 * r} ${nodes[1] - .7 * r} ${y - .9 * r}`,
       `M${nodes[1] - .7 * r} ${y + .9 * r}Q${width / 2} ${y + 2.4 * r} ${nodes[0] + .7 * r} ${y + .9 * r}`,
       `M${nodes[1] + r} ${y}H${ends[1] - 1.9 * em}`];
-    const places = [[.13 * width, 7.2 * em], [width / 2, 4.4 * em], [width / 2, 20.4 * em], [.87 * width, 7.2 * em]];
+    const places = [[0, 7.2 * em, "start"], [width / 2, 4.4 * em, "middle"], [width / 2, 20.4 * em, "middle"],
+      [width, 7.2 * em, "end"]];
     truth.forEach((slope, at) => {
       const colour = Math.abs(slope) < 1e-12 ? "soft" : slope > 0 ? "more" : "less";
       const line = sheet.put("path", { d: ways[at], class: "pen", "data-slope": slope,
@@ -263,9 +279,11 @@ L.widgets.compass = (element) => {
       const [u, v] = [.8 * (end.x - near.x), .8 * (end.y - near.y)];
       sheet.path([[end.x - u - .6 * v, end.y - v + .6 * u], [end.x, end.y], [end.x - u + .6 * v, end.y - v - .6 * u]],
         { class: "pen", style: `stroke: var(--${colour})` });
-      sheet.words(...places[at], `∂J/∂θ${["₀₀", "₀₁", "₁₀", "₁₁"][at]} ${text(slope, 3)}`,
-        { class: "halo", style: `fill: var(--${colour}); font-weight: 600` });
+      const [left, top, anchor] = places[at];
+      sheet.words(left, top, `∂J/∂θ${["₀₀", "₀₁", "₁₀", "₁₁"][at]} ${slope > 0 ? "+" : ""}${text(slope, 3)}`,
+        { class: "halo", "text-anchor": anchor, style: `fill: var(--${colour}); font-weight: 600` });
     });
+    sheet.words(nodes[0] - .1 * r, y + 1.65 * r, "start ↑");
     nodes.forEach((x, s) => {
       sheet.dot(x, y, 2.3, { style: "fill: var(--page); stroke: var(--ink); stroke-width: .12em" });
       sheet.words(x, y + .35 * em, `state ${s}`, { class: "strong" });
@@ -287,6 +305,7 @@ L.widgets.compass = (element) => {
       const value = field(s, a).valueAsNumber;
       if (Math.abs(value) <= 9) setReward(s, a, value);  // while it is half typed, nothing happens
     });
+    field(s, a).addEventListener("change", ({ target }) => { target.value = world.rewards[s][a]; });
   }
   $("compass-reset").addEventListener("click", () => {
     for (const [s, a] of every) setReward(s, a, begun.rewards[s][a]);
@@ -297,11 +316,12 @@ L.widgets.compass = (element) => {
       if (document.activeElement !== field(s, a)) field(s, a).value = world.rewards[s][a];
     }
     $("compass-cut").checked = horizon === CUT;
-    $("compass-reset").disabled = every.every(([s, a]) => world.rewards[s][a] === begun.rewards[s][a]);
+    $("compass-reset").hidden = every.every(([s, a]) => world.rewards[s][a] === begun.rewards[s][a]);
     restart();  // what was played in another world says nothing about this one
   }
   told.addEventListener("world", follow);
   follow();
+  play(16, true);
   return render;
 };
 })();
