@@ -88,7 +88,7 @@ L.widgets.compass = (element) => {
       <div class="world"><svg id="compass-world" role="img"></svg>
         ${every.map(([s, a]) => `<label class="r${s}${a}">action ${a} earns <input type="number" step="0.1"
           min="-9" max="9" id="compass-r${s}${a}" aria-label="Reward of action ${a} in state ${s}"></label>`).join("")}
-        <button type="button" id="compass-reset">Reset rewards</button></div>
+        <button type="button" id="compass-reset" aria-label="Reset the rewards">Reset</button></div>
       <p class="say small" id="compass-say" role="status"></p>
       <table class="small"><thead><tr><th scope="col">slope for action 1 …</th><th scope="col">in state 0</th>
         <th scope="col">in state 1</th></tr></thead><tbody>
@@ -128,6 +128,8 @@ L.widgets.compass = (element) => {
     if (still || single) settle();
     else walk(from);
   }
+
+  const turned = () => first.some((v, p) => Math.abs(v - truth[p]) > 1e-12);
 
   /** The estimates of the episodes played, their running means, and what is exactly known. */
   function judge() {
@@ -176,7 +178,8 @@ L.widgets.compass = (element) => {
       ? `<b>${text(shown, 0)} ${shown > 1 ? "episodes" : "episode"}.</b> The latest: ${latest.rewards.map((r, t) =>
         `action ${latest.actions[t]} for ${signed(r)}`).join(", ")}${latest.finished ? "" : ", cut"}. Whole return ${
         text(mdp.returns(latest.rewards, world.gamma)[0], 3)}; its arrow (${NAMES[credit()]}): (${x}, ${y}).`
-      : "<b>No episode yet.</b> The black arrow is the truth. Play one: what does it say about the way?");
+      : `<b>No episode yet.</b> ${turned() ? "The true arrow has moved; dashed is the one of the text’s world."
+        : "Play one: how far is its arrow from the true one?"}`);
     for (const n of [1, 16, 1000]) $(`compass-${n}`).disabled = shown + n > MOST;
   }
 
@@ -239,11 +242,11 @@ L.widgets.compass = (element) => {
       const ring = Array.from({ length: 73 }, (_, i) => [Math.cos(i * Math.PI / 36), Math.sin(i * Math.PI / 36)]);
       const size = 2 / Math.sqrt(shown);
       sheet.path(ring.map(([u, v]) => to([truth[1] + size * a * u, truth[3] + size * (b * u + c * v)])), {
-        fill: "none", stroke: "var(--soft)", "stroke-dasharray": "3 4", "stroke-width": 1.5 }, inside);
+        id: "compass-ring", fill: "none", stroke: "var(--soft)", "stroke-dasharray": "3 4", "stroke-width": 1.5 }, inside);
       const stride = Math.ceil(shown / 400), way = means.slice(0, shown).filter((_, i) => i < 50 || i % stride === 0);
       sheet.path([...way, mean].map(to), { fill: "none", stroke: hue, "stroke-width": .12 * em, opacity: .8 }, inside);
     }
-    if (first.some((v, p) => Math.abs(v - truth[p]) > 1e-12)) {
+    if (turned()) {
       arrow(to([first[1], first[3]]), .2 * em, { style: "stroke: var(--soft); stroke-dasharray: 4 5" });
     }
     arrow(to([truth[1], truth[3]]), .42 * em, { id: "compass-truth" });
@@ -283,11 +286,11 @@ L.widgets.compass = (element) => {
       sheet.words(left, top, `∂J/∂θ${["₀₀", "₀₁", "₁₀", "₁₁"][at]} ${slope > 0 ? "+" : ""}${text(slope, 3)}`,
         { class: "halo", "text-anchor": anchor, style: `fill: var(--${colour}); font-weight: 600` });
     });
-    sheet.words(nodes[0] - .1 * r, y + 1.65 * r, "start ↑");
     nodes.forEach((x, s) => {
       sheet.dot(x, y, 2.3, { style: "fill: var(--page); stroke: var(--ink); stroke-width: .12em" });
-      sheet.words(x, y + .35 * em, `state ${s}`, { class: "strong" });
+      sheet.words(x, y + (s ? .35 : -.05) * em, `state ${s}`, { class: "strong" });
     });
+    sheet.words(nodes[0], y + 1.15 * em, "start");
     ends.forEach((x) => {
       sheet.box(x - 1.6 * em, y - 1.1 * em, x + 1.6 * em, y + 1.1 * em, { style: "fill: var(--faint); stroke: var(--soft)" });
       sheet.words(x, y + .35 * em, "end", { class: "strong" });
