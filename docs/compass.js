@@ -319,7 +319,8 @@ L.widgets.compass = (element) => {
       if (document.activeElement !== field(s, a)) field(s, a).value = world.rewards[s][a];
     }
     $("compass-cut").checked = horizon === CUT;
-    $("compass-reset").hidden = every.every(([s, a]) => world.rewards[s][a] === begun.rewards[s][a]);
+    const reset = $("compass-reset");
+    reset.hidden = reset.disabled = every.every(([s, a]) => world.rewards[s][a] === begun.rewards[s][a]);
     restart();  // what was played in another world says nothing about this one
   }
   told.addEventListener("world", follow);
