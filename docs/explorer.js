@@ -1439,7 +1439,7 @@ widgets.clip = (element) => {
 // What the widgets in other files are made of (each adds itself to lesson.widgets).
 L.kit = {
   $, calm, dark, theme, clamp, grid, mean, text, short, show, say, numbers, range, slider, radios, choice,
-  draggable, arrows, label, player, scale, pencil, drawCart, redrawn, live, announce, startWorker, equation, home,
+  draggable, arrows, label, player, scale, Sheet, pencil, drawCart, redrawn, live, announce, startWorker, equation, home,
 };
 
 /** On GitHub Pages the lesson is not beside the page, but in the repository's README. */

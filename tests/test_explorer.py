@@ -1050,14 +1050,15 @@ def test_everything_has_a_name(visit):
     ):
         assert named[role] and all(name.strip() for name in named[role]), (role, named[role])
     images = named.get("image", []) + named.get("img", [])
-    assert len(images) == 6 and all(images)  # curve, lengths, fractions, timeline, stage, objective
+    # curve, lengths, fractions, timeline, stage, objective, the compass's plane and world
+    assert len(images) == 6 + 2 and all(images)
     # training 5 + the portrait, credit 3, logits 5, clip 3 + the plane; the layer's numbers
     assert len(named["slider"]) == 6 + 3 + 5 + 4 + 41
-    assert len(named["checkbox"]) == 7 and len(named["radio"]) == 2 + 2 + 3
+    assert len(named["checkbox"]) == 7 + 1 and len(named["radio"]) == 2 + 2 + 3 + 3
     # what speaks up by itself: the training's news, and what each of the others says
-    assert len(named["status"]) == 4 + 1
+    assert len(named["status"]) == 4 + 2
     legends = page.locator("fieldset > legend").count()
-    assert legends == page.locator("fieldset").count() == 4
+    assert legends == page.locator("fieldset").count() == 4 + 1
 
 
 @browser_test
@@ -1079,7 +1080,7 @@ def test_live_regions_are_quiet(visit):
 def test_markup_is_sound(visit):
     page = visit()
     assert page.get_attribute("html", "lang") == "en"
-    assert page.locator("h1").count() == 1 and page.locator("h2").count() == 4
+    assert page.locator("h1").count() == 1 and page.locator("h2").count() == 5
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
     assert len(ids) == len(set(ids))
     # references between elements lead somewhere
@@ -1095,7 +1096,7 @@ def test_keyboard_alone_reaches_and_moves_everything(visit):
     page = visit()
     played(page)
     reached = []
-    for _ in range(90):
+    for _ in range(200):
         page.keyboard.press("Tab")
         focused = page.evaluate(
             """() => { const e = document.activeElement;
