@@ -20,7 +20,7 @@ HERE, DOCS = Path(__file__).parent, PROJECT / "docs"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PRINT_SECONDS = 180
 QUESTIONS = "docs/questions.md"
-ROAD = "The whole road; in blue one row of <code>run.py trace</code>. Each box opens its equation. "
+ROAD = "The whole road; blue: one row of <code>run.py trace</code>. A box opens its equation. "
 BEGIN = """
 <p class="begin">Begin: <a href="#{}">Chapter A</a> · one evening:
 <a href="#one_page.py"><code>one_page.py</code></a> · just look: <a href="#widget-train">Train</a></p>
@@ -31,8 +31,8 @@ def build():
     """The whole page, a str; the same one each time."""
     text = woven()
     setter = Setter(text, panels(text), widgets())
-    parts, colours = [*setter.chapters(), *setter.chapters(as_chapters(QUESTIONS))], setter.colours
-    parts = [with_road(part, parts) for part in parts]
+    parts = [*setter.chapters(), *setter.chapters(as_chapters(QUESTIONS))]
+    parts, colours = [with_road(part, parts) for part in parts], setter.colours
     files = sorted(setter.files, key=lambda path: (path.count("/"), path))
     sections = [
         f'<section class="chapter" id="chapter-{i}" data-title="{escape(part.title)}">'
@@ -68,7 +68,12 @@ def with_road(part, parts):
     if part is parts[0]:
         first = next(one.id for one in parts if one.title.startswith("A. "))
         html = part.html.replace("</h1>", "</h1>" + BEGIN.format(first), 1)
-        html = re.sub("(?=<h4 id=)", f'{road()}<p id="lit" class="ui">{ROAD}<span></span></p>\n', html, count=1)
+        html = re.sub(
+            "(?=<h4 id=)",
+            f'{road()}<p id="lit" class="ui">{ROAD}<span></span></p>\n',
+            html,
+            count=1,
+        )
     elif re.match("[A-F]\\. ", part.title):
         html = part.html.replace("</h3>", "</h3>" + road(part.title[0]), 1)
     else:
@@ -103,7 +108,8 @@ def widgets():
             r'<div class="intro">\s*<h2[^>]*>(.*?)</h2>(.*?)</div>', section, re.DOTALL
         )
         intro = f"<h4>{words[1]}</h4>{words[2].strip()}" if words else ""
-        html = f'<div class="widget" id="widget-{name}" data-widget="{name}">{intro}<div></div></div>\n'
+        names = f'id="widget-{name}" data-widget="{name}"'
+        html = f'<div class="widget" {names}>{intro}<div></div></div>\n'
         widgets.append((numbers, html))
     return widgets
 

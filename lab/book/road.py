@@ -1,4 +1,4 @@
-"""The gradient's road as a map whose boxes are links, along it the numbers of the trace's thread."""
+"""The gradient's road as a map: its boxes are links, along it stand the trace's numbers."""
 
 import re
 from html import escape

@@ -51,7 +51,9 @@ def still(gif):
     file = io.BytesIO()
     with Image.open(io.BytesIO(gif)) as images:
         images.seek(images.n_frames - 1)
-        images.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+        images.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(
+            file, "PNG", optimize=True
+        )
     return file.getvalue()
 
 

@@ -279,7 +279,9 @@ def four_ends(figure, rng, look):
         hue = {"color": look.soft if u else look.ink}
         axes.text(columns[0], y, follows, fontsize=10.5, **hue, **CENTRE)
         for x, mark in zip(columns[1:3], (d, u), strict=True):
-            axes.text(x, y, str(mark), fontsize=12, fontweight="bold" if mark else "normal", **CENTRE)
+            axes.text(
+                x, y, str(mark), fontsize=12, fontweight="bold" if mark else "normal", **CENTRE
+            )
         for x, gone, words in zip(columns[3:], (d, u), ENDINGS, strict=True):
             style = {"color": look.less if gone else look.more, "fontweight": "bold"}
             axes.text(x, y, words[gone], fontsize=11, **style, **CENTRE)

@@ -28,7 +28,7 @@ def slug(heading):
 
 
 def linked(path):
-    """A page as it stands, with links from the project's root; see `woven` for those in the text."""
+    """A page as it stands, but for its links: as `woven` has them."""
     titles = {path: re.search("^# (.*)", page(path))[1] for path in PAGES}
 
     def link(match):
@@ -57,5 +57,7 @@ def woven():
     """
     text = linked("README.md")
     for heading, paths in BEFORE.items():
-        text = text.replace(f"\n{heading}\n", "\n".join(["", *map(as_chapters, paths), heading, ""]))
+        text = text.replace(
+            f"\n{heading}\n", "\n".join(["", *map(as_chapters, paths), heading, ""])
+        )
     return text
