@@ -54,5 +54,5 @@ def place(box, numbers, chapter):
 
 
 def symbol(formula):
-    """What a box's formula makes: its left side."""
-    return formula.partition(" = ")[0]
+    """What a box's formula makes: the first thing on its left side."""
+    return re.split(", | = ", formula)[0]
