@@ -23,7 +23,8 @@ QUESTIONS = "docs/questions.md"
 ROAD = "The whole road; blue: a row of <code>run.py trace</code>. A box opens its equation. "
 BEGIN = """
 <p class="begin">Begin: <a href="#{}">Chapter A</a> · one evening:
-<a href="#one_page.py"><code>one_page.py</code></a> · just look: <a href="#widget-train">Train</a></p>
+<a href="#one_page.py"><code>one_page.py</code></a> · just look:
+<a href="#widget-train">Train</a></p>
 """
 
 
