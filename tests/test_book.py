@@ -667,8 +667,9 @@ APART = """(y) => new Promise((done) => {
 
 @browser
 def test_a_widget_and_the_panel_keep_apart(visit):
-    tab = visit("#widget-logits", 1280)
-    top = tab.evaluate("scrollY")
+    tab = visit("#c-distributions", 1280)
+    widget = tab.locator(".widget:visible").last
+    top = widget.evaluate("(one) => one.getBoundingClientRect().top + scrollY")
     seen = [tab.evaluate(APART, top + dy) for dy in range(-900, 1200, 150)]
     assert not any(shown and over for shown, over in seen)
     assert seen.count([True, False]) > 5

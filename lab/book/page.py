@@ -69,6 +69,7 @@ def with_road(part, parts):
     if part is parts[0]:
         first = next(one.id for one in parts if one.title.startswith("A. "))
         html = part.html.replace("</h1>", "</h1>" + BEGIN.format(first), 1)
+        html = html.replace(' data-widget="train"', ' id="widget-train" data-widget="train"', 1)
         html = re.sub(
             "(?=<h4 id=)",
             f'{road()}<p id="lit" class="ui">{ROAD}<span></span></p>\n',
@@ -109,8 +110,7 @@ def widgets():
             r'<div class="intro">\s*<h2[^>]*>(.*?)</h2>(.*?)</div>', section, re.DOTALL
         )
         intro = f"<h4>{words[1]}</h4>{words[2].strip()}" if words else ""
-        names = f'id="widget-{name}" data-widget="{name}"'
-        html = f'<div class="widget" {names}>{intro}<div></div></div>\n'
+        html = f'<div class="widget" data-widget="{name}">{intro}<div></div></div>\n'
         widgets.append((numbers, html))
     return widgets
 
