@@ -54,7 +54,7 @@ class Setter:
         self.source, self.panels, self.widgets = text_of(text), panels, list(widgets)
         self.latex = LatexToMathML()
         self.symbols = self.glossary(text)
-        self.seen, self.files, self.equations = set(), {}, {}
+        self.seen, self.files, self.equations, self.inside = set(), {}, {}, set()
         self.chapter, self.row, self.figures, self.colours = "", 0, 0, {}
         self.waiting = [html for _, html in self.widgets[:1]]
         self.stills = re.findall(r'data-instead="(\w+)"', "".join(html for _, html in self.widgets))
@@ -117,11 +117,11 @@ class Setter:
             visit(child)
         return ElementTree.tostring(root, "unicode")
 
-    def chapters(self):
-        """The whole text -> list of Chapter."""
-        tokens, chapters = self.markdown.parse(self.source), []
+    def chapters(self, source=None):
+        """The whole text, or another in its way -> list of Chapter."""
+        tokens, chapters = self.markdown.parse(source or self.source), []
         heads = [i for i, token in enumerate(tokens) if token.type == "heading_open"]
-        self.inside = {slug(tokens[i + 1].content) for i in heads}
+        self.inside |= {slug(tokens[i + 1].content) for i in heads}
         cuts = [i for i in heads if tokens[i].tag in ("h1", "h3")]
         for start, end in zip(cuts, [*cuts[1:], len(tokens)], strict=True):
             title = tokens[start + 1].content
@@ -182,7 +182,7 @@ class Setter:
             name = label.content if label.type == "code_inline" else ""
             module = posixpath.splitext(path)[0].replace("/", ".")
             if path in PLACES:
-                href = f"#{PLACES[path]}"
+                href = f"#{place or PLACES[path]}"
             elif (
                 path.endswith(".py") and (PROJECT / path).is_file() and not path.startswith("tests")
             ):
