@@ -49,7 +49,7 @@ def name_of(label, names):
 
 def joined(html, names):
     """Highlighted code in which each target, outside of words, says its name."""
-    names = {name: of for name, of in names.items() if not name.startswith("=")}
+    names = {name: of for name, of in (names or {}).items() if not name.startswith("=")}
     if not names:
         return html
     # Numbers and operators inside of a target may have tags of their own.
@@ -138,8 +138,13 @@ def setting(node, within=0):
     """Arithmetic -> (MathML in which a line may end at each \\0, how tightly it binds)."""
     made, binds = _set(node)
     if isinstance(node, (ast.Compare, ast.BoolOp)) and within:
-        return f"<mn>𝟏</mn><mo>[</mo>{made}<mo>]</mo>", 9
-    return (f"<mo>(</mo>{made}<mo>)</mo>", 9) if binds < within else (made, binds)
+        return f"<mn>𝟏</mn>{brackets(made, '[]')}", 9
+    return (brackets(made), 9) if binds < within else (made, binds)
+
+
+def brackets(made, pair="()"):
+    left, right = (f'<mo stretchy="false" form="{form}">' for form in ("prefix", "postfix"))
+    return f"{left}{pair[0]}</mo>{made}{right}{pair[1]}</mo>"
 
 
 def whole(node, within=0):
@@ -181,10 +186,10 @@ def _set(node):
         case ast.Call(func=ast.Name(id="exp")):
             return f"<msup><mi>e</mi>{whole(node.args[0])}</msup>", 5
         case ast.Call(func=ast.Name(id="abs")):
-            return f"<mo>|</mo>{whole(node.args[0])}<mo>|</mo>", 9
+            return brackets(whole(node.args[0]), "||"), 9
         case ast.Call(func=ast.Name(id="sqrt")):
             return f"<msqrt>{whole(node.args[0])}</msqrt>", 9
         case ast.Call():
-            inside = "<mo>,</mo>".join(setting(one)[0] for one in node.args)
-            return f"<mi>{node.func.id}</mi><mo>(</mo>{inside}<mo>)</mo>", 9
+            inside = "<mo>,</mo>\0".join(map(whole, node.args))
+            return f"<mi>{node.func.id}</mi>{brackets(inside)}", 9
     raise ValueError(ast.dump(node))

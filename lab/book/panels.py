@@ -36,6 +36,7 @@ FUNCTION = re.compile(r"\[`([\w.]+)(?<!\.py)`\]\(([\w./]+\.py)\)")  # [`nn.MLP.b
 PLAIN = re.compile(r'<span class="(?:n|o|p|w|nb|bp|fm|nn|vm)">([^<]*)</span>')
 ATOM = re.compile(r"[\w.]+(\([^()]*\))?")  # in a label it needs no brackets
 MOST_FUNCTIONS, MOST_ENTRIES, LONG = 3, 6, 34
+FOLD = '<button class="fold" aria-expanded="false">docstring</button>'
 PLAINLY = Joined({}, "")  # a function of which nothing is asked
 
 
@@ -220,8 +221,11 @@ def recorded(source, function, calls, asked):
             calls[source.name] = None  # what is evaluated now may call it, too
             names = known | {k: v for k, v in arguments.items() if v is not None}
             if eval(asked.when or "True", function.__globals__, names):
-                more = {k: numbers(eval(k, function.__globals__, names)) for k in asked.more}
-                calls[source.name] = Call(values | more, results, returned)
+                for text in asked.more:
+                    code, late, _ = text.partition(", after")
+                    found = eval(code, function.__globals__, known if late else names)
+                    values[text] = numbers(found)
+                calls[source.name] = Call(values, results, returned)
             else:
                 del calls[source.name]
         return result
@@ -309,12 +313,18 @@ def first_of(number, sources, entry):
     chosen = next((one.name for one in sources if one.name.endswith(entry.of)), "")
     traced = {}
     for algorithm in () if entry.check else trace.TRACED:
-        _, calls = first_calls(sources, lambda name=algorithm: trace.walk(name), {chosen: entry})
+        _, calls = first_calls(sources, lambda name=algorithm: retraced(name), {chosen: entry})
         traced = calls | traced
     result, calls = first_calls(sources, lambda: run_check(number), {chosen: entry})
     if entry.check and entry.check != key_of(number):
         calls = first_calls(sources, lambda: run_check(entry.check), {chosen: entry})[1] | calls
     return result, calls | traced, traced, chosen
+
+
+def retraced(algorithm):
+    """The trace's way, and through its whole network at once."""
+    way, network = trace.walk(algorithm), trace.make_policy().network
+    network.backward(way.dlogits, network.forward(way.obs)[1])
 
 
 def panel(number, sources, equations):
@@ -328,19 +338,20 @@ def panel(number, sources, equations):
         codes.append(
             f'<p class="where"><a href="#code-{name}"><code>{path}</code></a> '
             f"lines {start}–{start + len(text.splitlines()) - 1}"
-            f'<button class="fold" aria-expanded="false" hidden>docstring</button></p>'
+            f"{FOLD if docstring(text) else ''}</p>"
             f'<pre data-eq="{number}" style="--first:{start - 1}">'
             f"{coloured(text, start, marked(number, text), None, names, docstring(text))}</pre>"
         )
         if name in calls:
             where = "the trace" if name in traced else "its check"
             own = row(source, calls[name], entry.row if name == chosen else 1)
+            own.sort(key=lambda line: not name_of(line[0], names))
             title = "Its numbers" if name == chosen and entry.row is None else "One row of it"
             symbols = entry.symbols if name == chosen else {
                 tex: own.replace("; =returns", "") for tex, own in entry.symbols.items()
             }
             tables.append(table(f"{title}, from {where}", shown(own), symbols))
-            known |= {k: v for k, v in own if name == chosen or k not in known}
+            known |= dict(own) if name == chosen else {}
     in_its_lines = any(carries(source, number) for source in sources)
     if not in_its_lines or not any(source.name in calls for source in sources):
         own = [(k, texts(v)) for k, v in result.numbers if numbers(v) is not None][:4]
@@ -387,7 +398,7 @@ def table(title, rows, symbols=()):
         name = name_of(label, names)
         attributes = f' data-symbol="{escape(name)}" tabindex="0"' if name else ""
         parts.append(
-            f"<tr{attributes}><th>{escape(label)}</th>"
-            f"<td>{escape(own)}</td><td>{signs.get(name, '')}</td></tr>"
+            f"<tr{attributes}><td>{signs.get(name, '')}</td><th>{escape(label)}</th>"
+            f"<td>{escape(own)}</td></tr>"
         )
     return f'<table class="through"><caption>{escape(title)}</caption>{"".join(parts)}</table>'

@@ -7,7 +7,8 @@ For each equation, by its key:
              name is also the name that lights in all three places (`data-symbol`).
     filled   "result = arithmetic" in the labels of the panel's numbers; a label that is no Python
              stands in quotes. "" if no row fills the equation: UNFILLED says why.
-    more     pieces of the code whose values join the row
+    more     pieces of the code whose values join the row; of what the function was given, or with
+             ", after" behind of what it has made of it
     row      which row, or None for all rows
     when     a condition, in the code's names: the first call in which it holds is shown
     of       the end of the name of the function that it is about; "" is the first one
@@ -76,7 +77,7 @@ EQUATIONS = {
         f"returns[0] = {TAKEN}[:, 0][0] + {TAKEN}[:, 0][1] + {TAKEN}[:, 0][2]",
         more=(f"{TAKEN}[:, 0]",), row=None, when="len(trajectory.states) == 3",
     ),
-    "policy-gradient": Joined({"G_0": "G[0]; G"}, ""),
+    "policy-gradient": Joined({"G_0": "G[0]; G"}, "", row=None, when="len(G) == 4"),
     "mean-score": Joined({r"\pi_\theta": "pi"}, ""),
     "reward-to-go": Joined(
         {r"\gamma^t": "mdp.gamma", "G_t": "G"},
@@ -130,7 +131,7 @@ EQUATIONS = {
     "value-target": Joined(
         {"y_t": "targets", r"\hat A_t": "advantages", "V": "values[:-1]; values"},
         "targets[0] = advantages[0] + values[0]",
-        row=None,
+        row=None, when="not config.normalize_advantages", check="normalize",
     ),
     "normalize": Joined(
         {r"\tilde A_i": "=returns", r"\hat A_i": "advantages", "m": "advantages.mean()",
@@ -206,7 +207,7 @@ EQUATIONS = {
          r"𝟏": "ones", r"𝟏^\top": "ones", r"\bar W": "=np.dot(x.T, dy)",
          r"\bar b": "=np.dot(ones, dy)", r"\bar X": "=np.dot(dy, W.T)"},
         "np.dot(x.T, dy)[0] = x[0] * dy[0] + x[2] * dy[2] + x[4] * dy[4]",
-        row=None,
+        row=None, when="dy[0].any()",  # VPG's: PPO's first row is dead
     ),
     "activation": Joined(
         {r"\bar Y": "=dh * (1 - h * h); =dh * (h > 0)", r"\bar H": "dh", "H": "h"},
@@ -214,11 +215,12 @@ EQUATIONS = {
     ),
     "backprop": Joined(
         {r"\bar W_l": "dW", r"H_{l-1}^\top": "cache[layer]; =cache[layer][:, 0]",
-         "Y_{l-1}": "cache[layer]; =cache[layer][:, 0]", r"\bar Y_l": "dy; =dy[:, 0]",
-         r"\bar b_l": "db", r"\bar Y_{l-1}": "dy; =dy[:, 0]", r"W_l^\top": "W",
+         "Y_{l-1}": "cache[layer]; =cache[layer][:, 0]", r"\bar Y_l": "dy; =dy[:, 0], after",
+         r"\bar b_l": "db", r"\bar Y_{l-1}": "dy; =dy[:, 0], after", r"W_l^\top": "W",
          r"\phi'": "activate_backward"},
-        "dW[0] = " + " + ".join(f"cache[layer][:, 0][{i}] * dy[:, 0][{i}]" for i in range(6)),
-        more=("cache[layer][:, 0]", "dy[:, 0]"), row=None,
+        "dW[0] = "
+        + " + ".join(f'cache[layer][:, 0][{i}] * "dy[:, 0], after"[{i}]' for i in range(3)),
+        more=("cache[layer][:, 0]", "dy[:, 0], after"), row=None, when="dy[0].any()",  # VPG's
     ),
     "orthogonal": Joined(
         {"Q": "q", "R": "r", "g": "gain", "W": "orthogonal; =returns",
@@ -265,9 +267,9 @@ EQUATIONS = {
     ),
     "clip": Joined(
         RATIO | {"c_i": "alive", r"\partial\rho_i": "ratios"},
-        f"({SLOPE})[1] = -(1 - (advantages[1] > 0 and ratios[1] > 1 + clip_range)"
+        f"({SLOPE})[1] = -(1 / len(plain)) * (1 - (advantages[1] > 0 and ratios[1] > 1 + clip_range)"
         " - (advantages[1] < 0 and ratios[1] < 1 - clip_range))"
-        " * ratios[1] * advantages[1] / len(plain)",
+        " * ratios[1] * advantages[1]",
         more=("len(plain)",),
     ),
     "ppo": Joined(
@@ -278,10 +280,10 @@ EQUATIONS = {
     "clipped-value": Joined(
         {"v_i": "values", "y_i": "targets", "v_i^{old}": "old_values", "v_i^c": "clipped",
          r"\epsilon_v": "clip_range", "N": "len(values)", "L": "loss", r"\bar v_i": "=returns"},
-        "returns[1] = (values[1] - targets[1]) / len(values)"
-        " * (1 - (abs(values[1] - old_values[1]) > clip_range"
-        " and (clipped[1] - targets[1])**2 > (values[1] - targets[1])**2))",
-        more=("len(values)",),
+        "returns[21] = (values[21] - targets[21]) / len(values)"
+        " * (1 - (abs(values[21] - old_values[21]) > clip_range"
+        " and (clipped[21] - targets[21])**2 > (values[21] - targets[21])**2))",
+        more=("len(values)",), row=21,  # out of the band, and yet alive
     ),
     "kl": Joined(
         {r"\mathrm{KL}_i": "categorical_kl; =returns", r"\pi_{ik}": "log_probs",
@@ -347,7 +349,7 @@ EQUATIONS = {
         row=None,
     ),
     # ------------------------------------------------ language models
-    "response-score": Joined({r"\pi": "log_probs(logits); logits", "f": "values"}, ""),
+    "response-score": Joined({r"\pi": "log_probs(logits); logits", "f": "values"}, "", row=5),
     "leave-one-out": Joined(
         {r"\hat A_i": "=returns", "R_i": "rewards", "R_j": "rewards", "G": "size",
          r"\bar R": "rewards.mean(axis=1, keepdims=True)"},
