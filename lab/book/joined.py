@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from math_core import LatexToMathML
 
 LATEX = LatexToMathML()
+NEGATIVE = re.compile('(<mo form="infix">[+−·]</mo>)(<mo form="prefix">−</mo><mn[^<]*</mn>)')
 CONSTANTS = {"pi": math.pi, "e": math.e}
 TAG_OR_WORDS = r'<span class="(?:c1|s\w*)">.*?</span>|<[^>]*>|&\w+;'  # no name stands in these
 SIGNS = {
@@ -86,9 +87,10 @@ def filled(text, numbers, names):
     left, right = (ast.parse(f"({side})", mode="eval").body for side in text.split(" = "))
     fill = Fill(numbers, names)
     left, right = fill.visit(left), fill.visit(right)
-    pieces = [f'<math class="result">{piece}</math>' for piece in setting(left)[0].split("\0")]
-    pieces += [f"<math>{piece}</math>" for piece in ("\0" + sign("=") + setting(right)[0]).split("\0")[1:]]
-    return "".join(pieces), ast.unparse(right), ast.unparse(left)
+    made = NEGATIVE.sub(lambda it: it[1] + brackets(it[2]), sign("=") + setting(right)[0])
+    pieces = "</math><math>".join(made.split("\0"))
+    html = f'<math class="result">{whole(left)}</math><math>{pieces}</math>'
+    return html, ast.unparse(right), ast.unparse(left)
 
 
 class Fill(ast.NodeTransformer):
@@ -163,9 +165,9 @@ def _set(node):
             if not power:
                 return f"<mn{own}>{base}</mn>", 9
             power = f"{int(power)}".replace("-", "−")
-            ten = f"<msup><mn{own}>10</mn><mn>{power}</mn></msup>"
             if base == "1":
-                return ten, 5
+                return f"<msup{own}><mn>10</mn><mn>{power}</mn></msup>", 5
+            ten = f"<msup><mn>10</mn><mn>{power}</mn></msup>"
             return f'<mrow{own}><mn>{base}</mn><mo form="infix">·</mo>{ten}</mrow>', 3
         case ast.UnaryOp():
             return f'<mo form="prefix">−</mo>{setting(node.operand, 2)[0]}', 1
@@ -175,9 +177,8 @@ def _set(node):
             return f"<msup>{whole(node.left, 5)}{whole(node.right)}</msup>", 5
         case ast.BinOp():
             binds = 2 if isinstance(node.op, ast.Mult) else 1
-            right = 2 if binds == 1 else 3  # −(−2), 3 · (−2)
             left = setting(node.left, 0 if isinstance(node.left, ast.UnaryOp) else binds)[0]
-            return f"{left}\0{sign(SIGNS[type(node.op)])}{setting(node.right, right)[0]}", binds
+            return f"{left}\0{sign(SIGNS[type(node.op)])}{setting(node.right, 2)[0]}", binds
         case ast.Compare():
             left, right = whole(node.left), whole(node.comparators[0])
             return f"{left}{sign(SIGNS[type(node.ops[0])])}{right}", 0

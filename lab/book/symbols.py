@@ -36,17 +36,11 @@ PI, M, DELTA = (
 ON = "mdp.transitions[states[:-1], actions[:-1], states[1:]]"
 TAKEN = "step_scores[trajectory.states, trajectory.actions]"
 SLOPE = "alive * -plain / len(plain)"
-RATIO = {
-    r"\rho_i": "ratios",
-    r"\hat A_i": "advantages",
-    r"\pi_\theta": "log_probs",
-    r"\pi_{old}": "old_log_probs",
-    r"\epsilon": "clip_range",
-    "N": "len(plain)",
-}
+RATIO = {r"\rho_i": "ratios", r"\hat A_i": "advantages"}
+BAND, ROWS = {r"\epsilon": "clip_range"}, {"N": "len(plain)"}
 GAUSSIAN = {
     r"\ell_j": "log_stds", r"\sigma_j^2": "log_stds", r"\sigma^2": "log_stds",
-    r"\mu_j": "means", r"\mu_i": "means", "a_j": "actions", "a_i": "actions",
+    r"\mu_j": "means", r"\mu_i": "means",
 }  # fmt: skip
 NEAR = "log_probs(reference)"
 
@@ -180,20 +174,20 @@ EQUATIONS = {
         "returns[1][0] = -dentropies[1] * exp(log_probs[1][0]) * (log_probs[1][0] + entropies[1])",
     ),
     "gaussian": Joined(
-        GAUSSIAN | {r"e^{2\ell_j}": "log_stds"},
-        "returns[1] = -(actions[1][0] - means[1][0])**2 / (2 * exp(2 * log_stds[0])) - log_stds[0]"
-        " - log(2 * pi) / 2"
-        " - (actions[1][1] - means[1][1])**2 / (2 * exp(2 * log_stds[1])) - log_stds[1]"
-        " - log(2 * pi) / 2",
+        GAUSSIAN | {"a_j": "actions", r"e^{2\ell_j}": "log_stds"},
+        "returns[1] = -((actions[1][0] - means[1][0])**2 / (2 * exp(2 * log_stds[0])))"
+        " - log_stds[0] - 1 / 2 * log(2 * pi)"
+        " - (actions[1][1] - means[1][1])**2 / (2 * exp(2 * log_stds[1]))"
+        " - log_stds[1] - 1 / 2 * log(2 * pi)",
         when="len(actions) == 5",
     ),
     "gaussian-score": Joined(
-        GAUSSIAN | {r"\pi": "dmeans; dlog_stds"},
+        GAUSSIAN | {"a_j": "actions", r"\pi": "dmeans; dlog_stds"},
         "dmeans[0][0] = (actions[0][0] - means[0][0]) / exp(2 * log_stds[0])",
     ),
     "gaussian-gradient": Joined(
         GAUSSIAN | {r"\bar\mu_i": "dmeans", r"\bar\ell": "dlog_stds", "w_i": "dlog_probs",
-                    "N": "dlog_probs"},
+                    "N": "dlog_probs", "a_i": "actions"},
         "dmeans[1][0] = dlog_probs[1] * ((actions[1][0] - means[1][0]) / exp(2 * log_stds[0]))",
     ),
     "gaussian-entropy": Joined(
@@ -253,9 +247,12 @@ EQUATIONS = {
          r"A^{\pi_{old}}": "A"},
         "",
     ),
-    "ratio": Joined(RATIO, "ratios[1] = exp(log_probs[1] - old_log_probs[1])"),
+    "ratio": Joined(
+        RATIO | ROWS | {r"\pi_\theta": "log_probs", r"\pi_{old}": "old_log_probs"},
+        "ratios[1] = exp(log_probs[1] - old_log_probs[1])",
+    ),
     "clipped-objective": Joined(
-        RATIO | {"L^{CLIP}": "loss"},
+        RATIO | BAND | ROWS | {"L^{CLIP}": "loss"},
         "loss = -(1 / len(plain)) * ("
         + " + ".join(
             f"min(ratios[{i}] * advantages[{i}],"
@@ -266,14 +263,14 @@ EQUATIONS = {
         more=("len(plain)",), row=None,
     ),
     "clip": Joined(
-        RATIO | {"c_i": "alive", r"\partial\rho_i": "ratios"},
+        RATIO | BAND | {"c_i": "alive", r"\partial\rho_i": "ratios"},
         f"({SLOPE})[1] = -(1 / len(plain)) * (1 - (advantages[1] > 0 and ratios[1] > 1 + clip_range)"
         " - (advantages[1] < 0 and ratios[1] < 1 - clip_range))"
         " * ratios[1] * advantages[1]",
         more=("len(plain)",),
     ),
     "ppo": Joined(
-        RATIO | {"c_i": "alive", r"\bar Z_i": f"={SLOPE}"},
+        RATIO | ROWS | {"c_i": "alive", r"\bar Z_i": f"={SLOPE}"},
         f"({SLOPE})[1] = -(1 / len(plain)) * alive[1] * ratios[1] * advantages[1]",
         more=("len(plain)",),
     ),
@@ -402,3 +399,51 @@ EQUATIONS = {
         " - beta * (log_probs[1][1] - reference_log_probs[1][1])",
     ),
 }  # fmt: skip
+
+# ------------------------------------------------------------------ exceptions
+
+UNFILLED = {
+    "policy-gradient": "a sum over every trajectory; its row shows what G_0 does to one",
+    "mean-score": "0 for any numbers",
+    "baseline": "a mean over every trajectory, and its code returns a function",
+    "performance": "a sum over every trajectory of at most 60 steps",
+    "joint-loss": "its two halves are Eq. 36 and 33, each with a step of its own",
+    "response-score": "a sum over all 15 responses",
+}
+# What is no quantity: functions and operators, indices and arguments.
+NO_QUANTITY = "log min max exp tanh clip sign diag sigmoid Pr ∇ ∂ 𝔼 𝟏 i j k l t s a y τ θ".split()
+NOT_THERE = "the code computes something else of this equation"
+SHAPE = "a shape"
+UNMARKED = {  # letters of an equation that lead nowhere
+    "objective": {"J": "the mean is taken over every trajectory, in lab.proof.mdp.objective"},
+    "policy-gradient": {"J p π": "the mean is taken elsewhere, in lab.proof.mdp.estimates"},
+    "reward-to-go": {"J π": "the mean is taken elsewhere, in lab.proof.mdp.estimates"},
+    "baseline": {"J π": "the mean is taken elsewhere, in lab.proof.mdp.estimates"},
+    "action-values": {"G": "its mean is Q"},
+    "td-error": {"V": "what it is taken of says which: s and s' are marked"},
+    "normalize": {"N g ζ π": "what follows for the gradient is no code"},
+    "log-softmax": {"e": "the number"},
+    "softmax-jacobian": {"z": "what the derivative is by"},
+    "score": {"K": SHAPE},
+    "vpg-logits": {"K": SHAPE},
+    "softmax-backward": {"N K": SHAPE},
+    "entropy": {"z": "what the derivative is by"},
+    "gaussian": {"π": "the policy and the number"},
+    "gaussian-entropy": {"e π": "the numbers", "μ": "its slope is 0"},
+    "linear": {"Y": NOT_THERE, "b": NOT_THERE},
+    "activation": {"Y": "the code has h alone"},
+    "ratio": {"L": NOT_THERE, "e": "the number"},
+    "ppo": {"K": SHAPE, "π e": "Eq. 19's code multiplies by it"},
+    "kl": {"K": SHAPE, "z": "what the derivative is by"},
+    "kl-penalty": {"π e": "Eq. 19's and 40's code multiplies by it"},
+    "joint-loss": {"L c ℋ": NOT_THERE, "X Z W v": "no network here shares a trunk"},
+    "diagnostics": {"N c": "counted in ppo.clip_statistics"},
+    "tabular-gradient": {"I": "np.eye", "n K": SHAPE, "b": "an index"},
+    "leave-one-out": {"J π": "the mean is taken elsewhere, in lab.language.tokens.group_gradient"},
+    "group-deviation": {"π": "the mean is taken elsewhere, in lab.language.tokens.group_gradient"},
+    "response-length": {"A G π": "the mean is taken elsewhere"},
+    "sequence-ratio": {"J": "the mean is taken elsewhere"},
+    "kl-reward": {"J KL": "what it is the gradient of"},
+    "kl-losses": {"KL": "what it is the gradient of"},
+    "tilted": {"J KL π": NOT_THERE, "e": "the number"},
+}
