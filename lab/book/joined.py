@@ -35,11 +35,11 @@ def names_in(symbols):
 
 def shapes(symbols):
     """-> {MathML of a symbol: its name}."""
-    roots = {tex: ElementTree.fromstring(mathml(tex)) for tex in symbols}
-    return {
-        ElementTree.tostring(root[0], "unicode"): symbols[tex].split("; ")[0].lstrip("=")
-        for tex, root in roots.items()
-    }
+    found = {}
+    for tex, names in symbols.items():
+        (symbol,) = ElementTree.fromstring(mathml(tex))
+        found[ElementTree.tostring(symbol, "unicode")] = names.split("; ")[0].lstrip("=")
+    return found
 
 
 def name_of(label, names):

@@ -185,7 +185,7 @@ def placed(source):
 
 
 class Returns(ast.NodeTransformer):
-    """Makes `return x` of a function `return _end(_begun, locals(), "x", x)`; not of those inside."""
+    """Makes `return x` `return _end(_begun, locals(), "x", x)`; not in the functions inside."""
 
     def visit_FunctionDef(self, node):
         return node
@@ -347,11 +347,12 @@ def panel(number, sources, equations):
             own = row(source, calls[name], entry.row if name == chosen else 1)
             own.sort(key=lambda line: not name_of(line[0], names))
             title = "Its numbers" if name == chosen and entry.row is None else "One row of it"
-            symbols = entry.symbols if name == chosen else {
-                tex: own.replace("; =returns", "") for tex, own in entry.symbols.items()
-            }
+            symbols = entry.symbols
+            if name == chosen:
+                known = dict(own)
+            else:  # another function's result is another quantity
+                symbols = {tex: own.replace("; =returns", "") for tex, own in symbols.items()}
             tables.append(table(f"{title}, from {where}", shown(own), symbols))
-            known |= dict(own) if name == chosen else {}
     in_its_lines = any(carries(source, number) for source in sources)
     if not in_its_lines or not any(source.name in calls for source in sources):
         own = [(k, texts(v)) for k, v in result.numbers if numbers(v) is not None][:4]
@@ -392,8 +393,9 @@ def filled_in(number, text, known, names):
 
 def table(title, rows, symbols=()):
     """Rows (label, text); one that is a symbol's says so, and can be reached."""
-    names, parts = names_in(dict(symbols)), []
-    signs = {name.split("; ")[0].lstrip("="): mathml(tex) for tex, name in reversed([*dict(symbols).items()])}
+    symbols = dict(symbols)
+    names, parts = names_in(symbols), []
+    signs = {names[own.split("; ")[0]]: mathml(tex) for tex, own in reversed(symbols.items())}
     for label, own in rows:
         name = name_of(label, names)
         attributes = f' data-symbol="{escape(name)}" tabindex="0"' if name else ""

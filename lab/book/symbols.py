@@ -156,7 +156,8 @@ EQUATIONS = {
         {r"\bar Z_i": "categorical_log_prob_backward; =returns", r"\hat A_i": "dlog_probs",
          "N": "dlog_probs", "e_{a_i}": "onehot", r"\pi_i": "probs"},
         "returns[1][1] = -dlog_probs[1] * (probs[1][1] - onehot[1][1])",
-        when="abs(dlog_probs[1] - 1.35 / 3) < 1e-9",  # −Â/N of the trace's VPG, not PPO's slope
+        # −Â/N of the trace's VPG, not PPO's slope
+        when="len(dlog_probs) == 3 and abs(dlog_probs[1] - 1.35 / 3) < 1e-9",
     ),
     "softmax-backward": Joined(
         {r"\bar Z": "categorical_entropy_backward; =returns",
@@ -227,7 +228,8 @@ EQUATIONS = {
          r"\beta_2^t": "beta2", r"\alpha": "self.learning_rate", r"\epsilon": "self.eps",
          r"\theta": "parameters; =parameters, after"},
         "(parameters, after)[1] = parameters[1] - self.learning_rate"
-        " * ((self.m[1] / (1 - beta1**self.t)) / (sqrt(self.v[1] / (1 - beta2**self.t)) + self.eps))",
+        " * ((self.m[1] / (1 - beta1**self.t))"
+        " / (sqrt(self.v[1] / (1 - beta2**self.t)) + self.eps))",
         more=("self.t", "self.m", "self.v", "self.learning_rate", "self.eps"),
         when="self.t == 3",  # in the first step m̂ is g, and its size divides out
     ),
@@ -263,8 +265,9 @@ EQUATIONS = {
         more=("len(plain)",), row=None,
     ),
     "clip": Joined(
-        RATIO | BAND | {"c_i": "alive", r"\partial\rho_i": "ratios"},
-        f"({SLOPE})[1] = -(1 / len(plain)) * (1 - (advantages[1] > 0 and ratios[1] > 1 + clip_range)"
+        RATIO | BAND | {"c_i": "alive"},
+        f"({SLOPE})[1] = -(1 / len(plain)) * (1"
+        " - (advantages[1] > 0 and ratios[1] > 1 + clip_range)"
         " - (advantages[1] < 0 and ratios[1] < 1 - clip_range))"
         " * ratios[1] * advantages[1]",
         more=("len(plain)",),
@@ -392,7 +395,7 @@ EQUATIONS = {
         more=(NEAR, "weights.sum()"),
     ),
     "dpo": Joined(
-        {"h": "margins", "h_i": "margins", "-h_i": "margins", r"\beta": "beta",
+        {"h": "margins", "h_i": "margins", r"\beta": "beta",
          r"\pi": "log_probs", r"\pi_{ref}": "reference_log_probs", "L": "loss",
          "N": "len(margins)"},
         "margins[1] = beta * (log_probs[1][0] - reference_log_probs[1][0])"
@@ -411,7 +414,7 @@ UNFILLED = {
     "response-score": "a sum over all 15 responses",
 }
 # What is no quantity: functions and operators, indices and arguments.
-NO_QUANTITY = "log min max exp tanh clip sign diag sigmoid Pr ∇ ∂ 𝔼 𝟏 i j k l t s a y τ θ".split()
+NO_QUANTITY = "log min max exp tanh clip sign diag sigmoid Pr ∇ ∂ 𝔼 𝟏 i j k l t s a y τ θ"
 NOT_THERE = "the code computes something else of this equation"
 SHAPE = "a shape"
 UNMARKED = {  # letters of an equation that lead nowhere
