@@ -161,6 +161,7 @@ def test_every_symbol_of_an_equation_leads_to_code_or_numbers(parts, key):
     assert alone == {one for letters in UNMARKED.get(key, {}) for one in letters.split()}
     names = set(map(unescape, re.findall('data-symbol="(.*?)"', equation)))
     there = set(map(unescape, re.findall('data-symbol="(.*?)"', panel)))
+    assert "" not in there
     assert there == names != set()  # in both directions
     assert len(names) == len({of for of in joined.names_in(EQUATIONS[key].symbols).values()})
 

@@ -151,10 +151,12 @@ class Setter:
             if not number:
                 return f'<div class="display">{made}</div>\n'
             n = int(number[1])
-            self.equations[n] = f'<div class="display">{made}</div>'
+            shown = f'<div class="display">{made}</div>'
+            # Elsewhere, in the ladder, it has no panel.
+            self.equations[n] = re.sub(r' data-symbol="[^"]*"( tabindex="0")?', "", shown)
             self.waiting += [html for numbers, html in self.widgets[1:] if max(numbers) == n]
             return (
-                f'<div class="equation" id="eq-{n}">{self.equations[n]}'
+                f'<div class="equation" id="eq-{n}">{shown}'
                 f'<a class="number" href="#eq-{n}">({n})</a></div>\n{self.panels.get(n, "")}\n'
             )
         if token.info == "python":

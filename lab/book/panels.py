@@ -346,12 +346,13 @@ def panel(number, sources, equations):
             where = "the trace" if name in traced else "its check"
             own = row(source, calls[name], entry.row if name == chosen else 1)
             own.sort(key=lambda line: not name_of(line[0], names))
-            title = "Its numbers" if name == chosen and entry.row is None else "One row of it"
+            title = "Numbers" if name == chosen and entry.row is None else "One row"
+            title += f" of {name.rpartition('.')[2]}" if len(sources) > 1 else ""
             symbols = entry.symbols
             if name == chosen:
                 known = dict(own)
             else:  # another function's result is another quantity
-                symbols = {tex: own.replace("; =returns", "") for tex, own in symbols.items()}
+                symbols = {tex: re.sub("(; )?=returns", "", it) for tex, it in symbols.items()}
             tables.append(table(f"{title}, from {where}", shown(own), symbols))
     in_its_lines = any(carries(source, number) for source in sources)
     if not in_its_lines or not any(source.name in calls for source in sources):
