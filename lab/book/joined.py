@@ -180,10 +180,10 @@ def _set(node):
             left = setting(node.left, 0 if isinstance(node.left, ast.UnaryOp) else binds)[0]
             return f"{left}\0{sign(SIGNS[type(node.op)])}{setting(node.right, 2)[0]}", binds
         case ast.Compare():
-            left, right = whole(node.left), whole(node.comparators[0])
-            return f"{left}{sign(SIGNS[type(node.ops[0])])}{right}", 0
+            left, right = setting(node.left)[0], setting(node.comparators[0])[0]
+            return f"{left}\0{sign(SIGNS[type(node.ops[0])])}{right}", 0
         case ast.BoolOp():
-            return sign("∧").join(map(whole, node.values)), 0
+            return ("\0" + sign("∧")).join(setting(one)[0] for one in node.values), 0
         case ast.Call(func=ast.Name(id="exp")):
             return f"<msup><mi>e</mi>{whole(node.args[0])}</msup>", 5
         case ast.Call(func=ast.Name(id="abs")):

@@ -401,7 +401,7 @@ def table(title, rows, symbols=()):
         name = name_of(label, names)
         attributes = f' data-symbol="{escape(name)}" tabindex="0"' if name else ""
         parts.append(
-            f"<tr{attributes}><td>{signs.get(name, '')}</td><th>{escape(label)}</th>"
-            f"<td>{escape(own)}</td></tr>"
+            f"<tr{attributes}>{f'<td>{signs.get(name, str())}</td>' if symbols else ''}"
+            f"<th>{escape(label)}</th><td>{escape(own)}</td></tr>"
         )
     return f'<table class="through"><caption>{escape(title)}</caption>{"".join(parts)}</table>'
