@@ -90,6 +90,30 @@ def difference(result, arithmetic):
     return abs(is_ - float(result)), allowed
 
 
+SIGNS = {"=": "", "−": "-", "·": "*", "∧": " and ", "[": "(", "]": ")"}
+
+
+def read(node):
+    """What a reader reads in MathML, as Python."""
+    text, inside = node.text or "", list(map(read, node))
+    match node.tag:
+        case "mn":
+            return "" if text == "𝟏" else text.replace("−", "-")
+        case "mi":
+            return {"π": repr(math.pi), "e": repr(math.e)}.get(text, text)
+        case "mo" if text == "|":
+            return "abs(" if node.get("form") == "prefix" else ")"
+        case "mo":
+            return SIGNS.get(text, text)
+        case "mfrac":
+            return "(({})/({}))".format(*inside)
+        case "msup":
+            return "({})**({})".format(*inside)
+        case "msqrt":
+            return f"sqrt({''.join(inside)})"
+    return "".join(inside)
+
+
 # ------------------------------------------------------------------ the numbers
 
 
@@ -103,7 +127,10 @@ def test_a_row_fills_its_equation(parts, key):
     rows = rows_of(panel)
     everywhere = {text for _, _, texts in rows for text in texts}
     assert result.replace("-", "−") in everywhere and float(result) != 0
-    html = panel.split('<div class="filled"')[1].split("</div>")[0]
+    html = panel.split('<div class="filled"')[1].split(">", 1)[1].split("</div>")[0]
+    shown = read(ElementTree.fromstring(f"<math>{html.split('</math>', 1)[1]}</math>"))
+    exactly = value(ast.parse(arithmetic, mode="eval").body)
+    assert value(ast.parse(shown, mode="eval").body) == pytest.approx(exactly, rel=1e-12)
     marked = re.findall(r'<(mn|mrow|msup) data-symbol="(.*?)">(.*?)</\1>', html)
     for _, name, inside in marked:  # as 4.4·10⁻⁷, 10⁻⁸ or 0.9
         text = re.sub("<msup>|</msup>", "", inside).replace('<mo form="infix">·</mo>', "")

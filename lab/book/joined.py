@@ -15,10 +15,7 @@ LATEX = LatexToMathML()
 NEGATIVE = re.compile('(<mo form="infix">[+−·]</mo>)(<mo form="prefix">−</mo><mn[^<]*</mn>)')
 CONSTANTS = {"pi": math.pi, "e": math.e}
 TAG_OR_WORDS = r'<span class="(?:c1|s\w*)">.*?</span>|<[^>]*>|&\w+;'  # no name stands in these
-SIGNS = {
-    ast.Add: "+", ast.Sub: "−", ast.Mult: "·", ast.Gt: "&gt;", ast.Lt: "&lt;",
-    ast.LtE: "≤", ast.GtE: "≥",
-}  # fmt: skip
+SIGNS = {ast.Add: "+", ast.Sub: "−", ast.Mult: "·", ast.Gt: "&gt;", ast.Lt: "&lt;"}
 
 
 def mathml(tex, displayed=False):
@@ -55,7 +52,7 @@ def joined(html, names):
         return html
     # Numbers and operators inside of a target may have tags of their own.
     longest = sorted(names, key=len, reverse=True)
-    spelled = ["(?:<[^>]*>)?".join(map(re.escape, map(escape_code, name))) for name in longest]
+    spelled = ["(?:<[^>]*>)?".join(map(re.escape, map(escape, name))) for name in longest]
     found = re.compile(rf"{TAG_OR_WORDS}|(?<![\w.])(?P<name>{'|'.join(spelled)})(?!\w)")
 
     def mark(match):
@@ -65,12 +62,6 @@ def joined(html, names):
         return f'<span data-symbol="{escape(name)}">{match[0]}</span>'
 
     return found.sub(mark, html)
-
-
-def escape_code(character):
-    return {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}.get(
-        character, character
-    )
 
 
 # ------------------------------------------------------------------ filled in
