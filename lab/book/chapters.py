@@ -12,15 +12,17 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from markdown_it import MarkdownIt
-from math_core import LatexError, LatexToMathML
+from math_core import LatexError
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from lab.book.drawings import drawing
+from lab.book.joined import mathml, shapes
 from lab.book.ladder import PLACES
+from lab.book.symbols import EQUATIONS
 from lab.kit import PROJECT
-from lab.proof.numbering import CITATION, TAG
+from lab.proof.numbering import CITATION, TAG, key_of
 from lab.proof.text import slug
 
 START, GLOSSARY = "## The derivations", "### Glossary"
@@ -52,7 +54,6 @@ class Setter:
 
     def __init__(self, text, panels, widgets):
         self.source, self.panels, self.widgets = text_of(text), panels, list(widgets)
-        self.latex = LatexToMathML()
         self.symbols = self.glossary(text)
         self.seen, self.files, self.equations, self.inside = set(), {}, {}, set()
         self.chapter, self.row, self.figures, self.colours = "", 0, 0, {}
@@ -88,33 +89,40 @@ class Setter:
 
     def mathml(self, tex, displayed):
         try:
-            made = self.latex.convert_with_local_state(tex, displaystyle=displayed)
+            return mathml(tex, displayed)
         except LatexError as error:
             return f'<span class="math-error" title="{escape(str(error))}">{escape(tex)}</span>'
-        return made.replace("&ApplyFunction;", "\u2061")
 
-    def math(self, tex, displayed=False):
-        """TeX -> MathML in which the glossary's symbols know their rows."""
+    def math(self, tex, displayed=False, own=None):
+        """TeX -> MathML in which the glossary's symbols know their rows.
+
+        own  {MathML of a symbol: its name in the equation's panel}
+        """
         made = self.mathml(tex, displayed)
         if made.startswith("<span"):
             return made
 
-        def visit(node):
-            rows = self.symbols.get(ElementTree.tostring(node, "unicode"))
+        def visit(node, own, explained=False):
+            written = ElementTree.tostring(node, "unicode")
+            rows = None if explained else self.symbols.get(written)
             if rows is None and node.tag == "mover" and node[1].text == "¯":
                 rows = self.symbols.get("bar")
-            if rows is None:
-                for child in node:
-                    visit(child)
-                return
-            node.set("data-s", " ".join(map(str, rows)))
-            if rows[0] not in self.seen:  # the chapter's first can be reached with the keyboard
-                self.seen.add(rows[0])
+            name = own.get(written)
+            for child in node:
+                visit(child, {} if name else own, explained or rows is not None)
+            if rows is not None:
+                node.set("data-s", " ".join(map(str, rows)))
+            if name:
+                node.set("data-symbol", name)
+            # The first in its equation, or of its meaning in the chapter, is for the keyboard.
+            firsts = {("name", name)} if name else {rows[0]} if rows else set()
+            if firsts - self.seen:
+                self.seen |= firsts
                 node.set("tabindex", "0")
 
         root = ElementTree.fromstring(made)
         for child in root:
-            visit(child)
+            visit(child, own or {})
         return ElementTree.tostring(root, "unicode")
 
     def chapters(self, source=None):
@@ -137,14 +145,19 @@ class Setter:
         token = tokens[i]
         if token.info == "math":
             number = TAG.search(token.content)
-            made = "".join(self.math(part, True) for part in apart(TAG.sub("", token.content)))
+            own = shapes(EQUATIONS[key_of(number[1])].symbols) if number else {}
+            self.seen -= {("name", name) for name in own.values()}
+            parts = apart(TAG.sub("", token.content))
+            made = "".join(self.math(part, True, own) for part in parts)
             if not number:
                 return f'<div class="display">{made}</div>\n'
             n = int(number[1])
-            self.equations[n] = f'<div class="display">{made}</div>'
+            shown = f'<div class="display">{made}</div>'
+            # Elsewhere, in the ladder, it has no panel.
+            self.equations[n] = re.sub(r' data-symbol="[^"]*"( tabindex="0")?', "", shown)
             self.waiting += [html for numbers, html in self.widgets[1:] if max(numbers) == n]
             return (
-                f'<div class="equation" id="eq-{n}">{self.equations[n]}'
+                f'<div class="equation" id="eq-{n}">{shown}'
                 f'<a class="number" href="#eq-{n}">({n})</a></div>\n{self.panels.get(n, "")}\n'
             )
         if token.info == "python":
