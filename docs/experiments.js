@@ -76,23 +76,24 @@ L.widgets.experiments = (element) => {
   <div class="two">
     <div class="pin">
       <div class="pair">${SIDES.map((name) => `<figure>
-        <div class="over"><b>${name}</b><span id="${name}-now"></span></div>
+        <div class="over"><span><b>${name}</b> <span id="${name}-steps"></span></span>
+          <span id="${name}-now"></span></div>
         <canvas id="${name}" role="img" aria-label="The ${name} policy’s cart"></canvas></figure>`).join("")}
       </div>
       <figure>
         <canvas id="levels" role="img" aria-label="How long episodes last"></canvas>
         <figcaption class="small soft"><span class="key line" style="background:var(--ppo)"></span>healthy,
-          <span class="key line" style="background:var(--less)"></span>broken: mean of the last ${RECENT}
-          episodes · <span class="key ring"></span>solved<span id="python-key"></span></figcaption>
+          <span class="key line" style="background:var(--less)"></span>broken: the last ${RECENT} episodes’
+          mean · <span class="key ring"></span>greedy policy, filled once solved<span id="python-key"></span>
+        </figcaption>
       </figure>
-      <p class="small" id="experiment-steps"></p>
     </div>
     <div class="stack">
       <div class="row">
         <button type="button" id="experiment-previous" aria-label="The experiment before">←</button>
         <b id="experiment-at"></b>
         <button type="button" id="experiment-next" aria-label="The next experiment">→</button>
-        <label class="small">Seed <input type="number" id="experiment-seed" min="0" max="999999" value="0"></label>
+        <label>Seed <input type="number" id="experiment-seed" min="0" max="999999" value="0"></label>
         <button type="button" id="experiment-play"></button>
       </div>
       <div class="cards" id="cards">${EXPERIMENTS.map(([name, , n, line, ask]) => `
@@ -114,7 +115,7 @@ L.widgets.experiments = (element) => {
   const beginners = (seed) => SIDES.map((name) => {
     const chance = L.generator(seed, 9), network = new L.Network([4, settings.ppo.hidden_sizes[0], 2]);
     network.begin(.01, L.generator(seed).normal);  // as Trainer does
-    return { name, network, chance, lengths: [], levels: [], steps: 0, solved_at: null, over: false,
+    return { name, network, chance, lengths: [], levels: [], greedy: [], steps: 0, solved_at: null, over: false,
       ...fresh(chance) };
   });
   const fresh = (chance) => ({ state: L.cartpole_reset(chance), alive: 0, still: 0 });
@@ -147,6 +148,7 @@ L.widgets.experiments = (element) => {
     side.network.parameters.set(news.policy);
     side.lengths.push(...news.episodes.map(([, length]) => length));
     Object.assign(side, { steps: news.env_steps, solved_at: news.solved_at, over: news.over });
+    if (news.greedy !== undefined) side.greedy.push([news.env_steps, news.greedy]);
     side.levels.push([news.env_steps, mean(side.lengths.slice(-RECENT))]);
     stale = true;
     if (running.sides.every((one) => one.over)) conclude();
@@ -201,25 +203,24 @@ L.widgets.experiments = (element) => {
       line(curve.map((v, k) => v !== null && (k + .5) * share <= STEPS && [x((k + .5) * share), y(v)]),
         look.soft, 1.5, [6, 4]);
     }
-    say($("python-key"), card.dataset.outcome ? ` · dashed: broken, Python’s ${seeds} seeds` : "");
-    sides.forEach(({ levels, solved_at }, i) => {
-      const colour = i ? look.less : look.ppo;
+    say($("python-key"), card.dataset.outcome ? ` · dashed: broken in Python, where
+      episodes began` : "");
+    sides.forEach(({ name, levels, greedy, solved_at, steps }, i) => {
+      const colour = pen.strokeStyle = i ? look.less : look.ppo;
       line(levels.map(([step, v]) => [Math.min(x(step), x.to), y(v)]), colour, 2.5);
-      if (!solved_at) return;
-      const [, v] = levels.find(([step]) => step >= solved_at);
-      pen.beginPath();
-      pen.arc(Math.min(x(solved_at), x.to), y(v), .4 * em, 0, 7);
-      pen.fillStyle = look.card;
-      pen.fill();
-      pen.strokeStyle = colour;
-      pen.lineWidth = 2;
-      pen.stroke();
+      pen.lineWidth = 1.5;
+      for (const [step, v] of greedy) {
+        pen.beginPath();
+        pen.arc(Math.min(x(step), x.to), y(v), .25 * em, 0, 7);
+        pen.fillStyle = solved_at && step >= solved_at ? colour : look.card;
+        pen.fill();
+        pen.stroke();
+      }
+      $(`${name}-steps`).textContent = steps ? `${text(steps, 0)} steps` : "";
     });
     const [healthy, broken] = sides.map(({ levels, solved_at }) => (levels.length
       ? `${text(levels.at(-1)[1], 0)} steps${solved_at ? `, solved at ${text(solved_at, 0)}` : ""}` : "not begun"));
     $("levels").setAttribute("aria-label", `How long episodes last. Healthy: ${healthy}. Broken: ${broken}.`);
-    say($("experiment-steps"), sides[1].steps ? sides.map(({ name, steps }) =>
-      `${name}: ${text(steps, 0)} steps`).join(" · ") : "Both are beginners still. Guess, and they train.");
   }
 
   function stepCart(side) {
