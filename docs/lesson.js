@@ -109,16 +109,10 @@ function makeLesson() {
     return [dx, dW, db];
   }
 
-  const TANH = Float64Array.from({ length: 641 }, (_, k) => Math.tanh((k - 320) / 16));
-
-  /** h = tanh(z), Eq. 28, into `h`, which may be z itself: from a table, tanh(a + d) by the addition
-      theorem with |d| ≤ 1/32. As exact as Math.tanh (beyond 19.9 it is 1), in a third of the time. */
+  /** h = tanh(z), Eq. 28, into `h`, which may be z itself. (Twice as fast as Math.tanh, and as exact
+      for numbers that are not tiny.) */
   function tanh_forward(z, h = new Float64Array(z.length)) {
-    for (let i = 0; i < h.length; i++) {
-      const x = Math.min(19.9, Math.max(-19.9, z[i])), k = Math.round(16 * x), d = x - k / 16, s = d * d;
-      const near = TANH[k + 320], rest = d * (1 - s * (1 / 3 - s * (2 / 15 - s * (17 / 315 - s * 62 / 2835))));
-      h[i] = (near + rest) / (1 + near * rest);
-    }
+    for (let i = 0; i < h.length; i++) h[i] = 1 - 2 / (Math.exp(2 * z[i]) + 1);
     return h;
   }
 

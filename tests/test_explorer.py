@@ -784,6 +784,9 @@ def test_an_outcome_has_a_name(page):
     for level in (9, 17, 18, 22, 44, 45, 500):
         for solved in (True, False):
             assert call(page, "[L.outcome(a, b)]", solved, level) == [outcome(solved, level)]
+    guide = (DOCS / "guide.md").read_text(encoding="utf-8")
+    for number in (24_000, python["whole"]["at"], python["terminal"]["at"]):
+        assert f"{number:,}" in guide
     named = {bug: outcome_in_python(bug) for bug in explorer.BREAKS}
     assert named == {
         **{"whole": "learns", "mean": "learns", "unclipped": "learns"},
@@ -1172,7 +1175,7 @@ def test_everything_has_a_name(visit):
     assert len(named["slider"]) == 6 + 3 + 5 + 4
     assert len(named["radio"]) == 2 + 2 + 3
     # what speaks up by itself: the training's news, seven verdicts, what each of the others says
-    assert len(named["status"]) == 4 - 1 + 7
+    assert len(named["status"]) == 4 + 7
     legends = page.locator("fieldset > legend").count()
     assert legends == page.locator("fieldset").count() == 3
 
