@@ -62,8 +62,8 @@ const EXPERIMENTS = [
     trainings get all the way and stay there.`],
   ["no-clip", "unclipped", "Eq. 36", "no clip",
     "Six epochs on the same rows, and nothing says stop. Faster, or a crash?",
-    `It may get to 475 as early, for the steps are larger. But single updates go too far, and the
-    episodes get short again: look at its curve.`],
+    `It may get to 475 as early, for the steps are larger. But single updates go too far: most of
+    Python’s seeds (dashed) have short episodes again, long after the healthy ones have none.`],
   ["rows", "rows", "Eq. 38", "advantages of the wrong rows",
     "All shapes fit, the loss looks as always. What is the gradient’s mean now?",
     `Each score is multiplied with another row’s advantage: noise of the usual length. Nothing crashes,
@@ -97,18 +97,18 @@ L.widgets.experiments = (element) => {
         <button type="button" id="experiment-play"></button>
       </div>
       <div class="cards" id="cards">${EXPERIMENTS.map(([name, , n, line, ask]) => `
-        <article data-experiment="${name}">
+        <div data-experiment="${name}">
           <h3>${line} <span class="soft">· ${equation(n)}</span></h3>
           <p>${ask} <b>Your guess?</b></p>
           <div class="guesses">${Object.entries(GUESSES).map(([guess, [says]]) => `<button type="button"
             data-guess="${guess}" id="${name}-${guess}" aria-pressed="false">${says}</button>`).join("")}</div>
           <div class="small" role="status"></div>
-        </article>`).join("")}</div>
+        </div>`).join("")}</div>
       <p class="small soft" id="experiment-score"></p>
     </div>
   </div>`;
 
-  const cards = [...element.querySelectorAll("article")];
+  const cards = [...element.querySelectorAll("[data-experiment]")];
   const seedOf = () => Number($("experiment-seed").value) || 0;
 
   /** Two policies before their first step: the same weights, the same luck. */
@@ -160,16 +160,21 @@ L.widgets.experiments = (element) => {
     const level = (side) => side.levels.at(-1)[1];
     const came = L.outcome(broken.solved_at !== null, level(broken));
     const seconds = (performance.now() - began) / 1000;
-    const so = (side) => `${side.solved_at ? `solved at ${text(side.solved_at, 0)} steps` : "not solved"},
-      its last ${RECENT} episodes ${text(level(side), 0)} steps long`;
+    const row = (who, solved, end) => `<tr><th scope="row">${who}</th><td>${solved}</td><td>${
+      text(end, 0)}</td></tr>`;
+    const here = (side) => row(`${side.name}, here`, side.solved_at ? `at step ${text(side.solved_at, 0)}`
+      : "not yet", level(side));
     card.querySelector(`[data-guess=${there.outcome}]`).dataset.right = "";
     say(card.lastElementChild, `<p><b>${guess === there.outcome ? "Right" : "Not so"}: ${
       GUESSES[there.outcome][1]}.</b> ${was} (${equation(n)})</p>
-      <p>Here, seed ${seed}, ${text(STEPS, 0)} steps in ${text(seconds, 1)} s: <b>${GUESSES[came][1]}</b>
-      (${so(broken)}; healthy: ${so(healthy)}). Python, ${seeds} seeds, ${
-      text(settings.ppo.total_steps, 0)} steps: ${there.solved} of ${seeds} ever solved, episodes at the end
-      ${text(there.level, 0)} steps long (median; a beginner’s: ${BEGINNER}).${came === there.outcome ? ""
-      : " This seed is not as most of Python’s are: one seed is one seed. Try another."}</p>`);
+      <p>Here, seed ${seed}: <b>${GUESSES[came][1]}</b>.${came === there.outcome ? "" : ` Most of Python’s
+      do not: one seed is one seed, try another.`}</p>
+      <table><tr><td></td><th scope="col">solved</th><th scope="col">steps an episode, at the end</th></tr>
+        ${here(broken)}${here(healthy)}
+        ${row(`broken, Python’s ${seeds} seeds, ${text(settings.ppo.total_steps, 0)} steps`,
+          `${there.solved} of ${seeds}`, there.level)}
+        ${row("a beginner", "", BEGINNER)}</table>
+      <p class="soft">${text(STEPS, 0)} steps of each in ${text(seconds, 1)} s. Python: the median seed.</p>`);
     Object.assign(card.dataset, { guess, outcome: came, python: there.outcome, seconds: seconds.toFixed(2) });
     home(card);
     const done = cards.filter((one) => one.dataset.outcome);
@@ -279,7 +284,7 @@ L.widgets.experiments = (element) => {
     if (index !== at) turnTo(index);
   });
   $("cards").addEventListener("click", ({ target }) => {
-    if (target.dataset.guess) begin(target.closest("article"), target.dataset.guess);
+    if (target.dataset.guess) begin(target.closest("[data-experiment]"), target.dataset.guess);
   });
   $("experiment-seed").addEventListener("change", () => turnTo(at));
   const paintPlay = () => label($("experiment-play"), playing ? "Pause" : "Play", "the two carts");
