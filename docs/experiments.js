@@ -62,8 +62,8 @@ const EXPERIMENTS = [
     trainings get all the way and stay there.`],
   ["no-clip", "unclipped", "Eq. 36", "no clip",
     "Six epochs on the same rows, and nothing says stop. Faster, or a crash?",
-    `It may get to 475 as early, for the steps are larger. But single updates go too far: most of
-    Python’s seeds (dashed) have short episodes again, long after the healthy ones have none.`],
+    `It may get to 475 as early, for the steps are larger. But single updates go too far: when
+    Python’s healthy seeds stand to the end, these still fall (dashed).`],
   ["rows", "rows", "Eq. 38", "advantages of the wrong rows",
     "All shapes fit, the loss looks as always. What is the gradient’s mean now?",
     `Each score is multiplied with another row’s advantage: noise of the usual length. Nothing crashes,
