@@ -162,19 +162,19 @@ L.widgets.experiments = (element) => {
     const seconds = (performance.now() - began) / 1000;
     const row = (who, solved, end) => `<tr><th scope="row">${who}</th><td>${solved}</td><td>${
       text(end, 0)}</td></tr>`;
-    const here = (side) => row(`${side.name}, here`, side.solved_at ? `at step ${text(side.solved_at, 0)}`
+    const here = (side) => row(`${side.name}, here`, side.solved_at ? `at ${text(side.solved_at, 0)}`
       : "not yet", level(side));
     card.querySelector(`[data-guess=${there.outcome}]`).dataset.right = "";
     say(card.lastElementChild, `<p><b>${guess === there.outcome ? "Right" : "Not so"}: ${
       GUESSES[there.outcome][1]}.</b> ${was} (${equation(n)})</p>
       <p>Here, seed ${seed}: <b>${GUESSES[came][1]}</b>.${came === there.outcome ? "" : ` Most of Python’s
       do not: one seed is one seed, try another.`}</p>
-      <table><tr><td></td><th scope="col">solved</th><th scope="col">steps an episode, at the end</th></tr>
+      <table><tr><td></td><th scope="col">solved</th><th scope="col">episodes at the end</th></tr>
         ${here(broken)}${here(healthy)}
-        ${row(`broken, Python’s ${seeds} seeds, ${text(settings.ppo.total_steps, 0)} steps`,
-          `${there.solved} of ${seeds}`, there.level)}
+        ${row("broken, Python", `${there.solved} of ${seeds} seeds`, there.level)}
         ${row("a beginner", "", BEGINNER)}</table>
-      <p class="soft">${text(STEPS, 0)} steps of each in ${text(seconds, 1)} s. Python: the median seed.</p>`);
+      <p class="soft">${text(STEPS, 0)} steps of each in ${text(seconds, 1)} s; Python’s had ${
+      text(settings.ppo.total_steps, 0)}, and its median seed’s episodes.</p>`);
     Object.assign(card.dataset, { guess, outcome: came, python: there.outcome, seconds: seconds.toFixed(2) });
     home(card);
     const done = cards.filter((one) => one.dataset.outcome);
