@@ -127,6 +127,7 @@ L.widgets.experiments = (element) => {
   function begin(card, guess) {
     const bug = EXPERIMENTS[cards.indexOf(card)][1], seed = seedOf();
     workers ??= SIDES.map((_, i) => startWorker((news) => report(i, news)));
+    if (running) say(running.card.lastElementChild, "");
     for (const name of ["outcome", "python", "seconds"]) delete card.dataset[name];
     for (const button of card.querySelectorAll("button")) {
       button.setAttribute("aria-pressed", button.dataset.guess === guess);
@@ -175,10 +176,11 @@ L.widgets.experiments = (element) => {
         ${row("a beginner", "", BEGINNER)}</table>
       <p class="soft">${text(STEPS, 0)} steps of each in ${text(seconds, 1)} s; Python’s had ${
       text(settings.ppo.total_steps, 0)}, and its median seed’s episodes.</p>`);
-    Object.assign(card.dataset, { guess, outcome: came, python: there.outcome, seconds: seconds.toFixed(2) });
+    card.guess = guess;
+    Object.assign(card.dataset, { outcome: came, python: there.outcome, seconds: seconds.toFixed(2) });
     home(card);
     const done = cards.filter((one) => one.dataset.outcome);
-    const right = done.filter((one) => one.dataset.guess === one.dataset.python);
+    const right = done.filter((one) => one.guess === one.dataset.python);
     say($("experiment-score"), `You were right in ${right.length} of ${done.length}. A button with ✓ is what
       most of Python’s ${seeds} seeds do.`);
     running = null;

@@ -724,7 +724,8 @@ widgets.train = (element) => {
   /** Where an episode ends, Eq. 12: V struck out at a termination, kept at a truncation. */
   function tellCart({ state, steps, end }) {
     const V = `<i>V</i>(<i>s</i>) = ${text(value.forward(Float64Array.from(state))[0][0], 1)}`;
-    say($("cart-value"), end === "terminated" ? `no future: <s>${V}</s> counts as 0`
+    say($("cart-value"), !run.iteration ? "untrained: it pushes at random"
+      : end === "terminated" ? `no future: <s>${V}</s> counts as 0`
       : end ? `cut off: ${V} still counts` : `expects ${V}`);
     say($("cart-now"), end === "terminated" ? `fell after ${steps} steps`
       : end ? `stood for ${steps} steps` : `step ${steps}`);

@@ -813,7 +813,8 @@ def test_every_experiment_has_a_verdict(visit):
         assert card.locator("[data-right]").count() == 0
         guess = guesses[len(name) % 4]
         data = finish(page, name, guess)
-        assert data["guess"] == guess and data["outcome"] in guesses and float(data["seconds"]) > 0
+        assert card.locator("[aria-pressed=true]").get_attribute("data-guess") == guess
+        assert data["outcome"] in guesses and float(data["seconds"]) > 0
         assert data["python"] == outcome_in_python(bug)
         right = card.locator("[data-right]")
         assert right.count() == 1 and right.get_attribute("data-guess") == data["python"]
@@ -845,6 +846,7 @@ def test_an_experiment_is_two_trainings(visit, page):
     own.click("[data-experiment=clip] [data-guess=never]")
     data = finish(own, "baseline", "late")
     assert own.get_attribute("[data-experiment=clip]", "data-outcome") is None
+    assert "Training" not in own.inner_text("[data-experiment=clip]")
     rows = own.locator("[data-experiment=baseline] tr").all_inner_texts()
     for name, row, (steps, level) in zip(("healthy", "broken"), rows[2:0:-1], ends, strict=True):
         assert own.inner_text(f"#{name}-steps") == f"{steps:,} steps"
@@ -960,6 +962,7 @@ def test_clip_and_credit_have_something_to_show_at_once(visit):
         "#clip-rows"
     )
     assert f"; {dead} of all had lost their slope" in page.inner_text("#clip-rows")
+    assert "at random" in page.inner_text("#cart-value")
     assert "recorded in Python" in page.inner_text("#credit-source")
     np.testing.assert_array_equal(played(page), DATA["recorded"]["episode"]["values"])
 
