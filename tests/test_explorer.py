@@ -879,7 +879,7 @@ def test_breaks_end_as_python_does(page):
         assert any(end in wanted for end in ends), bug
 
 
-# ------------------------------------------------------------ the training goes on
+# ------------------------------------------------------- the training, its knobs
 
 
 @browser_test
