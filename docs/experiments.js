@@ -174,8 +174,8 @@ L.widgets.experiments = (element) => {
         ${here(broken)}${here(healthy)}
         ${row("broken, Python", `${there.solved} of ${seeds} seeds`, there.level)}
         ${row("a beginner", "", BEGINNER)}</table>
-      <p class="soft">${text(STEPS, 0)} steps of each in ${text(seconds, 1)} s; Python’s had ${
-      text(settings.ppo.total_steps, 0)}, and its median seed’s episodes.</p>`);
+      <p class="soft">${text(STEPS, 0)} steps of each in ${text(seconds, 1)} s. Python: ${
+      text(settings.ppo.total_steps, 0)} steps, the median of ${seeds} seeds.</p>`);
     card.guess = guess;
     Object.assign(card.dataset, { outcome: came, python: there.outcome, seconds: seconds.toFixed(2) });
     home(card);
