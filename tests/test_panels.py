@@ -7,7 +7,7 @@ from html import unescape
 from xml.etree import ElementTree
 
 import pytest
-from test_book import browser, page, visit  # noqa: F401 (fixtures)
+from test_book import browser, page, point, visit  # noqa: F401 (fixtures)
 
 from lab.book import joined, panels
 from lab.book.symbols import EQUATIONS, NO_QUANTITY, UNFILLED, UNMARKED
@@ -367,5 +367,4 @@ def test_a_pointer_that_rests_opens_nothing(visit):  # noqa: F811
         tab.wait_for_function("() => Math.abs(scrollY - before) < 2")
     assert met == len(turns) > 3
     assert tab.locator(".lit").count() == 0
-    tab.locator("article [data-s]:visible").first.hover()
-    tab.locator("#pop").wait_for(state="visible")
+    point(tab, tab.locator("article [data-s]:visible").first)
