@@ -17,7 +17,7 @@
 "use strict";
 
 (() => {
-const L = globalThis.lesson, { settings, colours, python, seeds } = L.data;
+const L = globalThis.lesson, { settings, colours, python, seeds, recorded } = L.data;
 
 // ==================================================================== helpers
 
@@ -321,15 +321,16 @@ const announce = (name, detail) => live.dispatchEvent(Object.assign(new Event(na
 
 /** Runs in a worker: trains while it is told to, and reports after each iteration. */
 function work(L) {
-  let trainer, id, pause, evaluations, going = false, chain = 0;
+  let trainer, id, until, pause, evaluations, going = false, chain = 0;
   const next = new MessageChannel();  // a timeout of 0 would wait for 4 ms
   next.port1.onmessage = ({ data }) => turn(data);
   const again = (own) => (pause ? setTimeout(turn, pause, own) : next.port2.postMessage(own));
 
-  /** Greedy returns when due, every 2,000 steps and at the end: a glance at 20 episodes, and if that
-      looks solved, or at the end, all the 100 that "solved" asks for. */
+  /** Greedy returns when due, every 2,000 steps (10,000 once solved: five hundred steps an episode are
+      more work than the training) and at the end: a glance at 20 episodes, and if that looks solved,
+      or at the end, all the 100 that "solved" asks for. */
   function evaluation(over) {
-    const due = Math.floor(trainer.env_steps / 2000);
+    const due = Math.floor(trainer.env_steps / (evaluations.solved_at === null ? 2000 : 10000));
     if (!over && due === evaluations.due) return {};
     evaluations.due = due;
     const average = (x) => x.reduce((sum, v) => sum + v, 0) / x.length;
@@ -341,7 +342,7 @@ function work(L) {
     return { greedy };
   }
 
-  const over = () => trainer.env_steps >= trainer.config.total_steps;
+  const over = () => trainer.env_steps >= until;
   const report = (statistics) => postMessage({
     ...statistics, over: over(), solved_at: evaluations.solved_at, id,
     policy: trainer.policy.parameters, value: trainer.value.parameters,
@@ -363,7 +364,7 @@ function work(L) {
   self.onmessage = ({ data: { begin, config, going: go, pause: wait, once } }) => {
     if (begin) {
       trainer = new L.Trainer(...begin.arguments);
-      id = begin.id;
+      [id, until] = [begin.id, begin.until ?? trainer.config.total_steps];
       evaluations = { due: 0, solved_at: null };
       report({ iteration: 0, env_steps: 0 });
     }
@@ -389,38 +390,6 @@ function startWorker(onReport) {
 const widgets = L.widgets = {};  // name -> its function: fills an element, gives back how to draw it anew
 
 // ====================================================================== train
-
-// The README's bugs. [name, equation, line, what to predict, what it was]; "{…}" is filled in.
-const BREAKS = [
-  ["clip", "Eq. 37", "<code>&lt;</code> for <code>&lt;=</code> in the clip",
-    "At the first step every ratio is 1. Which rows have a gradient then? Watch its length.",
-    `At ratio 1 the two bids of the clip tie. <code>&lt;</code> calls a tie clipped, so no row has a
-    gradient, so no ratio ever leaves 1. Not slow: still, for ever.`],
-  ["terminal", "Eq. 12", "bootstrap through the fall",
-    "The pole falls, and V of the fallen state counts as if the game went on. What is bad about falling?",
-    `Without its (1 − d) the step into the fall is worth as much as any other. Only while V is still on
-    its way up do longer episodes look better: it learns late, and some seeds never do.`],
-  ["mean", "Eq. 10", "no 1/<i>N</i>: a sum instead of the mean",
-    "The gradient gets some 256 times as long. Ruin?",
-    `Its length is two orders of magnitude too large, and hardly anything happens: the norm’s clip
-    (Eq. 32) cuts it, and Adam (Eq. 31) divides by its size. Plain gradient descent would explode.`],
-  ["sign", "Eq. 10", "the sign of the advantage",
-    "Downhill is now uphill. Will it stay a beginner, or get worse?",
-    `What went worse than expected becomes likelier. It learns as eagerly as ever: to fall as fast as
-    physics allows.`],
-  ["baseline", "Eq. 8", "no baseline, and no mean subtracted",
-    "Every action gets a positive credit: all are made likelier. Can it tell good from bad?",
-    `On average the gradient is the same, so it does learn; but its noise is larger, and few
-    trainings get all the way and stay there.`],
-  ["unclipped", "Eq. 36", "no clip",
-    "Six epochs on the same rows, and nothing says stop. Faster, or a crash? Watch the curve late.",
-    `It may get to 475 nearly as early, for the steps are larger. But single updates go too far, and the
-    curve falls back.`],
-  ["rows", "Eq. 38", "advantages of the wrong rows",
-    "All shapes fit, the loss looks as always. What is the gradient’s mean now?",
-    `Each score is multiplied with another row’s advantage: noise with mean zero, of the usual length.
-    Nothing crashes, no number looks odd, and the policy wanders about.`],
-];
 
 const equation = (name) => {
   const n = name.slice(4);  // "Eq. 37"
@@ -463,7 +432,8 @@ widgets.train = (element) => {
         <figcaption class="small soft">
           <span class="row"><span>left</span><span class="ramp"></span><span>right</span></span>
           The policy: which way does it push, at the cart’s place and speed? The large ring is the cart,
-          the small ones the pale carts. Put the cart anywhere in it.
+          the small ones the pale carts. Put the cart anywhere in it. Arrows may point the other way: an
+          action is drawn by its probability, so in the pale parts it is nearly a coin’s toss.
         </figcaption>
       </figure>
       <div class="panels">
@@ -471,8 +441,8 @@ widgets.train = (element) => {
           <figcaption class="small soft">gradient’s length, before the clip at
             ½: <b id="gradient-norm"></b></figcaption></figure>
         <figure><canvas id="fractions" role="img" aria-label="Clip and dead fraction"></canvas>
-          <figcaption class="small soft">out of the band: <b id="clip-fraction"></b>, of these without
-            gradient: <b id="dead-fraction"></b></figcaption></figure>
+          <figcaption class="small soft">share of rows whose ratio left 1 ± <i>ε</i>:
+            <b id="clip-fraction"></b>; dashed, rows without a gradient: <b id="dead-fraction"></b></figcaption></figure>
       </div>
       <div class="controls">
         <fieldset><legend>Algorithm</legend>${radios("algorithm", ["ppo", "vpg"])}</fieldset>
@@ -487,13 +457,6 @@ widgets.train = (element) => {
         ${range("step-size", "Step size <i>α</i>", -4, -1, .1, -2)}
         ${range("epochs", "Epochs", 1, 20, 1, 6)}
       </div>
-      <fieldset class="breaks" id="breaks"><legend><h3>Break it</h3></legend>
-        <p class="small soft">A switch starts again with the same seed and one line changed; the training
-          before stays in the curve, pale. Predict first.</p>
-        ${BREAKS.map(([name, , line]) => `<label><input type="checkbox" id="break-${name}">
-          <span>${line}</span></label>`).join("")}
-      </fieldset>
-      <div class="well small" id="verdict" role="status"></div>
     </div>
   </div>`;
 
@@ -502,8 +465,6 @@ widgets.train = (element) => {
   const chance = L.generator(Date.now() % 1e9);
   const worker = startWorker(report);
   const algorithm = choice("algorithm", () => { defaults(); begin(); });
-  const broken = () => Object.fromEntries(BREAKS.map(([name]) =>
-    [name, $(`break-${name}`).checked && !$(`break-${name}`).disabled]));
 
   // ------------------------------------------------------------- the training
   const tell = () => worker.postMessage({ config: config() });
@@ -524,21 +485,18 @@ widgets.train = (element) => {
       if (lesson !== undefined) knobs[name].set(name === "learning_rate" ? Math.log10(lesson) : lesson);
     }
     const clipless = algorithm() === "vpg";  // one step on each rollout, no ratio, no clip
-    for (const id of ["epsilon", "epochs", "break-clip", "break-unclipped"]) $(id).disabled = clipless;
+    for (const id of ["epsilon", "epochs"]) $(id).disabled = clipless;
   }
 
   let going = false, id = 0, run, former = null;
   function begin() {
     if (run?.iteration && run.line) former = run;
     const total = settings[algorithm()].total_steps;
-    const names = BREAKS.map(([name]) => name).filter((name) => broken()[name]);
-    run = { total, algorithm: algorithm(), broken: names, began: [], lengths: [], greedy: [], norms: [],
+    run = { total, algorithm: algorithm(), began: [], lengths: [], greedy: [], norms: [],
       fractions: [], line: null, steps: 0, iteration: 0, over: false, solved_at: null };
     Object.assign($("status").dataset, { iteration: 0, envSteps: 0, greedyReturn: "", solvedAt: "" });
-    say($("verdict"), names.map((name) => BREAKS.find((b) => b[0] === name))
-      .map(([, , line, predict]) => `<p><b>${line}.</b> ${predict}</p>`).join(""));
     worker.postMessage({
-      begin: { arguments: [algorithm(), config(), Number($("seed").value) || 0, broken()], id: ++id },
+      begin: { arguments: [algorithm(), config(), Number($("seed").value) || 0], id: ++id },
     });
     if (going) worker.postMessage({ going });
     paint();
@@ -547,7 +505,6 @@ widgets.train = (element) => {
     if (on && (run.over || !run.iteration)) begin();
     going = on;
     worker.postMessage({ going, pause: Number($("pace").value) });
-    if (!on && run.broken.length && run.greedy.length) conclude();
     paint();
   }
 
@@ -570,7 +527,7 @@ widgets.train = (element) => {
       solvedAt: news.solved_at ?? "",
     });
     announce("rows", news);
-    if (news.over) { going = false; conclude(); }
+    if (news.over) going = false;
     paint();
   }
 
@@ -583,22 +540,6 @@ widgets.train = (element) => {
     const news = run.over ? "The training has ended." : run.solved_at ? "Solved."
       : going ? "Training." : run.iteration ? "Paused." : "Ready.";
     say($("news"), news);
-  }
-
-  /** What happened, what Python's seeds did, and which equation it was. */
-  function conclude() {
-    const came = (solved, at, end, greedy) => `${solved}${at ? `, at ${text(at, 0)} steps` : ""};
-      greedy ${end} ${text(greedy, 0)}`;
-    const solved = run.solved_at ? "solved" : run.over ? "never solved" : "not solved";
-    const now = run.over ? "at the end" : `after ${text(run.steps, 0)} steps`;
-    const here = came(solved, run.solved_at, now, run.greedy.at(-1)[1]);
-    const twin = run.broken.length < 2 && python[run.algorithm][run.broken[0] ?? "whole"];
-    const there = !twin ? "" : `<p>The same in Python, ${seeds} seeds: ${
-      came(`${twin.solved} of ${seeds} solved`, twin.at, "at the end", twin.greedy)} (medians).</p>`;
-    const what = run.broken.map((name) => BREAKS.find((b) => b[0] === name))
-      .map(([, n, line, , was]) => `<p><b>${line}: ${equation(n)}.</b> ${was}</p>`).join("");
-    say($("verdict"), `${what}<p>Here: ${here}.</p>${there}`);
-    home(element);
   }
 
   // --------------------------------------------------------------- the pictures
@@ -621,8 +562,7 @@ widgets.train = (element) => {
     words("475: solved", x(total), y(L.SOLVED) + 1.2 * em, "right", look.ink);
     const windows = (means, of = total) => means.map((v, k) =>
       v !== null && [x((k + .5) * of / means.length), y(v)]);
-    const twin = run.broken.length < 2 && python[algorithm][run.broken[0] ?? "whole"];
-    if (twin) line(windows(twin.curve), look.soft, 1.5, [6, 4]);
+    line(windows(python[algorithm].whole.curve), look.soft, 1.5, [6, 4]);
     if (former?.total === total) line(windows(former.line), look[`${former.algorithm}`] + "66", 2);
     pen.fillStyle = look.soft + "88";
     run.began.forEach((step, i) => pen.fillRect(x(step) - 1.2, y(run.lengths[i]) - 1.2, 2.4, 2.4));
@@ -784,7 +724,8 @@ widgets.train = (element) => {
   /** Where an episode ends, Eq. 12: V struck out at a termination, kept at a truncation. */
   function tellCart({ state, steps, end }) {
     const V = `<i>V</i>(<i>s</i>) = ${text(value.forward(Float64Array.from(state))[0][0], 1)}`;
-    say($("cart-value"), end === "terminated" ? `no future: <s>${V}</s> counts as 0`
+    say($("cart-value"), !run.iteration ? "untrained: it pushes at random"
+      : end === "terminated" ? `no future: <s>${V}</s> counts as 0`
       : end ? `cut off: ${V} still counts` : `expects ${V}`);
     say($("cart-now"), end === "terminated" ? `fell after ${steps} steps`
       : end ? `stood for ${steps} steps` : `step ${steps}`);
@@ -815,12 +756,12 @@ widgets.train = (element) => {
     }
     const drifted = Math.abs(slice[0] - slice.drawn[0]) + Math.abs(slice[1] - slice.drawn[1]) > .05;
     if (!seen) return;
-    if ((stale.portrait || drifted) && now - portraitAt > 70) {
+    if ((stale.portrait || drifted) && now - portraitAt > 100) {
       portraitAt = now;
       drawPortrait();
       describe();
     }
-    if (stale.curve && now - curveAt > 120) {
+    if (stale.curve && now - curveAt > 200) {
       curveAt = now;
       drawCurve();
     }
@@ -891,7 +832,6 @@ widgets.train = (element) => {
   });
   $("seed").addEventListener("change", begin);
   $("pace").addEventListener("change", () => worker.postMessage({ pause: Number($("pace").value) }));
-  $("breaks").addEventListener("change", begin);
 
   defaults();
   begin();
@@ -960,23 +900,22 @@ widgets.credit = (element) => {
     return { deltas: estimate(0), advantages: estimate(l) };  // λ = 0 is δ itself
   }
 
-  /** Show an episode: { obs (T+1 states), actions, end, iteration, value (parameters) }. */
+  /** Show an episode: { obs (T+1 states), actions, end, iteration, value (parameters) or values }. */
   function take(played) {
     episode = played;
     T = episode.actions.length;
-    const network = new L.Network([4, own.hidden_sizes[0], 1], episode.value);
-    values = [...network.forward(Float64Array.from(episode.obs.flat()))[0]];
+    const network = played.value && new L.Network([4, own.hidden_sizes[0], 1], played.value);
+    values = played.values ?? [...network.forward(Float64Array.from(episode.obs.flat()))[0]];
     usual = credits(own.gamma, own.gae_lambda, episode.end === "terminated").advantages;
     document.getElementsByName("ending").forEach((input) => { input.checked = input.value === episode.end; });
     step.limits(0, T - 1);
     step.set(Math.max(0, T - 12));
     $("credit-source").textContent = `${T} steps of the policy after iteration ${episode.iteration}, as
-      the value network of that moment saw them.`;
+      the value network of that moment saw them${played.values ? " (recorded in Python)" : ""}.`;
     render();
   }
 
   function render() {
-    if (!episode) return;
     const terminated = ending() === "terminated";
     credit = credits(gamma.get(), lambda.get(), terminated);
     // One scale for all λ and both ends, so that what moves is the credit.
@@ -1100,29 +1039,12 @@ widgets.credit = (element) => {
   live.addEventListener("episode", ({ detail }) => {
     if (!detail.iteration) return;  // nothing learned yet, nothing to be surprised about
     latest = detail;
-    if ((!touched || !episode) && element.clientWidth) take(latest);
+    if (!touched && element.clientWidth) take(latest);
   });
   $("credit-latest").addEventListener("click", () => { touched = false; playing.stop(); take(latest); });
 
-  // Until the cart has learned something: a short training, and an episode of its policy.
-  const warm = startWorker(({ iteration, policy, value }) => {
-    if (iteration < 5) return warm.postMessage({ once: true });
-    warm.terminate();
-    if (latest) return;
-    const network = new L.Network([4, own.hidden_sizes[0], 2], policy), chance = L.generator(0, 9);
-    let state = L.cartpole_reset(chance), end = "";
-    const obs = [state], actions = [];
-    while (!end) {
-      const action = L.sample(L.distributions(network, [state])[0], chance);
-      let terminated;
-      [state, terminated] = L.cartpole_step(state, action);
-      obs.push(state);
-      actions.push(action);
-      end = terminated ? "terminated" : actions.length >= L.MOST_STEPS ? "truncated" : "";
-    }
-    take(latest = { obs, actions, end, iteration, value });
-  });
-  warm.postMessage({ begin: { arguments: ["ppo", own, 0] } });
+  // Until the cart has learned something.
+  take(latest = { ...recorded.episode, iteration: recorded.iteration });
   return render;
 };
 
@@ -1293,7 +1215,7 @@ widgets.clip = (element) => {
     ["clip-loss", "loss of this row", 4], ["clip-dlogp", "<i>∂</i>loss/<i>∂</i> log <i>π</i>", 4],
   ]);
   const [MAX_RATIO, MAX_A] = [2.5, 3];
-  let toRatio, toAdvantage, rows = null, touched = false;  // rows of the training that runs above
+  let toRatio, toAdvantage, rows = [], touched = false;  // rows of the training that runs above
 
   function render() {
     const [rho, A, eps] = [ratio.get(), advantage.get(), epsilon.get()];
@@ -1344,13 +1266,11 @@ widgets.clip = (element) => {
       sheet.line(x(edge), y(-MAX_A), x(edge), y(MAX_A), dashed);
     }
     sheet.line(x(0), y(0), x(MAX_RATIO), y(0), { class: "zero" });
-    if (rows) {
-      sheet.put("path", {
-        id: "rows", d: rows.map(([r, a]) => `M${x(clamp(r, 0, MAX_RATIO)).toFixed(1)} ${
-          y(clamp(a, -MAX_A, MAX_A)).toFixed(1)}h0`).join(""),
-        class: "pen", style: "stroke-width: .3em", opacity: .75,
-      });
-    }
+    sheet.put("path", {
+      id: "rows", d: rows.map(([r, a]) => `M${x(clamp(r, 0, MAX_RATIO)).toFixed(1)} ${
+        y(clamp(a, -MAX_A, MAX_A)).toFixed(1)}h0`).join(""),
+      class: "pen", style: "stroke-width: .3em", opacity: .75,
+    });
     sheet.axes(x, y, {
       xTicks: ratioTicks, yTicks: [-3, -2, -1, 0, 1, 2, 3], xName: "ratio ρ", yName: "advantage Â",
     });
@@ -1411,10 +1331,10 @@ widgets.clip = (element) => {
     move(ratio.get() + dx * step, advantage.get() + dy * step);
   });
 
-  let seen = false, drawn = 0, news;
+  let seen = false, drawn = 0, news = recorded;
   new IntersectionObserver((entries) => {
     seen = entries.at(-1).isIntersecting;
-    if (seen && news) follow();
+    if (seen) follow();
   }).observe(element);
   function follow() {
     drawn = performance.now();
@@ -1422,15 +1342,17 @@ widgets.clip = (element) => {
     rows = Array.from({ length: Math.min(256, all) }, (_, i) => Math.floor(i * all / Math.min(256, all)))
       .map((i) => [ratios[i], advantages[i]]);
     if (!touched && Number.isFinite(clip_range)) epsilon.set(clamp(grid(clip_range, .01), .05, .5));
-    $("clip-rows").textContent = `Dots: ${rows.length} of the ${all} rows of iteration ${iteration}, ` +
-      `after its update; ${Math.round(dead_fraction * all)} of all had lost their slope.`;
+    const whose = news === recorded ? `${all} rows of a recorded update, Python’s iteration ${iteration}`
+      : `${rows.length} of the ${all} rows of iteration ${iteration}`;
+    $("clip-rows").textContent =
+      `Dots: ${whose}, after its update; ${Math.round(dead_fraction * all)} of all had lost their slope.`;
     render();
   }
   live.addEventListener("rows", ({ detail }) => {
     news = detail;
     if (seen && performance.now() - drawn > 250) follow();
   });
-  render();
+  follow();
   return render;
 };
 
@@ -1439,7 +1361,7 @@ widgets.clip = (element) => {
 // What the widgets in other files are made of (each adds itself to lesson.widgets).
 L.kit = {
   $, calm, dark, theme, clamp, grid, mean, text, short, show, say, numbers, range, slider, radios, choice,
-  draggable, arrows, label, player, scale, pencil, drawCart, redrawn, live, announce, startWorker, equation, home,
+  draggable, arrows, label, player, scale, Sheet, pencil, drawCart, redrawn, live, announce, startWorker, equation, home,
 };
 
 /** On GitHub Pages the lesson is not beside the page, but in the repository's README. */

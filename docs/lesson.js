@@ -8,7 +8,8 @@
 
       window.lesson = makeLesson()      the pure functions, Network, Adam, Trainer, evaluate
 
-  In the order of the file: chance · nn · distributions · advantages · losses · CartPole · training.
+  In the order of the file: chance · nn · distributions · advantages · losses · CartPole · two states ·
+  training.
   Shapes: B rows of a minibatch, I inputs, O outputs, K actions, T steps, N environments; a matrix
   is one flat array, row after row. Numbers are float64 (the Python lesson trains in float32).
 */
@@ -321,6 +322,138 @@ function makeLesson() {
 
   const cartpole_reset = (chance) => [0, 0, 0, 0].map(() => 0.1 * chance.random() - 0.05);
 
+  // ----------------------------------------------------------------- two states
+
+  /** lab/proof/mdp.py for its tabular policies: theta (4), the logits row by row. `play` and `estimate`
+      alone have no twin there. M trajectories; lists of lists instead of arrays. */
+  const mdp = (() => {
+    const dot = (x, y) => x.reduce((sum, v, i) => sum + v * y[i], 0);
+    const sum = (x) => x.reduce((total, v) => total + v, 0);
+
+    function two_states(last_reward = 3) {
+      const transitions = [[[0, 0], [0, 1]], [[1, 0], [0, 0]]];
+      return { rewards: [[1, -1], [0, last_reward]], transitions, start: [1, 0], gamma: 0.9 };
+    }
+
+    /** theta (4) -> probabilities (2,2). */
+    const policy = (theta) =>
+      [0, 2].map((at) => log_softmax(theta.slice(at, at + 2)).map(Math.exp));
+
+    /** pi (2,2) -> the gradient of every log-probability (2,2,4): e_a − π in the state's own logits. */
+    const scores = (pi) => pi.map((row, s) => row.map((_, a) =>
+      pi.flatMap((other, r) => other.map((p, b) => (r === s) * ((b === a) - p)))));
+
+    /** x of (I − γ P) x = y, or with `transposed` of (I − γ Pᵀ) x = y: two unknowns, by Cramer's rule. */
+    function solve({ transitions, gamma }, pi, y, transposed) {
+      const [[a, b], [c, d]] = pi.map((row, s) => [0, 1].map((t) =>
+        (s === t) - gamma * dot(row, transitions[s].map((onward) => onward[t]))));
+      const [right, left] = transposed ? [c, b] : [b, c], D = a * d - b * c;
+      return [(y[0] * d - right * y[1]) / D, (a * y[1] - left * y[0]) / D];
+    }
+
+    // Eq. 47: V = (I − γ P_π)⁻¹ r_π    ηᵀ = p₀ᵀ (I − γ P_π)⁻¹
+    const values = (mdp, pi) => solve(mdp, pi, pi.map((row, s) => dot(row, mdp.rewards[s])), false);
+    const visitation = (mdp, pi) => solve(mdp, pi, mdp.start, true);
+
+    /** pi (2,2) -> A (2,2). Eq. 9: Q(s,a) = r(s,a) + γ Σ P(s'|s,a) V(s'), A = Q − V */
+    function advantages(mdp, pi) {
+      const V = values(mdp, pi);
+      return mdp.rewards.map((row, s) => row.map((r, a) =>
+        r + mdp.gamma * dot(mdp.transitions[s][a], V) - V[s]));
+    }
+
+    /** theta (4) -> the true gradient (2,2). Eq. 47: ∂J/∂θ_sb = η(s) π(b|s) A(s,b) */
+    function softmax_gradient(mdp, theta) {
+      const pi = policy(theta), eta = visitation(mdp, pi);
+      return advantages(mdp, pi).map((row, s) => row.map((A, b) => eta[s] * pi[s][b] * A));
+    }
+
+    function trajectory(mdp, states, actions, finished) {
+      return { states, actions, rewards: actions.map((a, t) => mdp.rewards[states[t]][a]), finished };
+    }
+
+    /** Every possible trajectory of at most `horizon` steps: M × { states, actions, rewards, finished }. */
+    function trajectories(mdp, horizon) {
+      const found = [];
+      const extend = (states, actions) => mdp.transitions[states.at(-1)].forEach((onward, action) => {
+        const taken = [...actions, action], on = sum(onward);
+        if (on < 1) found.push(trajectory(mdp, states, taken, true));
+        if (on && taken.length === horizon) found.push(trajectory(mdp, states, taken, false));
+        else if (on) onward.forEach((p, there) => p && extend([...states, there], taken));
+      });
+      mdp.start.forEach((p, state) => p && extend([state], []));
+      return found;
+    }
+
+    /** How likely this trajectory is. Eq. 1: p(τ) = p₀(s₀) Π π(aₜ|sₜ) P(sₜ₊₁|sₜ,aₜ) */
+    function density(mdp, pi, { states, actions, finished }) {
+      return actions.reduce((chance, a, t) => {
+        const onward = mdp.transitions[states[t]][a], on = sum(onward);
+        return chance * pi[states[t]][a] *
+          (t + 1 < actions.length ? onward[states[t + 1]] : finished ? 1 - on : on);
+      }, mdp.start[states[0]]);
+    }
+
+    /** One of 0 … n − 1 with probabilities (n); n with what they lack to 1. */
+    function draw(probabilities, chance) {
+      let u = chance.random(), i = 0;
+      while (i < probabilities.length && u >= probabilities[i]) u -= probabilities[i++];
+      return i;
+    }
+
+    /** Play one episode -> a trajectory, cut off after `horizon` steps. */
+    function play(mdp, pi, chance, horizon = Infinity) {
+      const states = [], actions = [];
+      let state = draw(mdp.start, chance);
+      while (state < pi.length && actions.length < horizon) {
+        const action = Math.min(draw(pi[state], chance), pi[state].length - 1);
+        states.push(state);
+        actions.push(action);
+        state = draw(mdp.transitions[state][action], chance);
+      }
+      return trajectory(mdp, states, actions, state === pi.length);
+    }
+
+    /** rewards (T) -> G (T). Eq. 2: Gₜ = Σ γᵏ⁻ᵗ rₖ over k ≥ t */
+    const returns = (rewards, gamma) =>
+      rewards.reduceRight((G, r) => [r + gamma * (G[0] ?? 0), ...G], []);
+
+    // Estimators: the weights w (T) of one trajectory's scores; the estimate is Σ wₜ ∇log π(aₜ|sₜ).
+
+    /** Eq. 5: every action is credited with the whole episode. */
+    const whole_return = ({ gamma }, { rewards }) => returns(rewards, gamma).map((_, t, G) => G[0]);
+    /** Eq. 7: every action is credited with what came after it. */
+    const reward_to_go = ({ gamma }, { rewards }) => returns(rewards, gamma).map((G, t) => gamma ** t * G);
+    /** Eq. 8: the same less what was to be expected; baseline (2) -> an estimator. */
+    const less_baseline = (baseline) => ({ gamma }, { rewards, states }) =>
+      returns(rewards, gamma).map((G, t) => gamma ** t * (G - baseline[states[t]]));
+
+    /** What an estimator says on one trajectory (4); step_scores are `scores`. */
+    function estimate(mdp, step_scores, one, weigh) {
+      const w = weigh(mdp, one), total = [0, 0, 0, 0];
+      one.states.forEach((s, t) => step_scores[s][one.actions[t]].forEach((x, p) => { total[p] += w[t] * x; }));
+      return total;
+    }
+
+    /** The same on every trajectory -> probabilities (M), estimates (M,4). */
+    function estimates(mdp, theta, horizon, weigh) {
+      const pi = policy(theta), step_scores = scores(pi), every = trajectories(mdp, horizon);
+      return [every.map((one) => density(mdp, pi, one)),
+        every.map((one) => estimate(mdp, step_scores, one, weigh))];
+    }
+
+    /** Exact mean (P) and total variance tr Var of points (M,P) with probabilities (M). */
+    function moments(probabilities, points) {
+      const mean = points[0].map((_, p) => dot(probabilities, points.map((point) => point[p])));
+      return [mean, dot(probabilities, points.map((point) => sum(point.map((x, p) => (x - mean[p]) ** 2))))];
+    }
+
+    return {
+      two_states, policy, scores, values, visitation, advantages, softmax_gradient, trajectories, density,
+      play, returns, whole_return, reward_to_go, less_baseline, estimate, estimates, moments,
+    };
+  })();
+
   // ----------------------------------------------------------------- training
 
   /** Rows of equal length, one after the other in one Float64Array. */
@@ -547,7 +680,7 @@ function makeLesson() {
     log_softmax, categorical_log_prob_backward, categorical_entropy, categorical_entropy_backward,
     kl_estimates, gae, normalize, policy_loss, value_loss, clipped_surrogate,
     cartpole_step, cartpole_reset, MOST_STEPS, TRACK, FALLEN, SOLVED,
-    distributions, sample, evaluate, clip_statistics, Trainer, returns_when_begun,
+    distributions, sample, evaluate, clip_statistics, Trainer, returns_when_begun, mdp,
   };
 }
 

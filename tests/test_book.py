@@ -29,7 +29,7 @@ from lab.book import chapters, drawings, panels  # noqa: E402
 from lab.book.__main__ import main as make_book  # noqa: E402
 from lab.book.page import build, print_pdf, widget_code  # noqa: E402
 from lab.pictures import explorer  # noqa: E402
-from lab.proof import autograd  # noqa: E402
+from lab.proof import autograd, trace  # noqa: E402
 from lab.proof.checks import CHECKS  # noqa: E402
 from lab.proof.numbering import key_of, number_of  # noqa: E402
 from lab.proof.text import woven  # noqa: E402
@@ -145,7 +145,52 @@ def test_links_lead_somewhere_and_nothing_is_fetched(elements, page):
 def test_formulas_are_set_and_the_page_is_small(page):
     assert "math-error" not in page
     assert page.count("<math") > 1000
-    assert len(page.encode()) <= 3_000_000
+    assert len(page.encode()) <= 3_200_000
+
+
+# -------------------------------------------------------------------- the road
+
+
+def roads(page):
+    """The map of the first page, and those above the chapters A to F: list of HTML."""
+    return re.findall('<nav class="road.*?</nav>', page, re.DOTALL)
+
+
+def test_the_road_carries_the_trace_s_numbers(page):
+    walked, whole = trace.walk("ppo"), roads(page)[0]
+    assert len(roads(page)) == 7
+    for html in roads(page):
+        shown = re.findall(r'<i data-of="(\w+)\[([\d,]+)\]">(?:ρ = )?(−?[\d.]+)</i>', html)
+        for name, index, text in shown:
+            value = getattr(walked, name)[tuple(map(int, index.split(",")))]
+            digits = len(text.partition(".")[2])
+            assert float(text.replace("−", "-")) == pytest.approx(value, abs=0.5001 / 10**digits)
+            assert digits >= 4 or round(value, digits) == pytest.approx(value, abs=1e-9)
+        assert len(shown) == html.count("<i ") == 12
+    texts = re.findall("<i [^>]*>([^<]*)", whole)
+    assert {"−1.35", "−0.2080", "−0.14", "−0.13"} <= set(texts)
+
+
+def test_a_box_of_the_road_is_a_link_to_the_equation_that_it_names(page):
+    for html in roads(page):
+        boxes = re.findall(r'<a href="#eq-(\d+)"(.*?)</a>', html, re.DOTALL)
+        assert len(boxes) == 19
+        assert all(int(n) == min(panels.cited(re.sub("PPO: .*?[<(]", "", box))) for n, box in boxes)
+    lit = [re.findall('step" title="(.*?)[ :]', html) for html in roads(page)[1:]]
+    assert lit == [["s,", "r", "s", "L", "slope"], ["y", "δ", "Â", "Ã"], ["π", "Z̄"],
+                   ["V(s),", "V’s", "H₁", "Z", "Ȳ₁", "W̄₁", "W₁,"], ["V(s),", "y", "v̄", "V’s"],
+                   ["L", "slope", "Z̄"]]  # fmt: skip
+
+
+def test_contents_have_every_chapter_and_its_sections(page):
+    contents = page.split('<nav id="contents"')[1].split("</nav>")[0]
+    for title in ("The ladder", "A, second reading", "H. The same", "Exercises", "Questions"):
+        assert f">{title}" in contents
+    heads = re.findall(r'<h4 id="([^"]+)">([^<]*)', page)
+    assert len(heads) > 40
+    for place, words in heads:
+        mark = words.replace("(may wait)", "<small>may wait</small>")
+        assert f'<a href="#{place}">{mark}' in contents
 
 
 # ------------------------------------------------------------------ the ladder
@@ -251,14 +296,14 @@ def test_the_lines_of_an_equation_are_marked():
 def test_a_row_of_numbers_is_that_of_a_real_call(elements):
     # The trace's row 1 has advantage −1.35, and 1/N is 1/3: the slope of −Â log π / N is 0.45.
     tables = [text for name, text in elements.having("class") if name == "through"]
-    assert any("advantages[1]−1.35" in t and "[1]0.45" in t for t in tables)
+    assert any("advantages1.04, −1.35, 0.31" in t and ", 0.45, " in t for t in tables)
 
 
 @pytest.mark.parametrize("key", ["returns", "gae", "n-step"])
 def test_a_recursion_s_numbers_show_it_at_work(page, key):
     """Row 1 follows from row 2, and not from itself alone."""
     html = page.split(f'id="panel-{number_of(key)}"')[1].split("</details>")[0]
-    shown = dict(re.findall(r"<tr><th>([\w\[\]]+)</th><td>([^<,]*)</td>", html))
+    shown = dict(re.findall(r"<th>([\w\[\]]+)</th><td>([^<,]*)</td>", html))
     is_ = {name: ast.literal_eval(text.replace("−", "-")) for name, text in shown.items()}
     future = 0 if is_["terminated[1]"] else is_["gamma"]
     on = 0 if is_["ended[1]"] else is_["gamma"]
@@ -409,11 +454,25 @@ def test_panel_follows_the_scroll(visit, page):
     for _ in range(60):
         tab.mouse.wheel(0, 350)
         tab.wait_for_timeout(60)
-        seen.append(tab.locator(".panel:visible").get_attribute("id"))
+        # none where a widget, which is as wide as text and panel, fills the window
+        seen += [one.get_attribute("id") for one in tab.locator(".panel:visible").all()]
     order = list(dict.fromkeys(seen))
     own = tab.evaluate("[...document.querySelectorAll('.chapter.here .equation')].map((e) => e.id)")
     assert order == [f"panel-{name[3:]}" for name in own][-len(order) :]
     assert len(order) >= len(own) - 1
+
+
+def point(tab, place):
+    """Move over a place until its words open: what scrolls meanwhile, as hover may, cancels them."""
+    place.hover()
+    box = place.bounding_box()
+    for _ in range(200):
+        if tab.locator("#pop").is_visible():
+            return
+        for k in (1, 0):
+            tab.mouse.move(box["x"] + box["width"] / 2 + k, box["y"] + box["height"] / 2)
+        tab.wait_for_timeout(200)
+    raise AssertionError("nothing opens")
 
 
 @browser
@@ -421,9 +480,8 @@ def test_equations_show_on_hover_and_focus_and_back_returns(visit):
     tab = visit("#exercises")
     link = tab.locator("article a[href^='#eq-']:visible").first
     target = link.get_attribute("href")
-    link.hover()
     pop = tab.locator("#pop")
-    pop.wait_for(state="visible")
+    point(tab, link)
     assert pop.locator("math").count()
     tab.keyboard.press("Escape")
     assert not pop.is_visible()
@@ -480,6 +538,154 @@ def test_search_finds_text_symbols_and_functions(visit):
         tab.keyboard.press("Enter")
         tab.wait_for_function("(start) => location.hash.startsWith('#' + start)", arg=place)
         tab.keyboard.press("Escape")
+
+
+FOUND = """() => [...document.querySelectorAll("#found a")].map((a) => [
+    a.firstElementChild.textContent, a.lastElementChild.textContent,
+    a.querySelectorAll("math").length])"""
+
+
+@browser
+def test_search_takes_words_in_any_order_and_ending_and_shows_formulas(visit):
+    tab = visit()
+
+    def found(words):
+        tab.locator("#search").fill(words)
+        tab.locator("#found a").first.wait_for()
+        return tab.evaluate(FOUND)
+
+    hits = found("why is the loss negative")
+    assert any(text.startswith('The "loss" is not a loss') for text, *_ in hits[:10])
+    assert all("negative" in text and below == "Questions" for text, below, _ in hits[:2])
+    assert found("negative loss") == found("LOSS, négatives")
+    assert found("normalized advantages")[:5] == found("normalise advantage")[:5]
+    formula = next(hit for hit in found("clip L rho min") if hit[0].startswith("Eq. 36"))
+    assert formula[2] == 1 and tab.locator("#found mfrac").first.is_visible()
+    for text, below, _ in found("the clip"):
+        assert text not in below.split(" › ")
+    ids = tab.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
+    assert len(ids) == len(set(ids))  # what is shown there has none of its own
+    found("mean zero score")
+    tab.keyboard.press("Enter")
+    tab.wait_for_function("location.hash === '#the-score-has-mean-zero'")
+    for key, number in (("j", 7), ("k", 6)):
+        tab.keyboard.press(key)
+        tab.wait_for_function(f"location.hash === '#eq-{number}'")
+
+
+@browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_box_of_the_road_opens_its_equation(visit, width):
+    tab = visit("", width)
+    boxes = tab.locator("#chapter-0 .road a")
+    for i in range(boxes.count()):
+        target = boxes.nth(i).get_attribute("href")
+        boxes.nth(i).focus()
+        tab.keyboard.press("Enter")
+        tab.wait_for_function("(hash) => document.querySelector(hash + '.here')", arg=target)
+        assert tab.locator(target).is_visible()
+        tab.go_back()
+        tab.locator("#chapter-0").wait_for(state="visible")
+
+
+@browser
+def test_the_first_page_says_where_to_begin_and_where_one_was(visit):
+    tab = visit("", 1280)
+    links = tab.locator(".begin a")
+    assert links.all_inner_texts() == ["Chapter A", "one_page.py", "Train"]
+    assert tab.locator("h1 + .begin").count() == 1 and tab.locator("#lit a").count() == 0
+    for i, place in enumerate(
+        ("h3#a-from-a-decision-problem-to-a-gradient", "[id='one_page.py']", "#widget-train")
+    ):
+        links.nth(i).click()
+        tab.wait_for_function(
+            """(css) => { const box = document.querySelector(css).getBoundingClientRect();
+            return box.height && box.top >= 0 && box.top < innerHeight; }""",
+            arg=place,
+        )
+        tab.go_back()
+        links.first.wait_for(state="visible")
+    tab.goto(tab.url.partition("#")[0] + "#b-advantages")
+    tab.locator("#b-advantages").wait_for(state="visible")
+    lit = tab.locator(".road:visible [aria-current]").all_inner_texts()
+    assert len(lit) == 4 and lit[-1].split() == ["Ã", "−1.35"]
+    tab.locator("#contents a").first.evaluate("(a) => a.click()")
+    assert tab.locator("#lit a").inner_text() == "Chapter B"
+    assert tab.locator(".road:visible [aria-current]").count() == 4
+
+
+@browser
+def test_contents_stand_open_where_there_is_room(visit):
+    tab = visit("", 1280)
+    contents, button = tab.locator("#contents"), tab.locator("#menu")
+    assert contents.is_visible() and not button.is_visible()
+    assert contents.locator("[aria-current]").first.inner_text() == "Policy gradients, by hand"
+    contents.get_by_text("C. Distributions").click()  # a panel stands beside the text
+    assert button.is_visible() and not contents.is_visible()
+    button.press("Enter")
+    assert contents.locator(".sections:visible small").first.inner_text() == "may wait"
+    contents.get_by_text("Entropy: staying undecided").click()
+    tab.wait_for_function("location.hash === '#entropy-staying-undecided-may-wait'")
+    assert not contents.is_visible()
+    tab.emulate_media(media="print")
+    assert contents.is_visible() and contents.locator(".sections:visible").count() > 8
+
+
+@browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_figures_enlarge_and_close(visit, width):
+    tab = visit("#c-distributions", width, touch=width == 390)
+    figure, large = tab.locator(".chapter.here .figure").first, tab.locator("#large")
+    figure.scroll_into_view_if_needed()
+    y = tab.evaluate("scrollY")
+    ways = {
+        "Escape": lambda: tab.keyboard.press("Escape"),
+        "tap": lambda: large.click(position={"x": 150, "y": 300}),
+        "Back": lambda: tab.evaluate("history.back()"),
+        "button": lambda: large.get_by_role("button").click(),
+    }
+    for opener in ("pointer", "key"):
+        for close in ways.values():
+            if opener == "key":
+                figure.locator("button").focus()
+                tab.keyboard.press("Enter")
+            elif width == 390:
+                figure.tap()
+            else:
+                figure.click()
+            large.wait_for(state="visible")
+            over, smallest = large.evaluate("""(one) => { const room = one.firstElementChild;
+                const sizes = [...one.querySelectorAll("text")].map((text) =>
+                    parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a);
+                const wide = room.scrollWidth > room.clientWidth;
+                return [[wide, room.scrollHeight > room.clientHeight], Math.min(...sizes)]; }""")
+            assert smallest >= 10 and over == [width == 390] * 2
+            close()
+            large.wait_for(state="hidden")
+            tab.wait_for_function("!history.state?.large")
+            assert tab.evaluate("[scrollY, location.hash]") == [y, "#c-distributions"]
+
+
+APART = """(y) => new Promise((done) => {
+    scrollTo(0, y);
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+        const panel = document.querySelector(".panel.here"), box = panel.getBoundingClientRect();
+        const widgets = [...document.querySelectorAll(".chapter.here .widget")];
+        const over = widgets.map((one) => one.getBoundingClientRect())
+            .some(({ top, bottom }) => box.bottom > top && box.top < bottom);
+        done([panel.checkVisibility({ visibilityProperty: true }), over]);
+    }));
+})"""
+
+
+@browser
+def test_a_widget_and_the_panel_keep_apart(visit):
+    tab = visit("#c-distributions", 1280)
+    widget = tab.locator(".widget:visible").last
+    top = widget.evaluate("(one) => one.getBoundingClientRect().top + scrollY")
+    seen = [tab.evaluate(APART, top + dy) for dy in range(-900, 1200, 150)]
+    assert not any(shown and over for shown, over in seen)
+    assert seen.count([True, False]) > 5
 
 
 @browser

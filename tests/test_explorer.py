@@ -67,6 +67,30 @@ def test_data_are_the_lessons():
             assert broken not in variants or variants[broken]["greedy"] < 100
 
 
+def test_recorded_update_and_episode():
+    """Real ones: the rows the clip's, the states Gymnasium's, rounded; the same two times."""
+    recorded = DATA["recorded"]
+    assert explorer.recorded() == explorer.recorded()
+    assert explorer.recorded().keys() == recorded.keys()
+    ratios, advantages = np.array(recorded["ratios"]), np.array(recorded["advantages"])
+    assert len(ratios) == len(advantages) == explorer.ROWS
+    silent = np.where(advantages > 0, ratios - 1, 1 - ratios) > recorded["clip_range"]
+    assert recorded["dead_fraction"] == silent.mean() > 0
+    episode = recorded["episode"]
+    T = len(episode["actions"])
+    assert len(episode["obs"]) == len(episode["values"]) == T + 1 < 500
+    env, ended = gym.make("CartPole-v1").unwrapped, False
+    env.reset(seed=0)
+    for state, action, following in zip(
+        episode["obs"], episode["actions"], episode["obs"][1:], strict=False
+    ):
+        assert not ended
+        env.state, env.steps_beyond_terminated = np.array(state), None
+        _, _, ended, _, _ = env.step(action)
+        np.testing.assert_allclose(following, env.state, atol=1e-3)
+    assert ended and episode["end"] == "terminated"
+
+
 @pytest.mark.slow
 def test_data_are_the_same_twice(monkeypatch):
     monkeypatch.setattr(explorer, "EPISODES", 2)
@@ -124,7 +148,7 @@ def test_page_is_self_contained():
         forbidden = r"@import|url\((?!#)|fetch\(|XMLHttp|import\(|WebSocket|<iframe"
         assert not re.search(forbidden, TEXT[name]), name
     assert "default-src 'none'" in page
-    assert sum(map(len, TEXT.values())) < 200_000
+    assert sum(map(len, TEXT.values())) < 220_000
 
 
 def test_links_lead_to_their_equations():
@@ -694,13 +718,10 @@ def test_credit_plays_and_is_scrubbed(visit):
 STATUS = "({ ...document.getElementById('status').dataset })"
 
 
-def train(page, steps, seed=0, algorithm="ppo", broken=()):
+def train(page, steps, seed=0, algorithm="ppo"):
     """Press Train and wait for so many steps (then pause) or the end -> the status, a dict."""
     page.fill("#seed", str(seed))
     page.locator(f"input[value={algorithm}]").check()
-    for name in explorer.BREAKS:
-        if name != "whole" and page.is_enabled(f"#break-{name}"):
-            page.set_checked(f"#break-{name}", name in broken)
     page.click("#train")
     wait(page, f"{STATUS}.envSteps >= {steps}")
     if steps < DATA["settings"][algorithm]["total_steps"]:
@@ -723,32 +744,142 @@ def test_it_learns_as_python_does(visit):
         assert 1_000 < int(status["solvedAt"]) < 50_000
         assert int(status["envSteps"]) - total in range(1024)
         assert page.inner_text("#train").strip() == "Train"
-        assert f"solved at {int(status['solvedAt']):,}" in page.inner_text("#verdict").replace(
-            "solved, at", "solved at"
-        )
+        assert f"solved at {int(status['solvedAt']):,}" in page.inner_text("#status")
+
+
+# --------------------------------------------------------------- the experiments
+
+BUGS = {name: name for name in explorer.BREAKS if name not in ("whole", "unclipped")}
+BUGS |= {"no-clip": "unclipped"}  # the card's name -> the data's
+
+
+def outcome(solved, level):
+    """The rule of docs/experiments.js, once more. A beginner's episodes last 22 steps."""
+    if level <= 44:
+        return "worse" if level < 17.6 else "never"
+    return "learns" if solved else "late"
+
+
+def outcome_in_python(bug):
+    twin = DATA["python"]["ppo"][bug]
+    level = [value for value in twin["curve"] if value is not None][-1]
+    return outcome(twin["at"] is not None and twin["at"] <= 24_000, level)
+
+
+def finish(page, name, guess):
+    """Guess, and wait for what comes of it -> the card's data, a dict."""
+    page.click(f"[data-experiment={name}] [data-guess={guess}]")
+    card = f"document.querySelector('[data-experiment={name}]').dataset"
+    wait(page, f"{card}.seconds")
+    return page.evaluate(f"({{ ...{card} }})")
 
 
 @browser_test
-@pytest.mark.slow
-def test_every_break_ends_as_python_does(page):
-    """Two whole trainings of each: both are solved, or neither, only where Python's may be so."""
-    script = """(() => {
-        const trainer = new L.Trainer(a, window.lesson.data.settings[a], b, { [c]: true });
-        let solved = false, due = 0;
-        while (trainer.env_steps < trainer.config.total_steps) {
-            trainer.iterate();
-            if (solved || trainer.env_steps < due) continue;
-            due += 4000;
-            const mean = (x) => x.reduce((sum, v) => sum + v, 0) / x.length;
-            const judge = (n) => mean(L.evaluate(trainer.policy, n, trainer.judging));
-            solved = judge(10) >= L.SOLVED && judge(100) >= L.SOLVED;
+def test_an_outcome_has_a_name(page):
+    """One rule, for the page and for Python's seeds; between "learns" and "late" lies the end."""
+    python = DATA["python"]["ppo"]
+    assert python["clip"]["curve"][0] == 22 and np.ptp(python["clip"]["curve"][:90]) <= 4
+    assert call(page, "[L.EXPERIMENT_STEPS]") == [24_000]
+    assert 1.2 * python["whole"]["at"] < 24_000 < python["terminal"]["at"] / 1.1
+    for level in (9, 17, 18, 22, 44, 45, 500):
+        for solved in (True, False):
+            assert call(page, "[L.outcome(a, b)]", solved, level) == [outcome(solved, level)]
+    guide = (DOCS / "guide.md").read_text(encoding="utf-8")
+    for number in (24_000, python["whole"]["at"], python["terminal"]["at"]):
+        assert f"{number:,}" in guide
+    named = {bug: outcome_in_python(bug) for bug in explorer.BREAKS}
+    assert named == {
+        **{"whole": "learns", "mean": "learns", "unclipped": "learns"},
+        **{"terminal": "late", "baseline": "late", "clip": "never"},
+        **{"sign": "worse", "rows": "worse"},
+    }
+
+
+@browser_test
+def test_every_experiment_has_a_verdict(visit):
+    """Nothing trains before a guess; then the card says what came, and marks what Python's do."""
+    page = visit()
+    cards = "[...document.querySelectorAll('[data-experiment]')]"
+    assert page.evaluate(f"{cards}.map((card) => card.dataset.experiment)") == [
+        *("clip", "terminal", "mean", "sign", "baseline", "no-clip", "rows")
+    ]
+    for name, bug in BUGS.items():
+        card = page.locator(f"[data-experiment={name}]")
+        guesses = card.locator("[data-guess]").evaluate_all(
+            "(all) => all.map((e) => e.dataset.guess)"
+        )
+        assert guesses == ["learns", "late", "never", "worse"]
+        assert "not begun" in page.get_attribute("#levels", "aria-label")
+        assert card.locator("[data-right]").count() == 0
+        guess = guesses[len(name) % 4]
+        data = finish(page, name, guess)
+        assert card.locator("[aria-pressed=true]").get_attribute("data-guess") == guess
+        assert data["outcome"] in guesses and float(data["seconds"]) > 0
+        assert data["python"] == outcome_in_python(bug)
+        right = card.locator("[data-right]")
+        assert right.count() == 1 and right.get_attribute("data-guess") == data["python"]
+        said = card.inner_text()
+        assert ("Right: " if guess == data["python"] else "Not so: ") in said
+        assert f"{DATA['python']['ppo'][bug]['solved']} of {DATA['seeds']}" in said
+        assert ("one seed is one seed" in said) == (data["outcome"] != data["python"])
+        assert re.search(r"\(Eq\. \d+\)", said)
+        page.click("#experiment-next")
+        wait(page, "document.getElementById('levels').ariaLabel.includes('not begun')")
+        page.evaluate(f"{cards}.forEach((card) => delete card.sides)")  # each begins unseen
+    assert "of 7." in page.inner_text("#experiment-score")
+
+
+@browser_test
+def test_an_experiment_is_two_trainings(visit, page):
+    """Those of two Trainers with the card's seed; whoever guesses anew begins anew."""
+    script = """[{}, { baseline: true }].map((broken) => {
+        const trainer = new L.Trainer('ppo', window.lesson.data.settings.ppo, 3, broken);
+        const lengths = [];
+        while (trainer.env_steps < 24000) {
+            lengths.push(...trainer.iterate().episodes.map(([, length]) => length));
         }
-        return solved;
+        return [trainer.env_steps, ...lengths.slice(-100)];
+    })"""
+    ends = [(end[0], np.mean(end[1:])) for end in call(page, script)]
+    own = visit()
+    own.fill("#experiment-seed", "3")
+    own.click("[data-experiment=clip] [data-guess=never]")
+    data = finish(own, "baseline", "late")
+    assert own.get_attribute("[data-experiment=clip]", "data-outcome") is None
+    assert "Training" not in own.inner_text("[data-experiment=clip]")
+    rows = own.locator("[data-experiment=baseline] tr").all_inner_texts()
+    for name, row, (steps, level) in zip(("healthy", "broken"), rows[2:0:-1], ends, strict=True):
+        assert own.inner_text(f"#{name}-steps") == f"{steps:,} steps"
+        assert row.startswith(f"{name}, here") and row.split()[-1] == f"{level:,.0f}"
+    assert data["outcome"] == outcome("at" in rows[1], ends[1][1])
+
+
+@browser_test
+def test_breaks_end_as_python_does(page):
+    """Of three seeds each, as far as an experiment goes, one at least ends as Python's median.
+
+    More would be luck: "learns" and "late" are seeds apart, and without a clip in particular.
+    """
+    script = """(() => {
+        const trainer = new L.Trainer('ppo', window.lesson.data.settings.ppo, a, { [b]: true });
+        const mean = (x) => x.reduce((sum, v) => sum + v, 0) / x.length, lengths = [];
+        let solved = false, due = 0;
+        while (trainer.env_steps < 24000) {
+            lengths.push(...trainer.iterate().episodes.map(([, length]) => length));
+            if (solved || trainer.env_steps < due) continue;
+            due += 2000;
+            const judge = (n) => mean(L.evaluate(trainer.policy, n, trainer.judging));
+            solved = judge(20) >= L.SOLVED && judge(100) >= L.SOLVED;
+        }
+        return [solved, mean(lengths.slice(-100))];
     })()"""
-    for algorithm, variants in DATA["python"].items():
-        for broken, python in variants.items():
-            solved = sum(call(page, script, algorithm, seed, broken) for seed in range(2))
-            assert abs(solved / 2 - python["solved"] / DATA["seeds"]) < 0.85, (algorithm, broken)
+    for bug in explorer.BREAKS:
+        wanted = {"learns", "late"} if bug == "unclipped" else {outcome_in_python(bug)}
+        ends = (outcome(*call(page, script, seed, bug)) for seed in range(3))
+        assert any(end in wanted for end in ends), bug
+
+
+# ------------------------------------------------------- the training, its knobs
 
 
 @browser_test
@@ -822,28 +953,18 @@ def test_knobs_reach_the_training(visit):
 
 
 @browser_test
-def test_a_break_is_predicted_and_explained(visit):
-    page = visit()
-    for name in explorer.BREAKS:
-        if name == "whole":
-            continue
-        page.check(f"#break-{name}")
-        assert "?" in page.inner_text("#verdict"), name
-        page.uncheck(f"#break-{name}")
-        assert page.inner_text("#verdict") == ""
-    page.locator("input[value=vpg]").check()
-    off = page.evaluate("[...document.querySelectorAll('#breaks :disabled')].map((e) => e.id)")
-    assert off == [f"break-{name}" for name in ("clip", "unclipped")]
-    assert set(explorer.CLIP_ONLY) == {"clip", "unclipped"}
-    page.locator("input[value=ppo]").check()
-    train(page, 4_000, broken=["clip"])
-    said = page.inner_text("#verdict")
-    assert "Eq. 37" in said and "not solved; greedy after" in said
-    assert numbers(page)["gradient-norm"] == 0
-    train(page, 100_000, broken=["sign"])
-    said = page.inner_text("#verdict")
-    assert "Eq. 10" in said and "never solved" in said
-    assert f"0 of {DATA['seeds']} solved" in said
+def test_clip_and_credit_have_something_to_show_at_once(visit):
+    """A recorded update and episode, and they say so."""
+    page = visit(reduced_motion="reduce")
+    assert page.get_attribute("#rows", "d").count("M") == explorer.ROWS
+    dead = round(DATA["recorded"]["dead_fraction"] * explorer.ROWS)
+    assert f"recorded update, Python’s iteration {explorer.ITERATION}," in page.inner_text(
+        "#clip-rows"
+    )
+    assert f"; {dead} of all had lost their slope" in page.inner_text("#clip-rows")
+    assert "at random" in page.inner_text("#cart-value")
+    assert "recorded in Python" in page.inner_text("#credit-source")
+    np.testing.assert_array_equal(played(page), DATA["recorded"]["episode"]["values"])
 
 
 @browser_test
@@ -884,7 +1005,8 @@ def test_fits_every_screen(visit, scheme):
             """() => [...document.querySelectorAll('section *')].filter((element) => {
                 const card = element.closest('section').getBoundingClientRect();
                 const box = element.getBoundingClientRect();
-                return box.width && (box.right > card.right + 1 || box.left < card.left - 1);
+                return box.width && (box.right > card.right + 1 || box.left < card.left - 1)
+                    && !element.closest('#cards > div');  // these are swiped
             }).map((element) => element.outerHTML.slice(0, 80))"""
         )
         assert beyond == []
@@ -1045,19 +1167,20 @@ def test_everything_has_a_name(visit):
             role = node.get("role", {}).get("value")
             named.setdefault(role, []).append(node.get("name", {}).get("value", ""))
     for role in (
-        *("slider", "button", "radio", "combobox", "link", "region", "navigation", "checkbox"),
+        *("slider", "button", "radio", "combobox", "link", "region", "navigation"),
         *("spinbutton", "application", "group"),
     ):
         assert named[role] and all(name.strip() for name in named[role]), (role, named[role])
     images = named.get("image", []) + named.get("img", [])
-    assert len(images) == 6 and all(images)  # curve, lengths, fractions, timeline, stage, objective
-    # training 5 + the portrait, credit 3, logits 5, clip 3 + the plane
-    assert len(named["slider"]) == 6 + 3 + 5 + 4
-    assert len(named["checkbox"]) == 7 and len(named["radio"]) == 2 + 2 + 3
-    # what speaks up by itself: the training's news, and what each of the others says
-    assert len(named["status"]) == 4
+    # curve, lengths, fractions, two carts, levels, timeline, stage, objective, the compass's two
+    assert len(images) == 9 + 2 and all(images)
+    # training 5 + the portrait, credit 3, logits 5, clip 3 + the plane; the layer's numbers
+    assert len(named["slider"]) == 6 + 3 + 5 + 4 + 41
+    assert len(named["checkbox"]) == 1 and len(named["radio"]) == 2 + 2 + 3 + 3
+    # what speaks up by itself: the training's news, seven verdicts, what each of the others says
+    assert len(named["status"]) == 6 + 7
     legends = page.locator("fieldset > legend").count()
-    assert legends == page.locator("fieldset").count() == 4
+    assert legends == page.locator("fieldset").count() == 3 + 1
 
 
 @browser_test
@@ -1079,7 +1202,7 @@ def test_live_regions_are_quiet(visit):
 def test_markup_is_sound(visit):
     page = visit()
     assert page.get_attribute("html", "lang") == "en"
-    assert page.locator("h1").count() == 1 and page.locator("h2").count() == 3
+    assert page.locator("h1").count() == 1 and page.locator("h2").count() == 6
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
     assert len(ids) == len(set(ids))
     # references between elements lead somewhere
@@ -1087,7 +1210,7 @@ def test_markup_is_sound(visit):
     for attribute in ("for", "aria-labelledby"):
         for target in page.evaluate(script.replace("%s", attribute)):
             assert target in ids
-    assert page.locator("[tabindex]:not([tabindex='0'])").count() == 0
+    assert page.locator("[tabindex]:not([tabindex='0'], .layer *)").count() == 0
 
 
 @browser_test
@@ -1095,7 +1218,7 @@ def test_keyboard_alone_reaches_and_moves_everything(visit):
     page = visit()
     played(page)
     reached = []
-    for _ in range(90):
+    for _ in range(200):
         page.keyboard.press("Tab")
         focused = page.evaluate(
             """() => { const e = document.activeElement;
@@ -1112,7 +1235,7 @@ def test_keyboard_alone_reaches_and_moves_everything(visit):
     wanted = page.evaluate(
         """() => [...document.querySelectorAll(
             'input:not([type=radio]), button, select, [tabindex]')]
-            .filter((e) => !e.disabled).map((e) => e.id)"""
+            .filter((e) => !e.disabled && !e.closest(".layer")).map((e) => e.id)"""
     )
     assert set(wanted) <= set(reached)
     assert {"ppo", "1", "terminated"} <= set(reached)  # the radio buttons, one stop for each group
@@ -1136,9 +1259,9 @@ def test_keyboard_alone_reaches_and_moves_everything(visit):
     wait(page, f"{STATUS}.iteration >= 2")
     page.keyboard.press("Space")
     assert page.inner_text("#train").strip() == "Go on"
-    page.focus("#break-sign")
+    page.focus("#sign-worse")
     page.keyboard.press("Space")
-    wait(page, f"{STATUS}.iteration == 0")
+    wait(page, "document.querySelector('[data-experiment=sign]').dataset.outcome")
     page.focus("#portrait")
     page.keyboard.press("ArrowLeft")
 
@@ -1170,10 +1293,10 @@ def test_on_a_phone_cause_and_effect_share_the_screen(visit):
     page = visit(390, 844, has_touch=True, is_mobile=True, reduced_motion="reduce")
     played(page)
     for knob, picture in (
-        *(("#epochs", "#curve"), ("#break-rows", "#curve"), ("#push-right", "#carts")),
+        *(("#epochs", "#curve"), ("#clip-worse", "#levels"), ("#push-right", "#carts")),
         *(("#credit-lambda", "#timeline"), ("input[value=truncated]", "#timeline")),
         *(("#z2", "#panel-pinew"), ("#alpha", "#panel-pinew"), ("#clip-epsilon", "#clip-say")),
-        *(("#clip-ratio", "#plane"), ("#break-clip", "#train")),
+        *(("#clip-ratio", "#plane"), ("#clip-never", "#healthy")),
     ):
         page.evaluate(f"document.querySelector('{knob}').scrollIntoView({{ block: 'end' }})")
         page.wait_for_timeout(50)
@@ -1191,7 +1314,7 @@ def test_nothing_lies_over_the_knobs(visit, size):
     """On a phone held sideways and at four times the size, too."""
     page = visit(*size, reduced_motion="reduce")
     played(page)
-    for knob in ("epochs", "break-rows", "credit-gamma", "alpha", "clip-epsilon", "push-left"):
+    for knob in ("epochs", "clip-worse", "credit-gamma", "alpha", "clip-epsilon", "push-left"):
         script = """(id) => { const knob = document.getElementById(id);
             knob.scrollIntoView({ block: 'end' });
             const { x, y, width, height } = knob.getBoundingClientRect();
@@ -1200,17 +1323,15 @@ def test_nothing_lies_over_the_knobs(visit, size):
 
 
 @browser_test
-@pytest.mark.parametrize("name", ["train", "credit", "logits", "clip"])
+@pytest.mark.parametrize("name", ["train", "experiments", "credit", "logits", "clip"])
 def test_a_widget_alone(visit, tmp_path, name):
     """Another page can have one widget: what the head of docs/explorer.js says."""
-    scripts = "".join(
-        f'<script src="{(DOCS / file).as_uri()}"></script>'
-        for file in ("lesson.js", "explorer-data.js", "explorer.js")
-    )
+    scripts = "".join(f'<script src="{(DOCS / file).as_uri()}"></script>' for file in SCRIPTS)
     book = tmp_path / "book.html"
     book.write_text(f'<!DOCTYPE html>{scripts}<div data-lesson="{name}"></div>', encoding="utf-8")
     page = visit(address=book.as_uri())
     sign = {"train": "carts", "credit": "timeline-A", "logits": "pinew2", "clip": "objective-area"}
+    sign |= {"experiments": "levels"}
     wait(page, f"document.querySelector('.lesson #{sign[name]}')")
     assert page.locator("[id]").count() > 10
 

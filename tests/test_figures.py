@@ -16,6 +16,7 @@ import nn
 import ppo
 import run
 import vpg
+from advantages import gae
 from lab.kit import DARK, LIGHT, PROJECT, drawing, saving
 from lab.language import tokens
 from lab.pictures import (
@@ -113,7 +114,8 @@ def test_every_figure_is_kept_and_has_a_caption(name):
         kept = PROJECT / "figures" / f"{name}{ending}.{kind}"
         assert kept.stat().st_size < most * KILOBYTE
     shown = re.findall(
-        rf'<picture>\n  <source media="\(prefers-color-scheme: dark\)" '
+        rf'<picture>\n(?:  <source media="\(prefers-reduced-motion: reduce\)[^\n]*\n)*'
+        rf'  <source media="\(prefers-color-scheme: dark\)" '
         rf'srcset="(?:\.\./)?figures/{name}-dark.{kind}">\n  <img alt="([^"]+)" '
         rf'src="(?:\.\./)?figures/{name}.{kind}">\n'
         rf"</picture>\n\n\*(?!\*)([^\n]+)\*",
@@ -214,6 +216,36 @@ def test_the_kept_animation_begins_at_its_beginning():
         # all poles stand and move a little; at the end three lie
         assert 0 < np.abs(second - start).mean() < 0.2 * np.abs(last - start).mean()
         assert seconds[0] > 1 and seconds[1] < 0.1 and seconds[2] > 1
+
+
+def test_a_still_is_the_last_picture():
+    for ending in ("", "-dark"):
+        place = PROJECT / "figures" / f"five_carts{ending}"
+        made = saving.still(place.with_suffix(".gif").read_bytes())
+        with Image.open(io.BytesIO(made)) as new, Image.open(place.with_suffix(".png")) as kept:
+            assert np.array_equal(new.convert("RGB"), kept.convert("RGB"))
+        with Image.open(place.with_suffix(".gif")) as gif:
+            gif.seek(gif.n_frames - 1)
+            last = np.asarray(gif.convert("RGB"), int)
+        assert np.abs(np.asarray(new.convert("RGB"), int) - last).mean() < 2  # of 255
+    assert "(prefers-reduced-motion: reduce)" in tables.texts()[0].read_text("utf-8")
+
+
+def test_the_four_ends_are_what_advantages_makes_of_them():
+    """V(s′) counts unless the step terminated; credit goes on unless the record stops."""
+    rewards, values, nexts = np.array([1.0, 1.0]), np.array([0.5, 0.5]), np.array([2.0, 2.0])
+    last = np.array([0, 1])
+
+    def credit(d, u, ahead=0.0, value=2.0):
+        flags = np.array([d, 0], bool), np.array([u, 0], bool)
+        after = np.array([value, nexts[1]])
+        return gae(rewards + ahead * last, values, after, *flags, 0.9, 0.8)[0]
+
+    for _, d, u, _ in diagrams.ENDS:
+        assert (credit(d, u) == credit(d, u, value=3.0)) == (diagrams.ENDINGS[0][d] == "struck out")
+        assert (credit(d, u) == credit(d, u, ahead=1.0)) == (diagrams.ENDINGS[1][u] == "ends")
+    words = texts_of("four_ends")
+    assert words.count("struck out") == 1 and words.count("ends") == 3 and words.count("1") == 4
 
 
 def test_later_evaluations_are_told_as_they_were():
@@ -401,12 +433,16 @@ def test_the_roads_arrows_are_its_formulas():
     sources = {to: [names[box] for box in boxes] for to, boxes in diagrams.MADE_FROM.items()}
     numbers = set(names.values()) - {names[3, 0]}  # weights come from the step before
     for box, formula in formulas.items():
-        if formula:
+        if formula and box != (3, 4):
             used = set(re.findall(r"\w+\u0304?\w*", formula)) & numbers
             assert used == set(sources[box]), names[box]
-    assert sources[1, 2] == ["δ"] and sources[1, 3] == ["Â"]  # Eq. 13 and 16
-    assert sources[0, 1] == ["s", "v̄"] and sources[3, 0] == ["W̄₁", "Ȳ₁"]  # weights
+    assert sources[1, 2] == ["δ"] and sources[1, 4] == ["Â"]  # Eq. 13 and 16
+    assert sources[0, 1] == ["s", "V"] and sources[3, 0] == ["W̄₁", "Ȳ₁"]  # weights
+    assert sources[3, 4] == ["L"]  # whose slope it is
     written = {text.replace("-", "−") for text in texts_of("gradient_road")}
+    kept = (PROJECT / "figures" / "gradient_road.svg").read_text(encoding="utf-8")
+    for numbers in diagrams.thread().values():  # drawn, and kept, as `trace` has them now
+        assert " → ".join(text for *_, text in numbers) in written and numbers[0][2] in kept
     assert {formula for formula, *_ in diagrams.BOXES.values()} <= written
 
 
@@ -414,11 +450,13 @@ def test_the_road_has_the_networks_shapes():
     policy = CategoricalPolicy(4, 2, ppo.Config().hidden_sizes, np.random.default_rng(0))
     (W1, _), (W2, _) = policy.network.layers
     inputs, hidden = W1.shape
+    value = nn.MLP((inputs, hidden, 1), np.random.default_rng(0))
     assert {
+        f"{value.parameters.size} numbers · Eq. 29",
         f"{policy.parameters.size} numbers · Eq. 31, 32",
-        f"N × {inputs}",
+        f"N × {inputs} · Eq. 1",
         f"N × {hidden} · Eq. 27, 28",
-        f"N × {W2.shape[1]} · Eq. 20",
+        f"N × {W2.shape[1]} · Eq. 19",
         f"{inputs} × {hidden} · Eq. 29",
     } <= set(texts_of("gradient_road"))
 

@@ -12,15 +12,17 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from markdown_it import MarkdownIt
-from math_core import LatexError, LatexToMathML
+from math_core import LatexError
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from lab.book.drawings import drawing
+from lab.book.joined import mathml, shapes
 from lab.book.ladder import PLACES
+from lab.book.symbols import EQUATIONS
 from lab.kit import PROJECT
-from lab.proof.numbering import CITATION, TAG
+from lab.proof.numbering import CITATION, TAG, key_of
 from lab.proof.text import slug
 
 START, GLOSSARY = "## The derivations", "### Glossary"
@@ -52,11 +54,11 @@ class Setter:
 
     def __init__(self, text, panels, widgets):
         self.source, self.panels, self.widgets = text_of(text), panels, list(widgets)
-        self.latex = LatexToMathML()
         self.symbols = self.glossary(text)
-        self.seen, self.files, self.equations = set(), {}, {}
+        self.seen, self.files, self.equations, self.inside = set(), {}, {}, set()
         self.chapter, self.row, self.figures, self.colours = "", 0, 0, {}
         self.waiting = [html for _, html in self.widgets[:1]]
+        self.stills = re.findall(r'data-instead="(\w+)"', "".join(html for _, html in self.widgets))
         self.markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
         self.markdown.core.ruler.push("formulas", formulas)
         for rule in (self.fence, self.formula, self.text, self.link_open, self.html_block):
@@ -87,40 +89,47 @@ class Setter:
 
     def mathml(self, tex, displayed):
         try:
-            made = self.latex.convert_with_local_state(tex, displaystyle=displayed)
+            return mathml(tex, displayed)
         except LatexError as error:
             return f'<span class="math-error" title="{escape(str(error))}">{escape(tex)}</span>'
-        return made.replace("&ApplyFunction;", "\u2061")
 
-    def math(self, tex, displayed=False):
-        """TeX -> MathML in which the glossary's symbols know their rows."""
+    def math(self, tex, displayed=False, own=None):
+        """TeX -> MathML in which the glossary's symbols know their rows.
+
+        own  {MathML of a symbol: its name in the equation's panel}
+        """
         made = self.mathml(tex, displayed)
         if made.startswith("<span"):
             return made
 
-        def visit(node):
-            rows = self.symbols.get(ElementTree.tostring(node, "unicode"))
+        def visit(node, own, explained=False):
+            written = ElementTree.tostring(node, "unicode")
+            rows = None if explained else self.symbols.get(written)
             if rows is None and node.tag == "mover" and node[1].text == "¯":
                 rows = self.symbols.get("bar")
-            if rows is None:
-                for child in node:
-                    visit(child)
-                return
-            node.set("data-s", " ".join(map(str, rows)))
-            if rows[0] not in self.seen:  # the chapter's first can be reached with the keyboard
-                self.seen.add(rows[0])
+            name = own.get(written)
+            for child in node:
+                visit(child, {} if name else own, explained or rows is not None)
+            if rows is not None:
+                node.set("data-s", " ".join(map(str, rows)))
+            if name:
+                node.set("data-symbol", name)
+            # The first in its equation, or of its meaning in the chapter, is for the keyboard.
+            firsts = {("name", name)} if name else {rows[0]} if rows else set()
+            if firsts - self.seen:
+                self.seen |= firsts
                 node.set("tabindex", "0")
 
         root = ElementTree.fromstring(made)
         for child in root:
-            visit(child)
+            visit(child, own or {})
         return ElementTree.tostring(root, "unicode")
 
-    def chapters(self):
-        """The whole text -> list of Chapter."""
-        tokens, chapters = self.markdown.parse(self.source), []
+    def chapters(self, source=None):
+        """The whole text, or another in its way -> list of Chapter."""
+        tokens, chapters = self.markdown.parse(source or self.source), []
         heads = [i for i, token in enumerate(tokens) if token.type == "heading_open"]
-        self.inside = {slug(tokens[i + 1].content) for i in heads}
+        self.inside |= {slug(tokens[i + 1].content) for i in heads}
         cuts = [i for i in heads if tokens[i].tag in ("h1", "h3")]
         for start, end in zip(cuts, [*cuts[1:], len(tokens)], strict=True):
             title = tokens[start + 1].content
@@ -136,14 +145,19 @@ class Setter:
         token = tokens[i]
         if token.info == "math":
             number = TAG.search(token.content)
-            made = "".join(self.math(part, True) for part in apart(TAG.sub("", token.content)))
+            own = shapes(EQUATIONS[key_of(number[1])].symbols) if number else {}
+            self.seen -= {("name", name) for name in own.values()}
+            parts = apart(TAG.sub("", token.content))
+            made = "".join(self.math(part, True, own) for part in parts)
             if not number:
                 return f'<div class="display">{made}</div>\n'
             n = int(number[1])
-            self.equations[n] = f'<div class="display">{made}</div>'
+            shown = f'<div class="display">{made}</div>'
+            # Elsewhere, in the ladder, it has no panel.
+            self.equations[n] = re.sub(r' data-symbol="[^"]*"( tabindex="0")?', "", shown)
             self.waiting += [html for numbers, html in self.widgets[1:] if max(numbers) == n]
             return (
-                f'<div class="equation" id="eq-{n}">{self.equations[n]}'
+                f'<div class="equation" id="eq-{n}">{shown}'
                 f'<a class="number" href="#eq-{n}">({n})</a></div>\n{self.panels.get(n, "")}\n'
             )
         if token.info == "python":
@@ -181,7 +195,7 @@ class Setter:
             name = label.content if label.type == "code_inline" else ""
             module = posixpath.splitext(path)[0].replace("/", ".")
             if path in PLACES:
-                href = f"#{PLACES[path]}"
+                href = f"#{place or PLACES[path]}"
             elif (
                 path.endswith(".py") and (PROJECT / path).is_file() and not path.startswith("tests")
             ):
@@ -217,14 +231,16 @@ class Setter:
         picture = PICTURE.search(tokens[i].content)
         if not picture:
             return tokens[i].content
+        dark, alt, light = picture.groups()
+        # A widget stands for it where one can be: the picture is for paper, and without JavaScript.
+        still = " still" if posixpath.basename(light).removesuffix(".svg") in self.stills else ""
         if i + 1 < len(tokens) and tokens[i + 1].type == "paragraph_open":
             children = tokens[i + 2].children
             if children and (children[0].type, children[-1].type) == ("em_open", "em_close"):
-                tokens[i + 1].attrSet("class", "caption")
-        dark, alt, light = picture.groups()
+                tokens[i + 1].attrSet("class", f"caption{still}")
         self.figures += 1
         drawn = drawing(PROJECT / light, PROJECT / dark, alt, f"f{self.figures}-", self.colours)
-        return f'<div class="figure">{drawn}</div>\n'
+        return f'<div class="figure{still}">{drawn}</div>\n'
 
 
 def formulas(state):

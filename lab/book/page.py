@@ -12,19 +12,28 @@ from pathlib import Path
 from lab.book import ladder
 from lab.book.chapters import Setter
 from lab.book.panels import coloured, definitions, panels
+from lab.book.road import road
 from lab.kit import DARK, LIGHT, PROJECT
-from lab.proof.text import woven
+from lab.proof.text import as_chapters, woven
 
 HERE, DOCS = Path(__file__).parent, PROJECT / "docs"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PRINT_SECONDS = 180
+QUESTIONS = "docs/questions.md"
+ROAD = "The whole road; blue: a row of <code>run.py trace</code>. A box opens its equation. "
+BEGIN = """
+<p class="begin">Begin: <a href="#{}">Chapter A</a> · one evening:
+<a href="#one_page.py"><code>one_page.py</code></a> · just look:
+<a href="#widget-train">Train</a></p>
+"""
 
 
 def build():
     """The whole page, a str; the same one each time."""
     text = woven()
     setter = Setter(text, panels(text), widgets())
-    parts, colours = setter.chapters(), setter.colours
+    parts = [*setter.chapters(), *setter.chapters(as_chapters(QUESTIONS))]
+    parts, colours = [with_road(part, parts) for part in parts], setter.colours
     files = sorted(setter.files, key=lambda path: (path.count("/"), path))
     sections = [
         f'<section class="chapter" id="chapter-{i}" data-title="{escape(part.title)}">'
@@ -33,7 +42,10 @@ def build():
     ]
     sections.insert(1, ladder.chapter(setter))
     sections += [code_view(path) for path in files]
-    contents = [f'<li><a href="#{part.id}">{escape(part.title)}</a></li>' for part in parts]
+    contents = [
+        f'<li><a href="#{part.id}">{escape(part.title)}</a>{contents_of(part)}</li>'
+        for part in parts
+    ]
     contents.insert(1, '<li><a href="#ladder">The ladder</a></li>')
     listed = "".join(f'<li><a href="#{p}"><code>{p}</code></a></li>' for p in map(escape, files))
     contents.append(f"<li><details><summary>The code</summary><ol>{listed}</ol></details></li>")
@@ -50,6 +62,33 @@ def build():
     }
     # In one go: what is put in may hold such a name itself.
     return re.sub("<<([a-z-]+)>>", lambda place: values[place[1]], page)
+
+
+def with_road(part, parts):
+    """A chapter with the road above it; the first has all of it, and says where to begin."""
+    if part is parts[0]:
+        first = next(one.id for one in parts if one.title.startswith("A. "))
+        html = part.html.replace("</h1>", "</h1>" + BEGIN.format(first), 1)
+        html = html.replace(' data-widget="train"', ' id="widget-train" data-widget="train"', 1)
+        html = re.sub(
+            "(?=<h4 id=)",
+            f'{road()}<p id="lit" class="ui">{ROAD}<span></span></p>\n',
+            html,
+            count=1,
+        )
+    elif re.match("[A-F]\\. ", part.title):
+        html = part.html.replace("</h3>", "</h3>" + road(part.title[0]), 1)
+    else:
+        return part
+    return part._replace(html=html)
+
+
+def contents_of(part):
+    """A chapter's sections, for the contents."""
+    found = re.findall('<h4 id="([^"]+)">(.*?)</h4>', part.html, re.DOTALL)
+    marked = ((id, words.replace("(may wait)", "<small>may wait</small>")) for id, words in found)
+    lines = "".join(f'<li><a href="#{id}">{words}</a></li>' for id, words in marked)
+    return f'<ol class="sections">{lines}</ol>' if found else ""
 
 
 def widget_code():
@@ -71,7 +110,8 @@ def widgets():
             r'<div class="intro">\s*<h2[^>]*>(.*?)</h2>(.*?)</div>', section, re.DOTALL
         )
         intro = f"<h4>{words[1]}</h4>{words[2].strip()}" if words else ""
-        html = f'<div class="widget" data-widget="{name}">{intro}<div></div></div>\n'
+        instead = "".join(re.findall(r' data-instead="\w+"', section))
+        html = f'<div class="widget" data-widget="{name}"{instead}>{intro}<div></div></div>\n'
         widgets.append((numbers, html))
     return widgets
 

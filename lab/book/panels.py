@@ -1,8 +1,10 @@
-"""What stands beside an equation: its lines of code, its check's verdict, one row of numbers.
+"""What stands beside an equation: one row of numbers, also in the equation itself, its lines of
+code, its check's verdict.
 
 Nothing is told to this file by number. The text links the code after each equation, the code
 carries the equation's number above its lines, and the checks know who says that it is right. The
 numbers are those of a real call: of the trace's where it makes one, otherwise of the check's.
+What is the same in all three, `lab.book.symbols` knows by the equation's key.
 """
 
 import ast
@@ -20,16 +22,22 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+import policies
+from lab.book.joined import filled, joined, mathml, name_of, names_in
+from lab.book.symbols import EQUATIONS, Joined
 from lab.kit import PROJECT
 from lab.proof import autograd, trace
 from lab.proof.checks import CHECKS, run_check
 from lab.proof.evidence import Z_BOUND
-from lab.proof.numbering import TAG, cited, number_of
+from lab.proof.numbering import TAG, cited, key_of, number_of
 
 FUNCTION = re.compile(r"\[`([\w.]+)(?<!\.py)`\]\(([\w./]+\.py)\)")  # [`nn.MLP.backward`](nn.py)
 # Pieces of code that the page gives no colour: names, operators, brackets, spaces.
 PLAIN = re.compile(r'<span class="(?:n|o|p|w|nb|bp|fm|nn|vm)">([^<]*)</span>')
+ATOM = re.compile(r"[\w.]+(\([^()]*\))?")  # in a label it needs no brackets
 MOST_FUNCTIONS, MOST_ENTRIES, LONG = 3, 6, 34
+FOLD = '<button class="fold" aria-expanded="false">docstring</button>'
+PLAINLY = Joined({}, "")  # a function of which nothing is asked
 
 
 class Source(NamedTuple):
@@ -113,25 +121,44 @@ def marked(number, text):
     return set(range(rest[0].lineno - 1, rest[-1].end_lineno))
 
 
-def coloured(text, start=1, marks=(), ids=None):
+def coloured(text, start=1, marks=(), ids=None, names=None, folded=()):
     """Python as HTML, a <span> a line; without its tags it is the text, character for character."""
     made = highlight(text, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True))
-    lines, parts = PLAIN.sub(r"\1", made).split("\n"), []
+    made = joined(PLAIN.sub(r"\1", made), names)
+    lines, parts = made.split("\n"), []
     for i, line in enumerate(lines[: len(text.splitlines())]):
         name = f' id="{ids[start + i]}"' if ids and start + i in ids else ""
-        parts.append(f'<span class="l{" m" if i in marks else ""}"{name}>{line}\n</span>')
+        kind = (" m" if i in marks else "") + (" d" if i in folded else "")
+        parts.append(f'<span class="l{kind}"{name}>{line}\n</span>')
     return "".join(parts)
+
+
+def docstring(text):
+    """The lines of a definition's docstring: indices."""
+    first = syntax(text).body[0]
+    is_one = isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str)
+    return range(first.lineno - 1, first.end_lineno) if is_one else ()
 
 
 # ------------------------------------------------------------------ one row of numbers
 
 
-def first_calls(sources, run):
-    """-> what run() returns, and {name: of the first call of each source with real numbers in it,
-    what is known there as it ends, {name: array or None}, and what it returns, a list}.
+class Call(NamedTuple):
+    """What is known in a function as a call of it ends."""
 
-    Meanwhile a copy that says what it knows stands for each function, where checks look it up
-    and in the trace.
+    values: dict  # {name, or an expression that was asked for: array or None}
+    results: list  # what it returns, arrays or None
+    returned: str  # and how that is written
+
+
+def first_calls(sources, run, asked):
+    """-> what run() returns, and {name: of each source its first Call with real numbers in it}.
+
+    asked  {name of a source: Joined, whose `more` is evaluated in the first Call in which its
+           `when` is true}
+
+    Meanwhile a copy that says what it knows stands for each function, where checks look it up,
+    in the policies and in the trace.
     """
     calls = {}
     with contextlib.ExitStack() as undo:
@@ -139,8 +166,8 @@ def first_calls(sources, run):
             owner, name, function = placed(source)
             if not inspect.isfunction(function):
                 continue
-            copy = recorded(source, function, calls)
-            for place in (owner, trace):
+            copy = recorded(source, function, calls, asked.get(source.name, PLAINLY))
+            for place in (owner, policies, trace):
                 if vars(place).get(name) is function:
                     setattr(place, name, copy)
                     undo.callback(setattr, place, name, function)
@@ -158,7 +185,7 @@ def placed(source):
 
 
 class Returns(ast.NodeTransformer):
-    """Makes `return x` of a function `return _end(_begun, locals(), x)`; not of those inside it."""
+    """Makes `return x` `return _end(_begun, locals(), "x", x)`; not in the functions inside."""
 
     def visit_FunctionDef(self, node):
         return node
@@ -166,18 +193,20 @@ class Returns(ast.NodeTransformer):
     def visit_Return(self, node):
         value = node.value or ast.Constant(None)
         node.value = ast.parse("_end(_begun, locals())", mode="eval").body
-        node.value.args.append(value)
+        node.value.args += [ast.Constant(ast.unparse(value)), value]
         return node
 
 
-def recorded(source, function, calls):
-    """A copy of a function that puts its first call with real numbers into `calls`."""
+def recorded(source, function, calls, asked):
+    """A copy of a function that puts its first Call into `calls`, as first_calls says."""
 
     def begin(given):
         return dict(given), {k: numbers(v) for k, v in given.items()}
 
-    def end(begun, known, result):
+    def end(begun, known, returned, result):
         (given, arguments), after = begun, {k: numbers(v) for k, v in known.items()}
+        if source.name in calls:
+            return result
         results = list(map(numbers, result if isinstance(result, tuple) else (result,)))
         changed = {
             f"{k}, after": after[k]
@@ -187,8 +216,18 @@ def recorded(source, function, calls):
         local = {k: v for k, v in after.items() if v is None or v.dtype.kind != "i" or v.ndim}
         values = arguments | {k: v for k, v in local.items() if k not in arguments} | changed
         real = changed or any(value is not None for value in results)
-        if real and any(np.ndim(v) for v in values.values() if v is not None):
-            calls.setdefault(source.name, (values, results))
+        wanted = real and any(np.ndim(v) for v in values.values() if v is not None)
+        if asked.when or wanted:
+            calls[source.name] = None  # what is evaluated now may call it, too
+            names = known | {k: v for k, v in arguments.items() if v is not None}
+            if eval(asked.when or "True", function.__globals__, names):
+                for text in asked.more:
+                    code, late, _ = text.partition(", after")
+                    found = eval(code, function.__globals__, known if late else names)
+                    values[text] = numbers(found)
+                calls[source.name] = Call(values, results, returned)
+            else:
+                del calls[source.name]
         return result
 
     factory = ast.parse("def make(_begin, _end):\n    _begun = _begin(locals())")
@@ -204,40 +243,49 @@ def numbers(value):
     """A value as an array of its own; None if it is no real number of double precision."""
     if isinstance(value, (bool, int, float, np.generic, np.ndarray)):
         array = np.array(value)
+        if array.dtype == complex and not array.imag.any():  # of a network that can take a step
+            array = array.real.copy()
         if array.dtype.kind in "bif" and array.dtype != np.float32 and array.size:
             return array
     return None
 
 
-def row(source, values, results):
-    """One row that goes through a function: list of (name, its numbers as text)."""
-    nodes = ast.walk(syntax(source.text))
-    returned = [node.value for node in nodes if isinstance(node, ast.Return) and node.value][-1:]
-    if returned and isinstance(returned[0], ast.Tuple):
-        returned = returned[0].elts
-    names = list(map(ast.unparse, returned))
-    if len(names) != len(results):
-        names = ["returns"] * len(results)
-    shown = {k: v for k, v in values.items() if v is not None and not k.startswith("_")}
-    for name, value in zip(names, results, strict=True):
-        if value is not None and name not in shown and len(results) <= MOST_ENTRIES:
-            shown[name if len(name) <= LONG else "returns"] = value
+def row(source, call, at=1):
+    """One row that goes through a function, or with at=None all: list of (name, texts)."""
+    try:
+        returned = ast.parse(call.returned, mode="eval").body
+    except SyntaxError:
+        returned = None
+    written = returned.elts if isinstance(returned, ast.Tuple) else [returned]
+    names = list(map(ast.unparse, filter(None, written)))
+    if len(names) != len(call.results):
+        names = ["returns"] * len(call.results)
+    shown = {k: v for k, v in call.values.items() if v is not None and not k.startswith("_")}
+    for name, value in zip(names, call.results, strict=True):
+        if value is not None and name not in shown and len(call.results) <= MOST_ENTRIES:
+            long = "result" if "returns" in shown else "returns"
+            shown[name if len(name) <= LONG else long] = value
     rows = next((len(v) for v in shown.values() if v.ndim), 0)
     lines = []
     for name, value in shown.items():
-        if value.ndim and (len(value) == rows or value.size > MOST_ENTRIES):
-            i = min(1, len(value) - 1)  # the trace's row 1 is the one that it works out
+        if at is not None and value.ndim and (len(value) == rows or value.size > MOST_ENTRIES):
+            i = min(at, len(value) - 1)  # the trace's row 1 is the one that it works out
             looks_ahead = f"{name}[t + 1]" in source.text and i + 1 < len(value)  # a recursion
-            label = name if name.isidentifier() else f"({name})"
-            lines += [(f"{label}[{j}]", entries(value[j])) for j in range(i, i + 1 + looks_ahead)]
+            label = name if ATOM.fullmatch(name) else f"({name})"
+            lines += [(f"{label}[{j}]", texts(value[j])) for j in range(i, i + 1 + looks_ahead)]
         else:
-            lines.append((name, entries(value)))
+            lines.append((name, texts(value)))
     return lines
 
 
-def entries(value):
-    more = ", …" if np.size(value) > MOST_ENTRIES else ""
-    return ", ".join(map(figure, np.ravel(value)[:MOST_ENTRIES])) + more
+def texts(value):
+    return [figure(x) for x in np.ravel(value)[: MOST_ENTRIES + 1]]
+
+
+def shown(rows):
+    """(name, texts) -> (name, text)."""
+    more = [", …" if len(texts) > MOST_ENTRIES else "" for _, texts in rows]
+    return [(k, ", ".join(v[:MOST_ENTRIES]) + end) for (k, v), end in zip(rows, more, strict=True)]
 
 
 def figure(x):
@@ -257,37 +305,63 @@ def panels(text):
         int(n): sources(int(n), re.split(r"^## ", after, flags=re.MULTILINE)[0])
         for n, after in zip(pieces[::2], pieces[1::2], strict=True)
     }
-    everything = {source for own in places.values() for source in own}
+    return {n: panel(n, places[n], EQUATIONS) for n in map(number_of, CHECKS) if n in places}
+
+
+def first_of(number, sources, entry):
+    """-> the check's result, {name: Call} and the names of those that are the trace's."""
+    chosen = next((one.name for one in sources if one.name.endswith(entry.of)), "")
     traced = {}
-    for algorithm in trace.TRACED:
-        _, calls = first_calls(everything, lambda name=algorithm: trace.walk(name))
+    for algorithm in () if entry.check else trace.TRACED:
+        _, calls = first_calls(sources, lambda name=algorithm: retraced(name), {chosen: entry})
         traced = calls | traced
-    known = map(number_of, CHECKS)
-    return {n: panel(n, places[n], traced) for n in known if n in places}
+    result, calls = first_calls(sources, lambda: run_check(number), {chosen: entry})
+    if entry.check and entry.check != key_of(number):
+        calls = first_calls(sources, lambda: run_check(entry.check), {chosen: entry})[1] | calls
+    return result, calls | traced, traced, chosen
 
 
-def panel(number, sources, traced):
-    result, calls = first_calls(sources, lambda: run_check(number))
-    names = [source.name for source in sources]
-    calls |= {name: traced[name] for name in names if name in traced}
-    parts = []
+def retraced(algorithm):
+    """The trace's way, and through its whole network at once."""
+    way, network = trace.walk(algorithm), trace.make_policy().network
+    network.backward(way.dlogits, network.forward(way.obs)[1])
+
+
+def panel(number, sources, equations):
+    """equations: {key: Joined}."""
+    entry = next((own for key, own in equations.items() if number_of(key) == number), PLAINLY)
+    names = names_in(entry.symbols)
+    result, calls, traced, chosen = first_of(number, sources, entry)
+    tables, codes, known = [], [], {}
     for source in sources:
         name, path, start, text = source
-        parts.append(
+        codes.append(
             f'<p class="where"><a href="#code-{name}"><code>{path}</code></a> '
-            f"lines {start}–{start + len(text.splitlines()) - 1}</p>"
+            f"lines {start}–{start + len(text.splitlines()) - 1}"
+            f"{FOLD if docstring(text) else ''}</p>"
             f'<pre data-eq="{number}" style="--first:{start - 1}">'
-            f"{coloured(text, start, marked(number, text))}</pre>"
+            f"{coloured(text, start, marked(number, text), None, names, docstring(text))}</pre>"
         )
         if name in calls:
             where = "the trace" if name in traced else "its check"
-            parts.append(table(f"One row of it, from {where}", row(source, *calls[name])))
+            own = row(source, calls[name], entry.row if name == chosen else 1)
+            own.sort(key=lambda line: not name_of(line[0], names))
+            title = "Numbers" if name == chosen and entry.row is None else "One row"
+            title += f" of {name.rpartition('.')[2]}" if len(sources) > 1 else ""
+            symbols = entry.symbols
+            if name == chosen:
+                known = dict(own)
+            else:  # another function's result is another quantity
+                symbols = {tex: re.sub("(; )?=returns", "", it) for tex, it in symbols.items()}
+            tables.append(table(f"{title}, from {where}", shown(own), symbols))
     in_its_lines = any(carries(source, number) for source in sources)
-    if not in_its_lines or not any(name in calls for name in names):
-        shown = [(k, v) for k, v in result.numbers if numbers(v) is not None][:4]
-        if shown:
-            rows = [(k, entries(np.asarray(v))) for k, v in shown]
-            parts.append(table("Numbers from its check", rows))
+    if not in_its_lines or not any(source.name in calls for source in sources):
+        own = [(k, texts(v)) for k, v in result.numbers if numbers(v) is not None][:4]
+        if own:
+            tables.append(table("Numbers from its check", shown(own), entry.symbols))
+            known |= dict(own)
+    parts = [filled_in(number, entry.filled, known, names)] if entry.filled else []
+    parts += [*tables, *codes]
     for key, lines in autograd.WRITTEN.items():
         if number_of(key) == number:
             made = PLAIN.sub(r"\1", highlight(lines, PythonLexer(), HtmlFormatter(nowrap=True)))
@@ -300,7 +374,8 @@ def panel(number, sources, traced):
         f'error <span class="measured">{largest}</span>, bound {result.bound:g}. '
         f"<small>{escape(result.statement)} <code>run.py check {number}</code></small></p>"
     )
-    code = "".join(f"<code>{name.removeprefix('lab.proof.')}</code>" for name in names[:1])
+    first = [source.name.removeprefix("lab.proof.") for source in sources[:1]]
+    code = "".join(f"<code>{name}</code>" for name in first)
     return (
         f'<details class="panel" id="panel-{number}"><summary><b>Eq. {number}</b> {code}'
         f'<span class="ok">{"✓" if result.passed else "✗"} {escape(result.oracle)}</span></summary>'
@@ -308,6 +383,25 @@ def panel(number, sources, traced):
     )
 
 
-def table(title, rows):
-    cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows)
-    return f'<table class="through"><caption>{escape(title)}</caption>{cells}</table>'
+def filled_in(number, text, known, names):
+    """The equation with the row's numbers in it."""
+    html, arithmetic, result = filled(text, known, names)
+    return (
+        f'<div class="filled" data-filled="{number}" data-result="{result}" '
+        f'data-expression="{escape(arithmetic)}">{html}</div>'
+    )
+
+
+def table(title, rows, symbols=()):
+    """Rows (label, text); one that is a symbol's says so, and can be reached."""
+    symbols = dict(symbols)
+    names, parts = names_in(symbols), []
+    signs = {names[own.split("; ")[0]]: mathml(tex) for tex, own in reversed(symbols.items())}
+    for label, own in rows:
+        name = name_of(label, names)
+        attributes = f' data-symbol="{escape(name)}" tabindex="0"' if name else ""
+        parts.append(
+            f"<tr{attributes}>{f'<td>{signs.get(name, str())}</td>' if symbols else ''}"
+            f"<th>{escape(label)}</th><td>{escape(own)}</td></tr>"
+        )
+    return f'<table class="through"><caption>{escape(title)}</caption>{"".join(parts)}</table>'

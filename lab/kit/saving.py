@@ -44,10 +44,28 @@ def shorten(svg):
     return re.sub(r' d="[^"]*"', rounded, svg)
 
 
+def still(gif):
+    """A GIF's last picture as the bytes of a PNG, for those who ask for no motion."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(gif)) as images:
+        images.seek(images.n_frames - 1)
+        images.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(
+            file, "PNG", optimize=True
+        )
+    return file.getvalue()
+
+
 def save(folder, name, draw, height=None):
-    """Draw one figure's variants into `folder`, a GIF without a height; the light one's path."""
+    """Draw one figure's variants into `folder`, a GIF and its last picture without a height.
+
+    Returns the light one's path.
+    """
     kind = "svg" if height else "gif"
     for ending, look in VARIANTS.items():
         data = render(draw, height, look) if height else draw(look)
         write_whole(Path(folder) / f"{name}{ending}.{kind}", data)
+        if not height:
+            write_whole(Path(folder) / f"{name}{ending}.png", still(data))
     return Path(folder) / f"{name}.{kind}"

@@ -3,25 +3,32 @@
     python -m lab.pictures.explorer [FILE]
 
 The page is written by hand and trains by itself, in JavaScript. What it has from here:
-the lesson's settings, the colours of all pictures, and what the Python lesson does on
-SEEDS when it is broken as the page's switches break it, for the reader to compare. A
-broken line is an experiment of lab/proof/faults.py.
+the lesson's settings, the colours of all pictures, the trace's minibatch, a recorded update
+and episode to show before anything was trained, and what the Python lesson does on SEEDS when
+it is broken as the page's experiments break it, for the reader to compare. A broken line is an
+experiment of lab/proof/faults.py.
 """
 
 import json
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 
+import ppo
 from lab.kit import DARK, LIGHT, write_whole
 from lab.kit.command_line import Parser, option
+from lab.proof import trace
 from lab.runs import ALGORITHMS
 from lab.study import Cores, run_jobs, statistics, train_one
+from lab.watch import Session
+from training import Trainer
 
 ENV_ID, SEEDS, EPISODES, EVALUATIONS = "CartPole-v1", range(10), 100, 50
 COMPARED = "ppo", "vpg"
+ITERATION, ROWS = 5, 256  # of the recorded update: which, and how many of its rows
 CLIP_ONLY = {"clip", "unclipped"}  # PPO has a clip, VPG has none
-# The page's switches: what is broken -> settings, and one of changes.CHANGES or None.
+# The page's experiments: what is broken -> settings, and one of changes.CHANGES or None.
 BREAKS = {
     "whole": ({}, None),
     "clip": ({}, "ties_are_clipped"),
@@ -67,9 +74,77 @@ def collect(seeds=SEEDS, workers=None, **settings):
         "settings": {name: asdict(ALGORITHMS[name].Config()) for name in COMPARED},
         "colours": {"light": LIGHT._asdict(), "dark": DARK._asdict()},
         "seeds": len(seeds),
+        "recorded": recorded(),
         "python": {
             algorithm: {name: summarize(own) for name, own in variants.items()}
             for algorithm, variants in python.items()
+        },
+        "trace": traced(),
+    }
+
+
+def traced():
+    """What goes into the trace's minibatch, for the layer's widget: a dict fit for JSON."""
+    return {
+        "obs": trace.OBS,
+        "actions": trace.ACTIONS,
+        "advantages": trace.ADVANTAGES,
+        "old_log_probs": trace.OLD_LOG_PROBS,
+        "parameters": trace.PARAMETERS,  # W1 (4,2), b1, W2 (2,2), b2
+        "clip_range": trace.CLIP_RANGE,
+        "learning_rate": trace.LEARNING_RATE,
+        "max_grad_norm": trace.MAX_GRAD_NORM,
+        "betas": list(trace.BETAS),
+        "eps": trace.EPS,
+    }
+
+
+def recorded():
+    """PPO's update number ITERATION with seed 0, and an episode after it: a dict of short numbers.
+
+    ratios, advantages  after the update, of ROWS of its rollout's rows
+    dead_fraction       how many of these have no slope left at its clip_range
+    episode  a sampled one: states (T+1,4), actions (T,), values (T+1,), and how it ended
+    """
+    batches = []
+
+    def update(learner, batch, *others):
+        batches.append(batch)
+        return ppo.update(learner, batch, *others)
+
+    algorithm = SimpleNamespace(Config=ppo.Config, update=update)
+    trainer = Trainer(algorithm, ENV_ID, ppo.Config(), seed=0)
+    for _ in range(ITERATION):
+        clip_range = trainer.iterate()["clip_range"]
+    batch = batches[-1]
+    log_probs, _, _ = trainer.policy.forward(batch.obs, batch.actions)
+    shown = np.linspace(0, len(log_probs) - 1, ROWS).astype(int)
+    ratios = np.exp(log_probs - batch.log_probs)[shown].astype(float).round(3)
+    advantages = batch.advantages[shown].astype(float).round(3)
+    _, dead = ppo.clip_statistics(np.log(ratios), np.zeros(ROWS), advantages, clip_range)
+    session = Session(trainer.policy, trainer.value, ENV_ID, seed=0, greedy=False)
+    obs, values, actions = [session.obs], [session.value_now], []
+    while not session.ended:
+        actions.append(int(session.action))
+        session.step()
+        obs.append(session.obs)
+        values.append(session.value_now)
+    session.close()
+
+    def rounded(array, digits):
+        return np.round(np.array(array, float), digits).tolist()
+
+    return {
+        "iteration": ITERATION,
+        "clip_range": round(clip_range, 4),
+        "ratios": ratios.tolist(),
+        "advantages": advantages.tolist(),
+        "dead_fraction": float(dead),
+        "episode": {
+            "obs": rounded(obs, 4),
+            "actions": actions,
+            "values": rounded(values, 3),
+            "end": session.ended,
         },
     }
 

@@ -29,8 +29,9 @@ FIGURES = {  # name -> function, height in inches
     for function, height in (
         (policies.learning_curve, 3.7),
         (clipping.clip_cases, 5.2),
-        (diagrams.gradient_road, 6.3),
+        (diagrams.gradient_road, 7.2),
         (diagrams.two_states, 2.795),
+        (diagrams.four_ends, 2.58),
         (diagrams.layer_blocks, 5.7),
         (gradients.mdp_compass, 3.6),
         (gradients.gamma_t, 3.6),
