@@ -146,7 +146,7 @@ L.widgets.experiments = (element) => {
 
   /** The line, as the lesson has it and as it is broken. */
   const difference = (bug) => `<p class="diff">in <code>${lines[bug][0]}</code>${lines[bug].slice(1).map((line) =>
-    `<code>${line.replace("-", "−").replaceAll("<", "&lt;")}</code>`).join("")}</p>`;
+    `<code>${line.replace(/^-/, "−").replaceAll("<", "&lt;")}</code>`).join("")}</p>`;
 
   function report(i, news) {
     if (news.id !== id || !news.iteration) return;
