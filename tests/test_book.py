@@ -299,21 +299,21 @@ def test_a_row_of_numbers_is_that_of_a_real_call(elements):
     assert any("advantages1.04, −1.35, 0.31" in t and ", 0.45, " in t for t in tables)
 
 
-@pytest.mark.parametrize("key", ["returns", "gae", "n-step"])
-def test_a_recursion_s_numbers_show_it_at_work(page, key):
-    """Row 1 follows from row 2, and not from itself alone."""
+@pytest.mark.parametrize("key, t", [("returns", 1), ("gae", 2), ("n-step", 0)])
+def test_a_recursion_s_numbers_show_it_at_work(page, key, t):
+    """A row follows from the next one, and not from itself alone."""
     html = page.split(f'id="panel-{number_of(key)}"')[1].split("</details>")[0]
     shown = dict(re.findall(r"<th>([\w\[\]]+)</th><td>([^<,]*)</td>", html))
     is_ = {name: ast.literal_eval(text.replace("−", "-")) for name, text in shown.items()}
-    future = 0 if is_["terminated[1]"] else is_["gamma"]
-    on = 0 if is_["ended[1]"] else is_["gamma"]
+    future = 0 if is_[f"terminated[{t}]"] else is_["gamma"]
+    on = 0 if is_[f"ended[{t}]"] else is_["gamma"]
     if key == "returns":
-        there, ahead = is_["rewards[1]"], on * is_["returns[2]"]
-        assert on and is_["returns[1]"] == pytest.approx(there + ahead)
+        there, ahead = is_[f"rewards[{t}]"], on * is_[f"returns[{t + 1}]"]
+        assert on and is_[f"returns[{t}]"] == pytest.approx(there + ahead)
     else:
-        there = is_["rewards[1]"] + future * is_["next_values[1]"] - is_["values[1]"]
-        ahead = on * is_["gae_lambda"] * is_["advantages[2]"]
-        assert is_["advantages[1]"] == pytest.approx(there + ahead)
+        there = is_[f"rewards[{t}]"] + future * is_[f"next_values[{t}]"] - is_[f"values[{t}]"]
+        ahead = on * is_["gae_lambda"] * is_[f"advantages[{t + 1}]"]
+        assert is_[f"advantages[{t}]"] == pytest.approx(there + ahead, rel=1e-4)
     assert abs(ahead) > 0.1
 
 
@@ -463,7 +463,7 @@ def test_panel_follows_the_scroll(visit, page):
 
 
 def point(tab, place):
-    """Move over a place until its words open: what scrolls meanwhile, as hover may, cancels them."""
+    """Move over a place until its words open: what scrolls meanwhile cancels them."""
     place.hover()
     box = place.bounding_box()
     for _ in range(200):
