@@ -182,6 +182,25 @@ def test_a_box_of_the_road_is_a_link_to_the_equation_that_it_names(page):
                    ["L", "slope", "Z̄"]]  # fmt: skip
 
 
+IN_NO_PANEL = {
+    "advantages[1]": "what the trace begins with is normalised, and Eq. 16's numbers are another's",
+    "obs[1,3]": "Eq. 1 is of no particular world",
+}
+
+
+def test_a_number_on_the_road_stands_in_the_panel_that_its_box_opens(page):
+    met = set()
+    for number, box in re.findall(r'<a href="#eq-(\d+)"(.*?)</a>', roads(page)[0], re.DOTALL):
+        panel = page.split(f'id="panel-{number}"')[1].split("</details>")[0]
+        shown = re.findall(r"−?\d[\d.]*", " ".join(re.findall(r"<td>([−\d., e]+)</td>", panel)))
+        for of, text in re.findall(r'<i data-of="(.*?)">(?:ρ = )?(.*?)</i>', box):
+            met |= {of}
+            digits = len(text.partition(".")[2])
+            rounded = {format(float(x.replace("−", "-")), f".{digits}f") for x in shown}
+            assert (text.replace("−", "-") in rounded) != (of in IN_NO_PANEL), of
+    assert len(met) == 12 and set(IN_NO_PANEL) < met
+
+
 def test_contents_have_every_chapter_and_its_sections(page):
     contents = page.split('<nav id="contents"')[1].split("</nav>")[0]
     for title in ("The ladder", "A, second reading", "H. The same", "Exercises", "Questions"):
@@ -231,7 +250,8 @@ def test_a_stair_has_its_words_and_its_numbers(page):
         for head, cell in study_ladder.COLUMNS:
             own = cell(entries[n])
             assert not own or head + own.replace("-", "−") in text
-    assert page.count('<a href="#ladder">') == 1  # in the contents
+    assert page.count('<a href="#ladder">') == 2  # in the contents and on the first page
+    assert page.count('href="ladder.md"') == 1 and 'href="index.html"' not in page
 
 
 def test_a_link_to_a_stair_stays_in_the_page(setter):
@@ -592,10 +612,15 @@ def test_every_box_of_the_road_opens_its_equation(visit, width):
 def test_the_first_page_says_where_to_begin_and_where_one_was(visit):
     tab = visit("", 1280)
     links = tab.locator(".begin a")
-    assert links.all_inner_texts() == ["Chapter A", "one_page.py", "Train"]
+    assert links.all_inner_texts() == ["the habits", "Chapter A", "one_page.py", "Train"]
     assert tab.locator("h1 + .begin").count() == 1 and tab.locator("#lit a").count() == 0
     for i, place in enumerate(
-        ("h3#a-from-a-decision-problem-to-a-gradient", "[id='one_page.py']", "#widget-train")
+        (
+            "#before-we-start-seven-habits",
+            "h3#a-from-a-decision-problem-to-a-gradient",
+            "[id='one_page.py']",
+            "#widget-train",
+        )
     ):
         links.nth(i).click()
         tab.wait_for_function(
