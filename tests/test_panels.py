@@ -445,3 +445,63 @@ def test_a_pointer_that_rests_opens_nothing(visit):  # noqa: F811
     assert met == len(turns) > 3
     assert tab.locator(".lit").count() == 0
     point(tab, tab.locator("article [data-s]:visible").first)
+
+
+@browser
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_a_place_that_is_loaded_has_its_own_panel(visit, width):  # noqa: F811
+    """The browser scrolls to the anchor, too, and after the page's script."""
+    frames = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    for n in (1, 4, 21, 23, 25, 54):
+        tab = visit(f"#eq-{n}", width)
+        tab.evaluate(frames)
+        shown = tab.locator(".panel.here").evaluate_all("(all) => all.map((one) => one.id)")
+        assert shown == [f"panel-{n}"]
+        tab.mouse.wheel(0, 3000)  # and it does not hold on to it
+        tab.wait_for_function("(n) => !document.querySelector(`#panel-${n}.here`)", arg=n)
+
+
+@browser
+def test_a_focused_symbol_brings_its_line_into_sight(visit):  # noqa: F811
+    n = number_of("ppo")
+    tab = visit(f"#eq-{n}", 1280)
+    panel, y = tab.locator(f"#panel-{n}"), tab.evaluate("scrollY")
+    seen = """(panel) => { const box = panel.getBoundingClientRect();
+        const line = panel.querySelector("pre .lit").closest(".l").getBoundingClientRect();
+        return line.top >= panel.firstElementChild.getBoundingClientRect().bottom - 1
+            && line.bottom <= box.bottom + 1; }"""
+    moved = 0
+    for one in tab.locator(f"#eq-{n} [data-symbol][tabindex='0']").all():
+        panel.evaluate("(one) => { one.scrollTop = 0; }")
+        one.focus()
+        if panel.locator("pre .lit").count():
+            assert panel.evaluate(seen)
+            moved += panel.evaluate("(one) => one.scrollTop") > 0
+    assert moved > 2 and tab.evaluate("scrollY") == y
+
+
+@browser
+def test_accents_stand_apart_and_paper_has_no_empty_panels(visit):  # noqa: F811
+    tab = visit(f"#eq-{number_of('ppo')}", 1280)
+    tab.emulate_media(media="print")
+    assert tab.locator(".panel:visible").count() == 0
+    gaps = tab.locator(".equation mover[accent]>mo").evaluate_all(
+        "(all) => all.map((one) => [getComputedStyle(one).paddingBottom, getComputedStyle(one)"
+        ".fontSize].map(parseFloat))"
+    )
+    assert len(gaps) > 50 and all(gap > 0.09 * size for gap, size in gaps)
+
+
+@browser
+def test_a_phone_says_what_opens_and_what_pans(visit):  # noqa: F811
+    n = number_of("gae")
+    tab = visit(f"#eq-{n}", 390, touch=True)
+    sign = "(one) => getComputedStyle(one, '::before').content"
+    summary = tab.locator(f"#panel-{n} summary")
+    assert "▸" in summary.evaluate(sign)
+    summary.tap()
+    assert "▾" in summary.evaluate(sign)
+    hint = "getComputedStyle(document.getElementById('large'), '::after').content"
+    assert "drag" in tab.evaluate(hint)
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    assert tab.evaluate(hint) == tab.evaluate("'none'")
