@@ -10,6 +10,7 @@ import textwrap
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 from lab.kit import PROJECT
 from lab.kit.files import write_whole
@@ -186,6 +187,13 @@ def meant(word, own):
             known = ", ".join(map(str, sorted({blank.equation for blank in own})))
             raise ValueError(f"no blank for Eq. {number}; there are blanks for {known}")
     return found
+
+
+def is_name(text):
+    """May a word mean blanks, and not a folder?"""
+    number = text.isdecimal() and len(text) < 10
+    names = {name for blank in BLANKS for name in (blank.path, blank.name)}
+    return number or text in numbers() or text in names or text.upper() in TITLES
 
 
 def assignment(path):
@@ -449,12 +457,20 @@ def asked(directory, words=None):
     chapters = [word for word in words if str(word).upper() in TITLES]
     for letter in chapters:
         if not any(blank.chapter == str(letter).upper() for blank in here):
-            more = f"`python run.py practice {directory} --chapters {letter.upper()}` adds them"
-            raise ValueError(f"{directory} has no blanks of chapter {letter.upper()}; {more}")
+            more = f"python run.py practice {directory} --chapters {letter.upper()}"
+            raise ValueError(f"no blanks of chapter {letter.upper()} are asked for; {more}")
     if not words:
         return here
     chosen = {*named(chapters, here), *named([w for w in words if w not in chapters], own)}
     return [blank for blank in own if blank in chosen]
+
+
+def answer(directory, path):
+    """What stands for a function in a folder, as a short text that tells answers apart."""
+    blank = next(blank for blank in BLANKS if blank.path == path)
+    tree = ast.parse((Path(directory) / f"{blank.module}.py").read_bytes())
+    written = lines_in(tree, blank) if blank.lines else [find(tree, blank.name) or tree]
+    return f"{crc32(''.join(map(ast.dump, written)).encode('utf-8', 'replace')):08x}"
 
 
 def kept(directory):
@@ -462,8 +478,9 @@ def kept(directory):
     memory = {"asked": [], "wrong": {}}
     try:
         read = json.loads((Path(directory) / KEPT).read_bytes())
-        memory |= {name: read[name] for name in memory if type(read[name]) is type(memory[name])}
-    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        wrong = {path: answers for path, answers in read["wrong"].items() if type(answers) is list}
+        memory |= {"asked": list(map(str, read["asked"])), "wrong": wrong}
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         pass  # none, or none of ours: it asks for everything
     return memory
 

@@ -601,8 +601,11 @@ def stand_in(directory, without=()):
     sys.path.append(str(directory))
 
 
-def grade_table(grades):
-    """A list of Grade -> text of at most 80 columns, by chapter."""
+def grade_table(grades, hints=()):
+    """A list of Grade -> text of at most 80 columns, by chapter.
+
+    hints  {function: what is said below its diagnosis}
+    """
     lines, chapter = [], None
     chapters = {blank.path: blank.chapter for blank in BLANKS}
     for number, path, status, diagnosis, printed in grades:
@@ -613,6 +616,8 @@ def grade_table(grades):
         if status == WRONG:
             diagnosis += f". Read Eq. {number} again, or: python run.py hint {number}"
         lines += [" " * 10 + line for line in textwrap.wrap(diagnosis, 62)]
-        lines += [f"    > {line}"[:80] for line in printed.splitlines()]
+        if path in hints:
+            lines += [" " * 10 + line for line in textwrap.wrap(hints[path], 62)]
+        lines += [f"        > {line}"[:80] for line in printed.splitlines()]
     done = sum(g.status == RIGHT for g in grades)
     return "\n".join([*lines[1:], "", f"{done} of {len(grades)} right"])
