@@ -534,7 +534,7 @@ def marked(shown, plain, other):
             if plain[line].endswith("─") and kind == "equal":
                 heading = plain[line].rstrip("─ ").strip()
             if kind != "equal" and plain[line].strip():
-                shown[line] = "≠" + shown[line].removeprefix(" ")
+                shown[line] = "≠ " + shown[line].removeprefix("  ")
                 sections += [heading] * (heading not in sections)
                 count += 1
     said = "No line differs from the lesson's."
