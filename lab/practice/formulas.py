@@ -20,7 +20,7 @@ def in_the_text(equation):
             chapter = re.findall(rf"(?m)^#{{{level}}} (.*)", before)[-1]
             headings = re.findall(rf"(?m)^#{{{level},{level + 1}}} (.*)", before)
             place = dict.fromkeys([path, chapter, headings[-1]])
-            return plain(formula), ": ".join(place)
+            return plain(formula), " > ".join(place)
     raise AssertionError(f"Eq. {number} is on no page")
 
 
@@ -75,4 +75,5 @@ def plain(formula):
     formula = re.sub(SUM, r"\1 ", formula)
     lines = re.sub(r" (?=[_^,;)\]])|[{}]", "", re.sub(" +", " ", formula)).splitlines()
     lines = [re.sub(" *\3 *", "   ", line.strip(" \3")) for line in lines if line.strip(" \3")]
-    return "\n".join(lines).replace("\1", "{").replace("\2", "}")
+    text = "\n".join(lines).replace("\1", "{").replace("\2", "}")
+    return unicodedata.normalize("NFC", text)
