@@ -290,6 +290,19 @@ def test_breakpoint_stops_in_a_terminal(home, start):
     os.close(ours)
 
 
+def test_who_leaves_the_debugger_has_left(home, capsys):
+    """At once, not case by case; what ends the program otherwise is told as always."""
+    write_workbook("practice", ["A", "E"])
+    file = home / "practice" / "vpg.py"
+    write(file, "policy_loss", "print('once'); import bdb; raise bdb.BdbQuit")
+    write(file, "value_loss", "raise SystemExit('bye')")
+    assert main(["grade", "--debug"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("once") == 1 and "\n          stopped\n" in out
+    assert main(["grade", "value_loss", "--debug"]) == 1
+    assert re.search(r"vpg\.py, line \d+: SystemExit: bye", capsys.readouterr().out)
+
+
 # ---------------------------------------------------------------- the text's formulas
 
 
@@ -439,6 +452,34 @@ def test_a_trace_shows_where_the_numbers_part(home):
     write(home / "practice" / "nn.py", "linear_backward", "return dy @ W")
     done = run("trace", "--lesson", "practice", cwd=home)
     assert done.returncode == 1 and re.match(r"run.py: nn\.py, line \d+: ValueError", done.stderr)
+
+
+@pytest.mark.slow
+def test_a_workbook_that_is_written_trains_to_the_bit_as_the_lesson(home):
+    """Every blank filled with the lesson's own lines, in files that import all else."""
+    for blank in write_workbook("practice"):
+        source = lesson_file(blank.module).read_text("utf-8")
+        body = find(ast.parse(source), blank.name).body[1:]
+        lines = source.splitlines()[body[0].lineno - 1 : body[-1].end_lineno]
+        write(
+            home / "practice" / f"{blank.module}.py",
+            blank.name.split(".")[-1],
+            "\n".join(lines).lstrip(),
+        )
+    assert main(["grade"]) == 0
+    train = ["--algo", "ppo", "--total-steps", "3000", "--no-media", "--eval-episodes", "2"]
+    for more in ([], ["--lesson", "practice"]):
+        done = run(*train, *more, cwd=home)
+        assert done.returncode == 0, done.stderr
+    assert f"with practice: {len(LESSON)} of {len(LESSON)} right\n" in done.stdout
+    own, mine = (
+        [line.split(",") for line in file.read_text("utf-8").splitlines()]
+        for file in home.glob("runs/*/progress.csv")
+    )
+    speed = own[0].index("steps_per_second")
+    assert len(own) > 2 and [r[:speed] + r[speed + 1 :] for r in own] == [
+        r[:speed] + r[speed + 1 :] for r in mine
+    ]
 
 
 @pytest.mark.slow

@@ -193,7 +193,7 @@ def is_name(text):
     """May a word mean blanks, and not a folder?"""
     number = text.isdecimal() and len(text) < 10
     names = {name for blank in BLANKS for name in (blank.path, blank.name)}
-    return number or text in numbers() or text in names or text.upper() in TITLES
+    return number or text in numbers() or text in names or text.upper() in CHAPTERS
 
 
 def assignment(path):
@@ -454,7 +454,7 @@ def asked(directory, words=None):
     listed = kept(directory)["asked"]
     here = [blank for blank in own if blank.path in listed] or own
     words = list(words or ())
-    chapters = [word for word in words if str(word).upper() in TITLES]
+    chapters = [word for word in words if str(word).upper() in CHAPTERS]
     for letter in chapters:
         if not any(blank.chapter == str(letter).upper() for blank in here):
             more = f"python run.py practice {directory} --chapters {letter.upper()}"
@@ -519,7 +519,7 @@ def write_workbook(directory, words=tuple(CHAPTERS)):
         file, new = directory / f"{module}.py", ""
         if file.exists():
             try:
-                source = file.read_text("utf-8")
+                source = file.read_text("utf-8-sig")
                 new = source if kind is not CHAPTERS else longer_file(source, module, of_module)
             except (SyntaxError, ValueError) as error:
                 raise ValueError(f"{file} cannot be added to: {error}") from None

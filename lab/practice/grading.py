@@ -10,6 +10,7 @@ files take the lesson's place.
 """
 
 import ast
+import bdb
 import contextlib
 import cProfile
 import faulthandler
@@ -238,7 +239,7 @@ def outcomes(blank, function, directory=None, owner=None):
     for case in cases(blank):
         try:
             answers.append(ask(blank, function, case, owner))
-        except NotImplementedError:
+        except (NotImplementedError, bdb.BdbQuit):
             raise
         except Exception as error:
             text = f"{type(error).__name__}: {message(error)}"
@@ -421,7 +422,9 @@ def debug(directory, name):
     sys.path.append(str(directory))
     try:
         said = grade_blank(blank, directory, {}, lambda *_: None)
-    except Exception as error:
+    except bdb.BdbQuit:
+        said = ERROR, "stopped"
+    except (Exception, SystemExit) as error:
         said = ERROR, where(error, directory)
     return Grade(blank.equation, blank.path, *said)
 
