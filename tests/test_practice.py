@@ -1289,7 +1289,7 @@ def test_what_cannot_train_says_so_in_one_line(tmp_path):
                           (tmp_path / "nowhere", "is no workbook")):  # fmt: skip
         done = call(*train, folder)
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and words in done.stderr
-    (book / "training.py").touch()
+    (book / "training.py").write_text("def clip_statistics(): ...", encoding="utf-8")
     for words in ([*train, book], ["grade", book]):
         done = call(*words)
         assert done.returncode == 2 and done.stderr.count("\n") == 1

@@ -202,12 +202,12 @@ def practice_options(parser, argv):
         metavar="C,D",
         help=f"blank these alone, or these too [{','.join(CHAPTERS)}]",
     )
-    option(either, "--assignment", "FILE", "blank what it lists: a key or function a line")
     alone = {"dest": "chapters", "action": "store_const"}
     help = "one file instead, for one evening: one_page.py with its gradients blank"
     either.add_argument("--one-page", const=PAGE, help=help, **alone)
     help = "the ladder's eight stairs instead, for an hour: a gradient each"
     either.add_argument("--ladder", const=LADDER, help=help, **alone)
+    option(parser, "--assignment", "FILE", "blank what it lists: a key or function a line")
 
 
 def chapter_letters(text, known):

@@ -26,6 +26,10 @@ PATIENT = 3  # wrong answers, from which on a hint comes unasked
 
 def practice(parser, args):
     words = args.chapters
+    if words and args.assignment:
+        parser.refuse(
+            "--assignment lists what is blank; leave --chapters, --one-page, --ladder out"
+        )
     with parser.refusing(args.folder):
         if args.assignment:
             words = room.assignment(args.assignment)
@@ -168,14 +172,17 @@ def remember(folder, grades):
     """Count the wrong answers to each blank -> {function: a step of its hint}, where it is due."""
     memory, hints = room.kept(folder), {}
     for graded in grades:
-        if graded.status == "wrong":
-            answers = memory["wrong"].setdefault(graded.function, [])
+        if graded.status != "wrong":
+            continue
+        try:
             written = room.answer(folder, graded.function)
-            if written not in answers:
-                answers.append(written)
-            if len(answers) >= PATIENT:
-                steps = room.hint(graded.equation)
-                hints[graded.function] = steps[min(len(answers) - PATIENT, len(steps) - 1)]
+        except (OSError, SyntaxError, ValueError):  # it was saved just now
+            continue
+        answers = memory["wrong"].setdefault(graded.function, [])
+        answers += [written] * (written not in answers)
+        if len(answers) >= PATIENT:
+            steps = room.hint(graded.equation)
+            hints[graded.function] = steps[min(len(answers) - PATIENT, len(steps) - 1)]
     if memory != room.kept(folder):
         with contextlib.suppress(OSError):  # a folder of somebody else's
             room.keep(folder, memory)

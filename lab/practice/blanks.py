@@ -29,7 +29,7 @@ PAGE = "P"  # the chapter of one_page.py, a workbook by itself
 LADDER = "L"  # that of the ladder's first eight stairs, another one
 TITLES = {**CHAPTERS, PAGE: "PPO on one page", LADDER: "The ladder"}
 TEACHING = PROJECT / "docs" / "teaching.md"
-ROW = re.compile(r"(?m)^\| [A-H] \| `[a-z-]+` \| `([\w.]+)` \| \d+ \| (\d+) \|")
+ROW = re.compile(r"(?m)^\| [A-H] \| `([a-z-]+)` \| `([\w.]+)` \| \d+ \| (\d+) \|")
 KEPT = "workbook.json"  # of a folder: which blanks are asked for, which answers were wrong
 
 
@@ -66,7 +66,7 @@ class Blank(NamedTuple):
     @property
     def minutes(self):
         """How long others take, as docs/teaching.md estimates it; None if it does not."""
-        return minutes().get(self.name) if self.chapter in CHAPTERS else None
+        return minutes().get((self.key, self.name)) if self.chapter in CHAPTERS else None
 
 
 # The first stairs give each step the same length: only the gradient's direction counts.
@@ -146,6 +146,7 @@ BLANKS = [
         "N action valid x old onehot advantage i logits probs", "dlogits", "logits probs",
     )),
 ]  # fmt: skip
+BLANKS.sort(key=lambda blank: [*TITLES].index(blank.chapter))  # the book's order
 MODULES = list(dict.fromkeys(blank.module for blank in BLANKS if blank.chapter in CHAPTERS))
 STAIRS = [blank.module for blank in BLANKS if blank.chapter == LADDER]
 YOURS = "is yours to write"  # how every blank's message ends
@@ -153,8 +154,9 @@ YOURS = "is yours to write"  # how every blank's message ends
 
 @cache
 def minutes():
-    """What docs/teaching.md's table says: {function: minutes}."""
-    return {name: int(number) for name, number in ROW.findall(TEACHING.read_text("utf-8"))}
+    """What docs/teaching.md's table says: {(key, function): minutes}."""
+    rows = ROW.findall(TEACHING.read_text("utf-8"))
+    return {(key, name): int(number) for key, name, number in rows}
 
 
 def named(words, own):
@@ -434,7 +436,8 @@ def kind_of(directory):
         why = f" ({error.strerror}); "
     if why:
         raise ValueError(f"{directory} is no workbook{why}`python run.py practice DIR` writes one")
-    if "training.py" in files:  # clip_statistics was asked for there, before it moved to ppo.py
+    before = directory / "training.py"  # before clip_statistics moved to ppo.py
+    if before.is_file() and b"def clip_statistics" in before.read_bytes():
         raise ValueError(
             f"{directory} is of an earlier version; `python run.py practice NEW`, then copy what "
             "you wrote, function by function"
