@@ -117,7 +117,7 @@ def debugged(args):
     if not names:
         left = [g.function for g in room.grade(args.folder) if g.status != "right"]
         names = left or [room.asked(args.folder)[0].path]
-    graded = room.debug(args.folder, names[0])
+    graded = room.debug(args.folder, names[0], args.seed)
     print(room.grade_table([graded]))
     return 0 if graded.status == "right" else FAILED
 
@@ -135,10 +135,8 @@ def show_next(folder, grades, hints=(), seed=None):
         about = [f"{os.path.join(folder, blank.module)}.py, {blank.name}{time_needed}", place]
         for line in (*about, *formula.splitlines()):
             print(textwrap.fill(line, 79, initial_indent=" " * 10, subsequent_indent=" " * 12))
-    print(
-        f"\n{bar(done, len(grades))} {done} of {len(grades)}"
-        + f" (seed {seed})" * (seed is not None)
-    )
+    repeat = f" (seed {seed})" if left and left[0].status == "wrong" and seed is not None else ""
+    print(f"\n{bar(done, len(grades))} {done} of {len(grades)}{repeat}")
     if not left:
         farewell(folder, grades)
     sys.stdout.flush()

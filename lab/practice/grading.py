@@ -412,7 +412,7 @@ def grade(directory, names=None, seed=None):
     return [Grade(blank.equation, blank.path, *grades[blank.path]) for blank in wanted]
 
 
-def debug(directory, name):
+def debug(directory, name, seed=None):
     """Grade one function in this process, so that its breakpoint() stops in this terminal -> Grade.
 
     Raises ValueError as grade does.
