@@ -30,6 +30,7 @@ LADDER = "L"  # that of the ladder's first eight stairs, another one
 TITLES = {**CHAPTERS, PAGE: "PPO on one page", LADDER: "The ladder"}
 TEACHING = PROJECT / "docs" / "teaching.md"
 ROW = re.compile(r"(?m)^\| [A-H] \| `([a-z-]+)` \| `([\w.]+)` \| \d+ \| (\d+) \|")
+EARLIER = "advantages", "distributions", "nn", "ppo", "ppo_penalty", "vpg"
 KEPT = "workbook.json"  # of a folder: which blanks are asked for, which answers were wrong
 
 
@@ -363,7 +364,9 @@ def parts(module, blanks, there=()):
     imports = []
     for node in tree:
         if isinstance(node, (ast.Import, ast.ImportFrom)):  # as far as the lesson uses it here
-            node.names = [n for n in node.names if (n.asname or n.name) in needed - {*there}]
+            node.names = [
+                n for n in node.names if (n.asname or n.name) in (needed | {"np"}) - {*there}
+            ]
             imports.append(node)
     rest = [name for node in tree if node not in kept for name in bound(node)]
     rest = [name for name in rest if name[0].islower() or name in used(*kept)]
@@ -450,12 +453,15 @@ def kind_of(directory):
 def asked(directory, words=None):
     """The blanks that are asked for: those that `words` name, else the folder's own -> a list.
 
-    A chapter is what the folder has of it; a folder that says nothing asks for all of its kind.
+    A chapter is what the folder has of it; a folder that says nothing asks for all of its files.
     Raises ValueError as kind_of and named do.
     """
     own = kind_of(directory)
     listed = kept(directory)["asked"]
-    here = [blank for blank in own if blank.path in listed] or own
+    here = [blank for blank in own if blank.path in listed]
+    if not here:  # an earlier version's asked for the functions of these files
+        files = {*EARLIER, *(file.stem for file in Path(directory).glob("*.py"))}
+        here = [blank for blank in own if blank.module in files or blank.chapter not in CHAPTERS]
     words = list(words or ())
     chapters = [word for word in words if str(word).upper() in CHAPTERS]
     for letter in chapters:
