@@ -73,6 +73,7 @@ def test_the_order_is_the_book_s():
         assert f" > {blank.chapter}. " in place, blank
 
 
+@pytest.mark.slow
 def test_a_chapter_s_folder_holds_no_other_s_solution(tmp_path):
     """Not one statement of another blank's body; and grading it has only its own."""
     for chapter in CHAPTERS:
@@ -187,7 +188,8 @@ def test_watching_goes_on_when_a_blank_is_right(home, monkeypatch, capsys):
     first, second, bar, end = re.split(r"\d of 2\n", capsys.readouterr().out)
     assert "vpg.policy_loss  " in first and "vpg.value_loss" not in first
     assert "vpg.value_loss  " in second and "vpg.policy_loss" not in second
-    assert bar.split() == ["█" * 30] and "now train with it" in end
+    assert bar.split() == ["█" * 30]
+    assert end.endswith("now train with it: python run.py --algo vpg --lesson practice\n")
 
 
 def test_the_card_says_what_where_and_how_long(home, capsys):
@@ -217,6 +219,7 @@ def test_each_minute_stands_in_one_place():
         assert int(re.search(row, page_of("docs/teaching.md"))[1]) == blank.minutes
 
 
+@pytest.mark.slow
 def test_from_the_third_wrong_answer_on_a_hint_comes_unasked(home, capsys):
     """The same answer counts once, and a program's question not at all."""
     write_workbook("practice", ["A"])
@@ -246,6 +249,7 @@ def test_from_the_third_wrong_answer_on_a_hint_comes_unasked(home, capsys):
 # ------------------------------------------------------------- print and breakpoint
 
 
+@pytest.mark.slow
 def test_what_a_blank_prints_stands_under_its_line(home, monkeypatch, capsys):
     """Also of one that breaks or ends the process; tamed, and not without end."""
     write_workbook("practice", ["A", "E", "F"])
@@ -382,6 +386,7 @@ def test_an_assignment_blanks_what_it_lists(home, capsys):
     assert not (home / "new").exists()
 
 
+@pytest.mark.slow
 def test_what_programs_read(home):
     """JSON and JUnit agree; the statuses; what was asked for; a seed that repeats."""
     write_workbook("practice", ["A", "E", "F"])
@@ -441,6 +446,7 @@ def test_a_solution_that_is_imported_is_noted(tmp_path):
 # ---------------------------------------------------------- with one's own gradients
 
 
+@pytest.mark.slow
 def test_a_trace_shows_where_the_numbers_part(home):
     write_workbook("practice", ["D"])
     done = run("trace", "--lesson", "practice", cwd=home)

@@ -163,7 +163,9 @@ def farewell(folder, grades):
     train = script(folder, grades)
     if open_chapters and not train:
         print(f"more to write: {command('practice', folder)} --chapters {open_chapters[0]}")
-    print(f"now train with it: python {train or f'run.py --algo ppo --lesson {folder}'}")
+    vpg = "vpg.policy_loss" in paths and "ppo.clipped_surrogate" not in paths
+    train = train or f"run.py --algo {'vpg' if vpg else 'ppo'} --lesson {folder}"
+    print(f"now train with it: python {train}")
 
 
 def remember(folder, grades):
