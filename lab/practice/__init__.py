@@ -5,8 +5,24 @@ cases       what each of them is asked
 diagnosis   what sets an answer apart from the right one: a sign, a factor, a shape
 grading     the reader's code, in a process of its own, against cases and lab/proof/faults.py
 hints       the question, the equation before, the formula in words
+formulas    an equation's formula for a terminal, and where the text has it
 """
 
-from lab.practice.blanks import BLANKS, CHAPTERS, LADDER, MODULES, PAGE, write_workbook
-from lab.practice.grading import grade, grade_table, line_of, stand_in
-from lab.practice.hints import hint
+from lab.practice.blanks import (
+    BLANKS,
+    CHAPTERS,
+    LADDER,
+    MODULES,
+    PAGE,
+    TITLES,
+    answer,
+    asked,
+    assignment,
+    is_name,
+    keep,
+    kept,
+    write_workbook,
+)
+from lab.practice.formulas import in_the_text
+from lab.practice.grading import debug, grade, grade_table, line_of, stand_in
+from lab.practice.hints import hint, holders

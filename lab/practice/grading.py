@@ -10,10 +10,13 @@ files take the lesson's place.
 """
 
 import ast
+import bdb
 import contextlib
+import cProfile
 import faulthandler
 import importlib
 import importlib.util
+import io
 import itertools
 import json
 import os
@@ -37,12 +40,11 @@ import numpy as np
 from lab.kit import PROJECT
 from lab.practice.blanks import (
     BLANKS,
-    CHAPTERS,
-    LADDER,
     MODULES,
-    PAGE,
+    TITLES,
     YOURS,
     as_function,
+    asked,
     find,
     is_empty,
     lesson_file,
@@ -52,12 +54,12 @@ from lab.practice.blanks import (
 )
 from lab.practice.diagnosis import by_numbers, by_shape, close
 from lab.proof import faults
-from lab.proof.numbering import number_of
 
 SECONDS = 3  # that one function, or reading one file, may take
 PATIENCE = 30  # seconds without a word until a worker counts as lost
 LARGEST = 1_000_000  # bytes of a workbook's file, and of all that a worker says
 LONG, LONGEST = 200, 1000  # characters of an exception's message, and of a diagnosis
+PRINTED = 2000  # characters of what a function prints
 RIGHT, WRONG, BLANK, ERROR = "right", "wrong", "blank", "error"
 BEGIN = "import sys; sys.path[:] = {!a}; from lab.practice.grading import work; work(*sys.argv[1:])"
 MARK = "POLICYGRADIENTS_WORKER"  # in the environment of a worker and of all that it starts
@@ -68,6 +70,7 @@ class Grade(NamedTuple):
     function: str
     status: str
     diagnosis: str
+    printed: str = ""
 
 
 class Raised(NamedTuple):
@@ -84,7 +87,8 @@ def work(directory, seconds, *paths):
     """Grade these functions in turn; say each one's [path, status, diagnosis] on stdout, and end.
 
     seconds  that each may take
-    A turn, and the reading of a file, begins with [its name, None, None].
+    A turn, and the reading of a file, begins with [its name, None, None]. What a function prints
+    is said as it comes: [path, None, text].
     """
     blanks = [blank for blank in BLANKS if blank.path in paths]
     for name in ("lab.practice.cases", *(blank.module for blank in blanks)):
@@ -108,12 +112,14 @@ def work(directory, seconds, *paths):
     threading.Thread(target=follow, daemon=True).start()
     sys.dont_write_bytecode = True
     sys.path.append(str(directory))  # files of the reader's own, after everything else
+    sys.breakpointhook = no_terminal
     faulthandler.enable(said)
     loaded = {}
     try:
         for blank in blanks:
             say(blank.path)
             faulthandler.dump_traceback_later(float(seconds), file=said, exit=True)
+            sys.stdout = Heard(blank.path, lambda *words: os.getpid() == own and say(*words))
             try:
                 grade = grade_blank(blank, directory, loaded, say)
             except BaseException as error:  # the reader's code may raise anything, SystemExit too
@@ -122,6 +128,23 @@ def work(directory, seconds, *paths):
             faulthandler.cancel_dump_traceback_later()  # if it was an error that ended the turn
     finally:
         end(1)  # whatever threads may still run
+
+
+class Heard(io.TextIOBase):
+    """The stdout of one function: its first words are said, the rest is not."""
+
+    def __init__(self, path, say):
+        self.path, self.say, self.left = path, say, PRINTED
+
+    def write(self, text):
+        if self.left > 0 and text:
+            self.say(self.path, None, text[: self.left])
+            self.left -= len(text) + 9  # a message of its own
+        return len(text)
+
+
+def no_terminal(*_, **__):
+    raise RuntimeError("breakpoint() stops with --debug: python run.py grade FOLDER NAME --debug")
 
 
 def grade_blank(blank, directory, loaded, say):
@@ -161,7 +184,8 @@ def grade_blank(blank, directory, loaded, say):
     if theirs is None:
         return ERROR, f"{file.name} has no {blank.name}"
     try:
-        answers = outcomes(blank, theirs, directory, owner)
+        with cProfile.Profile(builtins=False) as calls:
+            answers = outcomes(blank, theirs, directory, owner)
     except NotImplementedError:
         return BLANK, ""
     except SystemExit as error:
@@ -170,7 +194,10 @@ def grade_blank(blank, directory, loaded, say):
         return BLANK, ""
     say(blank.path)
     faulthandler.cancel_dump_traceback_later()
-    return verdict(blank, answers)
+    status, words = verdict(blank, answers)
+    if status == RIGHT and any(call.code is shipped(blank).__code__ for call in calls.getstats()):
+        words = f"it is the repository's own {blank.name}, imported, not written"
+    return status, words
 
 
 def contents(file):
@@ -212,7 +239,7 @@ def outcomes(blank, function, directory=None, owner=None):
     for case in cases(blank):
         try:
             answers.append(ask(blank, function, case, owner))
-        except NotImplementedError:
+        except (NotImplementedError, bdb.BdbQuit):
             raise
         except Exception as error:
             text = f"{type(error).__name__}: {message(error)}"
@@ -321,9 +348,10 @@ def number(value, digits):
 def line_of(error, directory):
     """An exception that a workbook's own line raised, in one line; None for any other."""
     directory = Path(directory).resolve()
-    if Path(traceback.extract_tb(error.__traceback__)[-1].filename).parent == directory:
-        return where(error, directory)
-    return None
+    file = traceback.extract_tb(error.__traceback__)[-1].filename
+    if isinstance(error, SyntaxError):
+        file = str(error.filename)
+    return where(error, directory) if Path(file).parent == directory else None
 
 
 def where(error, directory, code=None):
@@ -365,46 +393,46 @@ def tame(text, most):
 # ------------------------------------------------------------ in the grader
 
 
-def grade(directory, numbers=None):
+def grade(directory, names=None, seed=None):
     """Grade a workbook -> a list of Grade, one a blank that was asked for, in their order.
 
-    numbers  equations, by key or number; None: all
+    names  chapters, equations by key or number, functions; None: what the folder asks for
+    seed   of the cases
 
-    Raises ValueError for a folder that is no workbook of this version or an equation without
-    a blank.
+    Raises ValueError for a folder that is no workbook of this version or a name without a blank.
     """
-    directory, numbers = Path(os.path.realpath(directory)), [number_of(n) for n in numbers or []]
-    try:
-        names = os.listdir(directory)
-        why = "" if any(f"{blank.module}.py" in names for blank in BLANKS) else "; "
-    except OSError as error:
-        why = f" ({error.strerror}); "
-    if why:
-        raise ValueError(f"{directory} is no workbook{why}`python run.py practice DIR` writes one")
-    if "training.py" in names:  # clip_statistics was asked for there, before it moved to ppo.py
-        raise ValueError(
-            f"{directory} is of an earlier version; `python run.py practice NEW`, then copy what "
-            "you wrote, function by function"
-        )
-    there = {blank.chapter for blank in BLANKS if f"{blank.module}.py" in names}
-    kind = next((chapter for chapter in (PAGE, LADDER) if chapter in there), CHAPTERS)
-    own = [blank for blank in BLANKS if blank.chapter in kind]
-    asked = [blank for blank in own if not numbers or blank.equation in numbers]
-    for wanted in numbers:
-        if wanted not in {blank.equation for blank in asked}:
-            known = ", ".join(map(str, sorted({blank.equation for blank in own})))
-            raise ValueError(f"no blank for Eq. {wanted}; there are blanks for {known}")
+    wanted, directory = asked(directory, names), Path(os.path.realpath(directory))
     grades = {}
     try:
-        while len(grades) < len(asked):
-            grades |= run_worker(directory, [b.path for b in asked if b.path not in grades])
+        while len(grades) < len(wanted):
+            left = [blank.path for blank in wanted if blank.path not in grades]
+            grades |= run_worker(directory, left)
     except OSError as error:
         raise ValueError(f"no process can be started to grade in: {error.strerror}") from None
-    return [Grade(blank.equation, blank.path, *grades[blank.path]) for blank in asked]
+    return [Grade(blank.equation, blank.path, *grades[blank.path]) for blank in wanted]
+
+
+def debug(directory, name, seed=None):
+    """Grade one function in this process, so that its breakpoint() stops in this terminal -> Grade.
+
+    Raises ValueError as grade does.
+    """
+    (blank, *_), directory = asked(directory, [name]), Path(os.path.realpath(directory))
+    sys.dont_write_bytecode = True
+    sys.path.append(str(directory))
+    try:
+        said = grade_blank(blank, directory, {}, lambda *_: None)
+    except bdb.BdbQuit:
+        said = ERROR, "stopped"
+    except (Exception, SystemExit) as error:
+        said = ERROR, where(error, directory)
+    return Grade(blank.equation, blank.path, *said)
 
 
 def run_worker(directory, paths):
-    """Let a worker grade these functions until it is done or lost -> {path: (status, diagnosis)}.
+    """Let a worker grade these functions until it is done or lost.
+
+    -> {path: (status, diagnosis, what it printed)}
 
     Of one function at least.
     """
@@ -433,12 +461,16 @@ def run_worker(directory, paths):
         with open(said, encoding="utf-8", errors="replace") as file:
             lines = [line for line in file.read(LARGEST).split("\n") if line.strip()]
     grades, turn, trail = {}, "", []  # turn: whose it is, a function's or a file's
+    printed = dict.fromkeys(paths, "")
     for line in lines:
         message = understood(line, paths)
         if message is None:  # faulthandler's, or that of an exception before the first turn
             trail.append(line)
             continue
         name, status, diagnosis = message
+        if status is None and diagnosis is not None:
+            printed[name] += diagnosis
+            continue
         turn = name if status is None else None
         if status is not None:
             grades.setdefault(name, (status, tame(diagnosis, LONGEST)))
@@ -452,6 +484,10 @@ def run_worker(directory, paths):
         lost = ERROR, tame(last_words(trail, directory, reason), LONGEST)
         own = [path for path in left if turn and f"{path}.".startswith(f"{turn}.")]
         grades |= dict.fromkeys(own or left, lost)
+    for path, text in printed.items():
+        lines = [tame(line, LONG) for line in text[:PRINTED].splitlines()]
+        if path in grades:
+            grades[path] = *grades[path], "\n".join(lines)
     return grades
 
 
@@ -463,7 +499,7 @@ def understood(line, paths):
         return None
     if status is None and diagnosis is None:
         return message if name in [*paths, *(path.split(".")[0] for path in paths)] else None
-    known = name in paths and status in (RIGHT, WRONG, BLANK, ERROR)
+    known = name in paths and status in (RIGHT, WRONG, BLANK, ERROR, None)
     return message if known and isinstance(diagnosis, str) else None
 
 
@@ -514,10 +550,13 @@ def marked(mark):
                 yield int(path.parent.name)
 
 
-def stand_in(directory):
+def stand_in(directory, without=()):
     """From now on, the files of a workbook that has been graded stand for the lesson's.
 
-    As in the worker, a file of the reader's own is found after everything else.
+    without  functions in whose place the lesson's own stay
+
+    A module is the lesson's, and in it all that the reader's file defines. As in the worker, a
+    file of the reader's own is found after everything else.
     """
     directory = Path(directory).resolve()
 
@@ -525,24 +564,48 @@ def stand_in(directory):
         @staticmethod
         def find_spec(name, path=None, target=None):
             if name in MODULES:
-                return importlib.util.spec_from_file_location(name, directory / f"{name}.py")
+                file = directory / f"{name}.py"
+                return importlib.util.spec_from_file_location(name, file, loader=Finder)
+
+        @staticmethod
+        def create_module(spec):
+            return None
+
+        @staticmethod
+        def exec_module(module):
+            name, names, file = module.__name__, vars(module), Path(module.__file__)
+            source = lesson_file(name)
+            ours = ast.parse(source.read_bytes(), str(source))
+            exec(compile(ours, str(source), "exec"), names)
+            if file.exists():
+                theirs = ast.parse(contents(file), str(file))
+                for path in without:
+                    home, _, function = path.partition(".")
+                    if home == name and (blank := find(theirs, function)):
+                        blank.body = find(ours, function).body
+                exec(compile(theirs, str(file), "exec"), names)
 
     sys.meta_path.insert(0, Finder)
     sys.path.append(str(directory))
 
 
-def grade_table(grades):
-    """A list of Grade -> text of at most 80 columns, by chapter."""
+def grade_table(grades, hints=()):
+    """A list of Grade -> text of at most 80 columns, by chapter.
+
+    hints  {function: what is said below its diagnosis}
+    """
     lines, chapter = [], None
-    titles = {**CHAPTERS, PAGE: "PPO on one page", LADDER: "The ladder"}
     chapters = {blank.path: blank.chapter for blank in BLANKS}
-    for number, path, status, diagnosis in grades:
+    for number, path, status, diagnosis, printed in grades:
         if chapters[path] != chapter:
             chapter = chapters[path]
-            lines += ["", f"{chapter}. {titles[chapter]}"]
+            lines += ["", f"{chapter}. {TITLES[chapter]}"]
         lines.append(f"  Eq. {number:<3} {path:<52} {status}")
         if status == WRONG:
             diagnosis += f". Read Eq. {number} again, or: python run.py hint {number}"
         lines += [" " * 10 + line for line in textwrap.wrap(diagnosis, 62)]
+        if path in hints:
+            lines += [" " * 10 + line for line in textwrap.wrap(hints[path], 62)]
+        lines += [f"        > {line}"[:80] for line in printed.splitlines()]
     done = sum(g.status == RIGHT for g in grades)
     return "\n".join([*lines[1:], "", f"{done} of {len(grades)} right"])
