@@ -31,6 +31,8 @@ class Lines(NamedTuple):
     takes: str  # what they are given: arguments of the function
     gives: str  # what is compared: an expression
     own: str = ""  # of what they are given: what no later line reads, so that it may be changed
+    effect: bool = False  # compared is what has become of the learner, or what `gives` gives
+    inside: str = "train"  # the function they stand in
 
 
 class Blank(NamedTuple):
