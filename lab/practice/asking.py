@@ -119,7 +119,7 @@ def steps(blank, function, arguments):
     for k, gradient in enumerate(arguments["gradients"]):
         for i, (adam, parameters) in enumerate(pairs):
             own = gradient[::-1].copy() if i else gradient.copy()
-            own.flags.writeable = False
+            own.flags.writeable = parameters is None  # a page's is used up
             if parameters is None:
                 function(adam, own, arguments["step_size"])
             else:

@@ -150,7 +150,8 @@ class Known:
         self.right, self.mine, self.faults, self.combined = right, mine, faults, combined
         self.wrong = [name for name in right if not alike(mine[name], right[name])]
         self.made = [
-            {n for n in right if alike(made[n], mine[n])} & {*self.wrong} for _, made in faults
+            {n for n in self.wrong if alike(made[n], mine[n]) and seen(mine[n], right[n])}
+            for _, made in faults
         ]
         self.moved = [{n for n in right if not alike(made[n], right[n])} for _, made in faults]
 
@@ -167,6 +168,7 @@ class Known:
                 break
             told.append((best, [name for name in left if name in self.made[best]]))
             left = [name for name in left if name not in self.made[best]]
+        told.sort(key=lambda one: self.wrong.index(one[1][0]))
         if len(told) > 1 or (told and left):  # what follows from two at once, as θ does from m and v
             for a, b in itertools.combinations([k for k, _ in told], 2):
                 both = self.combined(a, b)
@@ -182,8 +184,9 @@ class Known:
     def words(self, k, names):
         """A fault's words, with the outputs' names where they speak of some of its outputs alone."""
         words = self.faults[k][0]
-        partly = {*names} != self.moved[k] & {*self.right} or len(names) < len(self.wrong)
-        if not partly or len(self.right) == 1 or any(words.startswith(name) for name in names):
+        partly = {*names} != self.moved[k] or len(names) < len(self.wrong)
+        named = all(name in words for name in names) or words[:3] in ("∂/∂", "b₁:", "b₂:")
+        if not partly or len(self.right) == 1 or named:
             return words
         return f"{' and '.join(names)}: {words}"
 
@@ -206,6 +209,14 @@ class Known:
             if both and all(alike(both[name], self.mine[name]) for name in self.right):
                 return a, b
         return None
+
+
+def seen(mine, right):
+    """Is there a wrong number? All that is not finite looks alike, and tells nothing."""
+    return any(
+        m.shape == r.shape and (np.isfinite(m) & ~np.isclose(m, r, rtol=0, atol=1e-9)).any()
+        for m, r in pairs(mine, right)
+    )
 
 
 def alike(some, others):
@@ -260,9 +271,10 @@ def case_words(given, name, mine, wanted):
     """A case that is wrong: what goes in, theirs, expected; of many numbers one that differs."""
     listed = [(key, value) for key, value in plain(given)]
     put = ", ".join(f"{key} {number(v, 4)}" for key, v in listed if is_shown(v))
-    zero = [key for key, v in listed if not is_shown(v)]
+    zero = [f"{key} {'×'.join(map(str, np.shape(v)))}" for key, v in listed if not is_shown(v)]
     if zero:
-        put += f"{', ' if put else ''}{' and '.join(zero) if len(zero) < 3 else 'all else'} 0"
+        said = f"zeros for {', '.join(zero)}" if len(zero) < 3 else "zeros for all else"
+        put += f"{', ' if put else ''}{said}"
     many, (name, mine, wanted) = np.size(wanted) > 2, first_wrong(name, mine, wanted)
     yours, expected = differing(mine, wanted)
     return f"for {put}: {f'{name}: ' if many else ''}yours {yours}, expected {expected}"
