@@ -181,10 +181,10 @@ def once_more(blank, function, given, owner, close):
 
 
 def another(name, value):
-    """Other numbers of the same shape: messages turned round, rows in reverse."""
+    """Other numbers of the same shape: messages three times as large, rows in reverse."""
     if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or not value.ndim:
         return value
-    return -value if name.startswith("d") else value[::-1].copy()
+    return 3 * value if name.startswith("d") else value[::-1].copy()
 
 
 def fresh(given):

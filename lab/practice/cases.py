@@ -514,19 +514,22 @@ def loss(rng, first, second, B):
     return dict(zip((first, second), rng.normal(size=(2, B)), strict=True))
 
 
-RATIOS = np.array([1.0, 1.6, 0.4, 1.6, 0.4, 1.06, 0.93, 1.0, 1.7, 1.8, 0.35, 1.51, 0.47, 1.51, 1.3, 0.7, 1.3, 0.7])
-SIGNS = np.array([2.0, 1.0, 1.0, -1.0, -1.0, 0.5, -3.0, -1.0, 2.0, 0.7, -2.0, 1.5, -0.5, 0.3, 0.8, -1.2, -0.9, 1.1])
+RATIOS = np.array([1.0, 1.6, 0.4, 1.6, 0.4, 1.06, 0.93, 1.0, 1.7, 1.8, 0.35, 1.51, 0.47, 1.51])
+SIGNS = np.array([2.0, 1.0, 1.0, -1.0, -1.0, 0.5, -3.0, -1.0, 2.0, 0.7, -2.0, 1.5, -0.5, 0.3])
 
 
 @of("ppo.clipped_surrogate", "ppo.clip_statistics", each=[(18,), (23,), (19,), (1,)], tiny=[(1,), (2,)])
 def clip(rng, B):
     """Every field of the clip's plane, and ties: ratios of exactly 1, where plain = clipped."""
     start = rng.integers(18) if B < 18 else 0
-    ratios, A = np.resize(np.roll(RATIOS, -start), B), np.resize(np.roll(SIGNS, -start), B)
+    clip_range = drawn(rng, 0.1, 0.17) if B % 2 else drawn(rng, 0.24, 0.45)  # and not 0.2
+    near = 1 + clip_range * np.array([1.1, -1.1, 0.9, -0.9])  # on both sides of either edge
+    ratios, A = np.append(RATIOS, near), np.append(SIGNS, [0.8, -1.2, 0.9, -1.1])
+    ratios, A = np.resize(np.roll(ratios, -start), B), np.resize(np.roll(A, -start), B)
     old = np.round(rng.normal(-1, 0.3, B), 1)
     own = old + np.log(ratios) if B > 2 else np.round(old + np.log(ratios), 1)
     case = {"log_probs": own, "old_log_probs": old}
-    return {**case, "advantages": A * rng.uniform(0.8, 1.2) if B > 2 else A, "clip_range": drawn(rng, 0.12, 0.45)}
+    return {**case, "advantages": A * rng.uniform(0.8, 0.99) if B > 2 else A, "clip_range": clip_range}
 
 
 @special("ppo.clipped_surrogate", "ppo.clip_statistics")
@@ -543,15 +546,17 @@ def odd_clips(rng):
 
 
 def far_clips(rng, given):
-    """Log-probabilities whose likelihood underflows, and ratios of 8: where log π is far off."""
-    step = np.array([0.7, -0.9, 0.1, -0.1, 2.1, 0.0])
-    A, more = np.array([1.0, -1.0, 2.0, -2.0, -5.0, 1.0]), {"clip_range", "kl_coefficient"} & given.keys()
-    for size, convert in ((200.0, single), (800.0, dict)):
+    """A ratio of 8, and log-probabilities whose likelihood underflows."""
+    more = {"clip_range", "kl_coefficient"} & given.keys()
+    for size, convert in ((1.0, dict), (200.0, single), (800.0, dict)):
+        step = np.array([0.7, -0.9, 0.1, -0.1, 2.1 if size == 1 else 0.3, 0.0])
+        A = np.array([1.0, -1.0, 2.0, -2.0, -5.0, 1.0])
         old = -size + np.round(rng.normal(size=6))
         own = {"log_probs": old + step, "old_log_probs": old, "advantages": A}
         if "kls" in given:
             own["kls"] = rng.uniform(0, 1, 6)
         words = f"for log-probabilities of −{size:g}" + (" in float32" if convert is single else "")
+        words = "where a ratio is 8 and its advantage negative" if size == 1 else words
         yield Case(convert({**own, **{name: given[name] for name in more}}), words)
 
 

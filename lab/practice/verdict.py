@@ -302,10 +302,9 @@ class Judge:
                 some = np.argmax(np.abs(mine - wanted)) if np.ndim(wanted) else ()
                 m, w = (np.ravel(a)[some] if np.ndim(a) else a for a in (mine, wanted))
                 at = list(map(int, np.unravel_index(some, np.shape(wanted)))) if np.ndim(wanted) else ""
-                return (
-                    f"{wrong} of {np.size(wanted)} numbers differ in a batch of "
-                    f"{rows(self.cases[k].given)}: {name}{at}: yours {m:.6g}, expected {w:.6g}"
-                )
+                some = f"{wrong} of {np.size(wanted)} numbers differ, " if np.ndim(wanted) else ""
+                batch = f"in a batch of {rows(self.cases[k].given)}"
+                return f"{some}{batch}: {name}{at or ''}: yours {m:.6g}, expected {w:.6g}"
         return "wrong: yours differs, expected another"
 
     @np.errstate(all="ignore")
@@ -318,6 +317,8 @@ class Judge:
             return None
         right = parts_of(self.names, given, ours)
         parts = parts_of(self.names, given, theirs)
+        if parts.keys() != right.keys():
+            return self.names[0], theirs[0], ours[0]
         for own in right if name is None else [name] * (name in right and name in parts):
             if not close(parts[own], right[own], single=True):
                 return own, parts[own], right[own]
@@ -335,7 +336,7 @@ class Judge:
             k = np.unravel_index(np.argmax(np.where(np.isfinite(gap), gap, np.inf)), np.shape(gap))
             mine, wanted, name = np.asarray(mine)[k], np.asarray(wanted)[k], f"{name}{list(map(int, k)) or ''}"
             return f"{name}: yours {mine:.6g}, expected {wanted:.6g}"
-        return f"{name} has another shape: {np.shape(mine)}"
+        return f"{name} has the shape {np.shape(mine)}, not {np.shape(wanted)}"
 
 
 REMEMBERED: dict = {}  # what faults give, by blank, seed and exchanges
