@@ -16,9 +16,9 @@ LEARNERS = [
     (
         "nn.clip_global_norm",
         "n = np.sqrt(gradient @ gradient)\nif n > max_norm:\n    gradient = gradient / n\nreturn n",
-        "changes nothing in place",
+        "is not changed in place",
     ),
-    ("nn.clip_global_norm", "return np.linalg.norm(gradient)", "changes nothing in place"),
+    ("nn.clip_global_norm", "return np.linalg.norm(gradient)", "is not changed in place"),
     ("nn.Adam.step", "parameters -= self.learning_rate * gradient", ""),
     (
         "nn.Adam.step",
@@ -30,7 +30,7 @@ LEARNERS = [
         parameters -= self.learning_rate * self.m / (1 - b1**self.t) / (
             np.sqrt(self.v / (1 - b2**self.t)) + self.eps)
         """,
-        "m takes the whole gradient; its share is 1 − β₁; and v takes",
+        "m takes the whole gradient; its share is 1 − β₁; v takes",
     ),
     (
         "nn.Adam.step",
@@ -67,15 +67,15 @@ LEARNERS = [
         """,
         "takes the next row's V for V(s')",
     ),
-    ("advantages.normalize", "return (advantages - advantages.mean()) / (advantages.std(ddof=1) + eps)", "divides by N − 1 in the deviation; N is meant; and a single row"),
+    ("advantages.normalize", "return (advantages - advantages.mean()) / (advantages.std(ddof=1) + eps)", "divides by N − 1 in the deviation; N is meant"),
     ("advantages.normalize", "return (advantages - np.median(advantages)) / (advantages.std() + eps)", ""),
-    ("vpg.policy_loss", "return -np.sum(advantages * log_probs), -advantages", "the loss's 1/N is missing in the gradient; and the loss is a mean, not a sum"),
-    ("vpg.policy_loss", "return np.mean(advantages * log_probs), advantages / len(advantages)", "the sign of the loss is wrong"),
+    ("vpg.policy_loss", "return -np.sum(advantages * log_probs), -advantages", "the loss is a mean, not a sum; dlog_probs: the loss's 1/N is missing"),
+    ("vpg.policy_loss", "return np.mean(advantages * log_probs), advantages / len(advantages)", "the loss's sign: minimised, it must be −mean; dlog_probs: the slope's sign is wrong"),
     ("vpg.value_loss", "e = values[:, None] - targets\nreturn 0.5 * np.mean(e**2), e.mean(1)", "every value meets every target"),
     ("vpg.value_loss", "e = values - targets\nreturn np.mean(e**2), 2 * e / len(e)", "½"),
     ("ppo.clipped_surrogate", "r = np.exp(log_probs - old_log_probs)\nc = np.clip(r, 1 - clip_range, 1 + clip_range)\nreturn -np.minimum(r * advantages, c * advantages).mean(), -c * advantages / len(r)", "the clipped branch itself"),
     ("ppo.clipped_surrogate", "r = np.exp(log_probs - old_log_probs)\np = r * advantages\nc = np.clip(r, 1 - clip_range, 1 + clip_range) * advantages\nreturn -np.minimum(p, c).mean(), -np.where(abs(r - 1) < clip_range, p, 0) / len(p)", "right but for the rows beyond the clip"),
-    ("ppo.clipped_value_loss", "c = np.clip(values, old_values - clip_range, old_values + clip_range)\nreturn 0.5 * np.mean((c - targets)**2), (c - targets) / len(c)", "the larger one of both counts; and where the clipped"),
+    ("ppo.clipped_value_loss", "c = np.clip(values, old_values - clip_range, old_values + clip_range)\nreturn 0.5 * np.mean((c - targets)**2), (c - targets) / len(c)", "the larger one of both counts; dvalues: where the clipped"),
     ("ppo.clip_statistics", "r = log_probs - old_log_probs\nout = abs(r) > clip_range\nreturn out.mean(), (out & (r * advantages > 0)).mean()", "holds log ρ against ± ε"),
     ("ppo_penalty.adapt_kl_coefficient", "return kl_coefficient * (2 if kl < kl_target / 1.5 else 0.5 if kl > kl_target * 1.5 else 1)", "leash is too short: halve β; and"),
     ("advantages.group_advantages", "return (rewards - rewards.mean(1)[:, None]) / (rewards.std(1)[:, None] + eps)", "scales always"),

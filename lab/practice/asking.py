@@ -44,7 +44,8 @@ def ask(blank, function, given, owner=None):
             raise changes.with_traceback(error.__traceback__) from None
         except Exception:
             pass
-        words = "it changes one of its arguments; work on a copy"
+        which = "`gradient`" if blank.path in STEPS else "one of its arguments"
+        words = f"it changes {which}; work on a copy"
         raise Changes(words).with_traceback(error.__traceback__) from None
 
 

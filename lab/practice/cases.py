@@ -518,17 +518,19 @@ RATIOS = np.array([1.0, 1.6, 0.4, 1.6, 0.4, 1.06, 0.93, 1.0, 1.7, 1.8, 0.35, 1.5
 SIGNS = np.array([2.0, 1.0, 1.0, -1.0, -1.0, 0.5, -3.0, -1.0, 2.0, 0.7, -2.0, 1.5, -0.5, 0.3])
 
 
-@of("ppo.clipped_surrogate", "ppo.clip_statistics", each=[(18,), (23,), (19,), (1,)], tiny=[(1,), (2,)])
+@of("ppo.clipped_surrogate", "ppo.clip_statistics", each=[(18,), (29,), (23,), (36,), (1,)], tiny=[(1,), (2,)])
 def clip(rng, B):
     """Every field of the clip's plane, and ties: ratios of exactly 1, where plain = clipped."""
     start = rng.integers(18) if B < 18 else 0
     clip_range = drawn(rng, 0.1, 0.17) if B % 2 else drawn(rng, 0.24, 0.45)  # and not 0.2
-    near = 1 + clip_range * np.array([1.1, -1.1, 0.9, -0.9])  # on both sides of either edge
-    ratios, A = np.append(RATIOS, near), np.append(SIGNS, [0.8, -1.2, 0.9, -1.1])
+    near = 1 + clip_range * np.array([1.1, -1.1, 0.9, -0.9, 1.04])  # on both sides of either edge
+    ratios, A = np.append(RATIOS, near), np.append(SIGNS, [0.8, -1.2, 0.9, -1.1, 0.6])
     ratios, A = np.resize(np.roll(ratios, -start), B), np.resize(np.roll(A, -start), B)
     old = np.round(rng.normal(-1, 0.3, B), 1)
     own = old + np.log(ratios) if B > 2 else np.round(old + np.log(ratios), 1)
     case = {"log_probs": own, "old_log_probs": old}
+    if B > 23:  # and no pattern in them
+        case["log_probs"], A = old + rng.normal(0, 0.5, B), rng.normal(0, 1, B).clip(-2.9, 2.9)
     return {**case, "advantages": A * rng.uniform(0.8, 0.99) if B > 2 else A, "clip_range": clip_range}
 
 
@@ -562,11 +564,12 @@ def far_clips(rng, given):
 
 def edge(rng, side):
     """A step of log π and a clip range whose ratio is at the band's edge in every arithmetic."""
-    for k in rng.permutation(np.arange(6, 28)):
-        step = k / 64
+    for k in rng.permutation(np.arange(24, 112)):
+        step = k / 256
         ratio = np.exp(side * step)
         clip_range = float(side * (ratio - 1))
-        short = np.exp(np.float32(side * step)) == np.float32(1) + np.float32(side * clip_range)
+        short = np.exp(np.float32(side * step))
+        short = short == np.float32(1) + np.float32(side * clip_range) == np.float32(1 + side * clip_range)
         logs = np.log(1 + side * clip_range) == side * step == np.log1p(side * clip_range)
         if 1 + side * clip_range == ratio and short and logs:
             return step, clip_range

@@ -302,7 +302,9 @@ def differing(mine, wanted):
 def plain(given):
     """What there is to show of a case: its numbers, and those of its objects."""
     for key, value in given.items():
-        if isinstance(value, (bool, int, float, tuple, np.ndarray)):
+        if hasattr(value, "_asdict"):
+            yield from plain(value._asdict())
+        elif isinstance(value, (bool, int, float, tuple, np.ndarray)):
             yield key, value
         elif isinstance(value, list):
             yield from ((f"{key}[{k}]", item) for k, item in enumerate(value))

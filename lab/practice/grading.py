@@ -116,12 +116,12 @@ def work(directory, seconds, seed, *paths):
         end(1)  # whatever threads may still run
 
 
-def grade_blank(blank, directory, loaded, say, judge):
+def grade_blank(blank, directory, loaded, say, judge=None):
     """-> status, diagnosis.
 
     loaded  of the reader's modules read so far: their names now, and as they were read
     say     gets the module's name before it is read; the function's after that, and after its turn
-    judge   a verdict.Judge of the blank
+    judge   a verdict.Judge of the blank; None: one with a fresh seed
     """
     file = directory / f"{blank.module}.py"
     say(blank.module)
@@ -153,6 +153,11 @@ def grade_blank(blank, directory, loaded, say, judge):
         theirs = own.get(blank.name)
     if theirs is None:
         return ERROR, f"{file.name} has no {blank.name}"
+
+    if judge is None:
+        from lab.practice.verdict import Judge
+
+        judge = Judge(blank, fresh_seed())
 
     def answered():  # the rest is not in the reader's time
         faulthandler.cancel_dump_traceback_later()

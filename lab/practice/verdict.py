@@ -1,5 +1,9 @@
 """What is said of a reader's function: right, or what is wrong with it, found by running it."""
 
+import bdb
+import contextlib
+import warnings
+
 import numpy as np
 
 from lab.practice.asking import Raised, ask, call, copied, once_more, outputs
@@ -51,16 +55,25 @@ def outcomes(blank, function, made, owner=None, tell=told):
                 answers.append(call(blank, function, copied(case.given, owner), frozen=False))
             else:
                 answers.append(ask(blank, function, case.given, owner))
-        except NotImplementedError:
+        except (NotImplementedError, bdb.BdbQuit):
             raise
         except Exception as error:
             answers.append(told(error) if case.refused else tell(error))
     return answers
 
 
+@contextlib.contextmanager
+def quiet():
+    """No warning of numpy's: what is not finite is judged like any other number."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
 class Judge:
     """Judges functions in the place of a blank, by the cases of a seed."""
 
+    @quiet()
     def __init__(self, blank, seed):
         if blank.module == "gradient_check" or blank.lines and blank.lines.inside != "train":
             import lab.practice.updates  # noqa: F401  its cases, and Gymnasium, which others do without
@@ -86,6 +99,7 @@ class Judge:
             scale = max([scale, *(float(np.max(np.abs(a))) for a in inputs(case.given))]) if scale >= 1 else scale
         return all(close(a, r, rough, scale) for a, r in zip(answer, right, strict=True))
 
+    @quiet()
     def verdict(self, function, owner=None, tell=told, answered=lambda: None):
         """-> status, diagnosis. Raises NotImplementedError if the function does.
 
@@ -117,7 +131,6 @@ class Judge:
                 )
         return RIGHT, ""
 
-    @np.errstate(all="ignore")
     def again(self, function, owner, tell):
         """What is wrong with a second call: status, words; or None."""
         try:
@@ -288,9 +301,31 @@ class Judge:
             words = case_words(best, *self.misses(best, function, owner, names[0]))
         else:
             words = self.one_number(names[0], function, owner)
+        ignored = self.ignored(names[0], function, owner)
+        if ignored:
+            words = f"it does not depend on {listed([f'`{name}`' for name in ignored])}; {words}"
         more = names[1:]
         tail = f"; {listed(more)} {'is' if len(more) == 1 else 'are'} wrong, too" if more else ""
         return f"{names[0]}: {words}{tail}"
+
+    def ignored(self, name, function, owner):
+        """The arguments that a part of the right answer depends on, and theirs does not."""
+        given = self.cases[self.plain[0]].given
+        found = [key for key, v in given.items() if isinstance(v, (float, np.ndarray)) and np.any(v)]
+        return [key for key in found if self.ignores(given, key, name, function, owner)]
+
+    def ignores(self, given, key, name, function, owner):
+        if getattr(given[key], "dtype", np.dtype(float)).kind != "f":
+            return False
+        other, answers = {**given, key: 0.9 * given[key]}, []
+        try:
+            for which, of_class in ((self.ours, None), (function, owner)):
+                pair = [ask(self.blank, which, g, of_class) for g in (given, other)]
+                pair = [parts_of(self.names, given, answer)[name] for answer in pair]
+                answers.append(close(*pair))
+        except Exception:
+            return False
+        return answers == [False, True]
 
     def one_number(self, name, function, owner):
         """Where no case is small: how many numbers are wrong, and one of them."""
@@ -307,7 +342,6 @@ class Judge:
                 return f"{some}{batch}: {name}{at or ''}: yours {m:.6g}, expected {w:.6g}"
         return "wrong: yours differs, expected another"
 
-    @np.errstate(all="ignore")
     def misses(self, given, function, owner, name=None):
         """-> a part's name, theirs, ours, in a case where they differ; None if they do not."""
         try:
