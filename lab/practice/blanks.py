@@ -23,6 +23,7 @@ CHAPTERS = {
     "D": "Network and optimiser",
     "E": "The value function",
     "F": "PPO",
+    "G": "An objective of your own",
     "H": "Groups of responses",
 }
 PAGE = "P"  # the chapter of one_page.py, a workbook by itself
@@ -43,6 +44,8 @@ class Lines(NamedTuple):
     takes: str  # what they are given: arguments of the function
     gives: str  # what is compared: an expression
     own: str = ""  # of what they are given: what no later line reads, so that it may be changed
+    effect: bool = False  # compared is what has become of the learner, or what `gives` gives
+    inside: str = "train"  # the function they stand in
 
 
 class Blank(NamedTuple):
@@ -147,10 +150,43 @@ BLANKS = [
         "N action valid x old onehot advantage i logits probs", "dlogits", "logits probs",
     )),
 ]  # fmt: skip
+# Graded by what they do: to a rollout, to a learner, to gradients of which some are wrong.
+BLANKS += [
+    Blank("B", "value-target", "training", "make_batch", ("advantages", "targets"), Lines(
+        (
+            ("values =", "values (T+1,N): value gives (rows,1) of rows (rows,D), rollout.obs is (T+1,N,D)"),
+            ("ended =", "ended (T,N) bool: what ends an episode's record"),
+            ("advantages = gae", "Eq. 12, 13: advantages (T,N), by gae, of config.reward_scale times the rewards"),
+            ("targets =", "Eq. 15: targets (T,N)"),
+        ),
+        "rollout value config T N", "(advantages, targets)", inside="make_batch",
+    )),
+    Blank("E", "joint-loss", "vpg", "update", ("policy's way", "value function's way", "steps"), Lines(
+        (
+            ("statistics =", "statistics, a dict: one step for the policy (policy_step)"),
+            ("for _ in range(config.value_steps)", "then config.value_steps for the value function (value_step), whose statistics join in"),
+        ),
+        "learner batch config loss_of_policy loss_of_value", "statistics", effect=True, inside="update",
+    )),
+    Blank("F", "ppo", "ppo", "update", ("policy's way", "value function's way", "steps"), Lines(
+        ((
+            "for _ in range(config.epochs)",
+            "config.epochs times: the rows of each of minibatches(…), as a Batch (batch._make), make a step\n"
+            "# for the policy, then one for the value function; the statistics of both, one dict, go into\n"
+            "# steps. After an epoch that took approx_kl on all of batch beyond config.max_kl, if that is\n"
+            "# not None, it ends.",
+        ),),
+        "learner batch config rng loss_of_policy loss_of_value clip_range steps", "steps", effect=True, inside="update",
+    )),
+    Blank("G", "ratio", "gradient_check", "largest_error", ("verdict",)),
+]  # fmt: skip
 BLANKS.sort(key=lambda blank: [*TITLES].index(blank.chapter))  # the book's order
 MODULES = list(dict.fromkeys(blank.module for blank in BLANKS if blank.chapter in CHAPTERS))
 STAIRS = [blank.module for blank in BLANKS if blank.chapter == LADDER]
 YOURS = "is yours to write"  # how every blank's message ends
+
+
+OF_THE_LAB = {"gradient_check": "lab/proof"}  # what stands in no file of the lesson
 
 
 @cache
@@ -225,11 +261,14 @@ def assignment(path):
 
 
 def lesson_file(module):
+    if module in OF_THE_LAB:
+        return PROJECT / OF_THE_LAB[module] / f"{module}.py"
     return PROJECT / ("ladder" if module in STAIRS else "") / f"{module}.py"
 
 
 def lesson_module(name):
     """The lesson's own module, or a stair's, whose name no import can say."""
+    name = f"{OF_THE_LAB[name].replace('/', '.')}.{name}" if name in OF_THE_LAB else name
     return stair(name) if name in STAIRS else importlib.import_module(name)
 
 
@@ -276,7 +315,7 @@ def place(blank):
     """
     starts = tuple(start for start, _ in blank.lines.asked)
     tree = ast.parse(lesson_file(blank.module).read_text("utf-8"))
-    for node in ast.walk(find(tree, "train")):
+    for node in ast.walk(find(tree, blank.lines.inside)):
         body = getattr(node, "body", [])
         at = [k for k, line in enumerate(body) if ast.unparse(line).startswith(starts)]
         if at:
@@ -292,7 +331,7 @@ def lines_in(tree, blank):
     Raises ValueError, in one line, if one of the two is not there.
     """
     before, _, after, _ = place(blank)
-    train, lost = find(tree, "train"), before
+    train, lost = find(tree, blank.lines.inside), before
     for node in ast.walk(train) if train else ():
         body = node.body if isinstance(getattr(node, "body", None), list) else []
         dumps = [ast.dump(line) for line in body]
@@ -301,7 +340,7 @@ def lines_in(tree, blank):
             if ast.dump(after) in dumps[start:]:
                 return body[start : dumps.index(ast.dump(after), start)]
     raise ValueError(
-        f"{blank.module}.py: `{ast.unparse(lost)}` is not in train; that line should stay"
+        f"{blank.module}.py: `{ast.unparse(lost)}` is not in {blank.lines.inside}; that line should stay"
     )
 
 
@@ -339,7 +378,9 @@ def blanked(source, blanks):
             continue
         for line, (start, said) in zip(place(blank)[-1], blank.lines.asked, strict=True):
             name, indent = start.split()[0], " " * line.col_offset
-            instead = f"{indent}# {said}\n{indent}{name} = {task.format(name)}\n"
+            said = said.replace("\n", f"\n{indent}")
+            begin = f"{name} = " if blank.chapter == LADDER else ""  # a raise is no value
+            instead = f"{indent}# {said}\n{indent}{begin}{task.format(name)}\n"
             taken.append((line.lineno - 1, line.end_lineno, instead))
     for first, last, instead in sorted(taken, reverse=True):
         lines[first:last] = [instead]

@@ -17,10 +17,10 @@ import faulthandler
 import importlib
 import importlib.util
 import io
-import itertools
 import json
 import os
 import re
+import secrets
 import signal
 import stat
 import subprocess
@@ -31,13 +31,11 @@ import threading
 import time
 import traceback
 import types
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from lab.kit import PROJECT
+from lab.practice.asking import Changes, Raised
 from lab.practice.blanks import (
     BLANKS,
     MODULES,
@@ -50,10 +48,7 @@ from lab.practice.blanks import (
     lesson_file,
     lesson_module,
     lines_in,
-    place,
 )
-from lab.practice.diagnosis import by_numbers, by_shape, close
-from lab.proof import faults
 
 SECONDS = 3  # that one function, or reading one file, may take
 PATIENCE = 30  # seconds without a word until a worker counts as lost
@@ -73,25 +68,21 @@ class Grade(NamedTuple):
     printed: str = ""
 
 
-class Raised(NamedTuple):
-    """An exception that a function raised, put into words within the function's time."""
-
-    text: str  # type and message
-    diagnosis: str  # with the line of the reader's file
-
-
 # ------------------------------------------------------------ in the worker
 
 
-def work(directory, seconds, *paths):
+def work(directory, seconds, seed, *paths):
     """Grade these functions in turn; say each one's [path, status, diagnosis] on stdout, and end.
 
     seconds  that each may take
+    seed     of the cases
     A turn, and the reading of a file, begins with [its name, None, None]. What a function prints
     is said as it comes: [path, None, text].
     """
     blanks = [blank for blank in BLANKS if blank.path in paths]
-    for name in ("lab.practice.cases", *(blank.module for blank in blanks)):
+    from lab.practice.verdict import Judge
+
+    for name in (blank.module for blank in blanks):
         lesson_module(name)  # the lesson's own: not in the reader's time
     directory, own, end = Path(directory), os.getpid(), os._exit
     lifeline, said = os.dup(0), os.dup(1)
@@ -118,10 +109,11 @@ def work(directory, seconds, *paths):
     try:
         for blank in blanks:
             say(blank.path)
+            judge = Judge(blank, int(seed))
             faulthandler.dump_traceback_later(float(seconds), file=said, exit=True)
             sys.stdout = Heard(blank.path, lambda *words: os.getpid() == own and say(*words))
             try:
-                grade = grade_blank(blank, directory, loaded, say)
+                grade = grade_blank(blank, directory, loaded, say, judge)
             except BaseException as error:  # the reader's code may raise anything, SystemExit too
                 grade = ERROR, where(error, directory)
             say(blank.path, *grade)
@@ -147,11 +139,12 @@ def no_terminal(*_, **__):
     raise RuntimeError("breakpoint() stops with --debug: python run.py grade FOLDER NAME --debug")
 
 
-def grade_blank(blank, directory, loaded, say):
+def grade_blank(blank, directory, loaded, say, judge=None):
     """-> status, diagnosis.
 
     loaded  of the reader's modules read so far: their names now, and as they were read
     say     gets the module's name before it is read; the function's after that, and after its turn
+    judge   a verdict.Judge of the blank; None: one with a fresh seed
     """
     file = directory / f"{blank.module}.py"
     say(blank.module)
@@ -183,19 +176,36 @@ def grade_blank(blank, directory, loaded, say):
         theirs = own.get(blank.name)
     if theirs is None:
         return ERROR, f"{file.name} has no {blank.name}"
+
+    if judge is None:
+        from lab.practice.verdict import Judge
+
+        judge = Judge(blank, fresh_seed())
+
+    calls = cProfile.Profile(builtins=False)  # is it the lesson's own that answers?
+
+    def answered():  # the rest is not in the reader's time
+        calls.disable()
+        faulthandler.cancel_dump_traceback_later()
+        say(blank.path)
+
+    def tell(error):
+        code = getattr(theirs, "__code__", None)
+        text = f"{type(error).__name__}: {message(error)}"
+        return Raised(text, where(error, directory, code))
+
     try:
-        with cProfile.Profile(builtins=False) as calls:
-            answers = outcomes(blank, theirs, directory, owner)
+        calls.enable()
+        status, words = judge.verdict(theirs, owner, tell, answered)
     except NotImplementedError:
         return BLANK, ""
     except SystemExit as error:
         if not message(error).endswith(YOURS):
             raise
         return BLANK, ""
-    say(blank.path)
-    faulthandler.cancel_dump_traceback_later()
-    status, words = verdict(blank, answers)
-    if status == RIGHT and any(call.code is shipped(blank).__code__ for call in calls.getstats()):
+    finally:
+        calls.disable()
+    if status == RIGHT and any(call.code is judge.ours.__code__ for call in calls.getstats()):
         words = f"it is the repository's own {blank.name}, imported, not written"
     return status, words
 
@@ -214,135 +224,6 @@ def contents(file):
     if b"\0" in data:
         raise ValueError(f"{file.name} has NUL bytes in it; save it as text, in UTF-8")
     return data
-
-
-def shipped(blank):
-    """The lesson's own function, or its lines as one."""
-    thing = lesson_module(blank.module)
-    if blank.lines:
-        return as_function(blank, place(blank)[1], vars(thing), str(lesson_file(blank.module)))
-    for name in blank.name.split("."):
-        thing = getattr(thing, name)
-    return thing
-
-
-@np.errstate(all="ignore")
-def outcomes(blank, function, directory=None, owner=None):
-    """What a function makes of each case: its outputs, or a Raised.
-
-    directory  of the function's file, if it is a reader's
-    owner      the reader's class, if it is a method
-    """
-    from lab.practice.cases import ask, cases
-
-    answers = []
-    for case in cases(blank):
-        try:
-            answers.append(ask(blank, function, case, owner))
-        except (NotImplementedError, bdb.BdbQuit):
-            raise
-        except Exception as error:
-            text = f"{type(error).__name__}: {message(error)}"
-            code = getattr(function, "__code__", None)
-            answers.append(Raised(text, directory and where(error, directory, code)))
-    return answers
-
-
-def verdict(blank, answers):
-    """What is said of a reader's answers to the cases -> status, diagnosis."""
-    from lab.practice.cases import cases
-
-    right = outcomes(blank, shipped(blank))
-    if same(answers, right):
-        return RIGHT, ""
-    words = known_mistake(blank, answers)
-    if words:
-        return WRONG, words
-    if same(answers, right, single=True):  # float32 inside, and a float handed back
-        return RIGHT, ""
-    for answer in answers:
-        if isinstance(answer, Raised):
-            return ERROR, answer.diagnosis
-    made = cases(blank)
-    sizes = [rows(case) for case in made]
-    outputs = [([a[k] for a in answers], [r[k] for r in right]) for k in range(len(blank.returns))]
-    for name, pair in zip(blank.returns, outputs, strict=True):
-        words = by_shape(name, *pair)
-        if words:
-            return WRONG, words
-    for name, (mine, wanted) in zip(blank.returns, outputs, strict=True):
-        if not all(close(m, w, single=True) for m, w in zip(mine, wanted, strict=True)):
-            words = by_numbers(name, sizes, mine, wanted)
-            return WRONG, words or small_case(name, made, mine, wanted)
-    raise AssertionError("unreachable")
-
-
-def known_mistake(blank, answers):
-    """The words of the fault, or of the two at a time, that gives these answers; or None."""
-    known = [fault for fault in faults.FAULTS if fault.function == blank.path and fault.words]
-    for made in (*((fault,) for fault in known), *itertools.combinations(known, 2)):
-        wrong = faulty(blank, tuple(text for fault in made for text in (fault.old, fault.new)))
-        if wrong and same(answers, wrong):
-            return "; and ".join(dict.fromkeys(fault.words for fault in made))
-    return None
-
-
-@cache
-def faulty(blank, exchanges):
-    """The outcomes of the shipped function with pieces of its source exchanged: old, new, …
-
-    None where two of them exchange the same piece.
-    """
-    try:
-        return outcomes(blank, faults.edited(shipped(blank), *exchanges))
-    except ValueError:
-        return None
-
-
-def same(answers, others, single=False):
-    """Do two functions make the same of all cases, in their precision or a single one?"""
-    for mine, other in zip(answers, others, strict=True):
-        if isinstance(mine, Raised) or isinstance(other, Raised):
-            if type(mine) is not type(other) or mine.text != other.text:
-                return False
-        elif not all(close(m, o, single) for m, o in zip(mine, other, strict=True)):
-            return False
-    return True
-
-
-def rows(case):
-    """N, the number of rows of a case."""
-    arrays = [value for value in case.values() if isinstance(value, np.ndarray) and value.ndim]
-    return len(arrays[0]) if arrays else 1
-
-
-def small_case(name, made, mine, wanted):
-    """The first case that is visibly wrong: input, theirs, expected."""
-    triples = list(zip(made, mine, wanted, strict=True))
-    for digits, (case, m, w) in itertools.product((4, 8), triples):
-        yours, expected = number(m, digits), number(w, digits)
-        if not close(m, w, single=True) and yours != expected:
-            shown = [f"{key} {number(value, 4)}" for key, value in plain(case)]
-            return f"{name}: for {', '.join(shown)}: yours {yours}, expected {expected}"
-    raise AssertionError("two arrays that are not close look alike")
-
-
-def plain(case):
-    """What there is to show of a case: its numbers, and those of its objects."""
-    for key, value in case.items():
-        if isinstance(value, (int, float, tuple, np.ndarray)):
-            yield key, value
-        elif isinstance(value, list):
-            yield from ((f"{key}[{k}]", item) for k, item in enumerate(value))
-        elif isinstance(value, str):
-            continue
-        else:
-            yield from plain({k: v for k, v in vars(value).items() if k != "layers"})
-
-
-def number(value, digits):
-    text = np.array2string(np.asarray(value), precision=digits, suppress_small=True, separator=" ")
-    return " ".join(text.split())
 
 
 def line_of(error, directory):
@@ -366,9 +247,7 @@ def where(error, directory, code=None):
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).parent == directory]
     if own:
-        if "read-only" in text:
-            text = "it changes one of its arguments; work on a copy"
-        else:
+        if not isinstance(error, Changes):
             text = f"{type(error).__name__}: {text}".removesuffix(": ")
         return tame(f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {text}", LONG)
     if code is not None and Path(code.co_filename).parent == directory:
@@ -397,16 +276,16 @@ def grade(directory, names=None, seed=None):
     """Grade a workbook -> a list of Grade, one a blank that was asked for, in their order.
 
     names  chapters, equations by key or number, functions; None: what the folder asks for
-    seed   of the cases
+    seed   of the cases, a whole number of at least 0; None: a fresh one
 
     Raises ValueError for a folder that is no workbook of this version or a name without a blank.
     """
     wanted, directory = asked(directory, names), Path(os.path.realpath(directory))
-    grades = {}
+    grades, seed = {}, fresh_seed() if seed is None else seed
     try:
         while len(grades) < len(wanted):
             left = [blank.path for blank in wanted if blank.path not in grades]
-            grades |= run_worker(directory, left)
+            grades |= run_worker(directory, left, seed)
     except OSError as error:
         raise ValueError(f"no process can be started to grade in: {error.strerror}") from None
     return [Grade(blank.equation, blank.path, *grades[blank.path]) for blank in wanted]
@@ -421,7 +300,10 @@ def debug(directory, name, seed=None):
     sys.dont_write_bytecode = True
     sys.path.append(str(directory))
     try:
-        said = grade_blank(blank, directory, {}, lambda *_: None)
+        from lab.practice.verdict import Judge
+
+        judge = Judge(blank, fresh_seed() if seed is None else seed)
+        said = grade_blank(blank, directory, {}, lambda *_: None, judge)
     except bdb.BdbQuit:
         said = ERROR, "stopped"
     except (Exception, SystemExit) as error:
@@ -429,7 +311,12 @@ def debug(directory, name, seed=None):
     return Grade(blank.equation, blank.path, *said)
 
 
-def run_worker(directory, paths):
+def fresh_seed():
+    """A seed for the cases of one grading; below a million, to be typed again."""
+    return secrets.randbelow(1_000_000)
+
+
+def run_worker(directory, paths, seed):
     """Let a worker grade these functions until it is done or lost.
 
     -> {path: (status, diagnosis, what it printed)}
@@ -441,7 +328,7 @@ def run_worker(directory, paths):
         program = BEGIN.format([str(path) for path in (PROJECT, *sys.path)])
         with open(said, "wb") as channel:  # a file, which no process can keep the grader waiting at
             worker = subprocess.Popen(
-                [sys.executable, "-c", program, str(directory), str(SECONDS), *paths],
+                [sys.executable, "-c", program, str(directory), str(SECONDS), str(seed), *paths],
                 env={**os.environ, MARK: scratch},
                 stdin=subprocess.PIPE,
                 stdout=channel,
