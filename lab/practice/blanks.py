@@ -163,6 +163,7 @@ BLANKS += [
     )),
     Blank("G", "ratio", "gradient_check", "largest_error", ("verdict",)),
 ]  # fmt: skip
+BLANKS.sort(key=lambda blank: [*CHAPTERS, PAGE, LADDER].index(blank.chapter))
 MODULES = list(dict.fromkeys(blank.module for blank in BLANKS if blank.chapter in CHAPTERS))
 STAIRS = [blank.module for blank in BLANKS if blank.chapter == LADDER]
 YOURS = "is yours to write"  # how every blank's message ends
@@ -245,7 +246,7 @@ def lines_in(tree, blank):
             if ast.dump(after) in dumps[start:]:
                 return body[start : dumps.index(ast.dump(after), start)]
     raise ValueError(
-        f"{blank.module}.py: `{ast.unparse(lost)}` is not in {blank.lines.inside}; that line should stay"
+        f"{blank.module}.py: `{ast.unparse(lost).splitlines()[0]}` is not in {blank.lines.inside}; that line should stay"
     )
 
 

@@ -311,13 +311,18 @@ class Judge:
     def ignored(self, name, function, owner):
         """The arguments that a part of the right answer depends on, and theirs does not."""
         given = self.cases[self.plain[0]].given
-        found = [key for key, v in given.items() if isinstance(v, (float, np.ndarray)) and np.any(v)]
-        return [key for key in found if self.ignores(given, key, name, function, owner)]
+        found = [k for k, v in given.items() if isinstance(v, float) or (k in FREE and np.any(v))]
+        found = [key for key in found if isinstance(given[key], (float, np.ndarray))]
+        tried = [(self.cases[k].given, times) for k in self.plain[:2] for times in (0.9, 0.3, 2.7)]
+        return [
+            key for key in found
+            if all(self.ignores(g, key, times, name, function, owner) for g, times in tried)
+        ]  # fmt: skip
 
-    def ignores(self, given, key, name, function, owner):
-        if getattr(given[key], "dtype", np.dtype(float)).kind != "f":
-            return False
-        other, answers = {**given, key: 0.9 * given[key]}, []
+    def ignores(self, given, key, times, name, function, owner):
+        if isinstance(given[key], float):
+            times = min(times, 0.6)  # it may have to stay below 1
+        other, answers = {**given, key: times * given[key]}, []
         try:
             for which, of_class in ((self.ours, None), (function, owner)):
                 pair = [ask(self.blank, which, g, of_class) for g in (given, other)]

@@ -275,7 +275,7 @@ FAULTS = [Fault(*row) for row in [
     ("advantages.gae", "gae", "~ended[t]", "~ended[t + 1]", "cuts the trace one step early: uₜ, not uₜ₊₁"),
     ("advantages.gae", "gae", "gamma * gae_lambda *", "gae_lambda *", "γ is missing in the trace: (γλ)"),
     ("advantages.gae", "gae", "gamma * gae_lambda *", "gamma *", "right for λ = 1 only: λ is missing in the trace"),
-    ("advantages.gae", "gae", "gamma * gae_lambda *", "0 *", "right for λ = 0 only: the trace is missing"),
+    ("advantages.gae", "gae", "gamma * gae_lambda *", "0 *", "the trace is missing, as with λ = 0"),
     ("advantages.gae", "gae", "(range(len(rewards) - 1))", "(range(len(rewards) - 2))", "the last row's Â does not reach the row before it, which has its δ alone"),
     ("advantages.gae", "n-step", "gae_lambda * advantages", "gae_lambda**2 * advantages", "λ is squared: one factor a step"),
     ("advantages.gae", "n-step", "reversed(range(len(rewards) - 1))", "range(len(rewards) - 1)", "adds γλ times the next row's δ, not its finished Â: what comes after that row is missing"),
