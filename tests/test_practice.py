@@ -341,7 +341,11 @@ def test_what_is_printed_of_wrong_blank_and_broken_functions(solved, capsys):
     put(solved, "advantages.normalize", "def normalize(advantages, eps=1e-8): return x")
     assert main(["grade", str(solved), "activation", "normalize"]) == 1
     assert (
-        re.sub("line [0-9]+|-?[0-9]\\.[0-9]*", lambda m: "line N" if m[0][0] == "l" else "N", capsys.readouterr().out)
+        re.sub(
+            "line [0-9]+|-?[0-9]\\.[0-9]*",
+            lambda m: "line N" if m[0][0] == "l" else "N",
+            capsys.readouterr().out,
+        )
         == """\
 D. Network and optimiser
   Eq. 28  nn.tanh_backward                                     wrong

@@ -147,11 +147,18 @@ def changed(name, before, after):
     """The name of what is no longer as it was, or None."""
     if isinstance(before, np.ndarray):
         same = isinstance(after, np.ndarray) and before.shape == after.shape
-        return None if same and np.array_equal(before, after, equal_nan=before.dtype.kind == "f") else name
+        return (
+            None
+            if same and np.array_equal(before, after, equal_nan=before.dtype.kind == "f")
+            else name
+        )
     if isinstance(before, (list, tuple)):
         if len(before) != len(after):
             return name
-        found = (changed(f"{name}[{k}]", b, a) for k, (b, a) in enumerate(zip(before, after, strict=True)))
+        found = (
+            changed(f"{name}[{k}]", b, a)
+            for k, (b, a) in enumerate(zip(before, after, strict=True))
+        )
         return next((what for what in found if what), None)
     if hasattr(before, "parameters"):  # a network: it may remember what it likes, but not learn
         return changed(f"{name}.parameters", before.parameters, after.parameters)
@@ -160,7 +167,11 @@ def changed(name, before, after):
 
 def once_more(blank, function, given, owner, close):
     """What is wrong with a second call, in words, or None: nothing may be kept in between."""
-    if blank.path in STEPS or (blank.lines and blank.lines.effect) or blank.module == "gradient_check":
+    if (
+        blank.path in STEPS
+        or (blank.lines and blank.lines.effect)
+        or blank.module == "gradient_check"
+    ):
         return None
     if blank.path == "nn.clip_global_norm":
         calls = [call(blank, function, copied(given, owner), frozen=False) for _ in range(2)]

@@ -44,7 +44,6 @@ from lab.practice.blanks import (
     as_function,
     find,
     is_empty,
-    lesson_file,
     lesson_module,
     lines_in,
 )
@@ -273,7 +272,9 @@ def grade(directory, numbers=None, seed=None):
         why = f" ({error.strerror}); "
     if why:
         raise ValueError(f"{directory} is no workbook{why}`python run.py practice DIR` writes one")
-    if holds(directory / "training.py", b"def clip_statistics"):  # clip_statistics was asked for there, before it moved to ppo.py
+    if holds(
+        directory / "training.py", b"def clip_statistics"
+    ):  # clip_statistics was asked for there, before it moved to ppo.py
         raise ValueError(
             f"{directory} is of an earlier version; `python run.py practice NEW`, then copy what "
             "you wrote, function by function"
@@ -289,9 +290,7 @@ def grade(directory, numbers=None, seed=None):
     grades, seed = {}, fresh_seed() if seed is None else seed
     try:
         while len(grades) < len(asked):
-            grades |= run_worker(
-                directory, [b.path for b in asked if b.path not in grades], seed
-            )
+            grades |= run_worker(directory, [b.path for b in asked if b.path not in grades], seed)
     except OSError as error:
         raise ValueError(f"no process can be started to grade in: {error.strerror}") from None
     return [Grade(blank.equation, blank.path, *grades[blank.path]) for blank in asked]
