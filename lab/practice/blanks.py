@@ -32,7 +32,6 @@ class Lines(NamedTuple):
     takes: str  # what they are given: arguments of the function
     gives: str  # what is compared: an expression
     own: str = ""  # of what they are given: what no later line reads, so that it may be changed
-    effect: bool = False  # compared is what has become of the learner, or what `gives` gives
     inside: str = "train"  # the function they stand in
 
 
@@ -149,7 +148,7 @@ BLANKS += [
             ("statistics =", "statistics, a dict: one step for the policy (policy_step)"),
             ("for _ in range(config.value_steps)", "then config.value_steps for the value function (value_step), whose statistics join in"),
         ),
-        "learner batch config loss_of_policy loss_of_value", "statistics", effect=True, inside="update",
+        "learner batch config loss_of_policy loss_of_value", "statistics", inside="update",
     )),
     Blank("F", "ppo", "ppo", "update", ("policy's way", "value function's way", "steps"), Lines(
         ((
@@ -159,7 +158,7 @@ BLANKS += [
             "# steps. After an epoch that took approx_kl on all of batch beyond config.max_kl, if that is\n"
             "# not None, it ends.",
         ),),
-        "learner batch config rng loss_of_policy loss_of_value clip_range steps", "steps", effect=True, inside="update",
+        "learner batch config rng loss_of_policy loss_of_value clip_range steps", "steps", inside="update",
     )),
     Blank("G", "ratio", "gradient_check", "largest_error", ("verdict",)),
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 
 import ppo
 import vpg
-from lab.practice.asking import Changes, changed, tidy
+from lab.practice.asking import BY_EFFECT, Changes, changed, tidy
 from lab.practice.cases import Case, drawn, gae, of, special
 from learner import Batch, Learner
 from nn import MLP, Adam
@@ -210,7 +210,7 @@ def objectives(rng):
     )
 
 
-def caught(function, arguments):
+def caught(blank, function, arguments):
     """What a checker says of one function: 1 if it passes, 0 if it is refused.
 
     A checker says True or False, or gives the largest error.
@@ -228,3 +228,6 @@ def caught(function, arguments):
     if said.shape != () or said.dtype.kind not in "iuf":
         raise ValueError("it gives neither True or False, nor the largest error, a number")
     return (np.array(float(said < 1e-7)),)
+
+
+BY_EFFECT |= {"vpg.update": effect, "ppo.update": effect, "gradient_check.largest_error": caught}
