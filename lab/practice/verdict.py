@@ -370,7 +370,8 @@ class Judge:
                 )
                 some = f"{wrong} of {np.size(wanted)} numbers differ, " if np.ndim(wanted) else ""
                 batch = f"in a batch of {rows(self.cases[k].given)}"
-                return f"{some}{batch}: {name}{at or ''}: yours {m:.6g}, expected {w:.6g}"
+                where = f"{name}{at}: " if at else ""
+                return f"{some}{batch}: {where}yours {m:.6g}, expected {w:.6g}"
         return "wrong: yours differs, expected another"
 
     def misses(self, given, function, owner, name=None):
