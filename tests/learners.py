@@ -75,7 +75,7 @@ LEARNERS = [
     ("vpg.value_loss", "e = values - targets\nreturn np.mean(e**2), 2 * e / len(e)", "½"),
     ("ppo.clipped_surrogate", "r = np.exp(log_probs - old_log_probs)\nc = np.clip(r, 1 - clip_range, 1 + clip_range)\nreturn -np.minimum(r * advantages, c * advantages).mean(), -c * advantages / len(r)", "the clipped branch itself"),
     ("ppo.clipped_surrogate", "r = np.exp(log_probs - old_log_probs)\np = r * advantages\nc = np.clip(r, 1 - clip_range, 1 + clip_range) * advantages\nreturn -np.minimum(p, c).mean(), -np.where(abs(r - 1) < clip_range, p, 0) / len(p)", "right but for the rows beyond the clip"),
-    ("ppo.clipped_value_loss", "c = np.clip(values, old_values - clip_range, old_values + clip_range)\nreturn 0.5 * np.mean((c - targets)**2), (c - targets) / len(c)", "the larger one of both counts; dvalues: where the clipped"),
+    ("ppo.clipped_value_loss", "c = np.clip(values, old_values - clip_range, old_values + clip_range)\nreturn 0.5 * np.mean((c - targets)**2), (c - targets) / len(c)", "the larger one of both counts; dvalues: the slope is vᶜ − y"),
     ("ppo.clip_statistics", "r = log_probs - old_log_probs\nout = abs(r) > clip_range\nreturn out.mean(), (out & (r * advantages > 0)).mean()", "holds log ρ against ± ε"),
     ("ppo_penalty.adapt_kl_coefficient", "return kl_coefficient * (2 if kl < kl_target / 1.5 else 0.5 if kl > kl_target * 1.5 else 1)", "leash is too short: halve β; and"),
     ("advantages.group_advantages", "return (rewards - rewards.mean(1)[:, None]) / (rewards.std(1)[:, None] + eps)", "scales always"),

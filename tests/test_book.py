@@ -463,7 +463,7 @@ def test_panel_follows_the_scroll(visit, page):
 
 
 def point(tab, place):
-    """Move over a place until its words open: what scrolls meanwhile, as hover may, cancels them."""
+    """Move over a place until its words open: what scrolls meanwhile, as hover may, cancels it."""
     place.hover()
     box = place.bounding_box()
     for _ in range(200):

@@ -97,7 +97,7 @@ def test_a_workbook_is_the_lesson_without_its_gradients(tmp_path, chapters):
     assert len(blanks) == len(LESSON_BLANKS) >= 24 or len(blanks) == 5
     modules = ["one_page"] if chapters == PAGE else MODULES
     assert {path.stem for path in folder.glob("*.py")} == set(modules)
-    for blank in blanks:
+    for blank in (blank for blank in blanks if not blank.lines):
         ours = find(ast.parse(lesson_file(blank.module).read_text("utf-8")), blank.name)
         theirs = find(ast.parse((folder / f"{blank.module}.py").read_text("utf-8")), blank.name)
         assert ast.dump(ours.args) == ast.dump(theirs.args)
@@ -239,7 +239,7 @@ L. The ladder
     assert main(["grade", str(ladder), "--all", "--seed", "3"]) == 1
     said = re.sub("line [0-9]+", "line N", capsys.readouterr().out)
     assert (
-        re.sub("for reward .*?yours", "for reward …: yours", said, flags=re.S)
+        re.sub("advantages: for .*?hint\\s+13", "advantages: a case", said, flags=re.S)
         == """\
 L. The ladder
   Eq. 5   1_bandit.gradient                                    right
@@ -253,9 +253,7 @@ L. The ladder
   Eq. 29  5_network.Network.backward                           error
           5_network.py is missing
   Eq. 13  6_critic.credit                                      wrong
-          advantages: for reward …: yours [-0.
-          -1. 2. -1.], expected [-0.8549 -0.6507 1.0517 -1.074 ]. Read
-          Eq. 13 again, or: python run.py hint 13
+          advantages: a case
   Eq. 20  7_many_carts.dlogits                                 wrong
           the loss's 1/N is missing in the gradient. Read Eq. 20 again,
           or: python run.py hint 20
@@ -355,11 +353,8 @@ B. Advantages
 
 D. Network and optimiser
   Eq. 28  nn.tanh_backward                                     wrong
-          dz: for dh [[-0.1879 1.143 -0.4394] [ 0.3211 -0.1257 -1.023
-          ]], h [[ 0. -0.9974 0.0137] [-0.9572 0.3075 0.9021]]: yours
-          [[-0.1879 0.1482 -0.4396] [-0.5951 -0.2202 -1.8368]], expected
-          [[-0.1879 0.0059 -0.4394] [ 0.0269 -0.1138 -0.1905]]. Read Eq.
-          28 again, or: python run.py hint 28
+          dz: for h [[-0.2]], zeros for dh 1×1: yours [[-0.04]],
+          expected [[0.]]. Read Eq. 28 again, or: python run.py hint 28
   Eq. 28  nn.relu_backward                                     blank
 
 0 of 3 right (seed 0)
@@ -386,13 +381,13 @@ ODD = [
     ("nn.linear_backward", "import os\nos._exit(3)", None, f"{ENDS} (exit status 3)"),
     ("nn.tanh_backward", "return undefined", 1, "NameError: name 'undefined' is not defined"),
     ("nn.relu_backward", "return relu_backward(dh, h)", 1, "RecursionError: maximum recursion d"),
-    ("nn.MLP.backward", "cache.pop()\nreturn dy", 0, "it changes one of its arguments; work on a"),
+    ("nn.MLP.backward", "cache.pop()\nreturn dy", 0, "it changes `cache`; work on a copy"),
     ("nn.clip_global_norm", "x = 1", 0, "it returns nothing"),
     ("nn.Adam.step", "raise SystemExit('bye')", 1, "SystemExit: bye"),
     ("distributions.log_softmax", "import no_such_module", 1, "ModuleNotFoundError: No module na"),
     (
         "distributions.log_softmax_backward", "log_probs *= 2\nreturn dlog_probs", 1,
-        "it changes one of its arguments; work on a copy",
+        "it changes `log_probs`; work on a copy",
     ),
     ("distributions.categorical_log_prob_backward", "from os import abort\nabort()", 2, ENDS),
     ("distributions.categorical_entropy", "return 1 / 0", 1, "ZeroDivisionError: division by zero"),
@@ -742,6 +737,8 @@ OWN_KINDS = {  # right, and no plain function that needs nothing else
 
         @seen
         def clip_global_norm(gradient, max_norm):
+            if gradient.ndim != 1 or gradient.dtype.kind != "f" or max_norm <= 0:
+                raise ValueError("a gradient (P,) float, a limit above 0")
             norm = np.sqrt(np.sum(gradient**2))
             gradient *= min(1, max_norm / (norm + TINY))
             return norm
@@ -974,7 +971,7 @@ def test_what_cannot_train_says_so_in_one_line(tmp_path):
     book = tmp_path / "book"
     write_workbook(book, ["A", "E"])
     train = [*VPG, *SHORT, "--lesson"]
-    for folder, words in ((book, "vpg.policy_loss (Eq. 10) is blank and 1 more"),
+    for folder, words in ((book, "vpg.policy_loss (Eq. 10) is blank and 2 more"),
                           (tmp_path / "nowhere", "is no workbook")):  # fmt: skip
         done = call(*train, folder)
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and words in done.stderr
@@ -983,7 +980,6 @@ def test_what_cannot_train_says_so_in_one_line(tmp_path):
         done = call(*words)
         assert done.returncode == 2 and done.stderr.count("\n") == 1
         assert "is of an earlier version; `python run.py practice NEW`, then copy" in done.stderr
-    (book / "training.py").unlink()
     fill(book)
     # right in every case that is asked, and a crash in training
     put(book, "vpg.value_loss", """

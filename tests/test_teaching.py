@@ -59,14 +59,14 @@ def test_commands_and_keys_are_known_and_the_script_grades(tmp_path):
     hand_in(tmp_path / "in")
     script = re.search(r"(?ms)^```sh\n(.*?)^```$", TEXT)[1].replace("python", f"'{sys.executable}'")
     command = ["sh", "-c", script, "sh", tmp_path / "in", tmp_path / "set1.txt"]
-    assert subprocess.check_output(command, cwd=ROOT, text=True) == "ada,4,4,0\nb c,1,4,1\n"
+    assert subprocess.check_output(command, cwd=ROOT, text=True) == "ada,5,5,0\nb c,1,5,1\n"
 
 
 def hand_in(folder):
     """Two students: all solved; nothing but one function, and that imported."""
     for name in ("ada", "b c"):
         write_workbook(folder / name, ["A", "B"])
-    for module in ("vpg", "advantages"):
+    for module in ("vpg", "advantages", "training"):
         shutil.copy(ROOT / f"{module}.py", folder / "ada")
     (folder / "b c" / "vpg.py").write_text("from vpg import policy_loss\n", encoding="utf-8")
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 STEPS = "nn.Adam.step", "one_page.Network.step"  # asked several times; they change what they get
+BY_EFFECT: dict = {}  # path -> how else it is asked: (blank, function, arguments) -> outputs
 READ_ONLY = "read-only"  # numpy's word for an array that must not be changed
 
 
@@ -63,14 +64,8 @@ def call(blank, function, arguments, frozen):
     """Call with these very arguments; frozen: arrays are read-only, so that its own line raises."""
     if blank.path in STEPS:
         return steps(blank, function, arguments)
-    if blank.lines and blank.lines.effect:
-        from lab.practice.updates import effect
-
-        return effect(blank, function, arguments)
-    if blank.module == "gradient_check":
-        from lab.practice.updates import caught
-
-        return caught(function, arguments)
+    if blank.path in BY_EFFECT:
+        return BY_EFFECT[blank.path](blank, function, arguments)
     may_change = blank.lines.own.split() if blank.lines else ()
     if blank.path == "nn.clip_global_norm":
         may_change = ("gradient",)
@@ -147,11 +142,18 @@ def changed(name, before, after):
     """The name of what is no longer as it was, or None."""
     if isinstance(before, np.ndarray):
         same = isinstance(after, np.ndarray) and before.shape == after.shape
-        return None if same and np.array_equal(before, after, equal_nan=before.dtype.kind == "f") else name
+        return (
+            None
+            if same and np.array_equal(before, after, equal_nan=before.dtype.kind == "f")
+            else name
+        )
     if isinstance(before, (list, tuple)):
         if len(before) != len(after):
             return name
-        found = (changed(f"{name}[{k}]", b, a) for k, (b, a) in enumerate(zip(before, after, strict=True)))
+        found = (
+            changed(f"{name}[{k}]", b, a)
+            for k, (b, a) in enumerate(zip(before, after, strict=True))
+        )
         return next((what for what in found if what), None)
     if hasattr(before, "parameters"):  # a network: it may remember what it likes, but not learn
         return changed(f"{name}.parameters", before.parameters, after.parameters)
@@ -160,7 +162,7 @@ def changed(name, before, after):
 
 def once_more(blank, function, given, owner, close):
     """What is wrong with a second call, in words, or None: nothing may be kept in between."""
-    if blank.path in STEPS or (blank.lines and blank.lines.effect) or blank.module == "gradient_check":
+    if blank.path in STEPS or blank.path in BY_EFFECT:
         return None
     if blank.path == "nn.clip_global_norm":
         calls = [call(blank, function, copied(given, owner), frozen=False) for _ in range(2)]

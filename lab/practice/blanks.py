@@ -44,7 +44,6 @@ class Lines(NamedTuple):
     takes: str  # what they are given: arguments of the function
     gives: str  # what is compared: an expression
     own: str = ""  # of what they are given: what no later line reads, so that it may be changed
-    effect: bool = False  # compared is what has become of the learner, or what `gives` gives
     inside: str = "train"  # the function they stand in
 
 
@@ -166,7 +165,7 @@ BLANKS += [
             ("statistics =", "statistics, a dict: one step for the policy (policy_step)"),
             ("for _ in range(config.value_steps)", "then config.value_steps for the value function (value_step), whose statistics join in"),
         ),
-        "learner batch config loss_of_policy loss_of_value", "statistics", effect=True, inside="update",
+        "learner batch config loss_of_policy loss_of_value", "statistics", inside="update",
     )),
     Blank("F", "ppo", "ppo", "update", ("policy's way", "value function's way", "steps"), Lines(
         ((
@@ -176,7 +175,7 @@ BLANKS += [
             "# steps. After an epoch that took approx_kl on all of batch beyond config.max_kl, if that is\n"
             "# not None, it ends.",
         ),),
-        "learner batch config rng loss_of_policy loss_of_value clip_range steps", "steps", effect=True, inside="update",
+        "learner batch config rng loss_of_policy loss_of_value clip_range steps", "steps", inside="update",
     )),
     Blank("G", "ratio", "gradient_check", "largest_error", ("verdict",)),
 ]  # fmt: skip
@@ -340,7 +339,7 @@ def lines_in(tree, blank):
             if ast.dump(after) in dumps[start:]:
                 return body[start : dumps.index(ast.dump(after), start)]
     raise ValueError(
-        f"{blank.module}.py: `{ast.unparse(lost)}` is not in {blank.lines.inside}; that line should stay"
+        f"{blank.module}.py: `{ast.unparse(lost).splitlines()[0]}` is not in {blank.lines.inside}; that line should stay"
     )
 
 
@@ -480,8 +479,8 @@ def kind_of(directory):
         why = f" ({error.strerror}); "
     if why:
         raise ValueError(f"{directory} is no workbook{why}`python run.py practice DIR` writes one")
-    before = directory / "training.py"  # before clip_statistics moved to ppo.py
-    if before.is_file() and b"def clip_statistics" in before.read_bytes():
+    # clip_statistics was asked for there, before it moved to ppo.py
+    if holds(directory / "training.py", b"def clip_statistics"):
         raise ValueError(
             f"{directory} is of an earlier version; `python run.py practice NEW`, then copy what "
             "you wrote, function by function"
@@ -489,6 +488,13 @@ def kind_of(directory):
     there = {blank.chapter for blank in BLANKS if f"{blank.module}.py" in files}
     kind = next((chapter for chapter in (PAGE, LADDER) if chapter in there), CHAPTERS)
     return [blank for blank in BLANKS if blank.chapter in kind]
+
+
+def holds(file, words):
+    try:
+        return file.is_file() and words in file.read_bytes()
+    except OSError:
+        return False
 
 
 def asked(directory, words=None):

@@ -28,12 +28,58 @@ SPECIAL = {}  # path -> function(rng) -> Cases
 REFUSED = {}  # path -> function(arguments) -> (words, changed arguments)
 
 # What may be any number at all: made large, and zero or short where a case is to be shown.
-FREE = set(
-    "rewards values next_values reward v x dy dh dlog_probs dkls dentropies advantages advantage "
-    "targets old_values gradient gradients weight kls W b h log_stds old_log_stds actions means "
-    "old_means parameters logits z obs".split()
-)
-NOT_LARGE = set("W b h log_stds old_log_stds actions means old_means logits z kls x obs".split())
+FREE = {
+    *(
+        "rewards",
+        "values",
+        "next_values",
+        "reward",
+        "v",
+        "x",
+        "dy",
+        "dh",
+        "dlog_probs",
+        "dkls",
+        "dentropies",
+        "advantages",
+        "advantage",
+        "targets",
+        "old_values",
+        "gradient",
+        "gradients",
+        "weight",
+        "kls",
+        "W",
+        "b",
+        "h",
+        "log_stds",
+        "old_log_stds",
+        "actions",
+        "means",
+        "old_means",
+        "parameters",
+        "logits",
+        "z",
+        "obs",
+    ),
+}
+NOT_LARGE = {
+    *(
+        "W",
+        "b",
+        "h",
+        "log_stds",
+        "old_log_stds",
+        "actions",
+        "means",
+        "old_means",
+        "logits",
+        "z",
+        "kls",
+        "x",
+        "obs",
+    ),
+}
 
 
 def cases(blank, seed):
@@ -48,7 +94,10 @@ def cases(blank, seed):
         large[name] = [60 * one for one in value] if isinstance(value, list) else 60 * value
     if large.keys() & FREE - NOT_LARGE and blank.module != "gradient_check":
         made.append(Case(large, LARGE))
-    if any(isinstance(v, (np.ndarray, nn.MLP, nn.Adam)) for v in large.values()) and blank.module != "gradient_check":
+    if (
+        any(isinstance(v, (np.ndarray, nn.MLP, nn.Adam)) for v in large.values())
+        and blank.module != "gradient_check"
+    ):
         made.append(Case(single(make(rng, *sizes[-1])), SINGLE))
     names = plain[0].keys() | {"others", "rates"}
     for case in SPECIAL.get(blank.path, lambda rng: ())(rng):
@@ -166,14 +215,26 @@ def activation(rng, forward, shape):
     return {"dh": rng.normal(size=shape), "h": forward(z)}
 
 
-NETWORKS = ((2, 3, 2), "tanh"), ((3, 4, 5, 2), "relu"), ((4, 6, 3, 1), "tanh"), ((2, 4, 3), "relu"), ((3, 2), "tanh")
+NETWORKS = (
+    ((2, 3, 2), "tanh"),
+    ((3, 4, 5, 2), "relu"),
+    ((4, 6, 3, 1), "tanh"),
+    ((2, 4, 3), "relu"),
+    ((3, 2), "tanh"),
+)
 NETWORKS = [(sizes, name, B) for (sizes, name), B in zip(NETWORKS, (3, 4, 2, 5, 1), strict=True)]
 
 
-@of("nn.MLP.backward", each=NETWORKS, tiny=[((1, 1, 1), "tanh", 1), ((1, 1, 1), "relu", 1), ((1, 1), "tanh", 1)])
+@of(
+    "nn.MLP.backward",
+    each=NETWORKS,
+    tiny=[((1, 1, 1), "tanh", 1), ((1, 1, 1), "relu", 1), ((1, 1), "tanh", 1)],
+)
 def mlp(rng, sizes, name, B, extra=0):
     network = nn.MLP(sizes, rng, name, dtype=np.float64, extra=extra)
     network.parameters[:] = rng.normal(0, 0.7, network.parameters.size)
+    for _, b in network.layers if max(sizes) == 1 else ():
+        b[:] = 0  # fewer numbers to show
     y, cache = network.forward(rng.normal(size=(B, sizes[0])))
     return {"self": network, "dy": rng.normal(size=y.shape), "cache": cache}
 
@@ -184,7 +245,11 @@ def owned(rng):
     yield Case(given, "where the owner keeps numbers behind the network's own (extra=2)")
 
 
-@of("nn.clip_global_norm", each=[(2, 0.1), (2, 0.1), (9, 5), (4, 1), (1, 3)], tiny=[(1, 2), (2, 2), (1, 0.1)])
+@of(
+    "nn.clip_global_norm",
+    each=[(2, 0.1), (2, 0.1), (9, 5), (4, 1), (1, 3)],
+    tiny=[(1, 2), (2, 2), (1, 0.1)],
+)
 def norms(rng, size, spread):
     return {"gradient": rng.normal(0, spread, size), "max_norm": drawn(rng, 0.3, 2)}
 
@@ -208,11 +273,19 @@ def no_norms(given):
 @of("nn.Adam.step", each=[(2, 1), (3, 3, False), (1, 5), (3, 2)], tiny=[(1, 1), (1, 2, False)])
 def adam_steps(rng, size, steps, begun=True):
     # small ones, where three times β is below 1; and large ones
-    betas = (drawn(rng, 0.3, 0.9), drawn(rng, 0.4, 0.95)) if begun else (drawn(rng, 0.1, 0.3), drawn(rng, 0.1, 0.3))
+    betas = (
+        (drawn(rng, 0.3, 0.9), drawn(rng, 0.4, 0.95))
+        if begun
+        else (drawn(rng, 0.1, 0.3), drawn(rng, 0.1, 0.3))
+    )
     adam = nn.Adam(size, drawn(rng, 0.05, 0.3), betas, drawn(rng, 0.01, 0.2), np.float64)
     if begun and steps > 1:  # as after a resumed training
         adam.m, adam.v, adam.t = rng.normal(size=size), rng.uniform(0.1, 1, size), steps - 1
-    return {"adam": adam, "parameters": rng.normal(size=size), "gradients": [*rng.normal(size=(steps, size))]}
+    return {
+        "adam": adam,
+        "parameters": rng.normal(size=size),
+        "gradients": [*rng.normal(size=(steps, size))],
+    }
 
 
 @special("nn.Adam.step")
@@ -320,7 +393,13 @@ def extremes(rng, make):
 
 @special("distributions.log_softmax_backward")
 def unlikely_softmax(rng):
-    return extremes(rng, lambda rng, size: {"dlog_probs": rng.normal(size=(3, 3)), "log_probs": unlikely(rng, 3, 3, size)})
+    return extremes(
+        rng,
+        lambda rng, size: {
+            "dlog_probs": rng.normal(size=(3, 3)),
+            "log_probs": unlikely(rng, 3, 3, size),
+        },
+    )
 
 
 @special("distributions.categorical_log_prob_backward")
@@ -360,10 +439,15 @@ SPREADS = (2, 1), (4, 2), (3, 3), (1, 2)
 TINY_SPREADS = (1, 1), (2, 1), (1, 2)
 
 
-@of("distributions.gaussian_log_prob", each=[((), *s) for s in SPREADS], tiny=[((), *s) for s in TINY_SPREADS])
+@of(
+    "distributions.gaussian_log_prob",
+    each=[((), *s) for s in SPREADS],
+    tiny=[((), *s) for s in TINY_SPREADS],
+)
 @of(
     "distributions.gaussian_log_prob_backward",
-    each=[(("dlog_probs",), *s) for s in SPREADS], tiny=[(("dlog_probs",), *s) for s in TINY_SPREADS],
+    each=[(("dlog_probs",), *s) for s in SPREADS],
+    tiny=[(("dlog_probs",), *s) for s in TINY_SPREADS],
 )  # fmt: skip
 def gaussian(rng, weighted, rows, size):
     weights, (actions, means) = rng.normal(size=rows), rng.normal(size=(2, rows, size))
@@ -375,7 +459,10 @@ def gaussian(rng, weighted, rows, size):
 @special("distributions.gaussian_log_prob")
 def far_actions(rng):
     given = gaussian(rng, (), 3, 2)
-    yield Case({**given, "actions": given["actions"] + 80 * np.exp(given["log_stds"])}, "80 deviations from the mean")
+    yield Case(
+        {**given, "actions": given["actions"] + 80 * np.exp(given["log_stds"])},
+        "80 deviations from the mean",
+    )
 
 
 @of("distributions.gaussian_kl_backward", each=SPREADS, tiny=TINY_SPREADS)
@@ -459,7 +546,11 @@ TINY_GROUPS = (1, 2, False), (1, 2, True), (1, 3, True), (2, 2, False), (2, 2, T
 
 @of("advantages.group_advantages", each=GROUPS, tiny=TINY_GROUPS)
 def groups(rng, prompts, size, scale):
-    return {"rewards": rng.normal(size=(prompts, size)), "scale": scale, "eps": drawn(rng, 0.1, 0.9)}
+    return {
+        "rewards": rng.normal(size=(prompts, size)),
+        "scale": scale,
+        "eps": drawn(rng, 0.1, 0.9),
+    }
 
 
 @special("advantages.group_advantages")
@@ -477,11 +568,18 @@ def no_groups(given):
     yield "groups of one", {**given, "rewards": rewards[:, :1]}
     yield "rewards (G,) without prompts", {**given, "rewards": rewards[0]}
     yield "eps 0", {**given, "scale": True, "eps": 0.0}
-    yield "a reward that is nan", {**given, "rewards": np.where(rewards == rewards[0, 0], np.nan, rewards)}
+    yield (
+        "a reward that is nan",
+        {**given, "rewards": np.where(rewards == rewards[0, 0], np.nan, rewards)},
+    )
     yield "a reward of 10²⁰⁰", {**given, "rewards": rewards * 0 + [[1e200, 0]]}
 
 
-@of("advantages.normalize", each=[(4, 2, 3), (9, -1, 0.5), (6, 0, 2), (2, 1, 2)], tiny=[(2, 0, 1), (3, 0, 1)])
+@of(
+    "advantages.normalize",
+    each=[(4, 2, 3), (9, -1, 0.5), (6, 0, 2), (2, 1, 2)],
+    tiny=[(2, 0, 1), (3, 0, 1)],
+)
 def advantages(rng, size, mean, spread):
     # with a large eps it shows where eps stands
     return {"advantages": rng.normal(mean, spread, size), "eps": drawn(rng, 0.2, 0.9)}
@@ -493,7 +591,9 @@ def odd_advantages(rng):
     yield Case({"advantages": rng.normal(size=1)}, "for a single row")
     yield Case({"advantages": np.full(3, 2.0)}, "for a flat batch, with the default eps", 1e4)
     yield Case({"advantages": np.repeat(rng.normal(), 4), "eps": 0.5}, "for a flat batch", 1e4)
-    yield Case({"advantages": np.append(rng.normal(size=30), 90.0)}, "with one row far from the rest")
+    yield Case(
+        {"advantages": np.append(rng.normal(size=30), 90.0)}, "with one row far from the rest"
+    )
 
 
 @refused("advantages.normalize")
@@ -508,17 +608,30 @@ def no_advantages(given):
 BATCHES = (3,), (5,), (1,), (8,)
 
 
-@of("vpg.policy_loss", each=[("log_probs", "advantages", *b) for b in BATCHES], tiny=[("log_probs", "advantages", 1), ("log_probs", "advantages", 2)])
-@of("vpg.value_loss", each=[("values", "targets", *b) for b in BATCHES], tiny=[("values", "targets", 1), ("values", "targets", 2)])
+@of(
+    "vpg.policy_loss",
+    each=[("log_probs", "advantages", *b) for b in BATCHES],
+    tiny=[("log_probs", "advantages", 1), ("log_probs", "advantages", 2)],
+)
+@of(
+    "vpg.value_loss",
+    each=[("values", "targets", *b) for b in BATCHES],
+    tiny=[("values", "targets", 1), ("values", "targets", 2)],
+)
 def loss(rng, first, second, B):
-    return dict(zip((first, second), rng.normal(size=(2, B)), strict=True))
+    return dict(zip((first, second), rng.normal(size=(2, B)).clip(-2.9, 2.9), strict=True))
 
 
 RATIOS = np.array([1.0, 1.6, 0.4, 1.6, 0.4, 1.06, 0.93, 1.0, 1.7, 1.8, 0.35, 1.51, 0.47, 1.51])
 SIGNS = np.array([2.0, 1.0, 1.0, -1.0, -1.0, 0.5, -3.0, -1.0, 2.0, 0.7, -2.0, 1.5, -0.5, 0.3])
 
 
-@of("ppo.clipped_surrogate", "ppo.clip_statistics", each=[(18,), (29,), (23,), (36,), (1,)], tiny=[(1,), (2,)])
+@of(
+    "ppo.clipped_surrogate",
+    "ppo.clip_statistics",
+    each=[(18,), (29,), (23,), (36,), (1,)],
+    tiny=[(1,), (2,)],
+)
 def clip(rng, B):
     """Every field of the clip's plane, and ties: ratios of exactly 1, where plain = clipped."""
     start = rng.integers(18) if B < 18 else 0
@@ -531,7 +644,11 @@ def clip(rng, B):
     case = {"log_probs": own, "old_log_probs": old}
     if B > 23:  # and no pattern in them
         case["log_probs"], A = old + rng.normal(0, 0.5, B), rng.normal(0, 1, B).clip(-2.9, 2.9)
-    return {**case, "advantages": A * rng.uniform(0.8, 0.99) if B > 2 else A, "clip_range": clip_range}
+    return {
+        **case,
+        "advantages": A * rng.uniform(0.8, 0.99) if B > 2 else A,
+        "clip_range": clip_range,
+    }
 
 
 @special("ppo.clipped_surrogate", "ppo.clip_statistics")
@@ -540,11 +657,17 @@ def odd_clips(rng):
     for side in (1, -1):
         step, clip_range = edge(rng, side)
         old = np.array([-1.0, -1.0, -1.0, -0.5])
-        given = {"log_probs": old + [side * step, side * step, 0, 2 * side], "old_log_probs": old}
+        given = {
+            "log_probs": np.add(old, [side * step, side * step, 0, 2 * side]),
+            "old_log_probs": old,
+        }
         given |= {"advantages": np.array([side * 1.5, -side, 1.0, -side]), "clip_range": clip_range}
         yield Case(given, f"where a ratio is exactly 1 {'+' if side > 0 else '−'} ε")
     given = clip(rng, 18)
-    yield Case({**given, "advantages": np.where(np.arange(18) % 3, given["advantages"], 0.0)}, "where an advantage is 0")
+    yield Case(
+        {**given, "advantages": np.where(np.arange(18) % 3, given["advantages"], 0.0)},
+        "where an advantage is 0",
+    )
 
 
 def far_clips(rng, given):
@@ -569,7 +692,11 @@ def edge(rng, side):
         ratio = np.exp(side * step)
         clip_range = float(side * (ratio - 1))
         short = np.exp(np.float32(side * step))
-        short = short == np.float32(1) + np.float32(side * clip_range) == np.float32(1 + side * clip_range)
+        short = (
+            short
+            == np.float32(1) + np.float32(side * clip_range)
+            == np.float32(1 + side * clip_range)
+        )
         logs = np.log(1 + side * clip_range) == side * step == np.log1p(side * clip_range)
         if 1 + side * clip_range == ratio and short and logs:
             return step, clip_range
@@ -594,7 +721,10 @@ def unlikely_slope(rng):
         z = np.array([[0.0, -size], [-size, 0.0], [0.0, -size], [1.0, 0.0]])
         own = (z - np.logaddexp.reduce(z, axis=1, keepdims=True))[np.arange(4), [1, 0, 0, 1]]
         given = {"logits": z, "action": np.array([1, 0, 0, 1])}
-        given |= {"old_log_prob": own + [0.7, -0.1, 0.0, 0.1], "advantage": np.array([1.0, 2.0, -1.0, -1.0])}
+        given |= {
+            "old_log_prob": np.add(own, [0.7, -0.1, 0.0, 0.1]),
+            "advantage": np.array([1.0, 2.0, -1.0, -1.0]),
+        }
         words = f"for log-probabilities of −{size:g}" + (" in float32" if convert is single else "")
         yield Case(convert({**given, "clip_range": 0.3}), words)
 
@@ -610,13 +740,20 @@ def value_clip(rng, B):
     values = old + clip_range * np.array([0.4, 2.0, 2.0, -2.0, 3.0, -0.4])
     targets = old + clip_range * np.array([1.2, 4.0, 0.4, 1.6, 8.0, 12.0])
     rows = {"values": values, "old_values": old, "targets": targets}
-    return {**{name: np.resize(np.roll(a, -start), B) for name, a in rows.items()}, "clip_range": clip_range}
+    return {
+        **{name: np.resize(np.roll(a, -start), B) for name, a in rows.items()},
+        "clip_range": clip_range,
+    }
 
 
 @special("ppo.clipped_value_loss")
 def value_edges(rng):
     old, step = np.array([0.5, 0.5, -1.0, -1.0]), np.array([0.25, 0.25, -0.25, -0.25])
-    given = {"values": old + step, "old_values": old, "targets": old + [2.0, -2.0, 2.0, -2.0]}
+    given = {
+        "values": old + step,
+        "old_values": old,
+        "targets": np.add(old, [2.0, -2.0, 2.0, -2.0]),
+    }
     yield Case({**given, "clip_range": 0.25}, "where a value is exactly at the band's edge")
 
 
@@ -648,7 +785,11 @@ def thermostat(rng, times):
     return {"kl_coefficient": drawn(rng, 0.3, 5), "kl": target * times, "kl_target": target}
 
 
-MAKERS["ppo_penalty.adapt_kl_coefficient"] = (thermostat, [(t,) for t in TIMES], [(t,) for t in TIMES])
+MAKERS["ppo_penalty.adapt_kl_coefficient"] = (
+    thermostat,
+    [(t,) for t in TIMES],
+    [(t,) for t in TIMES],
+)
 
 
 @special("ppo_penalty.adapt_kl_coefficient")
@@ -656,9 +797,15 @@ def limits(rng):
     target = 0.75 * 2.0 ** -rng.integers(3, 7)  # of which 1.5 times, and over 1.5, are exact
     for times, words in ((1.5, "1.5 times the target"), (1 / 1.5, "the target over 1.5")):
         kl = target * 1.5 if times > 1 else target / 1.5
-        yield Case({"kl_coefficient": 0.8, "kl": kl, "kl_target": target}, f"where kl is exactly {words}")
+        yield Case(
+            {"kl_coefficient": 0.8, "kl": kl, "kl_target": target}, f"where kl is exactly {words}"
+        )
     for beta, kl in ((1e-6, 0.0), (1.5e-6, 0.001), (1e6, 1.0), (7e5, 0.5)):
-        yield Case({"kl_coefficient": beta, "kl": kl, "kl_target": 0.02}, "at the limits of β, 10⁻⁶ and 10⁶", 1e-6)
+        yield Case(
+            {"kl_coefficient": beta, "kl": kl, "kl_target": 0.02},
+            "at the limits of β, 10⁻⁶ and 10⁶",
+            1e-6,
+        )
 
 
 @refused("ppo_penalty.adapt_kl_coefficient")
@@ -693,17 +840,28 @@ def page_network(rng, inputs, hidden, outputs):
 PAGES = (2, 2, 2, 2), (5, 3, 4, 2), (3, 4, 2, 1), (1, 2, 3, 2)
 
 
-@of("one_page.Network.backward", "5_network.Network.backward", each=PAGES, tiny=[(1, 1, 1, 1), (1, 1, 2, 1), (1, 2, 1, 1), (2, 1, 1, 1)])
+@of(
+    "one_page.Network.backward",
+    "5_network.Network.backward",
+    each=PAGES,
+    tiny=[(1, 1, 1, 1), (1, 1, 2, 1), (1, 2, 1, 1), (2, 1, 1, 1)],
+)
 def page_backward(rng, B, *sizes):
     network, x = page_network(rng, *sizes), rng.normal(size=(B, sizes[0]))
     y, h = network.forward(x)
     return {"self": network, "dy": rng.normal(size=y.shape), "x": x, "h": h}
 
 
-@of("one_page.Network.step", each=[(1, 0.1, 2), (3, 1.0, 2), (4, 0.3, 1)], tiny=[(1, 0.03, 1), (1, 1.0, 1), (2, 1.0, 1)])
+@of(
+    "one_page.Network.step",
+    each=[(1, 0.1, 2), (3, 1.0, 2), (4, 0.3, 1)],
+    tiny=[(1, 0.03, 1), (1, 1.0, 1), (2, 1.0, 1)],
+)
 def page_steps(rng, steps, spread, outputs):
     """One short gradient, which is not shortened; then three, of which two are long."""
-    network = page_network(rng, 2, 2, outputs) if steps > 2 or spread != 1 else page_network(rng, 1, 1, 1)
+    network = (
+        page_network(rng, 2, 2, outputs) if steps > 2 or spread != 1 else page_network(rng, 1, 1, 1)
+    )
     gradients = [*rng.normal(0, spread, size=(steps, len(network.parameters)))]
     if steps > 2:
         gradients[1] *= 0.05

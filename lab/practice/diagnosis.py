@@ -169,7 +169,9 @@ class Known:
             told.append((best, [name for name in left if name in self.made[best]]))
             left = [name for name in left if name not in self.made[best]]
         told.sort(key=lambda one: self.wrong.index(one[1][0]))
-        if len(told) > 1 or (told and left):  # what follows from two at once, as θ does from m and v
+        if len(told) > 1 or (
+            told and left
+        ):  # what follows from two at once, as θ does from m and v
             for a, b in itertools.combinations([k for k, _ in told], 2):
                 both = self.combined(a, b)
                 if both:
@@ -182,7 +184,7 @@ class Known:
         return [(self.words(k, names), names) for k, names in told], left
 
     def words(self, k, names):
-        """A fault's words, with the outputs' names where they speak of some of its outputs alone."""
+        """A fault's words, with names of outputs where it explains only some of them."""
         words = self.faults[k][0]
         partly = {*names} != self.moved[k] or len(names) < len(self.wrong)
         named = all(name in words for name in names) or words[:3] in ("∂/∂", "b₁:", "b₂:")
@@ -245,10 +247,18 @@ def shown(given, free, fails, budget=200):
     free   names of arguments that may be any number
     fails  function(arguments) -> bool
     """
-    given = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in given.items()}
+    given = {
+        name: value.copy() if isinstance(value, np.ndarray) else value
+        for name, value in given.items()
+    }
     for name in given:
         value = given[name]
-        if name in free and isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size < 20:
+        if (
+            name in free
+            and isinstance(value, np.ndarray)
+            and value.dtype.kind == "f"
+            and value.size < 20
+        ):
             for index in np.ndindex(value.shape):
                 kept, budget = value[index], budget - 1
                 if kept and budget > 0:
@@ -260,7 +270,9 @@ def shown(given, free, fails, budget=200):
 
 def numbers_in(given):
     """How many numbers a case shows: those that are not zero, and the constants."""
-    return sum(1 if np.ndim(v) == 0 else np.count_nonzero(v) for _, v in plain(given) if is_shown(v))
+    return sum(
+        1 if np.ndim(v) == 0 else np.count_nonzero(v) for _, v in plain(given) if is_shown(v)
+    )
 
 
 def is_shown(value):

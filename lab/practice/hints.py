@@ -346,6 +346,29 @@ HINTS = {
     ),
 }
 
+HINTS |= {  # of what is graded by its effect
+    "value-target": (
+        "Which rows stand behind each other in time, and what is the last one's successor?",
+        "Eq. 12 and 13: GAE wants V of each state and V of its true successor.",
+        "Values of all T + 1 rows; the first T are those of the states, the last T of what follows. "
+        "The advantages, of the scaled rewards, with termination and either kind of end. Target: "
+        "advantage plus the state's value, before anything is normalised.",
+    ),
+    "joint-loss": (
+        "Which of the two networks may take many steps on one batch, and why not the other?",
+        "Eq. 10 and 33: each network has a loss of its own, and no weight is shared.",
+        "One step for the policy, with its loss; as many as the settings say for the value "
+        "function, with its own. The statistics of both.",
+    ),
+    "ppo": (
+        "How often does each row of the batch come in an epoch?",
+        "Eq. 36 and 37 hold a row's slope; Eq. 45 measures how far the policy has moved.",
+        "Epoch by epoch: deal the shuffled rows into minibatches, and on each take one step for "
+        "the policy and one for the value function. After an epoch that went beyond the largest "
+        "KL, if there is one, stop.",
+    ),
+}
+
 
 def hint(equation):
     """The three steps of a hint, of an equation's key or number: lines of text.

@@ -1,4 +1,4 @@
-"""The blanks that are graded by their effect: credit of a rollout, updates, a gradient's checker."""
+"""Blanks graded by their effect: credit of a rollout, updates, a gradient's checker."""
 
 import copy
 
@@ -6,7 +6,7 @@ import numpy as np
 
 import ppo
 import vpg
-from lab.practice.asking import Changes, changed, tidy
+from lab.practice.asking import BY_EFFECT, Changes, changed, tidy
 from lab.practice.cases import Case, drawn, gae, of, special
 from learner import Batch, Learner
 from nn import MLP, Adam
@@ -31,7 +31,9 @@ def effect(blank, function, arguments):
     for statistics in answer if isinstance(answer, list) else [answer]:
         missing = [name for name in STATISTICS if name not in dict(statistics)]
         if missing:
-            raise ValueError(f"its statistics lack {missing[0]!r}; policy_step and value_step give it")
+            raise ValueError(
+                f"its statistics lack {missing[0]!r}; policy_step and value_step give it"
+            )
     moved = [network.parameters - start for network, start in zip(networks, before, strict=True)]
     if learner.policy_adam.learning_rate == 0:  # nothing moves: the sum of what the moments took in
         adams = learner.policy_adam, learner.value_adam
@@ -51,7 +53,8 @@ def learner_and_batch(rng, B, gaussian=False, rate=0.05, beta=0.8):
     policy.parameters[:] = rng.normal(0, 0.5, policy.parameters.size)
     value = MLP((3, 4, 1), rng, dtype=np.float64)
     adams = [
-        Adam(network.parameters.size, rate, (beta, 0.9 if rate else beta), 0.01, np.float64) for network in (policy, value)
+        Adam(network.parameters.size, rate, (beta, 0.9 if rate else beta), 0.01, np.float64)
+        for network in (policy, value)
     ]
     obs = rng.normal(size=(B, 3))
     old = policy.forward(obs, actions)[0] + 0.3 * rng.normal(size=B)
@@ -62,7 +65,11 @@ def learner_and_batch(rng, B, gaussian=False, rate=0.05, beta=0.8):
 @of("vpg.update", each=[(5, 3, False), (4, 1, True), (1, 4, False)])
 def vpg_update(rng, B, steps, gaussian):
     learner, batch = learner_and_batch(rng, B, gaussian)
-    config = vpg.Config(value_steps=steps, entropy_coefficient=drawn(rng, 0.01, 0.2), max_grad_norm=drawn(rng, 0.05, 0.5))
+    config = vpg.Config(
+        value_steps=steps,
+        entropy_coefficient=drawn(rng, 0.01, 0.2),
+        max_grad_norm=drawn(rng, 0.05, 0.5),
+    )
     return {"learner": learner, "batch": batch, "config": config, **losses_of_vpg()}
 
 
@@ -89,7 +96,12 @@ def ppo_update(rng, B, epochs, rows, gaussian, rate=0.05, beta=0.8, max_kl=None,
     def loss_of_policy(log_probs, part):
         return ppo.clipped_surrogate(log_probs, part.log_probs, part.advantages, clip_range)
 
-    given = {"learner": learner, "batch": batch, "config": config, "rng": np.random.default_rng(rng.integers(2**31))}
+    given = {
+        "learner": learner,
+        "batch": batch,
+        "config": config,
+        "rng": np.random.default_rng(rng.integers(2**31)),
+    }
     given |= losses_of_vpg() | {"loss_of_policy": loss_of_policy}
     return {**given, "clip_range": clip_range, "steps": []}
 
@@ -154,7 +166,8 @@ def charged(x, old, advantages, beta, slip=""):
 
 SLIPS = (
     "without its 1/N", "with the wrong sign", "without β", "without the factor ρ",
-    "of which one entry alone is wrong", "that is too small everywhere", "that is too large everywhere",
+    "of which one entry alone is wrong", "that is too small everywhere",
+    "that is too large everywhere",
 )  # fmt: skip
 
 
@@ -183,13 +196,21 @@ def objectives(rng):
     for slip in SLIPS:
         yield Case(own_objective(rng, slip), f"a gradient {slip}")
     matrix, other = rng.normal(size=(2, 2, 3))
-    yield Case({"function": squares, "x": matrix, "given": (other,)}, "a right gradient of a matrix")
-    yield Case({"function": quartic, "x": rng.normal(size=2), "given": ()}, "a right gradient of a large loss")
+    yield Case(
+        {"function": squares, "x": matrix, "given": (other,)}, "a right gradient of a matrix"
+    )
+    yield Case(
+        {"function": quartic, "x": rng.normal(size=2), "given": ()},
+        "a right gradient of a large loss",
+    )
     wrong = lambda x, y: (squares(x, y)[0], squares(x, y)[1].T.reshape(x.shape))  # noqa: E731
-    yield Case({"function": wrong, "x": matrix, "given": (other,)}, "a matrix's gradient whose rows and columns are mixed up")
+    yield Case(
+        {"function": wrong, "x": matrix, "given": (other,)},
+        "a matrix's gradient whose rows and columns are mixed up",
+    )
 
 
-def caught(function, arguments):
+def caught(blank, function, arguments):
     """What a checker says of one function: 1 if it passes, 0 if it is refused.
 
     A checker says True or False, or gives the largest error.
@@ -209,3 +230,4 @@ def caught(function, arguments):
     return (np.array(float(said < 1e-7)),)
 
 
+BY_EFFECT |= {"vpg.update": effect, "ppo.update": effect, "gradient_check.largest_error": caught}

@@ -75,7 +75,7 @@ class Judge:
 
     @quiet()
     def __init__(self, blank, seed):
-        if blank.module == "gradient_check" or blank.lines and blank.lines.inside != "train":
+        if blank.module == "gradient_check" or (blank.lines and blank.lines.inside != "train"):
             import lab.practice.updates  # noqa: F401  its cases, and Gymnasium, which others do without
         self.blank, self.seed, self.names = blank, seed, outputs(blank)
         self.cases = cases(blank, seed)
@@ -96,7 +96,11 @@ class Judge:
         rough = loose or is_single(case)
         scale = case.scale
         if rough:  # what float32 rounds away is a share of what went in
-            scale = max([scale, *(float(np.max(np.abs(a))) for a in inputs(case.given))]) if scale >= 1 else scale
+            scale = (
+                max([scale, *(float(np.max(np.abs(a))) for a in inputs(case.given))])
+                if scale >= 1
+                else scale
+            )
         return all(close(a, r, rough, scale) for a, r in zip(answer, right, strict=True))
 
     @quiet()
@@ -161,9 +165,9 @@ class Judge:
     def fault(self, mine):
         """The words of the one fault that gives these answers to all that is asked; or None."""
         for fault, made in self.known():
-            if all(same(mine[k], made[k], is_single(self.cases[k])) for k in self.asked):
-                if self.evident(mine):
-                    return fault.words + self.rest(mine)
+            alike = (same(mine[k], made[k], is_single(self.cases[k])) for k in self.asked)
+            if all(alike) and self.evident(mine):
+                return fault.words + self.rest(mine)
         return None
 
     def evident(self, mine):
@@ -171,7 +175,10 @@ class Judge:
         wrong = [k for k in self.plain if not self.agrees(mine[k], k)]
         return not wrong or any(
             isinstance(mine[k], Raised)
-            or any(seen([m], [r]) or m.shape != r.shape for m, r in zip(mine[k], self.right[k], strict=True))
+            or any(
+                seen([m], [r]) or m.shape != r.shape
+                for m, r in zip(mine[k], self.right[k], strict=True)
+            )
             for k in wrong
         )
 
@@ -208,13 +215,19 @@ class Judge:
         unknown = []
         for name in left:
             by = by_numbers(name, *self.columns(mine, name))
+            if name == "t":  # what it is, after the steps of the first case
+                k = next(k for k in self.plain if not close(mine[k][-1], self.right[k][-1]))
+                t, steps = (int(answer[k][-1][0]) for answer in (mine, self.right))
+                by = f"t, which counts the steps, is {t} after {steps}"
             (words if by else unknown).append(by or name)
         if unknown:
-            if words and not self.names[-1] == "t":
+            if words and self.names[-1] != "t":
                 words.append(f"{listed(unknown)} {'is' if len(unknown) == 1 else 'are'} wrong, too")
             else:
                 words.append(self.example(unknown, function, owner))
-        right = [name for name in parts if name not in {n for _, names in told for n in names} | {*left}]
+        right = [
+            name for name in parts if name not in {n for _, names in told for n in names} | {*left}
+        ]
         if right and len(parts) > 1:
             words.append(f"{listed(right)} {'is' if len(right) == 1 else 'are'} right")
         return WRONG, "; ".join(dict.fromkeys(words))
@@ -224,7 +237,9 @@ class Judge:
         first = next(k for k in wrong if isinstance(mine[k], Raised))
         kind = self.cases[first].kind
         words = mine[first].diagnosis or mine[first].text
-        if kind and not any(isinstance(mine[k], Raised) for k in self.asked if not self.cases[k].kind):
+        if kind and not any(
+            isinstance(mine[k], Raised) for k in self.asked if not self.cases[k].kind
+        ):
             words += f" ({kind})"
         return ERROR, words
 
@@ -255,7 +270,9 @@ class Judge:
 
     def shapes(self, mine):
         for j, name in enumerate(self.names):
-            words = by_shape(name, [mine[k][j] for k in self.plain], [self.right[k][j] for k in self.plain])
+            words = by_shape(
+                name, [mine[k][j] for k in self.plain], [self.right[k][j] for k in self.plain]
+            )
             if words:
                 return words + self.rest(mine)
         return None
@@ -278,12 +295,17 @@ class Judge:
         kinds = list(dict.fromkeys(self.cases[k].kind for k in wrong))
         for fault, made in self.known():
             hit = [k for k in self.asked if not self.agrees(made[k], k)]
-            if {*hit} <= {*wrong} and hit and all(same(mine[k], made[k], True) for k in hit):
-                if not any(self.cases[k].kind not in (LARGE, SINGLE) for k in wrong if k not in hit):
-                    return fault.words + self.rest(mine)
+            more = [k for k in wrong if k not in hit]
+            if (
+                hit
+                and {*hit} <= {*wrong}
+                and all(self.cases[k].kind in (LARGE, SINGLE) for k in more)
+                and all(same(mine[k], made[k], True) for k in hit)
+            ):
+                return fault.words + self.rest(mine)
         k = next(k for k in wrong if self.cases[k].kind == kinds[0])
         words = self.show(self.cases[k].given, function, owner, is_single(self.cases[k]))
-        said = f"right for usual numbers; wrong {kinds[0]}"
+        said = f"right otherwise; wrong {kinds[0]}"
         return f"{said}: {words}" if words else said
 
     def example(self, names, function, owner):
@@ -311,13 +333,18 @@ class Judge:
     def ignored(self, name, function, owner):
         """The arguments that a part of the right answer depends on, and theirs does not."""
         given = self.cases[self.plain[0]].given
-        found = [key for key, v in given.items() if isinstance(v, (float, np.ndarray)) and np.any(v)]
-        return [key for key in found if self.ignores(given, key, name, function, owner)]
+        found = [k for k, v in given.items() if isinstance(v, float) or (k in FREE and np.any(v))]
+        found = [key for key in found if isinstance(given[key], (float, np.ndarray))]
+        tried = [(self.cases[k].given, times) for k in self.plain[:2] for times in (0.9, 0.3, 2.7)]
+        return [
+            key for key in found
+            if all(self.ignores(g, key, times, name, function, owner) for g, times in tried)
+        ]  # fmt: skip
 
-    def ignores(self, given, key, name, function, owner):
-        if getattr(given[key], "dtype", np.dtype(float)).kind != "f":
-            return False
-        other, answers = {**given, key: 0.9 * given[key]}, []
+    def ignores(self, given, key, times, name, function, owner):
+        if isinstance(given[key], float):
+            times = min(times, 0.6)  # it may have to stay below 1
+        other, answers = {**given, key: times * given[key]}, []
         try:
             for which, of_class in ((self.ours, None), (function, owner)):
                 pair = [ask(self.blank, which, g, of_class) for g in (given, other)]
@@ -336,10 +363,15 @@ class Judge:
                 wrong = np.count_nonzero(~np.isclose(mine, wanted, rtol=1e-6, atol=1e-9))
                 some = np.argmax(np.abs(mine - wanted)) if np.ndim(wanted) else ()
                 m, w = (np.ravel(a)[some] if np.ndim(a) else a for a in (mine, wanted))
-                at = list(map(int, np.unravel_index(some, np.shape(wanted)))) if np.ndim(wanted) else ""
+                at = (
+                    list(map(int, np.unravel_index(some, np.shape(wanted))))
+                    if np.ndim(wanted)
+                    else ""
+                )
                 some = f"{wrong} of {np.size(wanted)} numbers differ, " if np.ndim(wanted) else ""
                 batch = f"in a batch of {rows(self.cases[k].given)}"
-                return f"{some}{batch}: {name}{at or ''}: yours {m:.6g}, expected {w:.6g}"
+                where = f"{name}{at}: " if at else ""
+                return f"{some}{batch}: {where}yours {m:.6g}, expected {w:.6g}"
         return "wrong: yours differs, expected another"
 
     def misses(self, given, function, owner, name=None):
@@ -368,7 +400,11 @@ class Judge:
         if np.shape(mine) == np.shape(wanted):
             gap = np.abs(np.asarray(mine, float) - wanted)
             k = np.unravel_index(np.argmax(np.where(np.isfinite(gap), gap, np.inf)), np.shape(gap))
-            mine, wanted, name = np.asarray(mine)[k], np.asarray(wanted)[k], f"{name}{list(map(int, k)) or ''}"
+            mine, wanted, name = (
+                np.asarray(mine)[k],
+                np.asarray(wanted)[k],
+                f"{name}{list(map(int, k)) or ''}",
+            )
             return f"{name}: yours {mine:.6g}, expected {wanted:.6g}"
         return f"{name} has the shape {np.shape(mine)}, not {np.shape(wanted)}"
 
