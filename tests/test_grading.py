@@ -9,6 +9,7 @@ import pytest
 from learners import BLIND, LEARNERS
 from styles import OTHER_WAYS
 
+import lab.practice.updates  # noqa: F401  its cases
 from lab.practice import grade
 from lab.practice.asking import Raised
 from lab.practice.blanks import BLANKS, as_function, find, lesson_file, lesson_module

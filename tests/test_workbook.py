@@ -14,6 +14,7 @@ import pytest
 from programs import ROOT, call, run
 
 from lab.commands import main, workbook
+from lab.commands.lesson import take
 from lab.practice import (
     BLANKS,
     CHAPTERS,
@@ -210,6 +211,23 @@ def test_the_card_says_what_where_and_how_long(home, capsys):
 
 def page_of(path):
     return (ROOT / path).read_text("utf-8")
+
+
+def test_the_checker_has_a_chapter_of_its_own_and_a_training_does_without(
+    home, monkeypatch, capsys
+):
+    assert main(["practice", "--chapters", "G"]) == 0
+    page, _, chapter = "docs/objectives.md > G. Your own objective".partition(" > ")
+    assert f"# {chapter}\n" in page_of(page)
+    assert capsys.readouterr().out.endswith(
+        f"\n          {page} > {chapter}\n\n{'░' * 30} 0 of 1\n"
+    )
+    monkeypatch.setattr("lab.practice.stand_in", lambda folder, without: None)
+    assert take("train", ["--lesson", "practice"]) == "practice"
+    write_workbook("practice", ["A"])
+    with pytest.raises(SystemExit):
+        take("train", ["--lesson", "practice"])
+    assert "vpg.policy_loss (Eq. 10) is blank; python" in capsys.readouterr().err
 
 
 def test_each_minute_stands_in_one_place():

@@ -27,7 +27,7 @@ def take(name, argv):
     folder = finder.parse_known_args(argv)[0].lesson if name in TAKEN_BY else None
     if folder is None:
         return None
-    from lab.practice import grade, stand_in
+    from lab.practice import grade, of_the_lab, stand_in
 
     parser = Parser("run.py")
     try:
@@ -37,7 +37,8 @@ def take(name, argv):
     alone = script(folder, grades)
     if alone:
         parser.refuse(f"--lesson is for the whole lesson; this trains by itself: python {alone}")
-    left = [graded for graded in grades if graded.status in ("blank", "error")]
+    open_ones = [graded for graded in grades if graded.status in ("blank", "error")]
+    left = [graded for graded in open_ones if not of_the_lab(graded.function)]
     if left and name != "trace":
         what = f"{left[0].function} (Eq. {left[0].equation}) is {left[0].status}"
         more = f" and {len(left) - 1} more" if len(left) > 1 else ""

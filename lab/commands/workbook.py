@@ -117,8 +117,9 @@ def debugged(args):
     if not names:
         left = [g.function for g in room.grade(args.folder) if g.status != "right"]
         names = left or [room.asked(args.folder)[0].path]
-    graded = room.debug(args.folder, names[0], args.seed)
-    print(room.grade_table([graded]))
+    seed = random.randrange(SEEDS) if args.seed is None else args.seed
+    graded = room.debug(args.folder, names[0], seed)
+    print(f"{room.grade_table([graded])} (seed {seed})")
     return 0 if graded.status == "right" else FAILED
 
 
@@ -130,6 +131,8 @@ def show_next(folder, grades, hints=(), seed=None):
         first = left[0]
         blank = next(blank for blank in room.BLANKS if blank.path == first.function)
         formula, place = room.in_the_text(blank.key)
+        if room.of_the_lab(blank.path):  # no equation of its own
+            formula, place = "", "docs/objectives.md > G. Your own objective"
         print(room.grade_table([first], hints).rpartition("\n\n")[0])
         time_needed = f"; about {blank.minutes} minutes" if blank.minutes else ""
         about = [f"{os.path.join(folder, blank.module)}.py, {blank.name}{time_needed}", place]

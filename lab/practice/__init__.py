@@ -24,6 +24,7 @@ from lab.practice.blanks import (
     is_name,
     keep,
     kept,
+    of_the_lab,
     write_workbook,
 )
 from lab.practice.formulas import in_the_text

@@ -259,6 +259,11 @@ def assignment(path):
     return words
 
 
+def of_the_lab(path):
+    """Does a blank stand in no file of the lesson, so that a training does without it?"""
+    return path.split(".")[0] in OF_THE_LAB
+
+
 def lesson_file(module):
     if module in OF_THE_LAB:
         return PROJECT / OF_THE_LAB[module] / f"{module}.py"

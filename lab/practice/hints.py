@@ -139,7 +139,9 @@ HINTS = {
         "By how much does the new policy take an old action more often than the old one did?",
         "Eq. 20; and ∂ρ/∂log π = ρ.",
         "The ratio: the taken action's probability now, over what it was when it was drawn. A row's "
-        "slope: minus ratio times advantage times score, over the number of the minibatch's rows.",
+        "slope: minus ratio times advantage times score, over the number of the minibatch's rows. "
+        "Chapter G's checker: move one entry at a time by a tiny imaginary step; the loss's "
+        "imaginary part over the step is the slope.",
     ),
     "vpg": (
         "The gradient should point where J falls. Which sign has the loss, and where does 1/N enter?",
@@ -231,9 +233,12 @@ HINTS = {
         "surprises, discounted and added.",
     ),
     "value-target": (
-        "By how much did it go better than V said, and better than what?",
-        "Eq. 13's advantage, before it is normalised.",
-        "The target is the advantage plus the value: an estimate of the return that followed.",
+        "By how much did it go better than V said? Which rows stand behind each other in time, and "
+        "what is the last one's successor?",
+        "Eq. 12 and 13: GAE wants V of each state and V of its true successor.",
+        "Values of all T + 1 rows; the first T are those of the states, the last T of what follows. "
+        "The advantages, of the scaled rewards, with termination and either kind of end. Target: "
+        "advantage plus the state's value, before anything is normalised.",
     ),
     "softmax-backward": (
         "If one probability is to rise, what must the others do so that the sum stays 1?",
@@ -264,16 +269,24 @@ HINTS = {
         "ratio times advantage.",
     ),
     "ppo": (
-        "Which part of Chapter C changes when the loss does?",
-        "Eq. 37's slope, Eq. 35's ratio, and Eq. 19 with another weight.",
+        "Which part of Chapter C changes when the loss does? And how often does each row of the "
+        "batch come in an epoch?",
+        "Eq. 37's slope, Eq. 35's ratio, and Eq. 19 with another weight. Eq. 45 measures how far the "
+        "policy has moved.",
         "Each row: 1 if it is alive, times ratio times advantage, over N, times (probabilities less "
-        "one-hot of the taken action).",
+        "one-hot of the taken action). In an update, epoch by epoch: deal the shuffled rows into "
+        "minibatches, and on each take one step for the policy and one for the value function. After "
+        "an epoch that went beyond the largest KL, if there is one, stop.",
     ),
     "joint-loss": (
-        "What does a trunk collect whose output two heads read?",
-        "Eq. 27: each head hands back its message times its weights, transposed.",
+        "What does a trunk collect whose output two heads read? And without one, which of the two "
+        "networks may take many steps on one batch, and why not the other?",
+        "Eq. 27: each head hands back its message times its weights, transposed. Where no weight is "
+        "shared, each network has a loss of its own: Eq. 10 and 33.",
         "The sum of the policy's loss, c times the value's, less c times the entropy. The trunk's "
-        "message: the policy head's plus the value head's.",
+        "message: the policy head's plus the value head's. VPG's update has no trunk: one step for "
+        "the policy, with its loss; as many as the settings say for the value function, with its "
+        "own; the statistics of both.",
     ),
     "visitation": (
         "How often does the policy come to a state, if late visits count less?",
@@ -343,29 +356,6 @@ HINTS = {
         "h: β times the difference of the two log-ratios to the reference. Loss: minus the mean log "
         "of its sigmoid. Its gradient: minus β over N, summed: sigmoid of minus h, times the "
         "difference of the scores.",
-    ),
-}
-
-HINTS |= {  # of what is graded by its effect
-    "value-target": (
-        "Which rows stand behind each other in time, and what is the last one's successor?",
-        "Eq. 12 and 13: GAE wants V of each state and V of its true successor.",
-        "Values of all T + 1 rows; the first T are those of the states, the last T of what follows. "
-        "The advantages, of the scaled rewards, with termination and either kind of end. Target: "
-        "advantage plus the state's value, before anything is normalised.",
-    ),
-    "joint-loss": (
-        "Which of the two networks may take many steps on one batch, and why not the other?",
-        "Eq. 10 and 33: each network has a loss of its own, and no weight is shared.",
-        "One step for the policy, with its loss; as many as the settings say for the value "
-        "function, with its own. The statistics of both.",
-    ),
-    "ppo": (
-        "How often does each row of the batch come in an epoch?",
-        "Eq. 36 and 37 hold a row's slope; Eq. 45 measures how far the policy has moved.",
-        "Epoch by epoch: deal the shuffled rows into minibatches, and on each take one step for "
-        "the policy and one for the value function. After an epoch that went beyond the largest "
-        "KL, if there is one, stop.",
     ),
 }
 
