@@ -285,7 +285,8 @@ def case_words(given, name, mine, wanted):
     put = ", ".join(f"{key} {number(v, 4)}" for key, v in listed if is_shown(v))
     zero = [f"{key} {'×'.join(map(str, np.shape(v)))}" for key, v in listed if not is_shown(v)]
     if zero:
-        said = f"zeros for {', '.join(zero)}" if len(zero) < 3 else "zeros for all else"
+        rest = "zeros for all else" if put else "zeros for all"
+        said = f"zeros for {', '.join(zero)}" if len(zero) < 3 else rest
         put += f"{', ' if put else ''}{said}"
     many, (name, mine, wanted) = np.size(wanted) > 2, first_wrong(name, mine, wanted)
     yours, expected = differing(mine, wanted)
