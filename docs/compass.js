@@ -53,7 +53,7 @@ function sample(n, estimator, seed) {
 }
 
 function setReward(state, action, value) {
-  if (world.rewards[state]?.[action] === undefined || !Number.isFinite(value)) {
+  if (![0, 1].includes(state) || ![0, 1].includes(action) || !Number.isFinite(value)) {
     throw new RangeError("a state, an action, a finite reward");
   }
   world = { ...world, rewards: world.rewards.map((row) => [...row]) };

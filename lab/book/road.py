@@ -43,7 +43,7 @@ def place(box, numbers, chapter):
     if chapter:
         title = f"{formula}: {name} ({equation})"
         return (
-            f'<a href="#eq-{to}"{lit} title="{escape(title)}" aria-label="{escape(title)}">'
+            f'<a href="#eq-{to}"{lit} title="{escape(title)}">'
             f"{escape(symbol(formula))}{shown and ' '}{shown}</a>"
         )
     ends = {end for end, sources in MADE_FROM.items() if box in sources}
