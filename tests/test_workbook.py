@@ -466,18 +466,20 @@ def test_a_solution_that_is_imported_is_noted(tmp_path):
 
 @pytest.mark.slow
 def test_a_trace_shows_where_the_numbers_part(home):
+    # its signs, on a system that has them
+    utf8 = {"encoding": "utf-8", "env": os.environ | {"PYTHONIOENCODING": "utf-8"}}
     write_workbook("practice", ["D"])
-    done = run("trace", "--lesson", "practice", cwd=home)
+    done = run("trace", "--lesson", "practice", cwd=home, **utf8)
     assert done.returncode == 0, done.stderr
     head, page, last = (
         done.stdout.partition("\n")[0],
         *done.stdout.partition("\n")[2].rsplit("\n\n", 1),
     )
     assert head == "with practice: 0 of 7 right" and last == "No line differs from the lesson's.\n"
-    assert page + "\n" == run("trace").stdout
+    assert page + "\n" == run("trace", **utf8).stdout
     write(home / "practice" / "nn.py", "tanh_backward", "return dh * (1 - h)")
-    done = run("trace", "vpg", "--lesson", "practice", cwd=home)
-    theirs, ours = done.stdout.splitlines()[1:-2], run("trace", "vpg").stdout.splitlines()
+    done = run("trace", "vpg", "--lesson", "practice", cwd=home, **utf8)
+    theirs, ours = done.stdout.splitlines()[1:-2], run("trace", "vpg", **utf8).stdout.splitlines()
     for mine, lesson in zip(theirs, ours, strict=True):
         assert mine.startswith("≠") == (mine != lesson)
         assert len(mine) <= 82
@@ -489,7 +491,7 @@ def test_a_trace_shows_where_the_numbers_part(home):
         f"{marked} lines (≠) differ from the lesson's, the first under {above!r}."
     )
     write(home / "practice" / "nn.py", "linear_backward", "return dy @ W")
-    done = run("trace", "--lesson", "practice", cwd=home)
+    done = run("trace", "--lesson", "practice", cwd=home, **utf8)
     assert done.returncode == 1 and re.match(r"run.py: nn\.py, line \d+: ValueError", done.stderr)
 
 

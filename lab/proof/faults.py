@@ -451,7 +451,7 @@ FAULTS = [Fault(*row) for row in [
     ("one_page.Network.step", "adam", "step_size * m_hat / (np.sqrt(v_hat) + 1e-08)", "step_size * self.m / (np.sqrt(self.v) + 1e-08)", "no bias correction of m and v: both began at zero"),
     ("one_page.Network.step", "adam", "(np.sqrt(v_hat) + 1e-08)", "(v_hat + 1e-08)", "forgets the root of v̂"),
     ("one_page.Network.step", "adam", "(g * g - self.v)", "(g - self.v)", "v is the moment of g², not of g"),
-    ("one_page.Network.step", "adam", "m_hat, v_hat = ", "m_hat, v_hat = self.m / (1 - 0.9), self.v / (1 - 0.999)\n_ = ", "1 − β stands where 1 − βᵗ belongs: the correction stays that of the first step"),
+    ("one_page.Network.step", "adam", "self.parameters -= ", "m_hat, v_hat = self.m / (1 - 0.9), self.v / (1 - 0.999)\nself.parameters -= ", "1 − β stands where 1 − βᵗ belongs: the correction stays that of the first step"),
     ("one_page.Network.step", "adam", " + 1e-08)", ")", "ε is missing beside the root: where a gradient is 0, that is 0/0"),
     ("one_page.Network.step", "adam", "(np.sqrt(v_hat) + 1e-08)", "np.sqrt(v_hat + 1e-08)", "ε stands under the root; it belongs beside it"),
     ("one_page.Network.step", "adam", "self.parameters -= ", "self.parameters += ", "goes uphill: θ ← θ − α …"),
