@@ -53,7 +53,7 @@ function sample(n, estimator, seed) {
 }
 
 function setReward(state, action, value) {
-  if (world.rewards[state]?.[action] === undefined || !Number.isFinite(value)) {
+  if (![0, 1].includes(state) || ![0, 1].includes(action) || !Number.isFinite(value)) {
     throw new RangeError("a state, an action, a finite reward");
   }
   world = { ...world, rewards: world.rewards.map((row) => [...row]) };
@@ -82,7 +82,7 @@ L.widgets.compass = (element) => {
       </fieldset>
       <svg id="compass-plane" role="img"></svg>
       <figcaption class="small soft">Dots: episodes, the larger the more often played; rare
-        ones lie outside. Dashed: two standard deviations of the mean.</figcaption>
+        ones lie outside. Zigzag: the running mean. Dashed: two standard deviations of it.</figcaption>
     </figure>
     <div class="stack">
       <div class="world"><svg id="compass-world" role="img"></svg>
@@ -90,13 +90,15 @@ L.widgets.compass = (element) => {
           min="-9" max="9" id="compass-r${s}${a}" aria-label="Reward of action ${a} in state ${s}"></label>`).join("")}
         <button type="button" id="compass-reset" aria-label="Reset the rewards">Reset</button></div>
       <p class="say small" id="compass-say" role="status"></p>
+      <p class="small soft">Policy: ½, ½ in both states. Thickness: |slope|. Shaded: the latest episode’s way.</p>
       <table class="small"><thead><tr><th scope="col">slope for action 1 …</th><th scope="col">in state 0</th>
         <th scope="col">in state 1</th></tr></thead><tbody>
         ${[["true", "true ∇<i>J</i>"], ["mean", "mean so far"], ["error", "its error"],
           ["se", "standard error, exact"]].map(([id, name]) => `<tr><th scope="row">${name}</th>
           ${[0, 1].map((s) => `<td id="compass-${id}${s}"></td>`).join("")}</tr>`).join("")}</tbody></table>
       <p class="small soft">Total variance of one episode, exact: ${Object.keys(NAMES).map((name) =>
-        `${NAMES[name]} <b id="compass-var-${name}"></b>`).join(", ")}. <label class="cut"><input type="checkbox"
+        `${NAMES[name]} <b id="compass-var-${name}"></b>`).join(", ")}. It is the sum over all four logits: twice
+        the table’s two. Reward-to-go need not help: see the second reading. <label class="cut"><input type="checkbox"
           id="compass-cut"> Cut episodes after six steps, as the text’s figure and its variances do;
           otherwise they run to their end, as in its table.</label></p>
       <p class="small soft">Four logits, two numbers: in each state <i>e</i><sub>0</sub> − <i>π</i> =
@@ -171,14 +173,14 @@ L.widgets.compass = (element) => {
     ticket++;
     shown = played.length;
     render();
-    const latest = shown && [...distinct.values()][played[shown - 1]].one, signed = (x) =>
-      (x > 0 ? "+" : "") + text(x, x % 1 ? 1 : 0);
+    const last = shown && latest(), signed = (x) => (x > 0 ? "+" : "") + text(x, x % 1 ? 1 : 0);
     const [x, y] = shown ? PLANE.map((p) => text(estimate[played[shown - 1]][p], 3)) : [];
     say($("compass-say"), shown
-      ? `<b>${text(shown, 0)} ${shown > 1 ? "episodes" : "episode"}.</b> The latest: ${latest.rewards.map((r, t) =>
-        `action ${latest.actions[t]} for ${signed(r)}`).join(", ")}${latest.finished ? "" : ", cut"}. Whole return ${
-        text(mdp.returns(latest.rewards, world.gamma)[0], 3)}; its arrow (${NAMES[credit()]}): (${x}, ${y}).`
-      : `<b>No episode yet.</b> ${turned() ? "The true arrow has moved; dashed is the one of the text’s world."
+      ? `<b>${text(shown, 0)} ${shown > 1 ? "episodes" : "episode"}.</b> The latest: ${last.rewards.map((r, t) =>
+        `action ${last.actions[t]} for ${signed(r)}`).join(", ")}${last.finished ? "" : ", cut"}. Whole return ${
+        text(mdp.returns(last.rewards, world.gamma)[0], 3)}; its arrow (${NAMES[credit()]}): (${x}, ${y}).`
+      : `<b>No episode yet.</b> ${turned() ? `${horizon === CUT ? "The cut world: ∇<i>J</i> of six steps" : "The true arrow has moved"};
+        pale is the one of the text’s world, uncut.`
         : "Play one: how far is its arrow from the true one?"}`);
     for (const n of [1, 16, 1000]) $(`compass-${n}`).disabled = shown + n > MOST;
   }
@@ -247,7 +249,7 @@ L.widgets.compass = (element) => {
       sheet.path([...way, mean].map(to), { fill: "none", stroke: hue, "stroke-width": .12 * em, opacity: .8 }, inside);
     }
     if (turned()) {
-      arrow(to([first[1], first[3]]), .2 * em, { style: "stroke: var(--soft); stroke-dasharray: 4 5" });
+      arrow(to([first[1], first[3]]), .2 * em, { style: "stroke: var(--soft)", opacity: .6 });
     }
     arrow(to([truth[1], truth[3]]), .42 * em, { id: "compass-truth" });
     if (mean) arrow(to(mean), .24 * em, { id: "compass-arrow", style: `stroke: ${hue}` });
@@ -264,6 +266,8 @@ L.widgets.compass = (element) => {
     else delete plane.dataset.shown;
   }
 
+  const latest = () => [...distinct.values()][played[shown - 1]].one;
+
   /** The two states, and four arrows: blue where the true gradient wants more, the thicker the more. */
   function drawWorld() {
     const sheet = new Sheet($("compass-world"), 21), { em, width } = sheet, y = 10.6 * em, r = 2.3 * em;
@@ -274,6 +278,9 @@ L.widgets.compass = (element) => {
       `M${nodes[1] + r} ${y}H${ends[1] - 1.9 * em}`];
     const places = [[0, 7.2 * em, "start"], [width / 2, 4.4 * em, "middle"], [width / 2, 20.4 * em, "middle"],
       [width, 7.2 * em, "end"]];
+    const way = shown ? latest().states.map((s, t) => 2 * s + latest().actions[t]) : [];
+    ways.forEach((d, at) => way.includes(at) && sheet.put("path", { d, class: "pen latest",
+      style: "stroke: var(--soft); stroke-width: 1.3em; opacity: .3" }));
     truth.forEach((slope, at) => {
       const colour = Math.abs(slope) < 1e-12 ? "soft" : slope > 0 ? "more" : "less";
       const line = sheet.put("path", { d: ways[at], class: "pen", "data-slope": slope,
@@ -307,6 +314,7 @@ L.widgets.compass = (element) => {
     field(s, a).addEventListener("input", () => {
       const value = field(s, a).valueAsNumber;
       if (Math.abs(value) <= 9) setReward(s, a, value);  // while it is half typed, nothing happens
+      else if (value) say($("compass-say"), `<b>Refused:</b> a reward goes from −9 to 9.`);
     });
     field(s, a).addEventListener("change", ({ target }) => { target.value = world.rewards[s][a]; });
   }

@@ -11,7 +11,7 @@
 "use strict";
 
 (() => {
-const L = globalThis.lesson, { settings, python, seeds } = L.data;
+const L = globalThis.lesson, { settings, python, seeds, lines } = L.data;
 const { $, calm, theme, mean, text, say, label, scale, pencil, drawCart, startWorker, equation, home } = L.kit;
 
 // Between the steps at which half of Python's seeds are solved when all is well (18,226), and when V
@@ -104,7 +104,8 @@ L.widgets.experiments = (element) => {
             data-guess="${guess}" id="${name}-${guess}" aria-pressed="false">${says}</button>`).join("")}</div>
           <div class="small" role="status"></div>
         </div>`).join("")}</div>
-      <p class="small soft" id="experiment-score"></p>
+      <p class="small soft" id="experiment-score">A guess starts both trainings, ${text(STEPS, 0)} steps each.
+        Python’s took ${text(settings.ppo.total_steps, 0)}, with ${seeds} seeds.</p>
     </div>
   </div>`;
 
@@ -133,7 +134,7 @@ L.widgets.experiments = (element) => {
       button.setAttribute("aria-pressed", button.dataset.guess === guess);
       delete button.dataset.right;
     }
-    say(card.lastElementChild, "<p>Training both.</p>");
+    say(card.lastElementChild, `${difference(bug)}<p>Training both.</p>`);
     sides = card.sides = beginners(seed);
     running = { card, guess, seed, bug, sides, began: performance.now() };
     id++;
@@ -142,6 +143,10 @@ L.widgets.experiments = (element) => {
     }));
     turnTo(cards.indexOf(card));
   }
+
+  /** The line, as the lesson has it and as it is broken. */
+  const difference = (bug) => `<p class="diff">in <code>${lines[bug][0]}</code>${lines[bug].slice(1).map((line) =>
+    `<code>${line.replace(/^-/, "−").replaceAll("<", "&lt;")}</code>`).join("")}</p>`;
 
   function report(i, news) {
     if (news.id !== id || !news.iteration) return;
@@ -161,28 +166,32 @@ L.widgets.experiments = (element) => {
     const level = (side) => side.levels.at(-1)[1];
     const came = L.outcome(broken.solved_at !== null, level(broken));
     const seconds = (performance.now() - began) / 1000;
-    const row = (who, solved, end) => `<tr><th scope="row">${who}</th><td>${solved}</td><td>${
-      text(end, 0)}</td></tr>`;
-    const here = (side) => row(`${side.name}, here`, side.solved_at ? `at ${text(side.solved_at, 0)}`
-      : "not yet", level(side));
+    const row = (who, solved, end, greedy) => `<tr><th scope="row">${who}</th><td>${solved}</td><td>${
+      text(end, 0)}</td><td>${text(greedy, 0)}</td></tr>`;
+    const here = (side) => row(`${side.name}, here`, side.solved_at ? text(side.solved_at, 0) : "not yet",
+      level(side), side.greedy.at(-1)[1]);
+    const median = (name, { at, solved, greedy }, { level }) => row(`${name}, Python`,
+      `${at === null ? "" : `${text(at, 0)}; `}${solved} of ${seeds} seeds`, level, greedy);
     card.querySelector(`[data-guess=${there.outcome}]`).dataset.right = "";
     say(card.lastElementChild, `<p><b>${guess === there.outcome ? "Right" : "Not so"}: ${
       GUESSES[there.outcome][1]}.</b> ${was} (${equation(n)})</p>
-      <p>Here, seed ${seed}: <b>${GUESSES[came][1]}</b>.${came === there.outcome ? "" : ` Most of Python’s
+      <p>Here, seed ${seed}, ${text(STEPS, 0)} steps: <b>${GUESSES[came][1]}</b>.${came === there.outcome ? "" : ` Most of Python’s
       do not: one seed is one seed, try another.`}</p>
-      <table><tr><td></td><th scope="col">solved</th><th scope="col">episodes at the end</th></tr>
+      <table><tr><td></td><th scope="col">solved at</th><th scope="col">sampling, last ${RECENT} episodes</th>
+        <th scope="col">greedy policy at the end</th></tr>
         ${here(broken)}${here(healthy)}
-        ${row("broken, Python", `${there.solved} of ${seeds} seeds`, there.level)}
-        ${row("a beginner", "", BEGINNER)}</table>
-      <p class="soft">${text(STEPS, 0)} steps of each in ${text(seconds, 1)} s. Python: ${
-      text(settings.ppo.total_steps, 0)} steps, the median of ${seeds} seeds.</p>`);
-    card.guess = guess;
+        ${median("broken", python.ppo[bug], there)}${median("healthy", python.ppo.whole, inPython("whole"))}
+        ${row("a beginner", "", BEGINNER, python.ppo.clip.greedy)}</table>
+      ${difference(bug)}
+      <p class="soft">Here: ${text(STEPS, 0)} steps of each, in ${text(seconds, 1)} s. Python: ${
+      text(settings.ppo.total_steps, 0)} steps, the median of ${seeds} seeds; its sampling is what episodes begun
+      last came to.</p>`);
+    card.right ??= guess === there.outcome;  // a second guess is none
     Object.assign(card.dataset, { outcome: came, python: there.outcome, seconds: seconds.toFixed(2) });
     home(card);
-    const done = cards.filter((one) => one.dataset.outcome);
-    const right = done.filter((one) => one.guess === one.dataset.python);
-    say($("experiment-score"), `You were right in ${right.length} of ${done.length}. A button with ✓ is what
-      most of Python’s ${seeds} seeds do.`);
+    const done = cards.filter((one) => one.right !== undefined);
+    say($("experiment-score"), `You were right in ${done.filter((one) => one.right).length} of ${done.length}.
+      First guesses count. A button with ✓ is what most of Python’s ${seeds} seeds do.`);
     running = null;
   }
 
@@ -193,7 +202,7 @@ L.widgets.experiments = (element) => {
     stale = false;
     const look = theme(), sheet = pencil($("levels")), { pen, width, height, em, line, words } = sheet;
     const x = scale(0, STEPS, 2.6 * em, width - .8 * em);
-    const log = scale(Math.log(8), Math.log(500), height - 1.7 * em, .7 * em);
+    const log = scale(Math.log(8), Math.log(500), height - 2.9 * em, 1.9 * em);
     const y = (v) => log(Math.log(Math.min(500, Math.max(8, v))));
     for (const v of [10, 50, 200, 500]) {
       line([[x(0), y(v)], [x(STEPS), y(v)]], look.faint);
@@ -202,16 +211,23 @@ L.widgets.experiments = (element) => {
     line([[x(0), y(BEGINNER)], [x(STEPS), y(BEGINNER)]], look.ink, 1, [3, 4]);
     words(`a beginner: ${BEGINNER}`, x(STEPS), y(BEGINNER) - .4 * em, "right", look.ink);
     for (let v = 0; v <= STEPS; v += 8000) {
-      words(text(v, 0), Math.min(x(v), width - .2 * em), height - .3 * em, v < STEPS ? "center" : "right");
+      words(text(v, 0), Math.min(x(v), width - .2 * em), height - 1.5 * em, v < STEPS ? "center" : "right");
     }
+    words("steps trained", (x(0) + x(STEPS)) / 2, height - .2 * em, "center", look.ink);
+    words("steps an episode lasts (log)", x(0), .9 * em, "left", look.ink);
     const card = cards[at];
     if (card.dataset.outcome) {  // only then: it would give the answer away
-      const curve = python.ppo[EXPERIMENTS[at][1]].curve, share = settings.ppo.total_steps / curve.length;
-      line(curve.map((v, k) => v !== null && (k + .5) * share <= STEPS && [x((k + .5) * share), y(v)]),
-        look.soft, 1.5, [6, 4]);
+      for (const [bug, colour] of [["whole", look.ppo], [EXPERIMENTS[at][1], look.less]]) {
+        const { curve } = python.ppo[bug], share = settings.ppo.total_steps / curve.length;
+        line(curve.map((v, k) => v !== null && (k + .5) * share <= STEPS && [x((k + .5) * share), y(v)]),
+          colour, 1.5, [6, 4]);
+      }
     }
-    say($("python-key"), card.dataset.outcome ? ` · dashed: broken in Python, where
-      episodes began` : "");
+    say($("python-key"), card.dataset.outcome ? ` · dashed: the same two in Python, where episodes began` : "");
+    if (!sides[0].levels.length) {
+      words(card.dataset.outcome ? `guess again to run seed ${seedOf()}` : "a guess starts both trainings",
+        (x(0) + x(STEPS)) / 2, y(100), "center", look.ink);
+    }
     sides.forEach(({ name, levels, greedy, solved_at, steps }, i) => {
       const colour = pen.strokeStyle = i ? look.less : look.ppo;
       line(levels.map(([step, v]) => [Math.min(x(step), x.to), y(v)]), colour, 2.5);
@@ -288,8 +304,12 @@ L.widgets.experiments = (element) => {
   $("cards").addEventListener("click", ({ target }) => {
     if (target.dataset.guess) begin(target.closest("[data-experiment]"), target.dataset.guess);
   });
-  $("experiment-seed").addEventListener("change", () => turnTo(at));
-  const paintPlay = () => label($("experiment-play"), playing ? "Pause" : "Play", "the two carts");
+  $("experiment-seed").addEventListener("change", () => {  // what is shown is of this seed, or runs
+    for (const card of cards) if (card !== running?.card) delete card.sides;
+    say($("experiment-score"), `Guess${cards[at].dataset.outcome ? " again" : ""} to run seed ${seedOf()}.`);
+    turnTo(at);
+  });
+  const paintPlay = () => label($("experiment-play"), `${playing ? "Pause" : "Play"} carts`);
   $("experiment-play").addEventListener("click", () => { playing = !playing; paintPlay(); });
 
   paintPlay();

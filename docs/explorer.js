@@ -133,7 +133,7 @@ function label(button, word, what = "") {
   if (button.word === word) return;
   button.word = word;
   button.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true" class="icon"><path
-    fill="currentColor" d="${ICONS[word] ?? "M3 1.5v13l11-6.5z"}"/></svg>${word}`;
+    fill="currentColor" d="${ICONS[word.split(" ")[0]] ?? "M3 1.5v13l11-6.5z"}"/></svg>${word}`;
   if (what) button.setAttribute("aria-label", `${word} ${what}`);
 }
 
@@ -653,7 +653,7 @@ widgets.train = (element) => {
   }
 
   // ------------------------------------------------------------------- the carts
-  const fresh = () => ({ state: L.cartpole_reset(chance), steps: 0, rows: [], still: 0, push: 0 });
+  const fresh = () => ({ state: L.cartpole_reset(chance), steps: 0, rows: [], still: 0, push: 0, end: "" });
   const carts = Array.from({ length: 6 }, fresh);  // the first is the one that can be pushed
   let playing = !calm.matches, hand = 0, pointer = null, owed = 0, before = 0;
 
@@ -768,7 +768,7 @@ widgets.train = (element) => {
   }
 
   // ---------------------------------------------------------------------- hands
-  const paintPlay = () => label($("carts-play"), playing ? "Pause" : "Play", "the carts");
+  const paintPlay = () => label($("carts-play"), `${playing ? "Pause" : "Play"} carts`);
   $("carts-play").addEventListener("click", () => { playing = !playing; paintPlay(); });
   $("carts").addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;

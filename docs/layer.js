@@ -44,7 +44,7 @@ const ARRAYS = {
   dW2: [UNITS, MOVES, bar("W", 2), `${sub("H", 1)}<sup>⊤</sup> ${bar("Z")}`, 3],
   db2: [ONE, MOVES, bar("b", 2), "", 3],
   dh1: [ROWS, UNITS, bar("H", 1), `${bar("Z")} ${sub("W", 2)}<sup>⊤</sup>`, 3],
-  dz1: [ROWS, UNITS, bar("Y", 1), `${bar("H", 1)} ⊙ (1 − H²)`, 3],
+  dz1: [ROWS, UNITS, bar("Y", 1), `${bar("H", 1)} ⊙ (1 − ${sub("H", 1)}⊙${sub("H", 1)})`, 3],
   dW1: [SEEN, UNITS, bar("W", 1), `${sub("H", 0)}<sup>⊤</sup> ${bar("Y", 1)}`, 3],
   db1: [ONE, UNITS, bar("b", 1), "", 3],
 };
@@ -100,7 +100,7 @@ L.widgets.layer = (element) => {
   }
 
   const times = (n, factors) => Array.from({ length: n }, (_, i) => factors(i));
-  /** What a cell is the sum of: for each term its factors, [name, row, column] or [number, digits, cells …]. */
+  /** What a cell is the sum of: for each term its factors, [name, row, column] or [number, digits or words, cells …]. */
   const TERMS = {
     dlogits: (i, k) => [[[now.slopes[i], 4, ["alive", i, 0], ["ratio", i, 0], ["advantage", i, 0]],
       [(now.action[i] === k) - now.probs[K * i + k], 4, ["action", i, 0], ["probs", i, k]]]],
@@ -112,8 +112,12 @@ L.widgets.layer = (element) => {
     db1: (_, j) => times(B, (i) => [["dz1", i, j]]),
     h1: (i, j) => [...times(I, (p) => [["x", i, p], ["W1", p, j]]), [["b1", 0, j]]],  // and their tanh
     logits: (i, k) => [...times(H, (j) => [["h1", i, j], ["W2", j, k]]), [["b2", 0, k]]],
-    loss: () => times(B, (i) => [[L.clipped_surrogate([now.log_probs[i]], [now.old_log_prob[i]],
-      [now.advantage[i]], now.clip_range[0])[0] / B, 4, ["ratio", i, 0], ["advantage", i, 0]]]),
+    loss: () => times(B, (i) => {
+      const [A, ratio, eps] = [now.advantage[i], now.ratio[i], now.clip_range[0]];
+      const bids = [ratio * A, clamp(ratio, 1 - eps, 1 + eps) * A].map((bid) => text(bid));
+      return [[L.clipped_surrogate([now.log_probs[i]], [now.old_log_prob[i]], [A], eps)[0] / B,
+        `−⅓ min(${bids.join(", ")})`, ["ratio", i, 0], ["advantage", i, 0]]];
+    }),
   };
 
   // ------------------------------------------------------------------ markup
@@ -144,7 +148,9 @@ L.widgets.layer = (element) => {
     <p class="way ahead"><b>forward</b></p><p class="way behind"><b>back</b></p>
     ${block("fore", 1, "x")}${block("fore", 2, "W1", "b1")}${block("fore", 3, "h1")}
     ${block("fore", 4, "W2", "b2")}${block("fore", 5, "logits", "probs")}
-    ${block("fore", 6, "action", "advantage", "old_log_prob", "ratio", "alive", "clip_range")}
+    ${block("fore", 6, "action", "advantage", "old_log_prob", "ratio", "alive", "clip_range").replace(/<\/div>$/,
+      `<p class="formula small soft">ρ = π now / π then; c = 0 when PPO’s clip silences a row (Chapter F);
+        <span>L = −⅓ Σ min(ρÂ, clip(ρ)Â)</span></p></div>`)}
     ${block("back", 5, "dlogits")}${block("back", 4, "dW2", "db2")}${block("back", 3, "dh1", "dz1")}
     ${block("back", 2, "dW1", "db1")}
     <div class="dock"><div class="turn"><div class="loss">${array("loss")}</div>
@@ -186,7 +192,7 @@ L.widgets.layer = (element) => {
         one.firstChild ? one.firstChild.data = words : one.append(words);
         const silent = rows === ROWS && now.slopes[r] === 0 && (gradient || name === "alive");
         one.classList.toggle("silent", silent);
-        if (gradient) mark(one, -v, Math.abs(v) / most);
+        if (gradient) mark(one, /[1-9]/.test(words) ? -v : 0, Math.abs(v) / most);  // "0.000" has no mark
         else if (LIMITS[name] && name !== "ratio") mark(one, v - begun[name][k]);
         else if (name === "loss") mark(one, v - begun.loss[0]);
         else if (name === "probs") one.style.setProperty("--share", v);
@@ -220,7 +226,7 @@ L.widgets.layer = (element) => {
 
   // ---------------------------------------------------------------- products
 
-  let looked = THREAD, pinned = THREAD;
+  let looked = THREAD, pinned = THREAD, let_go = null;  // let_go: where a drag ended, until the mouse goes on
 
   function explain() {
     const [shown, row, col] = looked, name = PARAMETERS.includes(shown) ? "d" + shown : shown;
@@ -229,7 +235,7 @@ L.widgets.layer = (element) => {
     const factor = (one) => {
       if (typeof one[0] === "number") {
         one.slice(2).forEach((place) => lit.add(at(...place)));
-        return [one[0], text(one[0], one[1])];
+        return [one[0], typeof one[1] === "string" ? one[1] : text(one[0], one[1])];
       }
       lit.add(at(...one));
       return [value(...one), digits(one[0], value(...one), Number(GRADIENTS.includes(one[0])))];
@@ -287,7 +293,10 @@ L.widgets.layer = (element) => {
     steps++;
     paint();
     const foretold = gradient.reduce((sum, g, p) => sum + g * (inputs.network.parameters[p] - old[p]), 0);
-    tell(`<b>Step ${steps}.</b> All 16 moved. The loss: ${text(before.loss[0], 4)} → ${text(now.loss[0], 4)}, by
+    const moved = gradient.filter((_, p) => inputs.network.parameters[p] !== old[p]).length;
+    const still = gradient.every((g) => g === 0);
+    tell(`<b>Step ${steps}</b>, α = ${given.learning_rate}. ${still && moved ? "The gradient is zero: only Adam’s momentum moves them."
+      : moved ? `${moved} of ${gradient.length} numbers moved.` : "Nothing moves: no gradient, no momentum."} The loss: ${text(before.loss[0], 4)} → ${text(now.loss[0], 4)}, by
       ${text(now.loss[0] - before.loss[0], 4)}; the gradient had foretold ${text(foretold, 4)}.${woke(before)}`);
   }
 
@@ -308,7 +317,9 @@ L.widgets.layer = (element) => {
     if (!moved) return;
     const change = now.loss[0] - before.loss[0];
     const loss = `the loss ${Math.abs(change) < 5e-5 ? "stays" : sign(change, 4)}`;
-    const said = PARAMETERS.includes(name) ? `; its gradient said ${sign(moved * before["d" + name][k], 4)}` : "";
+    const foretold = PARAMETERS.includes(name) && moved * before["d" + name][k];
+    const said = name === "ratio" ? "; the old log π changed, not the network" : foretold === false ? ""
+      : `; its gradient said ${sign(foretold, 4)}${Math.abs(moved) > .2 ? ", a straight-line forecast: small moves agree" : ""}`;
     tell(`<b>${ARRAYS[name][2]}</b> ${place(name, row, col)} ${
       name === "action" ? `is now ${MOVES[now.action[row]]}` : sign(moved, 2)}: ${loss}${said}.${woke(before)}`);
   }
@@ -331,6 +342,7 @@ L.widgets.layer = (element) => {
     look(one, true);
     const move = ({ clientX }) => { put(place, old + (clientX - event.clientX) * unit); report(place, before, old); };
     const end = (last) => {
+      let_go = last;
       one.removeEventListener("pointermove", move);
       if (place[0] === "action" && last.type === "pointerup" && now.action[place[1]] === old) {
         put(place, 1 - old);  // a tap turns it
@@ -360,6 +372,8 @@ L.widgets.layer = (element) => {
   root.addEventListener("focusin", (event) => look(event.target.closest(".cell[data-name]"), true));
   root.addEventListener("click", (event) => look(event.target.closest(".cell[data-name]"), true));
   root.addEventListener("pointerover", (event) => {
+    if (let_go && Math.hypot(event.clientX - let_go.clientX, event.clientY - let_go.clientY) < 40) return;
+    let_go = null;
     if (event.pointerType !== "touch" && !event.buttons) look(event.target.closest(".cell[data-name]"));
   });
   root.addEventListener("pointerleave", () => look(null));

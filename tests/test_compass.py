@@ -203,8 +203,8 @@ def test_a_reward_turns_the_gradient(visit):
         np.testing.assert_allclose(tab.evaluate(slopes), expected, **explorer.CLOSE)
         assert tab.get_attribute("#compass-plane", "data-shown") == "0"  # old episodes are gone
         assert float(tab.input_value(f"#compass-r{state}{action}")) == value
-    for wrong in ("setReward(2, 0, 1)", "setReward(0, 0, NaN)", "sample(0, 'whole', 1)",
-                  "sample(1, 'toString', 1)"):  # fmt: skip
+    for wrong in ("setReward(2, 0, 1)", "setReward(0, 'length', 1)", "setReward(0, 0, NaN)",
+                  "sample(0, 'whole', 1)", "sample(1, 'toString', 1)"):  # fmt: skip
         script = f"(() => {{ try {{ compass.{wrong}; }} catch (e) {{ return e.name; }} }})()"
         assert tab.evaluate(script) == "RangeError", wrong
     tab.click("#compass-reset")

@@ -850,7 +850,7 @@ def test_an_experiment_is_two_trainings(visit, page):
     rows = own.locator("[data-experiment=baseline] tr").all_inner_texts()
     for name, row, (steps, level) in zip(("healthy", "broken"), rows[2:0:-1], ends, strict=True):
         assert own.inner_text(f"#{name}-steps") == f"{steps:,} steps"
-        assert row.startswith(f"{name}, here") and row.split()[-1] == f"{level:,.0f}"
+        assert row.startswith(f"{name}, here") and row.split("\t")[2] == f"{level:,.0f}"
     assert data["outcome"] == outcome("at" in rows[1], ends[1][1])
 
 

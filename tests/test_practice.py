@@ -19,7 +19,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from learners import LEARNERS
 from programs import PPO, SHORT, VPG, call, run
 
 import vpg
@@ -40,18 +39,13 @@ from lab.practice.blanks import (
     MODULES,
     PAGE,
     STAIRS,
-    as_function,
     find,
     lesson_file,
     lesson_module,
     place,
 )
-from lab.practice.cases import ask, cases
-from lab.practice.diagnosis import close
-from lab.practice.grading import outcomes, shipped
 from lab.practice.hints import HINTS
-from lab.proof.faults import FAULTS, edited
-from lab.proof.numbering import number_of
+from lab.proof.numbering import number_of, numbers
 from lab.proof.text import woven
 from lab.watch import Session, session
 from training import Trainer
@@ -97,12 +91,13 @@ def put(folder, path, code):
 @pytest.mark.slow
 @pytest.mark.parametrize("chapters", [tuple(CHAPTERS), PAGE], ids=["lesson", "page"])
 def test_a_workbook_is_the_lesson_without_its_gradients(tmp_path, chapters):
+    """Its functions alone: what else a file of the lesson has is imported."""
     folder, blanks = tmp_path / "book", [b for b in BLANKS if b.chapter in chapters]
     assert write_workbook(folder, chapters) == blanks
     assert len(blanks) == len(LESSON_BLANKS) >= 24 or len(blanks) == 5
     modules = ["one_page"] if chapters == PAGE else MODULES
-    assert {path.name for path in folder.iterdir()} == {f"{module}.py" for module in modules}
-    for blank in blanks:
+    assert {path.stem for path in folder.glob("*.py")} == set(modules)
+    for blank in (blank for blank in blanks if not blank.lines):
         ours = find(ast.parse(lesson_file(blank.module).read_text("utf-8")), blank.name)
         theirs = find(ast.parse((folder / f"{blank.module}.py").read_text("utf-8")), blank.name)
         assert ast.dump(ours.args) == ast.dump(theirs.args)
@@ -113,6 +108,11 @@ def test_a_workbook_is_the_lesson_without_its_gradients(tmp_path, chapters):
     grades = grade(folder)
     assert [g.status for g in grades] == ["blank"] * len(blanks)
     assert grade_table(grades).endswith(f"0 of {len(blanks)} right")
+    if chapters != PAGE:
+        for module in MODULES:
+            theirs = ast.parse((folder / f"{module}.py").read_text("utf-8"))
+            defined = {node.name for node in theirs.body if hasattr(node, "name")}
+            assert defined == {b.name.split(".")[0] for b in blanks if b.module == module}
 
 
 def test_each_chapter_ends_with_its_blanks():
@@ -131,17 +131,22 @@ def test_the_guide_walks_through_the_first_two_blanks(tmp_path, monkeypatch, cap
     monkeypatch.chdir(tmp_path)
     guide = (LESSON / "docs" / "guide.md").read_text("utf-8")
     section = guide[guide.index("\n## The workbook") : guide.index("\n## The page that trains")]
-    blanks, wrong, table = re.findall(r"```(?:python|text)\n(.*?)```", section, re.S)
+    card, blanks, wrong, table = re.findall(r"```(?:python|text)\n(.*?)```", section, re.S)
     assert main(["practice"]) == 0
+    assert capsys.readouterr().out.endswith(
+        "\n\n" + card.removeprefix("$ python run.py practice\n")
+    )
+    assert main(["practice"]) == 0
+    assert "$ python run.py practice\n" + capsys.readouterr().out == card
     file = tmp_path / "practice" / "nn.py"
     source = file.read_text("utf-8")
-    assert blanks in source and f"{len(LESSON_BLANKS)} functions blank" in section
+    assert blanks in source and f"{len(LESSON_BLANKS)} functions,\nblank" in section
     task = '    raise NotImplementedError("Eq. 27 is yours to write")\n'
     source = source.replace(task, "    return x @ W + b\n", 1).replace(task, wrong, 1)
     file.write_text(source, encoding="utf-8")
     capsys.readouterr()
-    assert main(["grade", "linear"]) == 1
-    assert "$ python run.py grade 27\n" + capsys.readouterr().out == table
+    assert main(["grade", "linear", "--seed", "1"]) == 1
+    assert "$ python run.py grade 27 --seed 1\n" + capsys.readouterr().out == table
     file.write_text(source.replace("mean", "sum"), encoding="utf-8")
     assert main(["grade", "linear"]) == 0
 
@@ -176,7 +181,7 @@ def ladder(tmp_path):
 def test_the_ladder_is_its_stairs_without_their_gradients(ladder, monkeypatch):
     """What else a stair has stays; by itself it ends with a line that names what to write."""
     blanks = [blank for blank in BLANKS if blank.chapter == LADDER]
-    assert {path.stem for path in ladder.iterdir()} == set(STAIRS) and len(STAIRS) == 8
+    assert {path.stem for path in ladder.glob("*.py")} == set(STAIRS) and len(STAIRS) == 8
     for blank in blanks:
         ours = lesson_file(blank.module).read_text("utf-8").splitlines()
         theirs = (ladder / f"{blank.module}.py").read_text("utf-8").splitlines()
@@ -202,9 +207,8 @@ def test_the_ladder_is_its_stairs_without_their_gradients(ladder, monkeypatch):
 @pytest.mark.slow
 def test_what_is_said_of_a_half_climbed_ladder(ladder, capsys):
     assert main(["practice", str(ladder / "new"), "--ladder"]) == 0
-    assert (
-        capsys.readouterr().out
-        == f"""\
+    assert capsys.readouterr().out.startswith(
+        f"""\
 1_bandit.py: gradient
 2_reinforce.py: gradient
 3_reward_to_go.py: gradient
@@ -217,8 +221,11 @@ def test_what_is_said_of_a_half_climbed_ladder(ladder, capsys):
 from the first up: each stair shows what the one below it asks for
 
 write them in {ladder / "new"}, with the chapters beside you; then
-  python run.py grade {ladder / "new"}
-  python run.py hint N      for the equation N
+  python run.py grade {ladder / "new"}          the first that is open; --watch goes on by itself
+  python run.py hint N         for the equation N
+
+L. The ladder
+  Eq. 5   1_bandit.gradient                                    blank
 """
     )
     for stair, (name, code) in SOLVED.items():
@@ -229,10 +236,10 @@ write them in {ladder / "new"}, with the chapters beside you; then
     (ladder / "5_network.py").rename(ladder / "five.py")
     rounded = "return np.round(reward + GAMMA * v[1:] * ~terminated - v[:-1])"
     put(ladder, "6_critic.credit", written("6_critic.credit", rounded))
-    assert main(["grade", str(ladder)]) == 1
+    assert main(["grade", str(ladder), "--all", "--seed", "3"]) == 1
     said = re.sub("line [0-9]+", "line N", capsys.readouterr().out)
     assert (
-        re.sub("for reward .*?yours", "for reward …: yours", said, flags=re.S)
+        re.sub("advantages: for .*?hint\\s+13", "advantages: a case", said, flags=re.S)
         == """\
 L. The ladder
   Eq. 5   1_bandit.gradient                                    right
@@ -246,16 +253,14 @@ L. The ladder
   Eq. 29  5_network.Network.backward                           error
           5_network.py is missing
   Eq. 13  6_critic.credit                                      wrong
-          advantages: for reward …: yours [-0.
-          -1. 2. -1.], expected [-0.8549 -0.6507 1.0517 -1.074 ]. Read
-          Eq. 13 again, or: python run.py hint 13
+          advantages: a case
   Eq. 20  7_many_carts.dlogits                                 wrong
           the loss's 1/N is missing in the gradient. Read Eq. 20 again,
           or: python run.py hint 20
   Eq. 35  8_epochs.dlogits                                     error
           8_epochs.py, line N: NameError: name 'prob' is not defined
 
-1 of 8 right
+1 of 8 right (seed 3)
 """
     )
 
@@ -301,21 +306,12 @@ def test_the_ladder_is_no_lesson(tmp_path):
     assert done.stderr.endswith(f"this trains by itself: python {tmp_path / '8_epochs.py'}\n")
 
 
-def test_other_chapters_stay_filled(tmp_path):
-    chosen = write_workbook(tmp_path / "book", ["B"])
-    assert {blank.module for blank in chosen} == {"advantages"}
-    for module in set(MODULES) - {"advantages"}:
-        own = tmp_path / "book" / f"{module}.py"
-        assert own.read_bytes() == lesson_file(module).read_bytes()
-    with pytest.raises(ValueError, match="chapter 'X' has no blanks; D, C, B, A, E, F, H have"):
+def test_unknown_chapters_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="no equation 'X'"):
         write_workbook(tmp_path / "other", ["X"])
-
-
-def test_nothing_is_overwritten(tmp_path):
-    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(ValueError, match="is not empty"):
-        write_workbook(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    done = call("practice", tmp_path / "other", "--chapters", "A,X")
+    assert done.returncode == 2 and "chapter 'X' has no blanks; A, B, C" in done.stderr
+    assert not (tmp_path / "other").exists()
 
 
 # ------------------------------------------------------- right, and wrong
@@ -338,8 +334,8 @@ def test_the_lesson_itself_is_right(tmp_path, capsys, modules, chapters, train):
         lines += ["", f"{chapter}. {title}"]
         lines += [f"  Eq. {blank.equation:<3} {blank.path}".ljust(63) + "right" for blank in own]
         count += len(own)
-    lines += ["", f"{count} of {count} right", f"now train with it: python {train}\n"]
-    assert main(["grade", str(fill(tmp_path, modules))]) == 0
+    lines += ["", f"{count} of {count} right (seed 7)", f"now train with it: python {train}\n"]
+    assert main(["grade", str(fill(tmp_path, modules)), "--all", "--seed", "7"]) == 0
     assert capsys.readouterr().out == "\n".join(lines[1:]).format(tmp_path)
 
 
@@ -347,313 +343,23 @@ def test_what_is_printed_of_wrong_blank_and_broken_functions(solved, capsys):
     put(solved, "nn.tanh_backward", "def tanh_backward(dh, h):\n    return dh - h * h")
     put(solved, "nn.relu_backward", "def relu_backward(dh, h): ...")
     put(solved, "advantages.normalize", "def normalize(advantages, eps=1e-8): return x")
-    assert main(["grade", str(solved), "activation", "normalize"]) == 1
+    assert main(["grade", str(solved), "normalize", "activation", "--seed", "0"]) == 1
     assert (
         re.sub("line [0-9]+", "line N", capsys.readouterr().out)
         == """\
-D. Network and optimiser
-  Eq. 28  nn.tanh_backward                                     wrong
-          dz: for dh [[-0.1879 1.143 -0.4394] [ 0.3211 -0.1257 -1.023
-          ]], h [[ 0. -0.9974 0.0137] [-0.9572 0.3075 0.9021]]: yours
-          [[-0.1879 0.1482 -0.4396] [-0.5951 -0.2202 -1.8368]], expected
-          [[-0.1879 0.0059 -0.4394] [ 0.0269 -0.1138 -0.1905]]. Read Eq.
-          28 again, or: python run.py hint 28
-  Eq. 28  nn.relu_backward                                     blank
-
 B. Advantages
   Eq. 16  advantages.normalize                                 error
           advantages.py, line N: NameError: name 'x' is not defined
 
-0 of 3 right
+D. Network and optimiser
+  Eq. 28  nn.tanh_backward                                     wrong
+          dz: for h [[-0.2]], zeros for dh 1×1: yours [[-0.04]],
+          expected [[0.]]. Read Eq. 28 again, or: python run.py hint 28
+  Eq. 28  nn.relu_backward                                     blank
+
+0 of 3 right (seed 0)
 """
     )
-
-
-def test_as_many_digits_as_show_a_difference():
-    """Four; eight where four look alike; of the first case that differs by more than rounding."""
-    case = {"x": np.array([1 / 3, -2 / 3]), "eps": 1e-8}
-    for mine, yours, expected in (
-        ([1 / 3, 2 / 3], "[0.3333 0.6667]", "[ 0.3333 -0.6667]"),
-        ([1 / 3 - 3e-6, -2 / 3], "[ 0.33333033 -0.66666667]", "[ 0.33333333 -0.66666667]"),
-    ):
-        words = grading.small_case("y", [case], [np.array(mine)], [case["x"]])
-        shown = "y: for x [ 0.3333 -0.6667], eps 0."
-        assert words == f"{shown}: yours {yours}, expected {expected}"
-    mine, wanted = [1.0, 0.12345 - 1e-9, 12345.5], [1.0, 0.12345 + 1e-9, 12345]
-    cases = [{"x": 1}, {"x": 2}, {"x": 3}]
-    words = grading.small_case("y", cases, list(map(np.array, mine)), list(map(np.array, wanted)))
-    assert words == "y: for x 3: yours 12345.5, expected 12345"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", sorted(BY_PATH))
-def test_faults_are_told_apart(path):
-    """Each is wrong and hears its own words: no other's numbers are the same."""
-    blank = BY_PATH[path]
-    known = [fault for fault in FAULTS if fault.function == path]
-    assert sum(not fault.words for fault in known) <= len(known) / 5
-    for fault in known:
-        wrong = edited(shipped(blank), fault.old, fault.new)
-        status, diagnosis = verdict(blank, wrong)
-        assert (status, diagnosis) == ("wrong", fault.words or diagnosis), fault
-
-
-def test_learners_errors_are_wrong_and_told_truly():
-    """None passes, each is told what it is, or shown a case when no word for it is known."""
-    assert len(LEARNERS) >= 40
-    for path, body, words in LEARNERS:
-        status, diagnosis = judged(path, body)
-        print(f"{path}: {diagnosis}")
-        assert status in ("wrong", "error"), (path, body)
-        if words:
-            assert words in diagnosis and "expected" not in diagnosis, (path, body, diagnosis)
-        else:
-            assert ": yours " in diagnosis and ", expected " in diagnosis, (path, body, diagnosis)
-
-
-def judged(path, body):
-    """What is said of a function with this body, without a worker -> status, diagnosis."""
-    blank = BY_PATH[path]
-    names = dict(vars(lesson_module(blank.module)))
-    if blank.lines:
-        statements = ast.parse(textwrap.dedent(body)).body
-        return verdict(blank, as_function(blank, statements, names, "theirs"))
-    exec(written(path, body), names)
-    return verdict(BY_PATH[path], names[BY_PATH[path].name.split(".")[-1]])
-
-
-def verdict(blank, function):
-    return grading.verdict(blank, outcomes(blank, function, Path("nowhere")))
-
-
-def test_by_the_numbers_alone():
-    """A sign, a factor, a transposition and a shape need no list of mistakes."""
-    for path, body, words in (
-        ("nn.tanh_backward", "return -dh * (1 - h * h)", "dz is −1 times the right one: a sign"),
-        ("nn.tanh_backward", "return 3 * dh * (1 - h * h)", "dz is 3 times the right one"),
-        ("nn.tanh_backward", "return len(h) * dh * (1 - h * h)", "dz is N times too large: the"),
-        ("nn.tanh_backward", "return dh * (1 - h * h) / len(h)", "dz is N times too small"),
-        ("nn.tanh_backward", "return 0 * dh", "dz is zero everywhere"),
-        ("nn.linear_backward", "return dy @ W.T, dy.T @ x, dy.sum(axis=0)", "dW is transposed"),
-        (
-            "vpg.value_loss",
-            "e = values[:, None] - targets\nreturn 0.5 * np.mean(e * e), e / len(values)",
-            "dvalues has the shape (3, 3), not (3,): (N,1) beside (N,) broadcasts to (N,N)",
-        ),
-    ):
-        status, diagnosis = judged(path, body)
-        assert status == "wrong" and diagnosis.startswith(words), diagnosis
-
-
-# Right answers in other algebra, each under the functions whose body it can be.
-OTHER_WAYS = """
-# 1_bandit.gradient
-pi = np.exp(logits) / sum(np.exp(logits))
-onehot -= pi
-gradient = onehot * reward
-# 2_reinforce.gradient
-gradient = np.zeros_like(W)
-for row, w, a in zip(x, weight, onehot):
-    gradient += w * np.outer(row, a - softmax(row @ W))
-# 3_reward_to_go.gradient
-weight = reward.sum(axis=0) - reward.cumsum(axis=0) + reward
-x, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]
-score = -softmax(x @ W)
-score[np.arange(len(x)), action[valid]] += 1
-gradient = (score.T * weight @ x).T / N
-# 4_baseline.gradient
-for t, row in enumerate(valid):
-    weight[t, row] -= weight[t, row].mean()
-x, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]
-gradient = np.einsum('bi,b,bk->ik', x, weight, onehot - softmax(x @ W)) / len(x)
-# 5_network.Network.backward one_page.Network.backward
-dz = (1 - h) * (1 + h) * np.einsum("bk,hk->bh", dy, self.W2)
-parts = np.einsum("bi,bh->ih", x, dz), dz.sum(0), np.einsum("bh,bk->hk", h, dy), dy.sum(0)
-return np.concatenate([part.ravel() for part in parts])
-# 6_critic.credit one_page.credit
-delta = reward + np.where(terminated, 0, GAMMA * v[1:]) - v[:-1]
-out, following = [], 0 * delta[0]
-for row, end in list(zip(delta, terminated | truncated))[::-1]:
-    following = row + GAMMA * LAMBDA * np.where(end, 0, following)
-    out.insert(0, following)
-return np.array(out)
-# 7_many_carts.dlogits
-dlogits = softmax(logits)
-dlogits[np.arange(len(x)), action[valid]] -= 1
-dlogits *= advantage / len(x)
-# 8_epochs.dlogits
-taken = probs[np.arange(len(i)), action[valid][i]]
-dlogits = (taken / old[i, 0] * advantage[i, 0])[:, None] * (probs - onehot[i]) / len(probs)
-# one_page.Network.step
-n = np.linalg.norm(g)
-if n + 1e-6 > MAX_NORM:
-    g *= MAX_NORM / (n + 1e-6)
-self.t = self.t + 1
-self.m = 0.9 * self.m + 0.1 * g
-self.v = 0.999 * self.v + 0.001 * g**2
-rate = step_size * np.sqrt(1 - 0.999**self.t) / (1 - 0.9**self.t)
-self.parameters -= rate * self.m / (
-    np.sqrt(self.v) + 1e-8 * np.sqrt(1 - 0.999**self.t))
-# one_page.log_softmax
-return z - np.logaddexp.reduce(z, axis=1, keepdims=True)
-# one_page.policy_slope
-p = np.exp(log_softmax(logits))
-rho = p[np.arange(len(p)), action] / np.exp(old_log_prob)
-dead = np.where(advantage > 0, rho > 1 + clip_range, rho < 1 - clip_range)
-w = np.where(dead, 0, -rho * advantage) / len(p)
-grad = -p * w[:, None]
-grad[np.arange(len(p)), action] += w
-return grad
-# nn.linear_forward
-return np.einsum('bi,io->bo', x, W) + b[None]
-# nn.linear_backward
-dx, dW, db = np.zeros(x.shape), np.zeros(W.shape), np.zeros(W.shape[1])
-for i in range(len(x)):
-    for o in range(W.shape[1]):
-        dx[i] += dy[i, o] * W[:, o]
-        dW[:, o] += x[i] * dy[i, o]
-        db[o] += dy[i, o]
-return [dx, dW, db]
-# nn.linear_backward
-return tuple(a.astype(np.float32) for a in (dy @ W.T, x.T @ dy, dy.sum(0)))
-# nn.tanh_backward
-dz = dh.copy()
-dz -= dz * h**2
-return dz
-# nn.tanh_backward
-return [[d * (1 - y * y) for d, y in zip(ds, ys)] for ds, ys in zip(dh, h)]
-# nn.relu_backward
-dz = dh.copy()
-dz[h <= 0] = 0
-return dz
-# nn.MLP.backward
-_, slope = ACTIVATIONS[self.activation]
-parts, message = [], dy
-for (W, b), x in list(zip(self.layers, cache))[::-1]:
-    parts += [message.sum(0), (x.T @ message).ravel()]
-    message = slope(message @ W.T, x)
-return np.concatenate(parts[::-1])
-# nn.clip_global_norm
-norm = np.linalg.norm(gradient)
-gradient[:] = gradient * min(1.0, max_norm / (norm + 1e-6))
-return norm
-# nn.Adam.step
-self.t = self.t + 1
-b1, b2 = self.betas
-self.m = b1 * self.m + (1 - b1) * gradient
-self.v = b2 * self.v + (1 - b2) * gradient**2
-rate = self.learning_rate / (1 - b1**self.t)
-parameters[:] = parameters - rate * self.m / (
-    (self.v / (1 - b2**self.t)) ** 0.5 + self.eps)
-# distributions.log_softmax
-out = np.empty_like(logits)
-for i, row in enumerate(logits):
-    m = max(row)
-    out[i] = row - m - math.log(sum(math.exp(z - m) for z in row))
-return out
-# distributions.log_softmax_backward
-P = np.exp(log_probs)
-return np.array([(np.eye(len(p)) - np.outer(p, np.ones(len(p)))) @ u
-                 for p, u in zip(P, dlog_probs)])
-# distributions.categorical_log_prob_backward
-dlogits = -probs * dlog_probs[:, None]
-dlogits[np.arange(len(actions)), actions] += dlog_probs
-return dlogits
-# distributions.categorical_entropy
-return np.array([-sum(math.exp(l) * l for l in row) for row in log_probs])
-# distributions.categorical_entropy_backward
-p = np.exp(log_probs)
-inner = -(log_probs + 1)
-return dentropies[:, None] * p * (inner - (p * inner).sum(1, keepdims=True))
-# distributions.categorical_kl
-p = np.exp(old_log_probs)
-return (p * old_log_probs).sum(1) - (p * log_probs).sum(1)
-# distributions.categorical_kl_backward
-U = -np.exp(old_log_probs)
-return dkls[:, None] * (U - np.exp(log_probs) * U.sum(1, keepdims=True))
-# distributions.gaussian_log_prob
-variance = np.exp(2 * log_stds)
-each = -((actions - means) ** 2 / variance + np.log(2 * np.pi * variance)) / 2
-return each.sum(-1)
-# distributions.gaussian_log_prob_backward
-variance = np.exp(log_stds) ** 2
-distance = actions - means
-dlog_stds = (dlog_probs[:, None] * (distance**2 / variance - 1)).sum(0)
-return dlog_probs[:, None] * distance / variance, dlog_stds
-# distributions.gaussian_entropy
-return sum(l + (1 + math.log(2 * math.pi)) / 2 for l in log_stds)
-# distributions.gaussian_kl_backward
-inverse = np.exp(-2 * log_stds)
-gap = means - old_means
-slopes = 1 - (np.exp(2 * old_log_stds) + gap**2) * inverse
-return dkls[:, None] * gap * inverse, np.einsum('b,ba->a', dkls, slopes)
-# advantages.returns_to_go
-T, out = len(rewards), np.zeros_like(rewards)
-for t in range(T - 1, -1, -1):
-    future = np.where(terminated[t], 0, next_values[t])
-    if t < T - 1:
-        future = np.where(ended[t], future, out[t + 1])
-    out[t] = rewards[t] + gamma * future
-return out
-# advantages.gae
-delta = rewards + gamma * next_values * ~terminated - values
-out = np.zeros_like(delta)
-for t in range(len(delta)):
-    weight = np.ones_like(delta[0])
-    for k in range(t, len(delta)):
-        out[t] += weight * delta[k]
-        weight = weight * gamma * gae_lambda * ~ended[k]
-return out
-# advantages.normalize
-if len(advantages) <= 1:
-    return advantages.copy()
-shifted = advantages - sum(advantages) / len(advantages)
-return shifted / (np.sqrt((shifted**2).mean()) + eps)
-# advantages.group_advantages
-out = np.zeros(rewards.shape)
-for m, group in enumerate(rewards):
-    for i, reward in enumerate(group):
-        others = np.delete(group, i)
-        if scale:
-            out[m, i] = (reward - np.mean(group)) / (np.std(group) + eps)
-        else:
-            out[m, i] = reward - sum(others) / len(others)
-return out
-# vpg.policy_loss
-A, lp = advantages.astype(np.float32), log_probs.astype(np.float32)
-return float(-(A * lp).mean()), (-A / len(A)).tolist()
-# vpg.value_loss
-d = (values - targets) / len(values)
-return 0.5 * len(d) * d @ d, d
-# ppo.clipped_surrogate
-rho = np.exp(log_probs - old_log_probs)
-dead = ((advantages > 0) & (rho > 1 + clip_range)) | (
-    (advantages < 0) & (rho < 1 - clip_range))
-loss, slopes = 0.0, np.zeros(len(rho))
-for i in range(len(rho)):
-    bound = min(max(rho[i], 1 - clip_range), 1 + clip_range)
-    loss -= min(rho[i] * advantages[i], bound * advantages[i]) / len(rho)
-    slopes[i] = 0 if dead[i] else -rho[i] * advantages[i] / len(rho)
-return loss, slopes
-# ppo.clipped_value_loss
-near = old_values + np.clip(values - old_values, -clip_range, clip_range)
-a, b = (values - targets) ** 2, (near - targets) ** 2
-flat = (np.abs(values - old_values) > clip_range) & (b > a)
-return np.where(flat, b, np.maximum(a, b)).mean() / 2, np.where(
-    flat, 0, (values - targets) / len(values))
-# ppo.clip_statistics
-rho = np.exp(log_probs - old_log_probs)
-out = abs(rho - 1) > clip_range
-return out.mean(), (out & ((rho - 1) * advantages > 0)).mean()
-# ppo_penalty.penalized_surrogate
-weight, beta = 1 / len(kls), kl_coefficient
-gain = np.exp(log_probs - old_log_probs) * advantages
-dkls = np.repeat(weight * beta, len(kls))
-return weight * (beta * kls - gain).sum(), -weight * gain, dkls
-# ppo_penalty.adapt_kl_coefficient
-x = kl / kl_target
-return kl_coefficient * (0.5 if x < 2 / 3 else 2 if x > 1.5 else 1)
-"""
 
 
 def written(path, body):
@@ -663,14 +369,6 @@ def written(path, body):
     definition = find(ast.parse(source), blank.name)
     head = f"def {definition.name}({ast.unparse(definition.args)}):\n"
     return head + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
-
-
-@pytest.mark.slow
-def test_right_answers_written_in_other_ways_pass():
-    _, *ways = re.split(r"^# (.*)\n", OTHER_WAYS, flags=re.MULTILINE)
-    assert set(" ".join(ways[::2]).split()) == set(BY_PATH)
-    for paths, body in zip(ways[::2], ways[1::2], strict=True):
-        assert {judged(path, body) for path in paths.split()} == {("right", "")}, (paths, body)
 
 
 # ------------------------------------------------------------ hostile code
@@ -683,13 +381,13 @@ ODD = [
     ("nn.linear_backward", "import os\nos._exit(3)", None, f"{ENDS} (exit status 3)"),
     ("nn.tanh_backward", "return undefined", 1, "NameError: name 'undefined' is not defined"),
     ("nn.relu_backward", "return relu_backward(dh, h)", 1, "RecursionError: maximum recursion d"),
-    ("nn.MLP.backward", "cache.pop()\nreturn dy", 0, "it changes one of its arguments; work on a"),
+    ("nn.MLP.backward", "cache.pop()\nreturn dy", 0, "it changes `cache`; work on a copy"),
     ("nn.clip_global_norm", "x = 1", 0, "it returns nothing"),
     ("nn.Adam.step", "raise SystemExit('bye')", 1, "SystemExit: bye"),
     ("distributions.log_softmax", "import no_such_module", 1, "ModuleNotFoundError: No module na"),
     (
         "distributions.log_softmax_backward", "log_probs *= 2\nreturn dlog_probs", 1,
-        "it changes one of its arguments; work on a copy",
+        "it changes `log_probs`; work on a copy",
     ),
     ("distributions.categorical_log_prob_backward", "from os import abort\nabort()", 2, ENDS),
     ("distributions.categorical_entropy", "return 1 / 0", 1, "ZeroDivisionError: division by zero"),
@@ -760,7 +458,7 @@ def oddities(tmp_path_factory):
         put(folder, path, written(path, body))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grading, "SECONDS", 600)
-        return folder, {g.function: g[2:] for g in grade(folder)}
+        return folder, {g.function: g[2:4] for g in grade(folder)}
 
 
 @pytest.mark.slow
@@ -785,12 +483,13 @@ def test_bad_code_ends_its_own_turn_only(oddities):
 def test_hostile_text_is_printed_and_written_harmlessly(oddities, tmp_path, monkeypatch, capsys):
     folder, grades, file = *oddities, tmp_path / "grades.json"
     some = [grading.Grade(43, path, *grades[path]) for path, *_ in ODD[12:15]]
-    monkeypatch.setattr(workbook.room, "grade", lambda *_: some)
+    monkeypatch.setattr(workbook.room, "grade", lambda *_, **__: some)
     assert main(["grade", str(folder), "--json", str(file)]) == 1
     printed = capsys.readouterr().out
     assert all(len(line) <= 80 and line.isprintable() for line in printed.split("\n"))
     assert "\\x1b[31mred" in printed
-    assert json.loads(file.read_bytes()) == [one._asdict() for one in some]
+    rows = json.loads(file.read_bytes())
+    assert [(row["status"], row["diagnosis"]) for row in rows] == [one[2:4] for one in some]
 
 
 UNICODE = sys.getfilesystemencoding() == "utf-8"  # LC_ALL=C names files in ASCII
@@ -1013,6 +712,9 @@ def test_grades_as_json_and_at_every_save(solved, tmp_path_factory, monkeypatch,
             "function": f"nn.{name}_backward",
             "status": "right",
             "diagnosis": "",
+            "chapter": "D",
+            "blank": f"{name}_backward",
+            "asked": True,
         }
         for name in ("tanh", "relu")
     ]
@@ -1035,6 +737,8 @@ OWN_KINDS = {  # right, and no plain function that needs nothing else
 
         @seen
         def clip_global_norm(gradient, max_norm):
+            if gradient.ndim != 1 or gradient.dtype.kind != "f" or max_norm <= 0:
+                raise ValueError("a gradient (P,) float, a limit above 0")
             norm = np.sqrt(np.sum(gradient**2))
             gradient *= min(1, max_norm / (norm + TINY))
             return norm
@@ -1198,14 +902,12 @@ def test_a_workbook_that_stands_in_hides_no_library(solved, monkeypatch):
 # ------------------------------------------------------------------- hints
 
 
-def test_every_blank_has_a_hint_and_no_hint_is_code():
-    assert set(HINTS) == {blank.key for blank in BLANKS}
+def test_every_equation_has_a_hint_and_no_hint_is_code():
+    assert set(HINTS) == set(numbers()) and len(HINTS) == 57
     for number in HINTS:
         steps = hint(number)
         assert [step.split(":")[0] for step in steps] == ["ask yourself", "look at", "in words"]
         assert not any(c in "".join(steps) for c in ("np.", "()", "[", "def "))
-    with pytest.raises(ValueError, match=r"no blank for Eq\. 2"):
-        hint("objective")
 
 
 def test_in_a_terminal_a_hint_goes_one_step_at_a_time(monkeypatch, capsys):
@@ -1220,16 +922,6 @@ def test_in_a_terminal_a_hint_goes_one_step_at_a_time(monkeypatch, capsys):
     assert main(["hint", "backprop"]) == 0
     shown = capsys.readouterr().out
     assert "in words:" in shown and max(map(len, shown.splitlines())) < 80
-
-
-def test_cases_are_the_same_every_time_and_nobody_s():
-    for blank in BLANKS:
-        first = [ask(blank, shipped(blank), case) for case in cases(blank)]
-        again = [ask(blank, shipped(blank), case) for case in cases(blank)]
-        for one_case, other in zip(first, again, strict=True):
-            assert all(close(a, b) for a, b in zip(one_case, other, strict=True))
-            assert all(np.isfinite(a).all() for a in one_case)
-    assert {blank.chapter for blank in LESSON_BLANKS} == set(CHAPTERS)
 
 
 # -------------------------------------------------- training with a workbook
@@ -1252,7 +944,7 @@ def test_the_reader_s_files_train(tmp_path):
     done = run(*train, f"--lesson={book.name}", cwd=tmp_path)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert f"with my book: {len(LESSON_BLANKS) - 1} of {len(LESSON_BLANKS)} right" in done.stdout
-    assert f"with your gradients, from {book}" in done.stdout
+    assert f"trained with the gradients in {book}/" in done.stdout
     own, mine = (tmp_path / f"runs/CartPole-v1-ppo-seed0{end}" for end in ("", "-2"))
     for name in ("summary.json", "config.json"):
         assert json.loads((mine / name).read_text("utf-8"))["lesson"] == str(book)
@@ -1279,16 +971,15 @@ def test_what_cannot_train_says_so_in_one_line(tmp_path):
     book = tmp_path / "book"
     write_workbook(book, ["A", "E"])
     train = [*VPG, *SHORT, "--lesson"]
-    for folder, words in ((book, "vpg.policy_loss (Eq. 10) is blank and 1 more"),
+    for folder, words in ((book, "vpg.policy_loss (Eq. 10) is blank and 2 more"),
                           (tmp_path / "nowhere", "is no workbook")):  # fmt: skip
         done = call(*train, folder)
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and words in done.stderr
-    (book / "training.py").touch()
+    (book / "training.py").write_text("def clip_statistics(): ...", encoding="utf-8")
     for words in ([*train, book], ["grade", book]):
         done = call(*words)
         assert done.returncode == 2 and done.stderr.count("\n") == 1
         assert "is of an earlier version; `python run.py practice NEW`, then copy" in done.stderr
-    (book / "training.py").unlink()
     fill(book)
     # right in every case that is asked, and a crash in training
     put(book, "vpg.value_loss", """
@@ -1308,7 +999,6 @@ def test_what_cannot_train_says_so_in_one_line(tmp_path):
 
 def test_the_recording_says_whose_gradients_they_are(monkeypatch):
     trainer = Trainer(vpg, "CartPole-v1", vpg.Config(num_envs=1, hidden_sizes=(4,)), 0)
-    assert Session.of(trainer, 0).title == "VPG, seed 0, 0 steps"
+    assert Session.of(trainer, 0).caption is None
     monkeypatch.setattr(session, "lesson", lambda: "somewhere/practice")
-    title = Session.of(trainer, 0).title
-    assert title == "VPG, seed 0, 0 steps, with your gradients (practice)"
+    assert Session.of(trainer, 0).caption == "trained with the gradients in practice/"

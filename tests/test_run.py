@@ -220,7 +220,7 @@ def test_every_setting_has_an_option():
         (["check", "99"], "no equation 99"),
         (["trace", "vpg", "--gamma", "0.5"], "unrecognized arguments: --gamma 0.5"),
         (["grade", "nowhere"], "is no workbook"),
-        (["hint", "2"], "no blank for Eq. 2"),
+        (["hint", "99"], "no equation 99"),
         (["practice", ".", "--chapters", "Q"], "chapter 'Q' has no blanks"),
         (["practice", "--one-page", "--chapters", "C"], "not allowed with argument --one-page"),
     ],

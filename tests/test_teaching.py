@@ -1,14 +1,17 @@
 """docs/teaching.md: its tables are the workbook's, its commands are known, its script grades."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
 from programs import ROOT
 
 from lab.commands import command_in, parser_of
-from lab.practice import BLANKS, CHAPTERS, write_workbook
+from lab.practice import BLANKS, CHAPTERS, assignment, write_workbook
 from lab.proof.numbering import number_of
 
 PAGES = {path.stem: path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md")}
@@ -52,9 +55,45 @@ def test_commands_and_keys_are_known_and_the_script_grades(tmp_path):
         parser_of(name, words).parse_args(words[name != "train" :])
     week = " ".join(row[5] for row in ROWS if row and row[0].isdecimal())
     assert len([number_of(key) for key in re.findall(r"[a-z-]+", week)]) == 6
-    write_workbook(tmp_path / "ada", [])  # all solved
-    write_workbook(tmp_path / "b c", ["B"])
+    (tmp_path / "set1.txt").write_text("A  # one\n\nB\n", encoding="utf-8")
+    hand_in(tmp_path / "in")
     script = re.search(r"(?ms)^```sh\n(.*?)^```$", TEXT)[1].replace("python", f"'{sys.executable}'")
-    keys = re.search(r"grade_all\.sh submissions ([^`]*)`", TEXT)[1].split()
-    command = ["sh", "-c", script, "sh", tmp_path, *keys]
-    assert subprocess.check_output(command, cwd=ROOT, text=True) == "ada,4,4\nb c,1,4\n"
+    command = ["sh", "-c", script, "sh", tmp_path / "in", tmp_path / "set1.txt"]
+    assert subprocess.check_output(command, cwd=ROOT, text=True) == "ada,5,5,0\nb c,1,5,1\n"
+
+
+def hand_in(folder):
+    """Two students: all solved; nothing but one function, and that imported."""
+    for name in ("ada", "b c"):
+        write_workbook(folder / name, ["A", "B"])
+    for module in ("vpg", "advantages", "training"):
+        shutil.copy(ROOT / f"{module}.py", folder / "ada")
+    (folder / "b c" / "vpg.py").write_text("from vpg import policy_loss\n", encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the workflow's lines are a shell's")
+def test_the_workflow_grades_at_a_push(tmp_path):
+    """Its lines as a shell script: green when all is right, else red; files either way."""
+    workflow = re.search(r"(?ms)^```yaml\n(.*?)^```$", TEXT)[1]
+    install, *lines = re.findall(r"(?m)^ +- run: (.*)$", workflow)
+    assert install == "pip install -r requirements.txt" and (ROOT / "requirements.txt").exists()
+    script = "\n".join(["set -e", *lines]).replace(
+        "python run.py", f"'{sys.executable}' '{ROOT}/run.py'"
+    )
+    (tmp_path / "set1.txt").write_text("vpg\nadvantages.gae\n", encoding="utf-8")
+    hand_in(tmp_path)
+    for name, status, said in (("ada", 0, ["right"] * 2), ("b c", 1, ["right", "blank"])):
+        (tmp_path / name).rename(tmp_path / "set1")
+        assert subprocess.run(["sh", "-c", script], cwd=tmp_path).returncode == status
+        (tmp_path / "set1").rename(tmp_path / name)
+        rows = json.loads((tmp_path / "grades.json").read_text("utf-8"))
+        assert [row["status"] for row in rows] == said
+        suite = ElementTree.parse(tmp_path / "grades.xml").getroot()
+        assert (suite.get("tests"), suite.get("failures")) == ("2", str(said.count("blank")))
+
+
+def test_the_assignment_s_lines_are_known(tmp_path):
+    listed = re.search(r"(?ms)^```text\n(# week3.*?)^```$", TEXT)[1]
+    (tmp_path / "week3.txt").write_text(listed, encoding="utf-8")
+    assert assignment(tmp_path / "week3.txt") == ["score", "gae", "nn.MLP.backward"]

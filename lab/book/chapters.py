@@ -27,6 +27,7 @@ from lab.proof.text import slug
 
 START, GLOSSARY = "## The derivations", "### Glossary"
 ANCHOR = re.compile(r'^<a id="eq-\d+"></a>\n', re.MULTILINE)
+ITSELF = re.compile(r"; here, or in \[`docs/index.html`\].*?each equation(?=\.)")
 MOVING = re.compile(r"<picture>.*?\.gif\">\n</picture>\n\n.*?\n", re.DOTALL)
 PICTURE = re.compile(r'srcset="([^"]+)".*?alt="([^"]*)"\s+src="([^"]+)"', re.DOTALL)
 OPENING, CLOSING, LONG = "([{", ")]}", 20  # LONG: characters
@@ -40,7 +41,8 @@ class Chapter(NamedTuple):
 
 def text_of(text):
     """What of it is in the book: its first words, and all from the derivations on."""
-    first = MOVING.sub("", text[: text.index("\n## ")])  # the book opens with a live one
+    # The book opens with a live one, and need not say that it is the book.
+    first = ITSELF.sub("", MOVING.sub("", text[: text.index("\n## ")]))
     return ANCHOR.sub("", first + "\n" + text[text.index(f"\n{START}") :])
 
 

@@ -10,11 +10,11 @@ from lab.study import ladder as study
 # Links to a stair's file; one_page.py is a file of the lesson too, and stands in the page as one.
 PLACES = {
     path.relative_to(PROJECT).as_posix(): f"stair-{n}" for n, path in enumerate(study.STAIRS[:8], 1)
-} | {"docs/questions.md": "questions"}
+} | {"docs/questions.md": "questions", "docs/ladder.md": "ladder"}
 SHOWS, _ = study.COLUMNS[-1]  # what no two stairs need have in common
 INTRO = """Nine scripts, from a bandit to PPO. Each is the one below plus one idea: those lines are
 lit. They need numpy and Gymnasium alone: `python ladder/1_bandit.py`. What each idea buys, and what
-it does not, is in [the text](docs/ladder.md)."""
+it does not, is in [the text](./docs/ladder.md)."""
 
 
 def new_lines(below, above):

@@ -20,9 +20,11 @@ HERE, DOCS = Path(__file__).parent, PROJECT / "docs"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PRINT_SECONDS = 180
 QUESTIONS = "docs/questions.md"
-ROAD = "The whole road; blue: a row of <code>run.py trace</code>. A box opens its equation. "
+ROAD = """The whole road. Blue: row 1 of <code>run.py trace</code>, PPO on N = 3 rows, 2 hidden
+units, 16 parameters; the shapes in the boxes are a real network’s. A box opens its equation. """
 BEGIN = """
-<p class="begin">Begin: <a href="#{}">Chapter A</a> · one evening:
+<p class="begin">Begin: <a href="#before-we-start-seven-habits">the habits</a>,
+<a href="#{}">Chapter A</a> · one evening:
 <a href="#one_page.py"><code>one_page.py</code></a> · just look:
 <a href="#widget-train">Train</a></p>
 """

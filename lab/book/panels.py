@@ -38,6 +38,7 @@ ATOM = re.compile(r"[\w.]+(\([^()]*\))?")  # in a label it needs no brackets
 MOST_FUNCTIONS, MOST_ENTRIES, LONG = 3, 6, 34
 FOLD = '<button class="fold" aria-expanded="false">docstring</button>'
 PLAINLY = Joined({}, "")  # a function of which nothing is asked
+COMMANDS = {"ppo": "`run.py trace`", "vpg": "`run.py trace vpg`"}
 
 
 class Source(NamedTuple):
@@ -201,7 +202,10 @@ def recorded(source, function, calls, asked):
     """A copy of a function that puts its first Call into `calls`, as first_calls says."""
 
     def begin(given):
-        return dict(given), {k: numbers(v) for k, v in given.items()}
+        arguments, globals_ = dict(given), function.__globals__
+        befores = [text for text in asked.more if text.endswith(", before")]
+        now = {text: eval(text.partition(", ")[0], globals_, arguments) for text in befores}
+        return arguments, {k: numbers(v) for k, v in (given | now).items()}
 
     def end(begun, known, returned, result):
         (given, arguments), after = begun, {k: numbers(v) for k, v in known.items()}
@@ -211,7 +215,7 @@ def recorded(source, function, calls, asked):
         changed = {
             f"{k}, after": after[k]
             for k, v in arguments.items()
-            if v is not None and known[k] is given[k] and not np.array_equal(v, after[k])
+            if v is not None and known.get(k, v) is given.get(k) and not np.array_equal(v, after[k])
         }
         local = {k: v for k, v in after.items() if v is None or v.dtype.kind != "i" or v.ndim}
         values = arguments | {k: v for k, v in local.items() if k not in arguments} | changed
@@ -222,6 +226,8 @@ def recorded(source, function, calls, asked):
             names = known | {k: v for k, v in arguments.items() if v is not None}
             if eval(asked.when or "True", function.__globals__, names):
                 for text in asked.more:
+                    if text in arguments:  # what was there before
+                        continue
                     code, late, _ = text.partition(", after")
                     found = eval(code, function.__globals__, known if late else names)
                     values[text] = numbers(found)
@@ -251,7 +257,7 @@ def numbers(value):
 
 
 def row(source, call, at=1):
-    """One row that goes through a function, or with at=None all: list of (name, texts)."""
+    """One row that goes through a function, or with at=None all: list of (name, texts, shape)."""
     try:
         returned = ast.parse(call.returned, mode="eval").body
     except SyntaxError:
@@ -259,11 +265,11 @@ def row(source, call, at=1):
     written = returned.elts if isinstance(returned, ast.Tuple) else [returned]
     names = list(map(ast.unparse, filter(None, written)))
     if len(names) != len(call.results):
-        names = ["returns"] * len(call.results)
+        names = ["result"] * len(call.results)
     shown = {k: v for k, v in call.values.items() if v is not None and not k.startswith("_")}
     for name, value in zip(names, call.results, strict=True):
         if value is not None and name not in shown and len(call.results) <= MOST_ENTRIES:
-            long = "result" if "returns" in shown else "returns"
+            long = "result_2" if "result" in shown else "result"
             shown[name if len(name) <= LONG else long] = value
     rows = next((len(v) for v in shown.values() if v.ndim), 0)
     lines = []
@@ -272,9 +278,10 @@ def row(source, call, at=1):
             i = min(at, len(value) - 1)  # the trace's row 1 is the one that it works out
             looks_ahead = f"{name}[t + 1]" in source.text and i + 1 < len(value)  # a recursion
             label = name if ATOM.fullmatch(name) else f"({name})"
-            lines += [(f"{label}[{j}]", texts(value[j])) for j in range(i, i + 1 + looks_ahead)]
+            own = [(f"{label}[{j}]", value[j]) for j in range(i, i + 1 + looks_ahead)]
         else:
-            lines.append((name, texts(value)))
+            own = [(name, value)]
+        lines += [(name, texts(one), one.shape if one.ndim > 1 else ()) for name, one in own]
     return lines
 
 
@@ -283,9 +290,12 @@ def texts(value):
 
 
 def shown(rows):
-    """(name, texts) -> (name, text)."""
-    more = [", …" if len(texts) > MOST_ENTRIES else "" for _, texts in rows]
-    return [(k, ", ".join(v[:MOST_ENTRIES]) + end) for (k, v), end in zip(rows, more, strict=True)]
+    """(name, texts, shape) -> (name, text, shape)."""
+    more = [", …" if len(texts) > MOST_ENTRIES else "" for _, texts, _ in rows]
+    return [
+        (k, ", ".join(v[:MOST_ENTRIES]) + end, shape)
+        for (k, v, shape), end in zip(rows, more, strict=True)
+    ]
 
 
 def figure(x):
@@ -309,16 +319,18 @@ def panels(text):
 
 
 def first_of(number, sources, entry):
-    """-> the check's result, {name: Call} and the names of those that are the trace's."""
+    """-> the check's result, {name: Call}, {name: the trace's command} and the entry's name."""
     chosen = next((one.name for one in sources if one.name.endswith(entry.of)), "")
-    traced = {}
+    asked = {name: Joined({}, "", more, 1, when) for name, (when, *more) in entry.also.items()}
+    asked[chosen] = entry
+    traced, commands = {}, {}
     for algorithm in () if entry.check else trace.TRACED:
-        _, calls = first_calls(sources, lambda name=algorithm: retraced(name), {chosen: entry})
-        traced = calls | traced
-    result, calls = first_calls(sources, lambda: run_check(number), {chosen: entry})
+        _, calls = first_calls(sources, lambda name=algorithm: retraced(name), asked)
+        traced, commands = calls | traced, dict.fromkeys(calls, COMMANDS[algorithm]) | commands
+    result, calls = first_calls(sources, lambda: run_check(number), asked)
     if entry.check and entry.check != key_of(number):
-        calls = first_calls(sources, lambda: run_check(entry.check), {chosen: entry})[1] | calls
-    return result, calls | traced, traced, chosen
+        calls = first_calls(sources, lambda: run_check(entry.check), asked)[1] | calls
+    return result, calls | traced, commands, chosen
 
 
 def retraced(algorithm):
@@ -331,6 +343,9 @@ def panel(number, sources, equations):
     """equations: {key: Joined}."""
     entry = next((own for key, own in equations.items() if number_of(key) == number), PLAINLY)
     names = names_in(entry.symbols)
+    for name in entry.also:
+        module, _, place = name.partition(".")
+        sources = [*sources, definitions(f"{module}.py")[place]]
     result, calls, traced, chosen = first_of(number, sources, entry)
     tables, codes, known = [], [], {}
     for source in sources:
@@ -343,23 +358,26 @@ def panel(number, sources, equations):
             f"{coloured(text, start, marked(number, text), None, names, docstring(text))}</pre>"
         )
         if name in calls:
-            where = "the trace" if name in traced else "its check"
+            where = traced.get(name, "its check")
             own = row(source, calls[name], entry.row if name == chosen else 1)
             own.sort(key=lambda line: not name_of(line[0], names))
             title = "Numbers" if name == chosen and entry.row is None else "One row"
             title += f" of {name.rpartition('.')[2]}" if len(sources) > 1 else ""
-            symbols = entry.symbols
-            if name == chosen:
-                known = dict(own)
+            symbols, signs = entry.symbols, entry.signs
+            if name == chosen or name in entry.also:
+                known = {label: texts for label, texts, _ in own} | known
             else:  # another function's result is another quantity
-                symbols = {tex: re.sub("(; )?=returns", "", it) for tex, it in symbols.items()}
-            tables.append(table(f"{title}, from {where}", shown(own), symbols))
+                symbols = {tex: re.sub("(; )?=result", "", it) for tex, it in symbols.items()}
+                signs = {label: tex for label, tex in signs.items() if label != "result"}
+            tables.append(table(f"{title}, from {where}", shown(own), symbols, signs))
     in_its_lines = any(carries(source, number) for source in sources)
-    if not in_its_lines or not any(source.name in calls for source in sources):
-        own = [(k, texts(v)) for k, v in result.numbers if numbers(v) is not None][:4]
-        if own:
-            tables.append(table("Numbers from its check", shown(own), entry.symbols))
-            known |= dict(own)
+    shows = [(k, numbers(v)) for k, v in result.numbers if numbers(v) is not None][:4]
+    if in_its_lines and any(source.name in calls for source in sources):
+        shows = [(k, v) for k, v in shows if f'"{k}"' in entry.filled]
+    if shows:
+        own = [(k, texts(v), v.shape if v.ndim > 1 else ()) for k, v in shows]
+        tables.append(table("Numbers from its check", shown(own), entry.symbols, entry.signs))
+        known |= {label: texts for label, texts, _ in own}
     parts = [filled_in(number, entry.filled, known, names)] if entry.filled else []
     parts += [*tables, *codes]
     for key, lines in autograd.WRITTEN.items():
@@ -384,24 +402,35 @@ def panel(number, sources, equations):
 
 
 def filled_in(number, text, known, names):
-    """The equation with the row's numbers in it."""
-    html, arithmetic, result = filled(text, known, names)
-    return (
-        f'<div class="filled" data-filled="{number}" data-result="{result}" '
+    """The equation with the row's numbers in it; `data-filled` is the line of its result."""
+    lines = [filled(line, known, names) for line in text.split("; ")]
+    kinds = ['filled lead"'] * (len(lines) - 1) + [f'filled" data-filled="{number}"']
+    return "".join(
+        f'<div class="{kind} data-result="{result}" '
         f'data-expression="{escape(arithmetic)}">{html}</div>'
+        for kind, (html, arithmetic, result) in zip(kinds, lines, strict=True)
     )
 
 
-def table(title, rows, symbols=()):
-    """Rows (label, text); one that is a symbol's says so, and can be reached."""
+def table(title, rows, symbols=(), own_signs=()):
+    """Rows (label, text) or (label, text, shape); one that is a symbol's says so, and can be
+    reached.
+
+    own_signs  {label, without the row's index: TeX beside it instead of its symbol}
+    """
     symbols = dict(symbols)
     names, parts = names_in(symbols), []
     signs = {names[own.split("; ")[0]]: mathml(tex) for tex, own in reversed(symbols.items())}
-    for label, own in rows:
+    own_signs = {label: tex and mathml(tex) for label, tex in dict(own_signs).items()}
+    for label, own, *shape in rows:
         name = name_of(label, names)
+        bare = re.sub(r"^\((.*)\)$", r"\1", re.sub(r"\[\d+\]$", "", label))
+        sign = own_signs.get(label, own_signs.get(bare, signs.get(name, "")))
+        size = f" <small>({','.join(map(str, *shape))})</small>" if any(shape) else ""
         attributes = f' data-symbol="{escape(name)}" tabindex="0"' if name else ""
         parts.append(
-            f"<tr{attributes}>{f'<td>{signs.get(name, str())}</td>' if symbols else ''}"
-            f"<th>{escape(label)}</th><td>{escape(own)}</td></tr>"
+            f"<tr{attributes}>{f'<td>{sign}</td>' if symbols else ''}"
+            f"<th>{escape(label)}{size}</th><td>{escape(own)}</td></tr>"
         )
-    return f'<table class="through"><caption>{escape(title)}</caption>{"".join(parts)}</table>'
+    title = re.sub("`(.*?)`", r"<code>\1</code>", escape(title))
+    return f'<table class="through"><caption>{title}</caption>{"".join(parts)}</table>'

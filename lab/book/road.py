@@ -12,6 +12,11 @@ PLACES = {
     (2, 0): "A", (2, 1): "D", (2, 2): "D", (2, 3): "C", (2, 4): "AF",
     (3, 4): "AF", (3, 3): "CF", (3, 2): "D", (3, 1): "D", (3, 0): "D",
 }  # fmt: skip
+# Along the road stand the trace's numbers, and it is PPO's: so are these two boxes.
+OWN = BOXES | {
+    (2, 4): ("L = −Σ min(ρÃ, clip(ρ)Ã) / N", "VPG: −Σ Ã log π / N", "a number", "Eq. 35, 36"),
+    (3, 4): ("slope = −c ρ Ã / N", "VPG: −Ã / N", "N", "Eq. 37, 38"),
+}
 
 
 def road(chapter=""):
@@ -31,14 +36,14 @@ def road(chapter=""):
 
 def place(box, numbers, chapter):
     """A box, a link to its equation."""
-    (formula, name, shape, equation), (row, column) = BOXES[box], box
+    (formula, name, shape, equation), (row, column) = OWN[box], box
     to = re.search(r"\d+", equation)[0]
     shown = " → ".join(f'<i data-of="{of}">{text}</i>' for of, _, text in numbers)
     lit = ' aria-current="step"' if chapter and chapter in PLACES[box] else ""
     if chapter:
         title = f"{formula}: {name} ({equation})"
         return (
-            f'<a href="#eq-{to}"{lit} title="{escape(title)}" aria-label="{escape(title)}">'
+            f'<a href="#eq-{to}"{lit} title="{escape(title)}">'
             f"{escape(symbol(formula))}{shown and ' '}{shown}</a>"
         )
     ends = {end for end, sources in MADE_FROM.items() if box in sources}

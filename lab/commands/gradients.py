@@ -1,5 +1,10 @@
 """`run.py check`, `trace`, `tokens`: the equations against the code, a minibatch, a language."""
 
+import os
+import subprocess
+import sys
+
+from lab.kit import PROJECT
 from lab.kit.command_line import FAILED, fail
 from lab.language import learn_tokens
 from lab.proof import autograd, checks
@@ -19,7 +24,12 @@ def check(parser, args):
 
 
 def trace(parser, args):
-    walkthrough.trace(args.algorithm)
+    own = None
+    if args.lesson:  # in this process the reader's files are the lesson
+        command = [sys.executable, PROJECT / "run.py", "trace", args.algorithm]
+        utf8 = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+        own = subprocess.run(command, env=utf8, check=True, capture_output=True).stdout.decode()
+    walkthrough.trace(args.algorithm, beside=own)
     return 0
 
 

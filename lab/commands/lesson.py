@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.kit.command_line import Parser, option
 
-TAKEN_BY = ("train", "resume", "play", "record")
+TAKEN_BY = ("train", "resume", "play", "record", "trace")
 
 
 def lesson_option(parser, **more):
@@ -20,14 +20,14 @@ def take(name, argv):
     """Let the files that a command line names stand for the lesson's -> their folder, or None.
 
     Unless one is blank or broken: that is refused. What is only wrong may train: see where it
-    leads.
+    leads. A trace has the lesson's own in the place of a blank.
     """
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     lesson_option(finder, nargs="?")
     folder = finder.parse_known_args(argv)[0].lesson if name in TAKEN_BY else None
     if folder is None:
         return None
-    from lab.practice import grade, stand_in
+    from lab.practice import grade, of_the_lab, stand_in
 
     parser = Parser("run.py")
     try:
@@ -37,14 +37,15 @@ def take(name, argv):
     alone = script(folder, grades)
     if alone:
         parser.refuse(f"--lesson is for the whole lesson; this trains by itself: python {alone}")
-    left = [graded for graded in grades if graded.status in ("blank", "error")]
-    if left:
+    open_ones = [graded for graded in grades if graded.status in ("blank", "error")]
+    left = [graded for graded in open_ones if not of_the_lab(graded.function)]
+    if left and name != "trace":
         what = f"{left[0].function} (Eq. {left[0].equation}) is {left[0].status}"
         more = f" and {len(left) - 1} more" if len(left) > 1 else ""
         parser.refuse(f"--lesson {folder}: {what}{more}; python run.py grade {folder}")
     right = sum(graded.status == "right" for graded in grades)
-    print(f"with {folder}: {right} of {len(grades)} right")
-    stand_in(folder)
+    print(f"with {folder}: {right} of {len(grades)} right", flush=True)
+    stand_in(folder, [graded.function for graded in left if graded.status == "blank"])
     return folder
 
 

@@ -181,6 +181,7 @@ def check_options(parser, argv):
 
 
 def trace_options(parser, argv):
+    lesson_option(parser)
     option(parser, "algorithm", None, "whose objective", "ppo", choices=("ppo", "vpg"), nargs="?")
 
 
@@ -192,27 +193,45 @@ def tokens_options(parser, argv):
 def practice_options(parser, argv):
     from lab.practice import CHAPTERS, LADDER, PAGE
 
-    option(parser, "folder", "DIR", "a new folder", "practice", nargs="?")
+    parser.epilog = "The folder that is there is gone on with; nothing of yours is overwritten."
+    option(parser, "folder", "DIR", "the workbook", "practice", nargs="?")
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
         "--chapters",
-        type=lambda text: text.upper().split(","),
-        default=list(CHAPTERS),
+        type=lambda text: chapter_letters(text, CHAPTERS),
         metavar="C,D",
-        help=f"blank these alone [{','.join(CHAPTERS)}]",
+        help=f"blank these alone, or these too [{','.join(CHAPTERS)}]",
     )
     alone = {"dest": "chapters", "action": "store_const"}
     help = "one file instead, for one evening: one_page.py with its gradients blank"
     either.add_argument("--one-page", const=PAGE, help=help, **alone)
     help = "the ladder's eight stairs instead, for an hour: a gradient each"
     either.add_argument("--ladder", const=LADDER, help=help, **alone)
+    option(parser, "--assignment", "FILE", "blank what it lists: a key or function a line")
+
+
+def chapter_letters(text, known):
+    """An argparse type: C,D -> ["C", "D"]."""
+    letters = text.upper().split(",")
+    for letter in letters:
+        if letter not in known:
+            raise argparse.ArgumentTypeError(
+                f"chapter {letter!r} has no blanks; {', '.join(known)} have"
+            )
+    return letters
 
 
 def grade_options(parser, argv):
     option(parser, "folder", "DIR", "a workbook", "practice", nargs="?")
-    option(parser, "equations", "N", "equations, 16 or gae [all]", nargs="*")
+    help = "chapters, equations, functions: C, 16, gae [the first that is open]"
+    option(parser, "equations", "N", help, nargs="*")
+    parser.add_argument("--all", action="store_true", help="all that are asked for")
     parser.add_argument("--watch", action="store_true", help="grade again at every save")
+    parser.add_argument("--debug", action="store_true", help="one, where breakpoint() stops")
+    option(parser, "--seed", "N", "of the cases [a new one]", type=whole_number(0))
+    option(parser, "--assignment", "FILE", "what practice --assignment blanks")
     option(parser, "--json", "FILE", "write the grades there, too")
+    option(parser, "--junit", "FILE", "the same for autograders: JUnit's XML")
 
 
 def hint_options(parser, argv):

@@ -4,65 +4,239 @@ import contextlib
 import glob
 import json
 import os
+import random
 import sys
 import textwrap
 import time
+from xml.etree import ElementTree
 
 from lab import practice as room
 from lab.commands.lesson import script
 from lab.kit import write_whole
 from lab.kit.command_line import FAILED
-from lab.proof.numbering import numbers
 
 LOOK_SECONDS = 0.5  # between two looks at the files, with --watch
+HOME = "practice"  # the folder where none is named
+SEEDS = 10**6
+PATIENT = 3  # wrong answers, from which on a hint comes unasked
+
+
+# ------------------------------------------------------------------- practice
 
 
 def practice(parser, args):
+    words = args.chapters
+    if words and args.assignment:
+        parser.refuse(
+            "--assignment lists what is blank; leave --chapters, --one-page, --ladder out"
+        )
     with parser.refusing(args.folder):
-        blanks = room.write_workbook(args.folder, args.chapters)
-    lines = []
-    for chapter, title in room.CHAPTERS.items():
-        own = [blank for blank in blanks if blank.chapter == chapter]
-        if own:
-            lines.append(f"{chapter}. {title}: {', '.join(blank.name for blank in own)}")
-    if not lines:  # the page, or the ladder
-        for module in dict.fromkeys(blank.module for blank in blanks):
-            own = [blank.name for blank in blanks if blank.module == module]
-            lines.append(f"{module}.py: {', '.join(own)}")
-    print("\n".join(textwrap.fill(line, 79, subsequent_indent="   ") for line in lines))
-    if args.chapters == room.LADDER:
-        print("\nfrom the first up: each stair shows what the one below it asks for")
-    print(f"\nwrite them in {args.folder}, with the chapters beside you; then")
-    print(f"  python run.py grade {args.folder}")
-    print("  python run.py hint N      for the equation N")
+        if args.assignment:
+            words = room.assignment(args.assignment)
+        there, blanks = room.asked(args.folder) if has(args.folder) else [], []
+        if words or not there:
+            blanks = room.write_workbook(args.folder, words or tuple(room.CHAPTERS))
+            tell(args.folder, [blank for blank in blanks if blank not in there])
+        paths = [blank.path for blank in blanks]
+        grades = room.grade(args.folder)
+        show_next(args.folder, sorted(grades, key=lambda graded: graded.function not in paths))
     return 0
 
 
+def has(folder):
+    """Is there a workbook's file in it?"""
+    return any(os.path.exists(os.path.join(folder, f"{b.module}.py")) for b in room.BLANKS)
+
+
+def tell(folder, blanks):
+    """Which functions are blank now, and what to do with them."""
+    if not blanks:
+        return
+    lines = []
+    for blank in blanks:
+        lesson = blank.chapter in room.CHAPTERS
+        head = f"{blank.chapter}. {room.TITLES[blank.chapter]}" if lesson else f"{blank.module}.py"
+        if not lines or lines[-1][0] != head:
+            lines.append((head, []))
+        lines[-1][1].append(blank.name)
+    for head, names in lines:
+        print(textwrap.fill(f"{head}: {', '.join(names)}", 79, subsequent_indent="   "))
+    if blanks[-1].chapter == room.LADDER:
+        print("\nfrom the first up: each stair shows what the one below it asks for")
+    print(f"\nwrite them in {folder}, with the chapters beside you; then")
+    print(
+        f"  {command('grade', folder)}          the first that is open; --watch goes on by itself"
+    )
+    print("  python run.py hint N         for the equation N\n")
+
+
+def command(name, folder):
+    return f"python run.py {name}" + (f" {folder}" if folder != HOME else "")
+
+
+# ---------------------------------------------------------------------- grade
+
+
 def grade(parser, args):
-    number = args.folder.isdecimal() and len(args.folder) < 10
-    if (number or args.folder in numbers()) and not os.path.exists(args.folder):  # grade N
-        args.equations, args.folder = [args.folder, *args.equations], "practice"
-    if args.json:
-        parser.ready(args.json)
+    if room.is_name(args.folder) and not os.path.exists(args.folder):  # grade N
+        args.equations, args.folder = [args.folder, *args.equations], HOME
+    for file in (args.json, args.junit):
+        if file:
+            parser.ready(file)
+    with parser.refusing():
+        if args.assignment:
+            args.equations += room.assignment(args.assignment)
+        if args.debug:
+            return debugged(args)
+    whole = args.all or args.equations or args.json or args.junit
     while True:
-        seen = saved(args.folder)
+        seen, seed = saved(args.folder), args.seed
+        if seed is None:
+            seed = random.randrange(SEEDS)
         with parser.refusing():
-            grades = room.grade(args.folder, args.equations)
-        print(room.grade_table(grades), flush=True)
-        if args.json:
-            text = json.dumps([grade._asdict() for grade in grades], indent=2, ensure_ascii=False)
-            with parser.refusing(args.json):
-                write_whole(args.json, (text + "\n").encode())
-        if not args.watch:
+            grades = room.grade(args.folder, args.equations, seed=seed)
+        hints = {} if args.json or args.junit else remember(args.folder, grades)
+        if whole:
+            print(f"{room.grade_table(grades, hints)} (seed {seed})", flush=True)
+            export(parser, args, grades)
+        else:
+            show_next(args.folder, grades, hints, seed)
+        done = all(grade.status == "right" for grade in grades)
+        if not args.watch or (done and not whole):
             break
         while saved(args.folder) == seen:
             time.sleep(LOOK_SECONDS)
-    if all(grade.status == "right" for grade in grades):
-        if not args.equations:
-            train = script(args.folder, grades) or f"run.py --algo ppo --lesson {args.folder}"
-            print(f"now train with it: python {train}")
-        return 0
-    return FAILED
+    if done and whole and not args.equations:
+        farewell(args.folder, grades)
+    return 0 if done else FAILED
+
+
+def debugged(args):
+    """Grade one function in this process, where its breakpoint() stops -> the exit status."""
+    names = args.equations
+    if not names:
+        left = [g.function for g in room.grade(args.folder) if g.status != "right"]
+        names = left or [room.asked(args.folder)[0].path]
+    seed = random.randrange(SEEDS) if args.seed is None else args.seed
+    graded = room.debug(args.folder, names[0], seed)
+    print(f"{room.grade_table([graded])} (seed {seed})")
+    return 0 if graded.status == "right" else FAILED
+
+
+def show_next(folder, grades, hints=(), seed=None):
+    """The first function that is not right, with its equation; and how far one is."""
+    left = [graded for graded in grades if graded.status != "right"]
+    done = len(grades) - len(left)
+    if left:
+        first = left[0]
+        blank = next(blank for blank in room.BLANKS if blank.path == first.function)
+        formula, place = room.in_the_text(blank.key)
+        if room.of_the_lab(blank.path):  # no equation of its own
+            formula, place = "", "docs/objectives.md > G. Your own objective"
+        print(room.grade_table([first], hints).rpartition("\n\n")[0])
+        time_needed = f"; about {blank.minutes} minutes" if blank.minutes else ""
+        about = [f"{os.path.join(folder, blank.module)}.py, {blank.name}{time_needed}", place]
+        for line in (*about, *formula.splitlines()):
+            print(textwrap.fill(line, 79, initial_indent=" " * 10, subsequent_indent=" " * 12))
+    repeat = f" (seed {seed})" if left and left[0].status == "wrong" and seed is not None else ""
+    print(f"\n{bar(done, len(grades))} {done} of {len(grades)}{repeat}")
+    if not left:
+        farewell(folder, grades)
+    sys.stdout.flush()
+
+
+def bar(done, total, width=30):
+    full, empty = "█░"
+    try:
+        (full + empty).encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        full, empty = "#."
+    filled = width * done // total
+    return full * filled + empty * (width - filled)
+
+
+def farewell(folder, grades):
+    """What comes after the last blank."""
+    paths = {graded.function for graded in grades}
+    open_chapters = [
+        blank.chapter
+        for blank in room.BLANKS
+        if blank.chapter in room.CHAPTERS and blank.path not in paths
+    ]
+    train = script(folder, grades)
+    if open_chapters and not train:
+        print(f"more to write: {command('practice', folder)} --chapters {open_chapters[0]}")
+    vpg = "vpg.policy_loss" in paths and "ppo.clipped_surrogate" not in paths
+    train = train or f"run.py --algo {'vpg' if vpg else 'ppo'} --lesson {folder}"
+    print(f"now train with it: python {train}")
+
+
+def remember(folder, grades):
+    """Count the wrong answers to each blank -> {function: a step of its hint}, where it is due."""
+    memory, hints = room.kept(folder), {}
+    for graded in grades:
+        if graded.status != "wrong":
+            continue
+        try:
+            written = room.answer(folder, graded.function)
+        except (OSError, SyntaxError, ValueError):  # it was saved just now
+            continue
+        answers = memory["wrong"].setdefault(graded.function, [])
+        answers += [written] * (written not in answers)
+        if len(answers) >= PATIENT:
+            steps = room.hint(graded.equation)
+            hints[graded.function] = steps[min(len(answers) - PATIENT, len(steps) - 1)]
+    if memory != room.kept(folder):
+        with contextlib.suppress(OSError):  # a folder of somebody else's
+            room.keep(folder, memory)
+    return hints
+
+
+def export(parser, args, grades):
+    """The grades for programs: --json, --junit."""
+    blanks = {blank.path: blank for blank in room.BLANKS}
+    asked = {blank.path for blank in room.asked(args.folder)}
+    if args.json:
+        rows = [
+            {
+                **{name: value for name, value in graded._asdict().items() if name != "printed"},
+                "chapter": blanks[graded.function].chapter,
+                "blank": blanks[graded.function].name,
+                "asked": graded.function in asked,
+            }
+            for graded in grades
+        ]
+        text = json.dumps(rows, indent=2, ensure_ascii=False)
+        with parser.refusing(args.json):
+            write_whole(args.json, (text + "\n").encode())
+    if args.junit:
+        with parser.refusing(args.junit):
+            write_whole(args.junit, junit(args.folder, grades, blanks))
+
+
+def junit(folder, grades, blanks):
+    """The grades as the XML that autograders read: a test case each -> bytes."""
+    counts = {
+        status: str(sum(g.status in status.split() for g in grades))
+        for status in ("wrong blank", "error")
+    }
+    suite = ElementTree.Element(
+        "testsuite",
+        name=os.path.basename(os.path.abspath(folder)),
+        tests=str(len(grades)),
+        failures=counts["wrong blank"],
+        errors=counts["error"],
+    )
+    for graded in grades:
+        chapter = blanks[graded.function].chapter
+        names = {"classname": f"{chapter}. {room.TITLES[chapter]}", "name": graded.function}
+        case = ElementTree.SubElement(suite, "testcase", names)
+        if graded.status != "right":
+            kind = "error" if graded.status == "error" else "failure"
+            ElementTree.SubElement(case, kind, message=graded.diagnosis or graded.status)
+        elif graded.diagnosis:
+            ElementTree.SubElement(case, "system-out").text = graded.diagnosis
+    return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
 
 
 def saved(folder):
@@ -74,10 +248,14 @@ def saved(folder):
     return times
 
 
+# ----------------------------------------------------------------------- hint
+
+
 def hint(parser, args):
     """All three steps; in a terminal one at a time, the next when it is asked for."""
     try:
         *steps, last = room.hint(args.equation)
+        names = [blank.path for blank in room.holders(args.equation)]
     except ValueError as error:
         parser.refuse(str(error))
     for step in steps:
@@ -88,4 +266,6 @@ def hint(parser, args):
             except EOFError:
                 return 0
     print(textwrap.fill(last, 79))
+    if names:
+        print(textwrap.fill(f"you write it in {', '.join(names)}", 79))
     return 0

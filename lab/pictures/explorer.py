@@ -18,9 +18,9 @@ import numpy as np
 import ppo
 from lab.kit import DARK, LIGHT, write_whole
 from lab.kit.command_line import Parser, option
-from lab.proof import trace
+from lab.proof import faults, trace
 from lab.runs import ALGORITHMS
-from lab.study import Cores, run_jobs, statistics, train_one
+from lab.study import Cores, changes, run_jobs, statistics, train_one
 from lab.watch import Session
 from training import Trainer
 
@@ -80,7 +80,25 @@ def collect(seeds=SEEDS, workers=None, **settings):
             for algorithm, variants in python.items()
         },
         "trace": traced(),
+        "lines": lines(),
     }
+
+
+def lines():
+    """PPO's line of each break: name -> [the function, "- " the lesson's, "+ " the broken one]."""
+    found = {}
+    for name, (settings, change) in BREAKS.items():
+        for fault in changes.EXPERIMENTS.get(change, ()):
+            if fault.function.startswith("vpg."):
+                continue
+            pair = faults.changed_lines(fault)
+            if max(map(len, pair)) > 100:  # too long for a card
+                pair = [f"{sign} …{part} …" for sign, part in (("-", fault.old), ("+", fault.new))]
+            found[name] = [fault.function, *pair]
+        for key, value in settings.items():
+            right = getattr(ppo.Config(), key)
+            found[name] = ["ppo.Config", f"- {key} = {right}", f"+ {key} = {value}"]
+    return found
 
 
 def traced():

@@ -1,25 +1,38 @@
 """Which functions of the lesson are blank, and how a workbook is written."""
 
 import ast
+import difflib
 import importlib.util
+import json
+import os
+import re
+import textwrap
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 from lab.kit import PROJECT
-from lab.proof.numbering import number_of
+from lab.kit.files import write_whole
+from lab.proof.numbering import number_of, numbers
 
 CHAPTERS = {
-    "D": "Network and optimiser",
-    "C": "Distributions",
-    "B": "Advantages",
     "A": "The policy gradient",
+    "B": "Advantages",
+    "C": "Distributions",
+    "D": "Network and optimiser",
     "E": "The value function",
     "F": "PPO",
+    "G": "An objective of your own",
     "H": "Groups of responses",
 }
 PAGE = "P"  # the chapter of one_page.py, a workbook by itself
 LADDER = "L"  # that of the ladder's first eight stairs, another one
+TITLES = {**CHAPTERS, PAGE: "PPO on one page", LADDER: "The ladder"}
+TEACHING = PROJECT / "docs" / "teaching.md"
+ROW = re.compile(r"(?m)^\| [A-H] \| `([a-z-]+)` \| `([\w.]+)` \| \d+ \| (\d+) \|")
+EARLIER = "advantages", "distributions", "nn", "ppo", "ppo_penalty", "vpg"
+KEPT = "workbook.json"  # of a folder: which blanks are asked for, which answers were wrong
 
 
 class Lines(NamedTuple):
@@ -31,6 +44,7 @@ class Lines(NamedTuple):
     takes: str  # what they are given: arguments of the function
     gives: str  # what is compared: an expression
     own: str = ""  # of what they are given: what no later line reads, so that it may be changed
+    inside: str = "train"  # the function they stand in
 
 
 class Blank(NamedTuple):
@@ -52,42 +66,47 @@ class Blank(NamedTuple):
         """The equation's number."""
         return number_of(self.key)
 
+    @property
+    def minutes(self):
+        """How long others take, as docs/teaching.md estimates it; None if it does not."""
+        return minutes().get((self.key, self.name)) if self.chapter in CHAPTERS else None
+
 
 # The first stairs give each step the same length: only the gradient's direction counts.
 STEP, DIRECTION = "the step", "gradient / (np.linalg.norm(gradient) + 1e-8)"
 MATRIX = "gradient (4,2), of x (B,4), weight (B,), onehot (B,2), W (4,2)"
 BLANKS = [
-    Blank("D", "linear", "nn", "linear_forward", ("y",)),
-    Blank("D", "linear", "nn", "linear_backward", ("dx", "dW", "db")),
-    Blank("D", "activation", "nn", "tanh_backward", ("dz",)),
-    Blank("D", "activation", "nn", "relu_backward", ("dz",)),
-    Blank("D", "backprop", "nn", "MLP.backward", ("gradient",)),
-    Blank("D", "norm-clip", "nn", "clip_global_norm", ("norm", "gradient")),
-    Blank("D", "adam", "nn", "Adam.step", ("parameters", "m", "v")),
+    Blank("A", "vpg", "vpg", "policy_loss", ("loss", "dlog_probs")),
+    Blank("B", "returns", "advantages", "returns_to_go", ("returns",)),
+    Blank("B", "gae", "advantages", "gae", ("advantages",)),
+    Blank("B", "normalize", "advantages", "normalize", ("advantages",)),
     Blank("C", "log-softmax", "distributions", "log_softmax", ("log-probabilities",)),
     Blank("C", "softmax-jacobian", "distributions", "log_softmax_backward", ("dlogits",)),
     Blank("C", "score", "distributions", "categorical_log_prob_backward", ("dlogits",)),
     Blank("C", "entropy", "distributions", "categorical_entropy", ("entropies",)),
     Blank("C", "entropy", "distributions", "categorical_entropy_backward", ("dlogits",)),
-    Blank("C", "kl", "distributions", "categorical_kl", ("KL",)),
-    Blank("C", "kl", "distributions", "categorical_kl_backward", ("dlogits",)),
     Blank("C", "gaussian", "distributions", "gaussian_log_prob", ("log-densities",)),
     Blank(
         "C", "gaussian-score", "distributions", "gaussian_log_prob_backward",
         ("dmeans", "dlog_stds"),
     ),
     Blank("C", "gaussian-entropy", "distributions", "gaussian_entropy", ("entropy",)),
-    Blank("C", "gaussian-kl", "distributions", "gaussian_kl_backward", ("dmeans", "dlog_stds")),
-    Blank("B", "returns", "advantages", "returns_to_go", ("returns",)),
-    Blank("B", "gae", "advantages", "gae", ("advantages",)),
-    Blank("B", "normalize", "advantages", "normalize", ("advantages",)),
-    Blank("A", "vpg", "vpg", "policy_loss", ("loss", "dlog_probs")),
+    Blank("D", "linear", "nn", "linear_forward", ("y",)),
+    Blank("D", "linear", "nn", "linear_backward", ("dx", "dW", "db")),
+    Blank("D", "activation", "nn", "tanh_backward", ("dz",)),
+    Blank("D", "activation", "nn", "relu_backward", ("dz",)),
+    Blank("D", "backprop", "nn", "MLP.backward", ("gradient",)),
+    Blank("D", "adam", "nn", "Adam.step", ("parameters", "m", "v")),
+    Blank("D", "norm-clip", "nn", "clip_global_norm", ("norm", "gradient")),
     Blank("E", "value-loss", "vpg", "value_loss", ("loss", "dvalues")),
     Blank("F", "clip", "ppo", "clipped_surrogate", ("loss", "dlog_probs")),
     Blank("F", "clipped-value", "ppo", "clipped_value_loss", ("loss", "dvalues")),
-    Blank("F", "diagnostics", "ppo", "clip_statistics", ("clip_fraction", "dead_fraction")),
+    Blank("F", "kl", "distributions", "categorical_kl", ("KL",)),
+    Blank("F", "kl", "distributions", "categorical_kl_backward", ("dlogits",)),
     Blank("F", "kl-penalty", "ppo_penalty", "penalized_surrogate", ("loss", "dlog_probs", "dkls")),
+    Blank("F", "gaussian-kl", "distributions", "gaussian_kl_backward", ("dmeans", "dlog_stds")),
     Blank("F", "adaptive-kl", "ppo_penalty", "adapt_kl_coefficient", ("kl_coefficient",)),
+    Blank("F", "diagnostics", "ppo", "clip_statistics", ("clip_fraction", "dead_fraction")),
     Blank("H", "group-deviation", "advantages", "group_advantages", ("advantages",)),
     Blank(PAGE, "backprop", "one_page", "Network.backward", ("gradient",)),
     Blank(PAGE, "adam", "one_page", "Network.step", ("parameters", "m", "v")),
@@ -130,17 +149,130 @@ BLANKS = [
         "N action valid x old onehot advantage i logits probs", "dlogits", "logits probs",
     )),
 ]  # fmt: skip
+# Graded by what they do: to a rollout, to a learner, to gradients of which some are wrong.
+BLANKS += [
+    Blank("B", "value-target", "training", "make_batch", ("advantages", "targets"), Lines(
+        (
+            ("values =", "values (T+1,N): value gives (rows,1) of rows (rows,D), rollout.obs is (T+1,N,D)"),
+            ("ended =", "ended (T,N) bool: what ends an episode's record"),
+            ("advantages = gae", "Eq. 12, 13: advantages (T,N), by gae, of config.reward_scale times the rewards"),
+            ("targets =", "Eq. 15: targets (T,N)"),
+        ),
+        "rollout value config T N", "(advantages, targets)", inside="make_batch",
+    )),
+    Blank("E", "joint-loss", "vpg", "update", ("policy's way", "value function's way", "steps"), Lines(
+        (
+            ("statistics =", "statistics, a dict: one step for the policy (policy_step)"),
+            ("for _ in range(config.value_steps)", "then config.value_steps for the value function (value_step), whose statistics join in"),
+        ),
+        "learner batch config loss_of_policy loss_of_value", "statistics", inside="update",
+    )),
+    Blank("F", "ppo", "ppo", "update", ("policy's way", "value function's way", "steps"), Lines(
+        ((
+            "for _ in range(config.epochs)",
+            "config.epochs times: the rows of each of minibatches(…), as a Batch (batch._make), make a step\n"
+            "# for the policy, then one for the value function; the statistics of both, one dict, go into\n"
+            "# steps. After an epoch that took approx_kl on all of batch beyond config.max_kl, if that is\n"
+            "# not None, it ends.",
+        ),),
+        "learner batch config rng loss_of_policy loss_of_value clip_range steps", "steps", inside="update",
+    )),
+    Blank("G", "ratio", "gradient_check", "largest_error", ("verdict",)),
+]  # fmt: skip
+BLANKS.sort(key=lambda blank: [*TITLES].index(blank.chapter))  # the book's order
 MODULES = list(dict.fromkeys(blank.module for blank in BLANKS if blank.chapter in CHAPTERS))
 STAIRS = [blank.module for blank in BLANKS if blank.chapter == LADDER]
 YOURS = "is yours to write"  # how every blank's message ends
 
 
+OF_THE_LAB = {"gradient_check": "lab/proof"}  # what stands in no file of the lesson
+
+
+@cache
+def minutes():
+    """What docs/teaching.md's table says: {(key, function): minutes}."""
+    rows = ROW.findall(TEACHING.read_text("utf-8"))
+    return {(key, name): int(number) for key, name, number in rows}
+
+
+def named(words, own):
+    """Which blanks of `own` these words name -> a list, in their order.
+
+    words  letters of chapters, equations by key or number, functions (gae, nn.MLP.backward)
+
+    Raises ValueError, in one line, for a word that names none.
+    """
+    return [blank for blank in own if blank in {b for word in words for b in meant(word, own)}]
+
+
+def meant(word, own):
+    text = str(word)
+    if text.upper() in TITLES:
+        found = [blank for blank in own if blank.chapter == text.upper()]
+        if not found:
+            known = ", ".join(dict.fromkeys(blank.chapter for blank in own))
+            raise ValueError(f"chapter {text.upper()!r} has no blanks here; {known} have")
+        return found
+    found = [blank for blank in own if text in (blank.path, blank.name)]
+    if text in numbers() or not found:
+        if "." in text or "_" in text:
+            near = difflib.get_close_matches(text, [n for b in own for n in (b.path, b.name)], n=1)
+            hint = f"did you mean {near[0]}?" if near else "docs/teaching.md lists them"
+            raise ValueError(f"no blank {text[:60]!r}; {hint}")
+        number = number_of(text)
+        found = [blank for blank in own if blank.equation == number]
+        if not found:
+            known = ", ".join(map(str, sorted({blank.equation for blank in own})))
+            raise ValueError(f"no blank for Eq. {number}; there are blanks for {known}")
+    return found
+
+
+def is_name(text):
+    """May a word mean blanks, and not a folder?"""
+    number = text.isdecimal() and len(text) < 10
+    names = {name for blank in BLANKS for name in (blank.path, blank.name)}
+    return number or text in numbers() or text in names or text.upper() in CHAPTERS
+
+
+def assignment(path):
+    """What a teacher's file lists, a key or a function a line, with #-comments -> words.
+
+    Raises ValueError, in one line, for a file that cannot be read, lists nothing, or a line that
+    names no blank.
+    """
+    try:
+        lines = Path(path).read_text("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise ValueError(f"{path} cannot be read: {reason}") from None
+    words = []
+    for number, line in enumerate(lines, 1):
+        word = line.partition("#")[0].strip()
+        if word:
+            try:
+                meant(word, BLANKS)
+            except ValueError as error:
+                raise ValueError(f"{path}, line {number}: {error}") from None
+            words.append(word)
+    if not words:
+        raise ValueError(f"{path} lists no blank")
+    return words
+
+
+def of_the_lab(path):
+    """Does a blank stand in no file of the lesson, so that a training does without it?"""
+    return path.split(".")[0] in OF_THE_LAB
+
+
 def lesson_file(module):
+    if module in OF_THE_LAB:
+        return PROJECT / OF_THE_LAB[module] / f"{module}.py"
     return PROJECT / ("ladder" if module in STAIRS else "") / f"{module}.py"
 
 
 def lesson_module(name):
     """The lesson's own module, or a stair's, whose name no import can say."""
+    name = f"{OF_THE_LAB[name].replace('/', '.')}.{name}" if name in OF_THE_LAB else name
     return stair(name) if name in STAIRS else importlib.import_module(name)
 
 
@@ -163,6 +295,12 @@ def find(tree, name):
     return node
 
 
+def find_source(blank):
+    """The lesson's own text of a blank that is a function."""
+    source = lesson_file(blank.module).read_text("utf-8")
+    return ast.get_source_segment(source, find(ast.parse(source), blank.name))
+
+
 def is_empty(statements):
     """Do they hold nothing but a docstring, pass or …, also as a value?"""
     return all(
@@ -181,7 +319,7 @@ def place(blank):
     """
     starts = tuple(start for start, _ in blank.lines.asked)
     tree = ast.parse(lesson_file(blank.module).read_text("utf-8"))
-    for node in ast.walk(find(tree, "train")):
+    for node in ast.walk(find(tree, blank.lines.inside)):
         body = getattr(node, "body", [])
         at = [k for k, line in enumerate(body) if ast.unparse(line).startswith(starts)]
         if at:
@@ -197,7 +335,7 @@ def lines_in(tree, blank):
     Raises ValueError, in one line, if one of the two is not there.
     """
     before, _, after, _ = place(blank)
-    train, lost = find(tree, "train"), before
+    train, lost = find(tree, blank.lines.inside), before
     for node in ast.walk(train) if train else ():
         body = node.body if isinstance(getattr(node, "body", None), list) else []
         dumps = [ast.dump(line) for line in body]
@@ -206,7 +344,7 @@ def lines_in(tree, blank):
             if ast.dump(after) in dumps[start:]:
                 return body[start : dumps.index(ast.dump(after), start)]
     raise ValueError(
-        f"{blank.module}.py: `{ast.unparse(lost)}` is not in train; that line should stay"
+        f"{blank.module}.py: `{ast.unparse(lost).splitlines()[0]}` is not in {blank.lines.inside}; that line should stay"
     )
 
 
@@ -244,32 +382,216 @@ def blanked(source, blanks):
             continue
         for line, (start, said) in zip(place(blank)[-1], blank.lines.asked, strict=True):
             name, indent = start.split()[0], " " * line.col_offset
-            instead = f"{indent}# {said}\n{indent}{name} = {task.format(name)}\n"
+            said = said.replace("\n", f"\n{indent}")
+            begin = f"{name} = " if blank.chapter == LADDER else ""  # a raise is no value
+            instead = f"{indent}# {said}\n{indent}{begin}{task.format(name)}\n"
             taken.append((line.lineno - 1, line.end_lineno, instead))
     for first, last, instead in sorted(taken, reverse=True):
         lines[first:last] = [instead]
     return "".join(lines)
 
 
-def write_workbook(directory, chapters=tuple(CHAPTERS)):
-    """Write the lesson's files with the chapters' functions blank -> the blanks, a list.
+def parts(module, blanks, there=()):
+    """What a workbook's file has -> its docstring, its imports, its definitions: source.
 
-    chapters  letters of CHAPTERS; or PAGE alone: one_page.py and nothing else; or LADDER
-              alone: its first eight stairs
+    there  names that it has already
 
-    Raises ValueError for an unknown chapter or a folder that holds anything, OSError
-    if it cannot be written.
+    These are the blanks, with the rest of their classes, and what is made of them (ACTIVATIONS).
+    What else the module has is imported from it: no other blank's solution is in the file.
     """
-    directory, alone = Path(directory), chapters in (PAGE, LADDER)
-    for chapter in chapters:
-        if chapter not in CHAPTERS and not alone:
-            raise ValueError(f"chapter {chapter!r} has no blanks; {', '.join(CHAPTERS)} have")
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ValueError(f"{directory} is not empty; name a new folder, nothing is overwritten")
+    whole = lesson_file(module).read_text("utf-8")
+    source = blanked(whole, blanks)
+    lines, (doc, *tree) = source.splitlines(), ast.parse(source).body
+    own = {blank.name.split(".")[0] for blank in blanks}
+    kept = [node for node in tree if own & {*bound(node), *(used(node) if assigns(node) else ())}]
+    names = {name for node in kept for name in bound(node)}
+    needed = used(*(node for node in ast.parse(whole).body if names & {*bound(node)}))
+    imports = []
+    for node in tree:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):  # as far as the lesson uses it here
+            node.names = [
+                n for n in node.names if (n.asname or n.name) in (needed | {"np"}) - {*there}
+            ]
+            imports.append(node)
+    rest = [name for node in tree if node not in kept for name in bound(node)]
+    rest = [name for name in rest if name[0].islower() or name in used(*kept)]
+    rest = [ast.alias(name) for name in sorted(rest) if name not in there]
+    imports = [line for line in (*imports, ast.ImportFrom(module, rest, 0)) if line.names]
+    spans = [
+        (min(n.lineno for n in (node, *getattr(node, "decorator_list", ()))), node.end_lineno)
+        for node in (doc, *kept)
+    ]
+    doc, *definitions = ["\n".join(lines[first - 1 : last]) for first, last in spans]
+    doc = re.sub(r"In the order of the file:\n(.+\n)+\n", "", doc)
+    return doc, "\n".join(map(import_line, imports)), definitions
+
+
+def assigns(node):
+    return isinstance(node, ast.Assign)
+
+
+def bound(node):
+    """The names that a statement of a module defines: a list."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return [node.name]
+    targets = node.targets if assigns(node) else ()
+    return [name.id for t in targets for name in ast.walk(t) if isinstance(name, ast.Name)]
+
+
+def used(*nodes):
+    """Every name that stands in these statements: a set."""
+    return {name.id for n in nodes for name in ast.walk(n) if isinstance(name, ast.Name)}
+
+
+def import_line(node):
+    text = ast.unparse(node)
+    if len(text) <= 79:
+        return text
+    head, names = text.split(" import ")
+    return f"{head} import (\n{textwrap.indent(textwrap.fill(names + ',', 75), '    ')}\n)"
+
+
+def new_file(module, blanks):
+    """A workbook's file, as source."""
+    doc, imports, definitions = parts(module, blanks)
+    note = f"# What else {module}.py has, import from it: that is the lesson's own."
+    return "\n\n\n".join([f"{doc}\n\n{note}\n\n{imports}", *definitions]) + "\n"
+
+
+def longer_file(source, module, blanks):
+    """A workbook's file with these blanks at its end, as far as it does not have them."""
+    tree = ast.parse(source)
+    blanks = [blank for blank in blanks if not find(tree, blank.name.split(".")[0])]
+    if not blanks:
+        return source
+    imported = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
+    there = {alias.asname or alias.name for node in imported for alias in node.names}
+    there |= {name for node in tree.body for name in bound(node)}
+    _, imports, definitions = parts(module, blanks, there)
+    return "\n\n\n".join([source.rstrip(), *[imports] * bool(imports), *definitions]) + "\n"
+
+
+def kind_of(directory):
+    """The blanks that a folder may hold, in order: the lesson's, the page's or the ladder's.
+
+    Raises ValueError, in one line, for a folder that is no workbook of this version.
+    """
+    directory = Path(os.path.realpath(directory))
+    try:
+        files = os.listdir(directory)
+        why = "" if any(f"{blank.module}.py" in files for blank in BLANKS) else "; "
+    except OSError as error:
+        why = f" ({error.strerror}); "
+    if why:
+        raise ValueError(f"{directory} is no workbook{why}`python run.py practice DIR` writes one")
+    # clip_statistics was asked for there, before it moved to ppo.py
+    if holds(directory / "training.py", b"def clip_statistics"):
+        raise ValueError(
+            f"{directory} is of an earlier version; `python run.py practice NEW`, then copy what "
+            "you wrote, function by function"
+        )
+    there = {blank.chapter for blank in BLANKS if f"{blank.module}.py" in files}
+    kind = next((chapter for chapter in (PAGE, LADDER) if chapter in there), CHAPTERS)
+    return [blank for blank in BLANKS if blank.chapter in kind]
+
+
+def holds(file, words):
+    try:
+        return file.is_file() and words in file.read_bytes()
+    except OSError:
+        return False
+
+
+def asked(directory, words=None):
+    """The blanks that are asked for: those that `words` name, else the folder's own -> a list.
+
+    A chapter is what the folder has of it; a folder that says nothing asks for all of its files.
+    Raises ValueError as kind_of and named do.
+    """
+    own = kind_of(directory)
+    listed = kept(directory)["asked"]
+    here = [blank for blank in own if blank.path in listed]
+    if not here:  # an earlier version's asked for the functions of these files
+        files = {*EARLIER, *(file.stem for file in Path(directory).glob("*.py"))}
+        here = [blank for blank in own if blank.module in files or blank.chapter not in CHAPTERS]
+    words = list(words or ())
+    chapters = [word for word in words if str(word).upper() in CHAPTERS]
+    for letter in chapters:
+        if not any(blank.chapter == str(letter).upper() for blank in here):
+            more = f"python run.py practice {directory} --chapters {letter.upper()}"
+            raise ValueError(f"no blanks of chapter {letter.upper()} are asked for; {more}")
+    if not words:
+        return here
+    chosen = {*named(chapters, here), *named([w for w in words if w not in chapters], own)}
+    return [blank for blank in own if blank in chosen]
+
+
+def answer(directory, path):
+    """What stands for a function in a folder, as a short text that tells answers apart."""
+    blank = next(blank for blank in BLANKS if blank.path == path)
+    tree = ast.parse((Path(directory) / f"{blank.module}.py").read_bytes())
+    written = lines_in(tree, blank) if blank.lines else [find(tree, blank.name) or tree]
+    return f"{crc32(''.join(map(ast.dump, written)).encode('utf-8', 'replace')):08x}"
+
+
+def kept(directory):
+    """What a folder remembers: `asked`, paths; `wrong`, {path: answers that were wrong}."""
+    memory = {"asked": [], "wrong": {}}
+    try:
+        read = json.loads((Path(directory) / KEPT).read_bytes())
+        wrong = {path: answers for path, answers in read["wrong"].items() if type(answers) is list}
+        memory |= {"asked": list(map(str, read["asked"])), "wrong": wrong}
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        pass  # none, or none of ours: it asks for everything
+    return memory
+
+
+def keep(directory, memory):
+    """Write down what a folder remembers. Raises OSError."""
+    text = json.dumps(memory, indent=1, ensure_ascii=False)
+    write_whole(Path(directory) / KEPT, (text + "\n").encode("utf-8", "replace"))
+
+
+def write_workbook(directory, words=tuple(CHAPTERS)):
+    """Write a workbook, or add to the one that is there -> the blanks that were asked for, a list.
+
+    words  as of named; or PAGE alone: one_page.py and nothing else; or LADDER alone: its first
+           eight stairs
+
+    What a reader wrote stays: a function that is there is left as it is. Raises ValueError for
+    what names no blank or a folder of another kind, OSError if it cannot be written.
+    """
+    directory = Path(directory)
+    kind = next(
+        (k for k in (PAGE, LADDER) if {*words} & {k, *(b.path for b in BLANKS if b.chapter == k)}),
+        CHAPTERS,
+    )
+    own = [blank for blank in BLANKS if blank.chapter in kind]
+    chosen = named(words, own)
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"{directory} is a file; name a folder")
+    fresh = not any((directory / f"{blank.module}.py").exists() for blank in BLANKS)
+    if not fresh and kind_of(directory) != own:
+        raise ValueError(f"{directory} holds another kind of workbook; name another folder")
     directory.mkdir(parents=True, exist_ok=True)
-    chosen = [blank for blank in BLANKS if blank.chapter in chapters]
-    for module in dict.fromkeys(blank.module for blank in chosen) if alone else MODULES:
-        source = lesson_file(module).read_text("utf-8")
-        own = [blank for blank in chosen if blank.module == module]
-        (directory / f"{module}.py").write_text(blanked(source, own), "utf-8")
+    memory = kept(directory)
+    for module in dict.fromkeys(blank.module for blank in chosen):
+        of_module = [blank for blank in chosen if blank.module == module]
+        file, new = directory / f"{module}.py", ""
+        if file.exists():
+            try:
+                source = file.read_text("utf-8-sig")
+                new = source if kind is not CHAPTERS else longer_file(source, module, of_module)
+            except (SyntaxError, ValueError) as error:
+                raise ValueError(f"{file} cannot be added to: {error}") from None
+            if new == source:
+                continue
+        elif kind is CHAPTERS:
+            new = new_file(module, of_module)
+        else:
+            new = blanked(lesson_file(module).read_text("utf-8"), of_module)
+        write_whole(file, new.encode())
+    if fresh or memory["asked"]:  # else it asks for everything already
+        paths = {*memory["asked"], *(blank.path for blank in chosen)}
+        keep(directory, memory | {"asked": [blank.path for blank in own if blank.path in paths]})
     return chosen

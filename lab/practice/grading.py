@@ -10,14 +10,18 @@ files take the lesson's place.
 """
 
 import ast
+import bdb
 import contextlib
+import cProfile
 import faulthandler
+import functools
 import importlib
 import importlib.util
-import itertools
+import io
 import json
 import os
 import re
+import secrets
 import signal
 import stat
 import subprocess
@@ -28,36 +32,30 @@ import threading
 import time
 import traceback
 import types
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from lab.kit import PROJECT
+from lab.practice.asking import Changes, Raised
 from lab.practice.blanks import (
     BLANKS,
-    CHAPTERS,
-    LADDER,
     MODULES,
-    PAGE,
+    TITLES,
     YOURS,
     as_function,
+    asked,
     find,
     is_empty,
     lesson_file,
     lesson_module,
     lines_in,
-    place,
 )
-from lab.practice.diagnosis import by_numbers, by_shape, close
-from lab.proof import faults
-from lab.proof.numbering import number_of
 
 SECONDS = 3  # that one function, or reading one file, may take
 PATIENCE = 30  # seconds without a word until a worker counts as lost
 LARGEST = 1_000_000  # bytes of a workbook's file, and of all that a worker says
 LONG, LONGEST = 200, 1000  # characters of an exception's message, and of a diagnosis
+PRINTED = 2000  # characters of what a function prints
 RIGHT, WRONG, BLANK, ERROR = "right", "wrong", "blank", "error"
 BEGIN = "import sys; sys.path[:] = {!a}; from lab.practice.grading import work; work(*sys.argv[1:])"
 MARK = "POLICYGRADIENTS_WORKER"  # in the environment of a worker and of all that it starts
@@ -68,26 +66,24 @@ class Grade(NamedTuple):
     function: str
     status: str
     diagnosis: str
-
-
-class Raised(NamedTuple):
-    """An exception that a function raised, put into words within the function's time."""
-
-    text: str  # type and message
-    diagnosis: str  # with the line of the reader's file
+    printed: str = ""
 
 
 # ------------------------------------------------------------ in the worker
 
 
-def work(directory, seconds, *paths):
+def work(directory, seconds, seed, *paths):
     """Grade these functions in turn; say each one's [path, status, diagnosis] on stdout, and end.
 
     seconds  that each may take
-    A turn, and the reading of a file, begins with [its name, None, None].
+    seed     of the cases
+    A turn, and the reading of a file, begins with [its name, None, None]. What a function prints
+    is said as it comes: [path, None, text].
     """
     blanks = [blank for blank in BLANKS if blank.path in paths]
-    for name in ("lab.practice.cases", *(blank.module for blank in blanks)):
+    from lab.practice.verdict import Judge
+
+    for name in (blank.module for blank in blanks):
         lesson_module(name)  # the lesson's own: not in the reader's time
     directory, own, end = Path(directory), os.getpid(), os._exit
     lifeline, said = os.dup(0), os.dup(1)
@@ -108,14 +104,17 @@ def work(directory, seconds, *paths):
     threading.Thread(target=follow, daemon=True).start()
     sys.dont_write_bytecode = True
     sys.path.append(str(directory))  # files of the reader's own, after everything else
+    sys.breakpointhook = no_terminal
     faulthandler.enable(said)
     loaded = {}
     try:
         for blank in blanks:
             say(blank.path)
+            judge = Judge(blank, int(seed))
             faulthandler.dump_traceback_later(float(seconds), file=said, exit=True)
+            sys.stdout = Heard(blank.path, lambda *words: os.getpid() == own and say(*words))
             try:
-                grade = grade_blank(blank, directory, loaded, say)
+                grade = grade_blank(blank, directory, loaded, say, judge)
             except BaseException as error:  # the reader's code may raise anything, SystemExit too
                 grade = ERROR, where(error, directory)
             say(blank.path, *grade)
@@ -124,16 +123,35 @@ def work(directory, seconds, *paths):
         end(1)  # whatever threads may still run
 
 
-def grade_blank(blank, directory, loaded, say):
+class Heard(io.TextIOBase):
+    """The stdout of one function: its first words are said, the rest is not."""
+
+    def __init__(self, path, say):
+        self.path, self.say, self.left = path, say, PRINTED
+
+    def write(self, text):
+        if self.left > 0 and text:
+            self.say(self.path, None, text[: self.left])
+            self.left -= len(text) + 9  # a message of its own
+        return len(text)
+
+
+def no_terminal(*_, **__):
+    raise RuntimeError("breakpoint() stops with --debug: python run.py grade FOLDER NAME --debug")
+
+
+def grade_blank(blank, directory, loaded, say, judge=None):
     """-> status, diagnosis.
 
     loaded  of the reader's modules read so far: their names now, and as they were read
     say     gets the module's name before it is read; the function's after that, and after its turn
+    judge   a verdict.Judge of the blank; None: one with a fresh seed
     """
     file = directory / f"{blank.module}.py"
     say(blank.module)
     tree = ast.parse(contents(file), str(file))
     if blank.lines:
+        compile(tree, str(file), "exec")  # what is wrong with the file, before what is not in it
         written = lines_in(tree, blank)
     else:
         written = getattr(find(tree, blank.name), "body", None)
@@ -160,17 +178,53 @@ def grade_blank(blank, directory, loaded, say):
         theirs = own.get(blank.name)
     if theirs is None:
         return ERROR, f"{file.name} has no {blank.name}"
+
+    if judge is None:
+        from lab.practice.verdict import Judge
+
+        judge = Judge(blank, fresh_seed())
+
+    calls = cProfile.Profile(builtins=False)  # is it the lesson's own that answers?
+
+    def answered():  # the rest is not in the reader's time
+        calls.disable()
+        faulthandler.cancel_dump_traceback_later()
+        say(blank.path)
+
+    def tell(error):
+        code = getattr(theirs, "__code__", None)
+        text = f"{type(error).__name__}: {message(error)}"
+        return Raised(text, where(error, directory, code))
+
     try:
-        answers = outcomes(blank, theirs, directory, owner)
+        calls.enable()
+        status, words = judge.verdict(alone(theirs), owner, tell, answered)
     except NotImplementedError:
         return BLANK, ""
     except SystemExit as error:
         if not message(error).endswith(YOURS):
             raise
         return BLANK, ""
-    say(blank.path)
-    faulthandler.cancel_dump_traceback_later()
-    return verdict(blank, answers)
+    finally:
+        calls.disable()
+    if status == RIGHT and any(call.code is judge.ours.__code__ for call in calls.getstats()):
+        words = f"it is the repository's own {blank.name}, imported, not written"
+    return status, words
+
+
+def alone(function):
+    """The function, from which a fork of this process does not come back to ask for more."""
+    own, end = os.getpid(), os._exit
+
+    @functools.wraps(function)
+    def called(*args, **named):
+        try:
+            return function(*args, **named)
+        finally:
+            if os.getpid() != own:
+                end(1)
+
+    return called
 
 
 def contents(file):
@@ -189,141 +243,13 @@ def contents(file):
     return data
 
 
-def shipped(blank):
-    """The lesson's own function, or its lines as one."""
-    thing = lesson_module(blank.module)
-    if blank.lines:
-        return as_function(blank, place(blank)[1], vars(thing), str(lesson_file(blank.module)))
-    for name in blank.name.split("."):
-        thing = getattr(thing, name)
-    return thing
-
-
-@np.errstate(all="ignore")
-def outcomes(blank, function, directory=None, owner=None):
-    """What a function makes of each case: its outputs, or a Raised.
-
-    directory  of the function's file, if it is a reader's
-    owner      the reader's class, if it is a method
-    """
-    from lab.practice.cases import ask, cases
-
-    answers = []
-    for case in cases(blank):
-        try:
-            answers.append(ask(blank, function, case, owner))
-        except NotImplementedError:
-            raise
-        except Exception as error:
-            text = f"{type(error).__name__}: {message(error)}"
-            code = getattr(function, "__code__", None)
-            answers.append(Raised(text, directory and where(error, directory, code)))
-    return answers
-
-
-def verdict(blank, answers):
-    """What is said of a reader's answers to the cases -> status, diagnosis."""
-    from lab.practice.cases import cases
-
-    right = outcomes(blank, shipped(blank))
-    if same(answers, right):
-        return RIGHT, ""
-    words = known_mistake(blank, answers)
-    if words:
-        return WRONG, words
-    if same(answers, right, single=True):  # float32 inside, and a float handed back
-        return RIGHT, ""
-    for answer in answers:
-        if isinstance(answer, Raised):
-            return ERROR, answer.diagnosis
-    made = cases(blank)
-    sizes = [rows(case) for case in made]
-    outputs = [([a[k] for a in answers], [r[k] for r in right]) for k in range(len(blank.returns))]
-    for name, pair in zip(blank.returns, outputs, strict=True):
-        words = by_shape(name, *pair)
-        if words:
-            return WRONG, words
-    for name, (mine, wanted) in zip(blank.returns, outputs, strict=True):
-        if not all(close(m, w, single=True) for m, w in zip(mine, wanted, strict=True)):
-            words = by_numbers(name, sizes, mine, wanted)
-            return WRONG, words or small_case(name, made, mine, wanted)
-    raise AssertionError("unreachable")
-
-
-def known_mistake(blank, answers):
-    """The words of the fault, or of the two at a time, that gives these answers; or None."""
-    known = [fault for fault in faults.FAULTS if fault.function == blank.path and fault.words]
-    for made in (*((fault,) for fault in known), *itertools.combinations(known, 2)):
-        wrong = faulty(blank, tuple(text for fault in made for text in (fault.old, fault.new)))
-        if wrong and same(answers, wrong):
-            return "; and ".join(dict.fromkeys(fault.words for fault in made))
-    return None
-
-
-@cache
-def faulty(blank, exchanges):
-    """The outcomes of the shipped function with pieces of its source exchanged: old, new, …
-
-    None where two of them exchange the same piece.
-    """
-    try:
-        return outcomes(blank, faults.edited(shipped(blank), *exchanges))
-    except ValueError:
-        return None
-
-
-def same(answers, others, single=False):
-    """Do two functions make the same of all cases, in their precision or a single one?"""
-    for mine, other in zip(answers, others, strict=True):
-        if isinstance(mine, Raised) or isinstance(other, Raised):
-            if type(mine) is not type(other) or mine.text != other.text:
-                return False
-        elif not all(close(m, o, single) for m, o in zip(mine, other, strict=True)):
-            return False
-    return True
-
-
-def rows(case):
-    """N, the number of rows of a case."""
-    arrays = [value for value in case.values() if isinstance(value, np.ndarray) and value.ndim]
-    return len(arrays[0]) if arrays else 1
-
-
-def small_case(name, made, mine, wanted):
-    """The first case that is visibly wrong: input, theirs, expected."""
-    triples = list(zip(made, mine, wanted, strict=True))
-    for digits, (case, m, w) in itertools.product((4, 8), triples):
-        yours, expected = number(m, digits), number(w, digits)
-        if not close(m, w, single=True) and yours != expected:
-            shown = [f"{key} {number(value, 4)}" for key, value in plain(case)]
-            return f"{name}: for {', '.join(shown)}: yours {yours}, expected {expected}"
-    raise AssertionError("two arrays that are not close look alike")
-
-
-def plain(case):
-    """What there is to show of a case: its numbers, and those of its objects."""
-    for key, value in case.items():
-        if isinstance(value, (int, float, tuple, np.ndarray)):
-            yield key, value
-        elif isinstance(value, list):
-            yield from ((f"{key}[{k}]", item) for k, item in enumerate(value))
-        elif isinstance(value, str):
-            continue
-        else:
-            yield from plain({k: v for k, v in vars(value).items() if k != "layers"})
-
-
-def number(value, digits):
-    text = np.array2string(np.asarray(value), precision=digits, suppress_small=True, separator=" ")
-    return " ".join(text.split())
-
-
 def line_of(error, directory):
     """An exception that a workbook's own line raised, in one line; None for any other."""
     directory = Path(directory).resolve()
-    if Path(traceback.extract_tb(error.__traceback__)[-1].filename).parent == directory:
-        return where(error, directory)
-    return None
+    file = traceback.extract_tb(error.__traceback__)[-1].filename
+    if isinstance(error, SyntaxError):
+        file = str(error.filename)
+    return where(error, directory) if Path(file).parent == directory else None
 
 
 def where(error, directory, code=None):
@@ -338,9 +264,7 @@ def where(error, directory, code=None):
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).parent == directory]
     if own:
-        if "read-only" in text:
-            text = "it changes one of its arguments; work on a copy"
-        else:
+        if not isinstance(error, Changes):
             text = f"{type(error).__name__}: {text}".removesuffix(": ")
         return tame(f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {text}", LONG)
     if code is not None and Path(code.co_filename).parent == directory:
@@ -365,46 +289,54 @@ def tame(text, most):
 # ------------------------------------------------------------ in the grader
 
 
-def grade(directory, numbers=None):
+def grade(directory, names=None, seed=None):
     """Grade a workbook -> a list of Grade, one a blank that was asked for, in their order.
 
-    numbers  equations, by key or number; None: all
+    names  chapters, equations by key or number, functions; None: what the folder asks for
+    seed   of the cases, a whole number of at least 0; None: a fresh one
 
-    Raises ValueError for a folder that is no workbook of this version or an equation without
-    a blank.
+    Raises ValueError for a folder that is no workbook of this version or a name without a blank.
     """
-    directory, numbers = Path(os.path.realpath(directory)), [number_of(n) for n in numbers or []]
+    wanted, directory = asked(directory, names), Path(os.path.realpath(directory))
+    grades, seed = {}, fresh_seed() if seed is None else seed
     try:
-        names = os.listdir(directory)
-        why = "" if any(f"{blank.module}.py" in names for blank in BLANKS) else "; "
-    except OSError as error:
-        why = f" ({error.strerror}); "
-    if why:
-        raise ValueError(f"{directory} is no workbook{why}`python run.py practice DIR` writes one")
-    if "training.py" in names:  # clip_statistics was asked for there, before it moved to ppo.py
-        raise ValueError(
-            f"{directory} is of an earlier version; `python run.py practice NEW`, then copy what "
-            "you wrote, function by function"
-        )
-    there = {blank.chapter for blank in BLANKS if f"{blank.module}.py" in names}
-    kind = next((chapter for chapter in (PAGE, LADDER) if chapter in there), CHAPTERS)
-    own = [blank for blank in BLANKS if blank.chapter in kind]
-    asked = [blank for blank in own if not numbers or blank.equation in numbers]
-    for wanted in numbers:
-        if wanted not in {blank.equation for blank in asked}:
-            known = ", ".join(map(str, sorted({blank.equation for blank in own})))
-            raise ValueError(f"no blank for Eq. {wanted}; there are blanks for {known}")
-    grades = {}
-    try:
-        while len(grades) < len(asked):
-            grades |= run_worker(directory, [b.path for b in asked if b.path not in grades])
+        while len(grades) < len(wanted):
+            left = [blank.path for blank in wanted if blank.path not in grades]
+            grades |= run_worker(directory, left, seed)
     except OSError as error:
         raise ValueError(f"no process can be started to grade in: {error.strerror}") from None
-    return [Grade(blank.equation, blank.path, *grades[blank.path]) for blank in asked]
+    return [Grade(blank.equation, blank.path, *grades[blank.path]) for blank in wanted]
 
 
-def run_worker(directory, paths):
-    """Let a worker grade these functions until it is done or lost -> {path: (status, diagnosis)}.
+def debug(directory, name, seed=None):
+    """Grade one function in this process, so that its breakpoint() stops in this terminal -> Grade.
+
+    Raises ValueError as grade does.
+    """
+    (blank, *_), directory = asked(directory, [name]), Path(os.path.realpath(directory))
+    sys.dont_write_bytecode = True
+    sys.path.append(str(directory))
+    try:
+        from lab.practice.verdict import Judge
+
+        judge = Judge(blank, fresh_seed() if seed is None else seed)
+        said = grade_blank(blank, directory, {}, lambda *_: None, judge)
+    except bdb.BdbQuit:
+        said = ERROR, "stopped"
+    except (Exception, SystemExit) as error:
+        said = ERROR, where(error, directory)
+    return Grade(blank.equation, blank.path, *said)
+
+
+def fresh_seed():
+    """A seed for the cases of one grading; below a million, to be typed again."""
+    return secrets.randbelow(1_000_000)
+
+
+def run_worker(directory, paths, seed):
+    """Let a worker grade these functions until it is done or lost.
+
+    -> {path: (status, diagnosis, what it printed)}
 
     Of one function at least.
     """
@@ -413,7 +345,7 @@ def run_worker(directory, paths):
         program = BEGIN.format([str(path) for path in (PROJECT, *sys.path)])
         with open(said, "wb") as channel:  # a file, which no process can keep the grader waiting at
             worker = subprocess.Popen(
-                [sys.executable, "-c", program, str(directory), str(SECONDS), *paths],
+                [sys.executable, "-c", program, str(directory), str(SECONDS), str(seed), *paths],
                 env={**os.environ, MARK: scratch},
                 stdin=subprocess.PIPE,
                 stdout=channel,
@@ -433,12 +365,16 @@ def run_worker(directory, paths):
         with open(said, encoding="utf-8", errors="replace") as file:
             lines = [line for line in file.read(LARGEST).split("\n") if line.strip()]
     grades, turn, trail = {}, "", []  # turn: whose it is, a function's or a file's
+    printed = dict.fromkeys(paths, "")
     for line in lines:
         message = understood(line, paths)
         if message is None:  # faulthandler's, or that of an exception before the first turn
             trail.append(line)
             continue
         name, status, diagnosis = message
+        if status is None and diagnosis is not None:
+            printed[name] += diagnosis
+            continue
         turn = name if status is None else None
         if status is not None:
             grades.setdefault(name, (status, tame(diagnosis, LONGEST)))
@@ -452,6 +388,10 @@ def run_worker(directory, paths):
         lost = ERROR, tame(last_words(trail, directory, reason), LONGEST)
         own = [path for path in left if turn and f"{path}.".startswith(f"{turn}.")]
         grades |= dict.fromkeys(own or left, lost)
+    for path, text in printed.items():
+        lines = [tame(line, LONG) for line in text[:PRINTED].splitlines()]
+        if path in grades:
+            grades[path] = *grades[path], "\n".join(lines)
     return grades
 
 
@@ -463,7 +403,7 @@ def understood(line, paths):
         return None
     if status is None and diagnosis is None:
         return message if name in [*paths, *(path.split(".")[0] for path in paths)] else None
-    known = name in paths and status in (RIGHT, WRONG, BLANK, ERROR)
+    known = name in paths and status in (RIGHT, WRONG, BLANK, ERROR, None)
     return message if known and isinstance(diagnosis, str) else None
 
 
@@ -514,10 +454,13 @@ def marked(mark):
                 yield int(path.parent.name)
 
 
-def stand_in(directory):
+def stand_in(directory, without=()):
     """From now on, the files of a workbook that has been graded stand for the lesson's.
 
-    As in the worker, a file of the reader's own is found after everything else.
+    without  functions in whose place the lesson's own stay
+
+    A module is the lesson's, and in it all that the reader's file defines. As in the worker, a
+    file of the reader's own is found after everything else.
     """
     directory = Path(directory).resolve()
 
@@ -525,24 +468,48 @@ def stand_in(directory):
         @staticmethod
         def find_spec(name, path=None, target=None):
             if name in MODULES:
-                return importlib.util.spec_from_file_location(name, directory / f"{name}.py")
+                file = directory / f"{name}.py"
+                return importlib.util.spec_from_file_location(name, file, loader=Finder)
+
+        @staticmethod
+        def create_module(spec):
+            return None
+
+        @staticmethod
+        def exec_module(module):
+            name, names, file = module.__name__, vars(module), Path(module.__file__)
+            source = lesson_file(name)
+            ours = ast.parse(source.read_bytes(), str(source))
+            exec(compile(ours, str(source), "exec"), names)
+            if file.exists():
+                theirs = ast.parse(contents(file), str(file))
+                for path in without:
+                    home, _, function = path.partition(".")
+                    if home == name and (blank := find(theirs, function)):
+                        blank.body = find(ours, function).body
+                exec(compile(theirs, str(file), "exec"), names)
 
     sys.meta_path.insert(0, Finder)
     sys.path.append(str(directory))
 
 
-def grade_table(grades):
-    """A list of Grade -> text of at most 80 columns, by chapter."""
+def grade_table(grades, hints=()):
+    """A list of Grade -> text of at most 80 columns, by chapter.
+
+    hints  {function: what is said below its diagnosis}
+    """
     lines, chapter = [], None
-    titles = {**CHAPTERS, PAGE: "PPO on one page", LADDER: "The ladder"}
     chapters = {blank.path: blank.chapter for blank in BLANKS}
-    for number, path, status, diagnosis in grades:
+    for number, path, status, diagnosis, printed in grades:
         if chapters[path] != chapter:
             chapter = chapters[path]
-            lines += ["", f"{chapter}. {titles[chapter]}"]
+            lines += ["", f"{chapter}. {TITLES[chapter]}"]
         lines.append(f"  Eq. {number:<3} {path:<52} {status}")
         if status == WRONG:
             diagnosis += f". Read Eq. {number} again, or: python run.py hint {number}"
         lines += [" " * 10 + line for line in textwrap.wrap(diagnosis, 62)]
+        if path in hints:
+            lines += [" " * 10 + line for line in textwrap.wrap(hints[path], 62)]
+        lines += [f"        > {line}"[:80] for line in printed.splitlines()]
     done = sum(g.status == RIGHT for g in grades)
     return "\n".join([*lines[1:], "", f"{done} of {len(grades)} right"])

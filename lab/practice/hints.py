@@ -1,7 +1,7 @@
 """Three steps towards an equation: the question, the equation before it, the formula in words."""
 
-from lab.practice.blanks import BLANKS
-from lab.proof.numbering import key_of, number_of
+from lab.practice.blanks import BLANKS, CHAPTERS, find_source
+from lab.proof.numbering import cited, key_of, number_of
 
 # Equation -> (the question to ask oneself, what to look at before, the formula in words)
 HINTS = {
@@ -139,7 +139,9 @@ HINTS = {
         "By how much does the new policy take an old action more often than the old one did?",
         "Eq. 20; and ∂ρ/∂log π = ρ.",
         "The ratio: the taken action's probability now, over what it was when it was drawn. A row's "
-        "slope: minus ratio times advantage times score, over the number of the minibatch's rows.",
+        "slope: minus ratio times advantage times score, over the number of the minibatch's rows. "
+        "Chapter G's checker: move one entry at a time by a tiny imaginary step; the loss's "
+        "imaginary part over the step is the slope.",
     ),
     "vpg": (
         "The gradient should point where J falls. Which sign has the loss, and where does 1/N enter?",
@@ -183,17 +185,198 @@ HINTS = {
         "KL below the target over 1.5: half of β. Above 1.5 times the target: twice β. Otherwise β. "
         "Never below 10⁻⁶ nor above 10⁶.",
     ),
+    "density": (
+        "Who draws what on the way from the first state to the last, and what do draws in a row do?",
+        "Nothing before it: independent draws multiply their probabilities.",
+        "The start's probability, times, for each step, the policy's of the action and the world's "
+        "of the next state.",
+    ),
+    "objective": (
+        "What is a reward worth that comes k steps later? And what is random in a return?",
+        "Eq. 1 says how likely each trajectory is.",
+        "The return from t: the sum of the rewards from t on, each times γ to the power of how much "
+        "later it comes. J: the mean over trajectories of the return from the start.",
+    ),
+    "log-derivative": (
+        "You want a mean, so a factor p in front. What is the derivative of log p?",
+        "The chain rule for the logarithm: it hands back the slope of p over p.",
+        "The gradient of p is p times the gradient of log p.",
+    ),
+    "dynamics": (
+        "Which factors of a trajectory's probability contain θ?",
+        "Eq. 1, and that the log of a product is a sum of logs.",
+        "Start and world drop out; what is left is the sum over the steps of the gradient of the "
+        "taken action's log-probability.",
+    ),
+    "mean-score": (
+        "What do the probabilities of all actions sum to, whatever θ is?",
+        "Eq. 3 backwards: probability times score is the gradient of the probability.",
+        "The mean of the score is the sum of the probabilities' gradients, so the gradient of 1: zero.",
+    ),
+    "action-values": (
+        "Which of the three averages over the action, which over the future alone?",
+        "Eq. 2's return, and the policy's own mean.",
+        "Q: the mean return after this action in this state. V: the policy's mean of Q over the "
+        "actions. A: Q less V.",
+    ),
+    "td-error": (
+        "What was expected before the step, and what do you hold after it?",
+        "Eq. 9: V. A fall leaves no future, a time limit does.",
+        "The reward, plus γ times V of the true successor unless the step terminated, less V of "
+        "the state.",
+    ),
+    "n-step": (
+        "In how many of the k-step estimates does the surprise l steps on occur?",
+        "Eq. 12's surprises; the weights are those of a geometric series.",
+        "The mean of the k-step estimates, with weights one minus λ times λ to the power k minus 1, "
+        "and all that remains, λ to the power n minus 1, on the longest. Each estimate: k "
+        "surprises, discounted and added.",
+    ),
+    "value-target": (
+        "By how much did it go better than V said? Which rows stand behind each other in time, and "
+        "what is the last one's successor?",
+        "Eq. 12 and 13: GAE wants V of each state and V of its true successor.",
+        "Values of all T + 1 rows; the first T are those of the states, the last T of what follows. "
+        "The advantages, of the scaled rewards, with termination and either kind of end. Target: "
+        "advantage plus the state's value, before anything is normalised.",
+    ),
+    "softmax-backward": (
+        "If one probability is to rise, what must the others do so that the sum stays 1?",
+        "Eq. 18; a wish for p is, seen from log p, p times the wish.",
+        "Each probability's wish, less the policy's average wish in that row, times the probability.",
+    ),
+    "gaussian-gradient": (
+        "Each row has a mean of its own, but who uses the deviation?",
+        "Eq. 24's slopes, and Eq. 19's weight for each row.",
+        "Mean: minus the weight over N, times distance over variance, row by row. Log-deviation: "
+        "minus the mean over the rows of weight times (squared distance in deviations, less one).",
+    ),
+    "orthogonal": (
+        "Which matrices stretch every direction alike, and how do you get one from random numbers?",
+        "The QR factorisation. It is unique only once R's diagonal is positive.",
+        "Factor a matrix of normal numbers, with the longer side down; give each column of Q the "
+        "sign of R's diagonal; multiply by the gain, and turn it on its side where that is needed.",
+    ),
+    "performance": (
+        "If the new policy drives, what do the old values' surprises add up to along the way?",
+        "Eq. 12's surprise with the old V; neighbours cancel. Eq. 9 says what its mean is.",
+        "The gain in J is the new policy's mean of the discounted sum of the old advantages.",
+    ),
+    "clipped-objective": (
+        "If an action was good and is much likelier already, what shall more of it earn?",
+        "Eq. 35's ratio times advantage, and the same with the ratio held in the band.",
+        "Minus the mean, over the rows, of the smaller one of ratio times advantage and clipped "
+        "ratio times advantage.",
+    ),
+    "ppo": (
+        "Which part of Chapter C changes when the loss does? And how often does each row of the "
+        "batch come in an epoch?",
+        "Eq. 37's slope, Eq. 35's ratio, and Eq. 19 with another weight. Eq. 45 measures how far the "
+        "policy has moved.",
+        "Each row: 1 if it is alive, times ratio times advantage, over N, times (probabilities less "
+        "one-hot of the taken action). In an update, epoch by epoch: deal the shuffled rows into "
+        "minibatches, and on each take one step for the policy and one for the value function. After "
+        "an epoch that went beyond the largest KL, if there is one, stop.",
+    ),
+    "joint-loss": (
+        "What does a trunk collect whose output two heads read? And without one, which of the two "
+        "networks may take many steps on one batch, and why not the other?",
+        "Eq. 27: each head hands back its message times its weights, transposed. Where no weight is "
+        "shared, each network has a loss of its own: Eq. 10 and 33.",
+        "The sum of the policy's loss, c times the value's, less c times the entropy. The trunk's "
+        "message: the policy head's plus the value head's. VPG's update has no trunk: one step for "
+        "the policy, with its loss; as many as the settings say for the value function, with its "
+        "own; the statistics of both.",
+    ),
+    "visitation": (
+        "How often does the policy come to a state, if late visits count less?",
+        "The one-step recursion of V, differentiated and put into itself.",
+        "Sum over the states: the discounted visits, times the sum over actions of the gradient of "
+        "the probability times Q. The visits: the sum over times of γ to the power t times the "
+        "chance to be there.",
+    ),
+    "tabular-gradient": (
+        "With finitely many states V solves a linear equation. Which one?",
+        "Eq. 46, with the score of a table of logits: one-hot less probabilities.",
+        "V: the inverse of (identity less γ times the transitions), times the mean rewards. Visits: "
+        "the start's chances times the same inverse. The slope: visits times probability times "
+        "advantage.",
+    ),
+    "best-baseline": (
+        "The mean does not depend on b. What does the mean squared length do?",
+        "Eq. 8 for one step: the estimate is (return less b) times the score. Set a slope to zero.",
+        "The mean of the return times the score's squared length, over the mean of the score's "
+        "squared length.",
+    ),
+    "response-score": (
+        "A response is a trajectory. What is its log-probability, token by token?",
+        "Eq. 4 and 5, with nothing discounted.",
+        "The log-probability of a response is the sum of its tokens'. The gradient of the mean of "
+        "f is the mean of f times the score, while f is held still.",
+    ),
+    "leave-one-out": (
+        "Which baseline of the group has not seen this response?",
+        "Eq. 8: a baseline may depend on everything but the action.",
+        "The reward less the mean reward of the others, which is G over (G − 1) times the reward "
+        "less the group's mean.",
+    ),
+    "response-length": (
+        "If each response is divided by its own length, of which goal is that the gradient?",
+        "Eq. 49 backwards; given the response, Eq. 50's advantage has the mean reward less p.",
+        "It is the gradient of the mean of (reward less p) over the length, with p held still.",
+    ),
+    "sequence-ratio": (
+        "What was drawn, a token or the response? Whose ratio puts its probability right?",
+        "Eq. 35 for one token; probabilities of tokens multiply.",
+        "A token's ratio: new over old probability, given what is before it. The response's: their "
+        "product, which weighs rewards exactly. The slope of its root of the length: itself, times "
+        "the score over the length.",
+    ),
+    "kl-reward": (
+        "In the mean of a log-ratio, what moves: the weights, what is averaged, or both?",
+        "Eq. 49 for the weights; Eq. 6 for what is averaged.",
+        "The mean of the score times (the reward less β times the log of the ratio to the "
+        "reference), held still.",
+    ),
+    "kl-losses": (
+        "Three estimates have nearly the same value. What are their slopes by log π?",
+        "Eq. 45's estimates, with the reference over the policy as the ratio; Eq. 54.",
+        "k1: 1, so that its mean is noise alone. k2: the log of policy over reference, whose mean "
+        "is right. k3: 1 less reference over policy, the slope of the other KL.",
+    ),
+    "tilted": (
+        "Among all policies, which one trades reward against staying near best?",
+        "Eq. 54's goal; put in a policy whose log is the reference's plus R over β.",
+        "The reference times the exponential of reward over β, over the sum S of these. The goal is "
+        "then β log S less β times the KL to that policy.",
+    ),
+    "dpo": (
+        "Which reward would make this policy the best one, and what of it cancels in a difference?",
+        "Eq. 56, solved for the reward; the slope of log sigmoid.",
+        "h: β times the difference of the two log-ratios to the reference. Loss: minus the mean log "
+        "of its sigmoid. Its gradient: minus β over N, summed: sigmoid of minus h, times the "
+        "difference of the scores.",
+    ),
 }
 
 
 def hint(equation):
     """The three steps of a hint, of an equation's key or number: lines of text.
 
-    Raises ValueError for an equation without a blank, or none.
+    Raises ValueError for an equation that is none.
     """
-    number, key = number_of(equation), key_of(equation)
-    if key not in HINTS:
-        known = ", ".join(map(str, sorted({blank.equation for blank in BLANKS})))
-        raise ValueError(f"no blank for Eq. {number}; there are blanks for {known}")
     labels = "ask yourself", "look at", "in words"
-    return [f"{label}: {text}" for label, text in zip(labels, HINTS[key], strict=True)]
+    steps = HINTS[key_of(equation)]
+    return [f"{label}: {text}" for label, text in zip(labels, steps, strict=True)]
+
+
+def holders(equation):
+    """The lesson's blanks in which an equation is written, though they are called by another's key.
+
+    Raises ValueError as hint does.
+    """
+    number = number_of(equation)
+    blanks = [blank for blank in BLANKS if blank.chapter in CHAPTERS]
+    if any(blank.equation == number for blank in blanks):
+        return []
+    return [blank for blank in blanks if number in cited(find_source(blank))]

@@ -14,6 +14,7 @@ import os
 import pydoc
 import re
 import sys
+from difflib import SequenceMatcher
 from itertools import zip_longest
 from textwrap import dedent, wrap
 from types import SimpleNamespace
@@ -521,15 +522,41 @@ def _plain(p, t):
 # ------------------------------------------------------------------- the trace
 
 
-def trace(algorithm="ppo", stream=None):
+def marked(shown, plain, other):
+    """A page with ≠ before each line that another one does not have.
+
+    shown, plain  the page as it is printed, and the same without bold; other is without, too
+    """
+    shown, plain, other = (text.splitlines() for text in (shown, plain, other))
+    heading, sections, count = "", [], 0
+    for kind, _, _, first, last in SequenceMatcher(None, other, plain, False).get_opcodes():
+        for line in range(first, last):
+            if plain[line].endswith("─") and kind == "equal":
+                heading = plain[line].rstrip("─ ").strip()
+            if kind != "equal" and plain[line].strip():
+                shown[line] = "≠ " + shown[line].removeprefix("  ")
+                sections += [heading] * (heading not in sections)
+                count += 1
+    said = "No line differs from the lesson's."
+    if count:
+        said = f"{count} lines (≠) differ from the lesson's, the first under {sections[0]!r}."
+    return "\n".join([*shown, "", said, ""])
+
+
+def trace(algorithm="ppo", stream=None, beside=None):
     """Print one minibatch by hand: `algorithm` "ppo" or "vpg", to `stream` (sys.stdout).
+
+    beside  another trace's text: lines that it does not have are marked, and counted at the end
 
     At most 80 columns. On a terminal it is paged, and headings and the thread that is worked
     out are bold unless NO_COLOR is set. Raises ValueError for another algorithm.
     """
     out = stream or sys.stdout
     bold = out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    text = "\n\n".join(page(walk(algorithm), bold)) + "\n"
+    walked = walk(algorithm)
+    text = "\n\n".join(page(walked, bold)) + "\n"
+    if beside is not None:
+        text = marked(text, "\n\n".join(page(walked)) + "\n", beside)
     try:
         text.encode(out.encoding or "utf-8")
     except UnicodeEncodeError:

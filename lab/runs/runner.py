@@ -144,7 +144,7 @@ def summarize(trainer, folder, eval_episodes):
     )
     print_returns(trainer, folder.read("episodes.csv"))
     if lesson():
-        print(f"with your gradients, from {lesson()}")
+        print(f"trained with the gradients in {lesson()}/")
     print(f"{eval_episodes} fresh episodes each, mean (lowest) return:")
     for kind in ("greedy", "sampled"):
         mean, lowest = (summary[f"{kind}_return_{name}"] for name in ("mean", "min"))

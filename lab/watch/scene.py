@@ -49,6 +49,8 @@ def paint(canvas, session, badges=(), show_help=False):
     canvas.rectangle(GAP, HEADER, left_width, stage_height, CARD, 6)
     stage = GAP, HEADER, left_width, stage_height
     (cartpole if session.is_cartpole else environment)(canvas, session, *stage)
+    if session.caption:
+        canvas.text(GAP + 14, HEADER + 24, session.caption, 12, INK, bold=True)
     if session.ended:
         banner(canvas, session, *stage)
 

@@ -96,6 +96,7 @@ class Session:
     seed           int; the same seed gives the same episodes
     greedy         take the likeliest action; otherwise actions are sampled
     title          one line about where the policy comes from
+    caption        another one, about whose gradients they are; None for the lesson's
     reward_scale   what rewards were multiplied with in training; V(s) is shown without it
 
     Raises CannotRender for an environment that gives no pictures.
@@ -112,8 +113,6 @@ class Session:
         """A Session of what this Trainer has learned so far."""
         title = f"{trainer.algorithm.__name__.upper()}, seed {trainer.seed}, "
         title += f"{trainer.env_steps:,} steps"
-        if lesson():
-            title += f", with your gradients ({Path(lesson()).name[:20]})"
         value = trainer.value
         if trainer.normalizer is not None:
             value = Normalized(value, trainer.normalizer)
@@ -123,11 +122,15 @@ class Session:
             trainer.env_id,
             seed,
             title=title,
+            caption=lesson() and f"trained with the gradients in {Path(lesson()).name[:40]}/",
             reward_scale=trainer.config.reward_scale,
         )
 
-    def __init__(self, policy, value, env_id, seed, greedy=True, title="", reward_scale=1.0):
+    def __init__(
+        self, policy, value, env_id, seed, greedy=True, title="", reward_scale=1.0, caption=None
+    ):
         self.policy, self.value, self.env_id, self.title = policy, value, env_id, title
+        self.caption = caption
         self.greedy, self.reward_scale = greedy, reward_scale
         # CartPole is drawn from its state; every other environment draws itself, in memory:
         # with dummy drivers, pygame needs no display or sound card, whatever the user has chosen.

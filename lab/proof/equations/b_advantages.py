@@ -88,6 +88,11 @@ def one_step_error(evidence, rng):
 def gae(evidence, rng):
     """The recursion sums the errors to the segment's end, discounted by gamma lambda; either
     kind of end cuts it. Lambda 1 is reward-to-go less V."""
+    # README's "Four rows by hand": the second terminates, the rollout's end cuts off the fourth.
+    r, V, next_V = np.ones((4, 1)), np.array([[2, 1.5, 3, 2.5]]).T, np.array([[1.5, 0.7, 2.5, 2]]).T
+    fell, end = np.arange(4)[:, None] == 1, np.arange(4)[:, None] % 2 == 1
+    actual = advantages.gae(r, V, next_V, fell, end, 0.9, 0.5)[:, 0]
+    evidence.close("four rows by hand", actual, [0.125, -0.5, 0.385, 0.3])
     r, V, next_V = np.ones((3, 1)), np.array([[0.5], [0.6], [0.7]]), np.array([[0.6], [0.7], [0.8]])
     no, last = np.zeros((3, 1), bool), np.array([[False], [False], [True]])
     for name, terminated, by_hand in (

@@ -1,0 +1,195 @@
+"""How a function is asked: its own copy of a case, what it gives, and what it must leave alone."""
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+
+STEPS = "nn.Adam.step", "one_page.Network.step"  # asked several times; they change what they get
+BY_EFFECT: dict = {}  # path -> how else it is asked: (blank, function, arguments) -> outputs
+READ_ONLY = "read-only"  # numpy's word for an array that must not be changed
+
+
+class Raised(NamedTuple):
+    """An exception that a function raised, put into words within the function's time."""
+
+    text: str  # type and message
+    diagnosis: str  # with the line of the reader's file
+
+
+class Changes(ValueError):
+    """A function changes what it must leave alone: the message says what."""
+
+
+def outputs(blank):
+    """The names of what is compared, a list."""
+    return [*blank.returns, "t"] if blank.path in STEPS else [*blank.returns]
+
+
+def ask(blank, function, given, owner=None):
+    """Call a function with its own copy of these arguments -> its outputs, a tuple of arrays.
+
+    owner  the reader's class, if it is a method: it may call others of theirs
+
+    Raises whatever it raises, Changes when it changes what it was given, and ValueError when it
+    returns another number of things.
+    """
+    try:
+        return call(blank, function, copied(given, owner), frozen=True)
+    except ValueError as error:
+        if READ_ONLY not in str(error):
+            raise
+        try:  # which one: where everything can be changed, one can look
+            call(blank, function, copied(given, owner), frozen=False)
+        except Changes as changes:
+            raise changes.with_traceback(error.__traceback__) from None
+        except Exception:
+            pass
+        which = "`gradient`" if blank.path in STEPS else "one of its arguments"
+        words = f"it changes {which}; work on a copy"
+        raise Changes(words).with_traceback(error.__traceback__) from None
+
+
+def copied(given, owner=None):
+    arguments = copy.deepcopy(given)
+    if owner is not None:
+        others = [pair[0] for pair in arguments.get("others", ())]
+        for value in [*arguments.values(), *others]:
+            if type(value).__name__ == owner.__name__:
+                value.__class__ = owner
+    return arguments
+
+
+def call(blank, function, arguments, frozen):
+    """Call with these very arguments; frozen: arrays are read-only, so that its own line raises."""
+    if blank.path in STEPS:
+        return steps(blank, function, arguments)
+    if blank.path in BY_EFFECT:
+        return BY_EFFECT[blank.path](blank, function, arguments)
+    may_change = blank.lines.own.split() if blank.lines else ()
+    if blank.path == "nn.clip_global_norm":
+        may_change = ("gradient",)
+    kept = {name: value for name, value in arguments.items() if name not in may_change}
+    before = copy.deepcopy(kept)
+    if frozen:
+        for array in arrays_in(kept):
+            array.flags.writeable = False
+    # A method's `self` has its own name in the reader's code, or none.
+    arguments = dict(arguments)
+    own = [arguments.pop("self")] if "self" in arguments else []
+    answer = function(*own, **arguments)
+    for name, value in kept.items():
+        what = changed(name, before[name], value)
+        if what:
+            raise Changes(f"it changes `{what}`; work on a copy")
+    if blank.path == "nn.clip_global_norm":
+        if answer is None:
+            raise ValueError("it returns nothing")
+        answer = answer, arguments["gradient"]
+    return tidy(blank, answer)
+
+
+def tidy(blank, answer):
+    """What a function returned as a tuple of arrays, as many as there should be."""
+    if answer is None:
+        raise ValueError("it returns nothing")
+    if len(blank.returns) == 1:
+        answer = (answer,)
+    if not isinstance(answer, (tuple, list)) or len(answer) != len(blank.returns):
+        number = len(answer) if isinstance(answer, (tuple, list)) else 1
+        wanted = ", ".join(blank.returns)
+        raise ValueError(f"it returns {number} thing{'s' * (number != 1)}, not ({wanted})")
+    answer = tuple(np.asarray(part) for part in answer)
+    for name, part in zip(blank.returns, answer, strict=True):
+        if part.dtype.kind not in "biuf":
+            raise ValueError(f"what it returns as {name} is no number: {part.dtype}")
+    return answer
+
+
+def steps(blank, function, arguments):
+    """An optimiser's steps, of several in turn: what became of all that it moves."""
+    if "self" in arguments:  # a page's network is its own optimiser
+        pairs = [(arguments["self"], None), *arguments.get("others", ())]
+    else:
+        pairs = [(arguments["adam"], arguments["parameters"]), *arguments.get("others", ())]
+    for k, gradient in enumerate(arguments["gradients"]):
+        for i, (adam, parameters) in enumerate(pairs):
+            own = gradient[::-1].copy() if i else gradient.copy()
+            own.flags.writeable = parameters is None  # a page's is used up
+            if parameters is None:
+                function(adam, own, arguments["step_size"])
+            else:
+                adam.learning_rate = arguments.get("rates", [adam.learning_rate] * 9)[k]
+                function(adam, parameters, own)
+    moved = [adam.parameters if parameters is None else parameters for adam, parameters in pairs]
+    columns = [moved, *([getattr(adam, name) for adam, _ in pairs] for name in ("m", "v", "t"))]
+    return tuple(np.concatenate([np.atleast_1d(part) for part in column]) for column in columns)
+
+
+def arrays_in(value):
+    """Every array in a value that is a container, but not those of networks."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from arrays_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from arrays_in(item)
+
+
+def changed(name, before, after):
+    """The name of what is no longer as it was, or None."""
+    if isinstance(before, np.ndarray):
+        same = isinstance(after, np.ndarray) and before.shape == after.shape
+        return (
+            None
+            if same and np.array_equal(before, after, equal_nan=before.dtype.kind == "f")
+            else name
+        )
+    if isinstance(before, (list, tuple)):
+        if len(before) != len(after):
+            return name
+        found = (
+            changed(f"{name}[{k}]", b, a)
+            for k, (b, a) in enumerate(zip(before, after, strict=True))
+        )
+        return next((what for what in found if what), None)
+    if hasattr(before, "parameters"):  # a network: it may remember what it likes, but not learn
+        return changed(f"{name}.parameters", before.parameters, after.parameters)
+    return None
+
+
+def once_more(blank, function, given, owner, close):
+    """What is wrong with a second call, in words, or None: nothing may be kept in between."""
+    if blank.path in STEPS or blank.path in BY_EFFECT:
+        return None
+    if blank.path == "nn.clip_global_norm":
+        calls = [call(blank, function, copied(given, owner), frozen=False) for _ in range(2)]
+        calls.append(calls[1])
+    else:
+        own = copied(given, owner)
+        first = call(blank, function, fresh(own), frozen=False)
+        kept = copy.deepcopy(first)
+        call(blank, function, {k: another(k, v) for k, v in fresh(own).items()}, frozen=False)
+        if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, kept, strict=True)):
+            return "a second call changes what the first one gave: both hand out the same array"
+        calls = [kept, None, call(blank, function, fresh(own), frozen=False)]
+    if not all(close(a, b, single=True) for a, b in zip(calls[0], calls[2], strict=True)):
+        return (
+            "called again with the same arguments it gives something else: "
+            "it keeps something between calls"
+        )
+    return None
+
+
+def another(name, value):
+    """Other numbers of the same shape: messages three times as large, rows in reverse."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or not value.ndim:
+        return value
+    return 3 * value if name.startswith("d") else value[::-1].copy()
+
+
+def fresh(given):
+    """Copies of arrays; networks stay the same."""
+    return {k: v if hasattr(v, "parameters") else copy.deepcopy(v) for k, v in given.items()}

@@ -1,0 +1,451 @@
+"""What is said of a reader's function: right, or what is wrong with it, found by running it."""
+
+import bdb
+import contextlib
+import warnings
+
+import numpy as np
+
+from lab.practice.asking import Raised, ask, call, copied, once_more, outputs
+from lab.practice.blanks import as_function, lesson_file, lesson_module, place
+from lab.practice.cases import FREE, LARGE, SINGLE, cases, single, small_cases
+from lab.practice.diagnosis import (
+    Known,
+    by_numbers,
+    by_shape,
+    case_words,
+    close,
+    numbers_in,
+    parts_of,
+    seen,
+    shown,
+)
+from lab.proof import faults
+
+RIGHT, WRONG, ERROR = "right", "wrong", "error"
+MOST = 6  # numbers of a case that is shown
+
+
+def shipped(blank):
+    """The lesson's own function, or its lines as one."""
+    thing = lesson_module(blank.module)
+    if blank.lines:
+        return as_function(blank, place(blank)[1], vars(thing), str(lesson_file(blank.module)))
+    for name in blank.name.split("."):
+        thing = getattr(thing, name)
+    return thing
+
+
+def told(error):
+    """An exception as a Raised without a file."""
+    return Raised(f"{type(error).__name__}: {error}", "")
+
+
+@np.errstate(all="ignore")
+def outcomes(blank, function, made, owner=None, tell=told):
+    """What a function makes of each Case: its outputs, or a Raised.
+
+    owner  the reader's class, if it is a method
+    tell   exception -> Raised
+    """
+    answers = []
+    for case in made:
+        try:
+            if case.refused:
+                answers.append(call(blank, function, copied(case.given, owner), frozen=False))
+            else:
+                answers.append(ask(blank, function, case.given, owner))
+        except (NotImplementedError, bdb.BdbQuit):
+            raise
+        except Exception as error:
+            answers.append(told(error) if case.refused else tell(error))
+    return answers
+
+
+@contextlib.contextmanager
+def quiet():
+    """No warning of numpy's: what is not finite is judged like any other number."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+class Judge:
+    """Judges functions in the place of a blank, by the cases of a seed."""
+
+    @quiet()
+    def __init__(self, blank, seed):
+        if blank.module == "gradient_check" or (blank.lines and blank.lines.inside != "train"):
+            import lab.practice.updates  # noqa: F401  its cases, and Gymnasium, which others do without
+        self.blank, self.seed, self.names = blank, seed, outputs(blank)
+        self.cases = cases(blank, seed)
+        self.ours = shipped(blank)
+        doubled = [
+            case._replace(given=single(case.given, np.float64)) if is_single(case) else case
+            for case in self.cases
+        ]
+        self.right = outcomes(blank, self.ours, doubled)
+        self.asked = [k for k, case in enumerate(self.cases) if not case.refused]
+        self.plain = [k for k in self.asked if self.cases[k].kind in ("", LARGE)]
+
+    def agrees(self, answer, k, loose=False):
+        """Is this the right answer to case k?"""
+        case, right = self.cases[k], self.right[k]
+        if isinstance(answer, Raised):
+            return False
+        rough = loose or is_single(case)
+        scale = case.scale
+        if rough:  # what float32 rounds away is a share of what went in
+            scale = (
+                max([scale, *(float(np.max(np.abs(a))) for a in inputs(case.given))])
+                if scale >= 1
+                else scale
+            )
+        return all(close(a, r, rough, scale) for a, r in zip(answer, right, strict=True))
+
+    @quiet()
+    def verdict(self, function, owner=None, tell=told, answered=lambda: None):
+        """-> status, diagnosis. Raises NotImplementedError if the function does.
+
+        answered  called when all cases are answered: what follows is to find words
+        """
+        mine = outcomes(self.blank, function, self.cases, owner, tell)
+        again = self.again(function, owner, tell)
+        answered()
+        if again and self.agrees(mine[0], 0):
+            return again
+        wrong = [k for k in self.asked if not self.agrees(mine[k], k)]
+        if wrong:
+            found = self.fault(mine)
+            if found:
+                return WRONG, found
+            loose = [k for k in wrong if not self.agrees(mine[k], k, loose=True)]
+            if loose:
+                return self.diagnosis(mine, loose, function, owner)
+        for case, answer in zip(self.cases, mine, strict=True):
+            if case.refused and not isinstance(answer, Raised):
+                return WRONG, (
+                    f"its numbers are right; but {case.refused}: the docstring promises a "
+                    "ValueError, and there is none"
+                )
+            if case.refused and not refusal(answer.text):
+                return WRONG, (
+                    f"its numbers are right; but {case.refused}: the docstring promises a "
+                    f"ValueError, and there is {answer.text}"
+                )
+        return RIGHT, ""
+
+    def again(self, function, owner, tell):
+        """What is wrong with a second call: status, words; or None."""
+        try:
+            words = once_more(self.blank, function, self.cases[0].given, owner, close)
+        except Exception as error:
+            return ERROR, tell(error).diagnosis
+        return words and (WRONG, words)
+
+    # ------------------------------------------------------------------ what is wrong
+
+    def faulty(self, *made):
+        """What the shipped function with these Faults gives; None if they exchange the same."""
+        exchanges = tuple(text for fault in made for text in (fault.old, fault.new))
+        key = (self.blank.path, self.seed, exchanges)
+        if key not in REMEMBERED:
+            try:
+                REMEMBERED[key] = outcomes(
+                    self.blank, faults.edited(self.ours, *exchanges), self.cases
+                )
+            except ValueError:
+                REMEMBERED[key] = None
+        return REMEMBERED[key]
+
+    def known(self):
+        rows = [f for f in faults.FAULTS if f.function == self.blank.path and f.words]
+        return [(fault, made) for fault in rows for made in [self.faulty(fault)] if made]
+
+    def fault(self, mine):
+        """The words of the one fault that gives these answers to all that is asked; or None."""
+        for fault, made in self.known():
+            alike = (same(mine[k], made[k], is_single(self.cases[k])) for k in self.asked)
+            if all(alike) and self.evident(mine):
+                return fault.words + self.rest(mine)
+        return None
+
+    def evident(self, mine):
+        """Is there a number in it that tells? What is nowhere finite looks like anything else."""
+        wrong = [k for k in self.plain if not self.agrees(mine[k], k)]
+        return not wrong or any(
+            isinstance(mine[k], Raised)
+            or any(
+                seen([m], [r]) or m.shape != r.shape
+                for m, r in zip(mine[k], self.right[k], strict=True)
+            )
+            for k in wrong
+        )
+
+    def rest(self, mine):
+        """Which outputs are right, if some are: what is added to a diagnosis."""
+        good = [
+            name
+            for j, name in enumerate(self.names)
+            if all(
+                not isinstance(mine[k], Raised)
+                and close(mine[k][j], self.right[k][j], True, self.cases[k].scale)
+                for k in self.asked
+            )
+        ]
+        if not good or len(self.names) < 2:
+            return ""
+        return f"; {listed(good)} {'is' if len(good) == 1 else 'are'} right"
+
+    def diagnosis(self, mine, wrong, function, owner):
+        """-> status, words."""
+        if any(isinstance(mine[k], Raised) for k in wrong):
+            return self.raised(mine, wrong)
+        if self.blank.module == "gradient_check":
+            case, passes = self.cases[wrong[0]], bool(mine[wrong[0]][0])
+            return WRONG, f"{'passes' if passes else 'refuses'} {case.kind or 'a right gradient'}"
+        plain = [k for k in self.plain if k in wrong]
+        if not any(not self.cases[k].kind for k in plain):  # right where nothing is special
+            return WRONG, self.special(mine, wrong, function, owner)
+        shaped = self.shapes(mine)
+        if shaped:
+            return WRONG, shaped
+        told, left, parts = self.explained(mine, self.plain)
+        words = [words for words, _ in told]
+        unknown = []
+        for name in left:
+            by = by_numbers(name, *self.columns(mine, name))
+            if name == "t":  # what it is, after the steps of the first case
+                k = next(k for k in self.plain if not close(mine[k][-1], self.right[k][-1]))
+                t, steps = (int(answer[k][-1][0]) for answer in (mine, self.right))
+                by = f"t, which counts the steps, is {t} after {steps}"
+            (words if by else unknown).append(by or name)
+        if unknown:
+            if words and self.names[-1] != "t":
+                words.append(f"{listed(unknown)} {'is' if len(unknown) == 1 else 'are'} wrong, too")
+            else:
+                words.append(self.example(unknown, function, owner))
+        right = [
+            name for name in parts if name not in {n for _, names in told for n in names} | {*left}
+        ]
+        if right and len(parts) > 1:
+            words.append(f"{listed(right)} {'is' if len(right) == 1 else 'are'} right")
+        return WRONG, "; ".join(dict.fromkeys(words))
+
+    def raised(self, mine, wrong):
+        """It raises, in some cases or in all."""
+        first = next(k for k in wrong if isinstance(mine[k], Raised))
+        kind = self.cases[first].kind
+        words = mine[first].diagnosis or mine[first].text
+        if kind and not any(
+            isinstance(mine[k], Raised) for k in self.asked if not self.cases[k].kind
+        ):
+            words += f" ({kind})"
+        return ERROR, words
+
+    def split(self, answers):
+        """-> {name: arrays, one a plain case that has this part}, or None if one is no answer."""
+        columns = {}
+        for k in self.plain:
+            if isinstance(answers[k], Raised):
+                return None
+            right = parts_of(self.names, self.cases[k].given, self.right[k])
+            parts = parts_of(self.names, self.cases[k].given, answers[k])
+            if parts.keys() != right.keys():
+                return None
+            for name, part in parts.items():
+                columns.setdefault(name, []).append(part)
+        return columns
+
+    def columns(self, mine, name):
+        """Of one part: the rows of each case that has it, theirs, the right ones."""
+        sizes, theirs, right = [], [], []
+        for k in self.plain:
+            ours = parts_of(self.names, self.cases[k].given, self.right[k])
+            if name in ours:
+                sizes.append(rows(self.cases[k].given))
+                right.append(ours[name])
+                theirs.append(parts_of(self.names, self.cases[k].given, mine[k])[name])
+        return sizes, theirs, right
+
+    def shapes(self, mine):
+        for j, name in enumerate(self.names):
+            words = by_shape(
+                name, [mine[k][j] for k in self.plain], [self.right[k][j] for k in self.plain]
+            )
+            if words:
+                return words + self.rest(mine)
+        return None
+
+    def explained(self, mine, ks):
+        right, theirs = self.split(self.right), self.split(mine)
+        known = [(fault, self.split(made)) for fault, made in self.known()]
+        known = [(fault, made) for fault, made in known if made]
+
+        def combined(a, b):
+            both = self.faulty(known[a][0], known[b][0])
+            return self.split(both) if both else None
+
+        found = Known(right, theirs, [(fault.words, made) for fault, made in known], combined)
+        told, left = found.explained()
+        return told, left, [*right]
+
+    def special(self, mine, wrong, function, owner):
+        """Right where nothing is special: what is, and one such case."""
+        kinds = list(dict.fromkeys(self.cases[k].kind for k in wrong))
+        for fault, made in self.known():
+            hit = [k for k in self.asked if not self.agrees(made[k], k)]
+            more = [k for k in wrong if k not in hit]
+            if (
+                hit
+                and {*hit} <= {*wrong}
+                and all(self.cases[k].kind in (LARGE, SINGLE) for k in more)
+                and all(same(mine[k], made[k], True) for k in hit)
+            ):
+                return fault.words + self.rest(mine)
+        k = next(k for k in wrong if self.cases[k].kind == kinds[0])
+        words = self.show(self.cases[k].given, function, owner, is_single(self.cases[k]))
+        said = f"right otherwise; wrong {kinds[0]}"
+        return f"{said}: {words}" if words else said
+
+    def example(self, names, function, owner):
+        """A small case in which the first of these parts is wrong."""
+        best, count = None, np.inf
+        for tried, given in enumerate(small_cases(self.blank, self.seed)):
+            if self.misses(given, function, owner, names[0]) is None:
+                continue
+            given = shown(given, FREE, lambda g: self.misses(g, function, owner, names[0]))
+            if numbers_in(given) < count:
+                best, count = given, numbers_in(given)
+            if count <= MOST or tried > 60:
+                break
+        if best is not None and count <= MOST + 3:
+            words = case_words(best, *self.misses(best, function, owner, names[0]))
+        else:
+            words = self.one_number(names[0], function, owner)
+        ignored = self.ignored(names[0], function, owner)
+        if ignored:
+            words = f"it does not depend on {listed([f'`{name}`' for name in ignored])}; {words}"
+        more = names[1:]
+        tail = f"; {listed(more)} {'is' if len(more) == 1 else 'are'} wrong, too" if more else ""
+        return f"{names[0]}: {words}{tail}"
+
+    def ignored(self, name, function, owner):
+        """The arguments that a part of the right answer depends on, and theirs does not."""
+        given = self.cases[self.plain[0]].given
+        found = [k for k, v in given.items() if isinstance(v, float) or (k in FREE and np.any(v))]
+        found = [key for key in found if isinstance(given[key], (float, np.ndarray))]
+        tried = [(self.cases[k].given, times) for k in self.plain[:2] for times in (0.9, 0.3, 2.7)]
+        return [
+            key for key in found
+            if all(self.ignores(g, key, times, name, function, owner) for g, times in tried)
+        ]  # fmt: skip
+
+    def ignores(self, given, key, times, name, function, owner):
+        if isinstance(given[key], float):
+            times = min(times, 0.6)  # it may have to stay below 1
+        other, answers = {**given, key: times * given[key]}, []
+        try:
+            for which, of_class in ((self.ours, None), (function, owner)):
+                pair = [ask(self.blank, which, g, of_class) for g in (given, other)]
+                pair = [parts_of(self.names, given, answer)[name] for answer in pair]
+                answers.append(close(*pair))
+        except Exception:
+            return False
+        return answers == [False, True]
+
+    def one_number(self, name, function, owner):
+        """Where no case is small: how many numbers are wrong, and one of them."""
+        for k in self.plain:
+            missed = self.misses(self.cases[k].given, function, owner, name)
+            if missed:
+                name, mine, wanted = missed
+                wrong = np.count_nonzero(~np.isclose(mine, wanted, rtol=1e-6, atol=1e-9))
+                some = np.argmax(np.abs(mine - wanted)) if np.ndim(wanted) else ()
+                m, w = (np.ravel(a)[some] if np.ndim(a) else a for a in (mine, wanted))
+                at = (
+                    list(map(int, np.unravel_index(some, np.shape(wanted))))
+                    if np.ndim(wanted)
+                    else ""
+                )
+                some = f"{wrong} of {np.size(wanted)} numbers differ, " if np.ndim(wanted) else ""
+                batch = f"in a batch of {rows(self.cases[k].given)}"
+                where = f"{name}{at}: " if at else ""
+                return f"{some}{batch}: {where}yours {m:.6g}, expected {w:.6g}"
+        return "wrong: yours differs, expected another"
+
+    def misses(self, given, function, owner, name=None):
+        """-> a part's name, theirs, ours, in a case where they differ; None if they do not."""
+        try:
+            ours = ask(self.blank, self.ours, single(given, np.float64))
+            theirs = ask(self.blank, function, given, owner)
+        except Exception:
+            return None
+        right = parts_of(self.names, given, ours)
+        parts = parts_of(self.names, given, theirs)
+        if parts.keys() != right.keys():
+            return self.names[0], theirs[0], ours[0]
+        for own in right if name is None else [name] * (name in right and name in parts):
+            if not close(parts[own], right[own], single=True):
+                return own, parts[own], right[own]
+        return None
+
+    def show(self, given, function, owner, rough):
+        missed = self.misses(given, function, owner)
+        if missed is None:
+            return ""
+        if numbers_in(given) <= MOST:
+            return case_words(given, *missed)
+        name, mine, wanted = missed
+        if np.shape(mine) == np.shape(wanted):
+            gap = np.abs(np.asarray(mine, float) - wanted)
+            k = np.unravel_index(np.argmax(np.where(np.isfinite(gap), gap, np.inf)), np.shape(gap))
+            mine, wanted, name = (
+                np.asarray(mine)[k],
+                np.asarray(wanted)[k],
+                f"{name}{list(map(int, k)) or ''}",
+            )
+            return f"{name}: yours {mine:.6g}, expected {wanted:.6g}"
+        return f"{name} has the shape {np.shape(mine)}, not {np.shape(wanted)}"
+
+
+REMEMBERED: dict = {}  # what faults give, by blank, seed and exchanges
+
+
+def refusal(text):
+    return text.split(":")[0] in (
+        "ValueError", "LinAlgError", "AxisError", "UnicodeDecodeError", "JSONDecodeError", "Changes"
+    )  # fmt: skip
+
+
+def is_single(case):
+    return any(a.dtype == np.float32 for a in inputs(case.given))
+
+
+def inputs(given):
+    """The float arrays of a case, those of networks too."""
+    for value in given.values():
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size:
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from inputs(dict(enumerate(value)))
+        elif isinstance(getattr(value, "parameters", None), np.ndarray):
+            yield value.parameters
+
+
+def same(mine, other, rough):
+    """Do two answers agree, or fail alike?"""
+    if isinstance(mine, Raised) or isinstance(other, Raised):
+        return type(mine) is type(other) and mine.text == other.text
+    return all(close(a, b, rough) for a, b in zip(mine, other, strict=True))
+
+
+def rows(given):
+    """N, the number of rows of a case."""
+    found = [v for v in given.values() if isinstance(v, np.ndarray) and v.ndim]
+    return len(found[0]) if found else 1
+
+
+def listed(names):
+    *some, last = names
+    return f"{', '.join(some)} and {last}" if some else last
