@@ -3,7 +3,7 @@
 # ///
 """A language model by hand: a transformer learns `3+8=11.` from what a verifier pays.
 Shapes: B texts, T places, B·T rows, one a place; D numbers a row, H heads of C = D / H,
-F units, V characters, P parameters. dx is dLoss/dx, shaped as x. Eq. ?: of Chapter I.
+F units, V characters, P parameters. dx is dLoss/dx, shaped as x. Eq. 58–64: Chapter I.
 New: a token is an action, a text an episode; attention; credit within groups, Eq. 50.
 Bought: 20 of 20 seeds reach 95% right, drawn, 99.5% in the mean; their teacher 20.4%.
 Still wrong: answers that are never drawn are never learned; a start must be near."""
@@ -28,7 +28,7 @@ def embed_forward(text, We, Wp):  # text (B,T) -> x (B·T,D): its character's ro
 
 
 def embed_backward(dx, text):  # dx (B·T,D), text (B,T) -> dWe (V,D), dWp (T,D)
-    onehot = np.eye(V, dtype=dx.dtype)[text.ravel()]  # Eq. ?: sum over its places,
+    onehot = np.eye(V, dtype=dx.dtype)[text.ravel()]  # Eq. 64: sum over its places,
     return onehot.T @ dx, dx.reshape(*text.shape, D).sum(axis=0)  # and over the texts
 
 
@@ -39,7 +39,7 @@ def norm_forward(x):  # x (B·T,D) -> x / r, r (B·T,1): the root of x's mean sq
 
 def norm_backward(dy, y, r):  # dy, y (B·T,D), r (B·T,1) -> dx (B·T,D)
     along = (dy * y).mean(axis=1, keepdims=True)  # of dy, the part along y,
-    return (dy - along * y) / r  # Eq. ?: which drops out: y keeps its length
+    return (dy - along * y) / r  # Eq. 59: which drops out: y keeps its length
 
 
 def softmax(z):  # along the last axis, Eq. 17; z may be complex, for checks
@@ -57,11 +57,11 @@ def attention_forward(q, k, v, T):  # q, k, v (B·T,D) -> y (B·T,D), cache
 def attention_backward(dy, cache):  # dy (B·T,D) -> dq, dk, dv (B·T,D)
     q, k, v, A = cache
     dy = dy.reshape(v.shape)
-    dv = np.einsum("bhts,bthc->bshc", A, dy)  # Eq. ?: V̄ = Aᵀ Ȳ, from all t that read s
-    dA = np.einsum("bthc,bshc->bhts", dy, v)  # Eq. ?: Ā = Ȳ Vᵀ, the wish to read s more
-    dS = A * (dA - (A * dA).sum(axis=-1, keepdims=True))  # Eq. 21 with Ā: less the mean
-    dq = np.einsum("bhts,bshc->bthc", dS, k) * C**-0.5  # Eq. ?: Q̄ = S̄ K/√C
-    dk = np.einsum("bhts,bthc->bshc", dS, q) * C**-0.5  # Eq. ?: K̄ = S̄ᵀ Q/√C
+    dv = np.einsum("bhts,bthc->bshc", A, dy)  # Eq. 60: V̄ = Aᵀ Ȳ, from all who read
+    dA = np.einsum("bthc,bshc->bhts", dy, v)  # Eq. 60: Ā = Ȳ Vᵀ, the wish to read
+    dS = A * (dA - (A * dA).sum(axis=-1, keepdims=True))  # Eq. 61: less the mean
+    dq = np.einsum("bhts,bshc->bthc", dS, k) * C**-0.5  # Eq. 62: Q̄ = S̄ K/√C
+    dk = np.einsum("bhts,bthc->bshc", dS, q) * C**-0.5  # Eq. 62: K̄ = S̄ᵀ Q/√C
     return dq.reshape(-1, D), dk.reshape(-1, D), dv.reshape(-1, D)
 
 
@@ -90,17 +90,17 @@ class Model:  # its matrices We … Wu: views of one vector of parameters
     def backward(self, dlogits, cache):  # dlogits (B·T,V), T = T_MAX -> gradient (P,)
         text, a, r1, reading, y, b, r2, h, c, r3 = cache
         dc, dWu = dlogits @ self.Wu.T, c.T @ dlogits  # Eq. 27: X̄ = Ȳ Wᵀ, W̄ = Xᵀ Ȳ
-        dx = norm_backward(dc, c, r3)  # Eq. ?: a norm's
+        dx = norm_backward(dc, c, r3)  # Eq. 59: a norm's
         dh, dW2 = dx @ self.W2.T, h.T @ dx  # Eq. 27, through h W2
         dz = dh * (1 - h * h)  # Eq. 28: tanh's slope
         db, dW1 = dz @ self.W1.T, b.T @ dz  # Eq. 27, through b W1
-        dx = dx + norm_backward(db, b, r2)  # Eq. ?: x went on two ways: a sum
+        dx = dx + norm_backward(db, b, r2)  # Eq. 63: x went on two ways: a sum
         dy, dWo = dx @ self.Wo.T, y.T @ dx  # Eq. 27, through y Wo
-        dq, dk, dv = attention_backward(dy, reading)  # Eq. ?: attention's
+        dq, dk, dv = attention_backward(dy, reading)  # Eq. 60–62: attention's
         dWq, dWk, dWv = a.T @ dq, a.T @ dk, a.T @ dv  # Eq. 27, W̄ = Xᵀ Ȳ
-        da = dq @ self.Wq.T + dk @ self.Wk.T + dv @ self.Wv.T  # Eq. ?: a went three
-        dx = dx + norm_backward(da, a, r1)  # Eq. ?: x two, as above
-        dWe, dWp = embed_backward(dx, text)  # Eq. ?: an embedding's
+        da = dq @ self.Wq.T + dk @ self.Wk.T + dv @ self.Wv.T  # Eq. 63: a went three
+        dx = dx + norm_backward(da, a, r1)  # Eq. 63: x two, as above
+        dWe, dWp = embed_backward(dx, text)  # Eq. 64: an embedding's
         gradients = dWe, dWp, dWq, dWk, dWv, dWo, dW1, dW2, dWu  # as in SHAPES
         return np.concatenate([dW.ravel() for dW in gradients])
 
@@ -146,7 +146,7 @@ def policy_slope(logits, text, weight):  # -> dlogits (B·T,V) of -Σ weight log
     counts[:, : PROMPT - 1] = False  # but not the prompt: nobody chose it
     w = (weight[:, None] * counts / len(text)).reshape(-1, 1).astype(logits.dtype)
     onehot = np.eye(V, dtype=logits.dtype)[text[:, 1:].ravel()]
-    return w * (softmax(logits) - onehot)  # Eq. 20, 49: one row a token
+    return w * (softmax(logits) - onehot)  # Eq. 20, 49, 58: one row a token
 
 
 def train(seed):  # after each update: how many, the model
