@@ -65,14 +65,14 @@ def attention_backward(dy, cache):  # dy (B·T,D) -> dq, dk, dv (B·T,D)
     return dq.reshape(-1, D), dk.reshape(-1, D), dv.reshape(-1, D)
 
 
-class Model:  # its matrices We … Wu: views of one vector of parameters
+class Model:  # We … Wu, views of one vector of parameters; x W begins as large as x
     def __init__(self, rng, dtype=np.float32):
-        sizes = [rows * columns for rows, columns in SHAPES.values()]
-        self.parameters = np.zeros(sum(sizes), dtype)
-        parts = np.split(self.parameters, np.cumsum(sizes[:-1]))
-        for part, (name, shape) in zip(parts, SHAPES.items()):
-            part[:] = rng.normal(size=part.size) * shape[0] ** -0.5  # x W as large as x
-            setattr(self, name, part.reshape(shape))
+        first = [rng.normal(size=(m, n)) * m**-0.5 for m, n in SHAPES.values()]
+        self.parameters = np.concatenate([W.ravel() for W in first]).astype(dtype)
+        parts = np.split(self.parameters, np.cumsum([W.size for W in first]))
+        views = [part.reshape(W.shape) for part, W in zip(parts, first)]
+        self.We, self.Wp, self.Wq, self.Wk, self.Wv = views[:5]
+        self.Wo, self.W1, self.W2, self.Wu = views[5:]
         self.m, self.v, self.t = 0 * self.parameters, 0 * self.parameters, 0
 
     def forward(self, text):  # (B,T) numbers of characters -> logits (B·T,V), cache
