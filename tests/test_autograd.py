@@ -17,6 +17,7 @@ import vpg
 from distributions import log_softmax
 from lab.proof import autograd
 from lab.proof.evidence import complex_step
+from lab.proof.faults import FAULTS, injected
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -81,10 +82,10 @@ def test_the_batch_is_worth_comparing(algorithm):
 def test_a_difference_is_seen_in_its_own_row():
     gradient = np.array([1.0, -2.0, 3.0, 0.5, 4.0, 0.25])  # W (2,2) b (2,)
     theirs = [gradient[:4].reshape(2, 2).copy(), gradient[4:].copy()]
-    same = autograd.rows("policy", gradient, theirs)
+    same = autograd.rows(["policy W1", "policy b1"], gradient, theirs)
     assert [line.split()[-1] for line in same] == ["same", "same"]
     theirs[1][1] += 1e-9
-    first, second = autograd.rows("policy", gradient, theirs)
+    first, second = autograd.rows(["policy W1", "policy b1"], gradient, theirs)
     assert first.split() == [
         *("policy", "W1", "(2,2)", "3.000000000000", "3.000000000000", "0e+00", "same"),
     ]
@@ -172,10 +173,26 @@ def test_a_wrong_line_is_seen(key, old, new, capsys, monkeypatch):
 def test_autograd_agrees_with_every_weight_and_sees_a_fault(capsys, monkeypatch):
     assert autograd.compare_with_torch()
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.endswith("  same") for line in lines) == 22
+    assert sum(line.endswith("  same") for line in lines) == 31
     assert max(map(len, lines)) <= 80 and lines[-1] == "ours and autograd's are the same"
     right = ppo.clipped_surrogate
     monkeypatch.setattr(ppo, "clipped_surrogate", lambda *a: (0, right(*a)[1] * (1 + 1e-9)))
     assert not autograd.compare_with_torch()
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.endswith("  DIFFERS") for line in lines) == 5  # the loss, and two W and b
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    "function, matrices", [("attention_backward", "We Wp Wq Wk Wv"), ("embed_backward", "We Wp")]
+)
+def test_a_fault_of_the_transformer_is_seen_in_the_matrices_behind_it(function, matrices):
+    import torch
+
+    ours = [fault for fault in FAULTS if fault.function == f"10_language.{function}"]
+    assert len(ours) > 4
+    for fault in ours:
+        with injected(fault):
+            lines = [line.split() for line in autograd.language_rows(torch)]
+        differ = {line[0] for line in lines if line[-1] == "DIFFERS"}
+        assert len(lines) == 9 and differ and differ <= {*matrices.split()}, fault

@@ -384,7 +384,7 @@ def test_an_assignment_blanks_what_it_lists(home, capsys):
     assert len(TASK.findall(text)) == 3
     for words, said in (
         ("gaee", "a.txt, line 2: no equation 'gaee'; did you mean gae?"),
-        ("99", "a.txt, line 2: no equation 99; there are 1 to 57"),
+        ("99", "a.txt, line 2: no equation 99; there are 1 to 64"),
         ("2", "a.txt, line 2: no blank for Eq. 2; there are blanks for "),
         (
             "vpg.policy_los",

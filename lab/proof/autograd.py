@@ -1,8 +1,9 @@
 """The same gradients from torch.autograd, for whoever has called `.backward()`.
 
-First each of six losses, at made-up rows. Then all weights' gradients in one minibatch of PPO and
-one batch of VPG, from CartPole. All in float64: ours go back through the lesson's own functions;
-PyTorch gets the losses alone, WRITTEN the way its users write them.
+First each of six losses, at made-up rows. Then all weights' gradients: in one minibatch of PPO and
+one batch of VPG, from CartPole, and in one step of stair 10's language model. All in float64: ours
+go back through the lesson's own functions; PyTorch gets the forward ways and the losses alone,
+WRITTEN the way its users write them.
 """
 
 import sys
@@ -14,6 +15,7 @@ import ppo
 import ppo_penalty
 import vpg
 from distributions import categorical_entropy, categorical_entropy_backward, log_softmax
+from lab.language.transformer import stair
 from lab.proof.numbering import number_of
 from learner import entropy_bonus
 from nn import MLP
@@ -81,8 +83,11 @@ def compare_with_torch(stream=None):
         ):
             leaves = [torch.tensor(a, requires_grad=True) for pair in network.layers for a in pair]
             loss(torch, torch_forward(torch, leaves, batch.obs), batch, config).backward()
-            lines += rows(name, gradient, [leaf.grad.numpy() for leaf in leaves])
+            labels = [f"{name} {'Wb'[n % 2]}{n // 2 + 1}" for n in range(len(leaves))]
+            lines += rows(labels, gradient, [leaf.grad.numpy() for leaf in leaves])
         lines += [""]
+    lines += [f"Stair 10, {len(TEXTS)} texts of its own", ""]
+    lines += [ROW.format("", "ours", "autograd's", "difference", ""), *language_rows(torch), ""]
     same = not any(line.endswith("DIFFERS") for line in lines)
     lines += ["ours and autograd's are the same" if same else "ours and autograd's DIFFER"]
     print("\n".join(line.rstrip() for line in lines), file=stream or sys.stdout)
@@ -199,6 +204,47 @@ def value_loss(torch, values, batch, config):
     return written("value-loss", values=values[:, 0], targets=torch.tensor(batch.targets))
 
 
+# ------------------------------------------------------- the language model
+
+TEXTS = "3+8=11.", "9+0=9..", "1+1=2.7", "3+8=1+=", "1+1=..."  # some end early, some nowhere
+
+
+def language_rows(torch):
+    """A line for each matrix of stair 10's model, after a text's log-probability times a weight."""
+    model = stair.Model(np.random.default_rng(0), float)
+    text, weight = stair.encode(TEXTS), np.random.default_rng(1).normal(size=len(TEXTS))
+    logits, cache = model.forward(text[:, :-1])
+    gradient = model.backward(stair.policy_slope(logits, text, weight), cache)
+
+    W = {n: torch.tensor(getattr(model, n), requires_grad=True) for n in stair.SHAPES}
+    chosen = torch.tensor(text[:, 1:])
+    stops = (chosen == stair.CHARACTERS.index(".")).cumsum(1)
+    read = torch.nn.functional.pad(stops, (1, 0))[:, :-1] == 0  # no full stop before it
+    read[:, : stair.PROMPT - 1] = False
+    logits = torch_language(torch, W, torch.tensor(text[:, :-1]))
+    log_probs = torch.distributions.Categorical(logits=logits).log_prob(chosen)
+    loss = -(torch.tensor(weight) * (log_probs * read).sum(1)).mean()
+    loss.backward()
+    return rows([*W], gradient, [matrix.grad.numpy() for matrix in W.values()])
+
+
+def torch_language(torch, W, text):
+    """The logits (B,T,V) of stair 10's model, with what PyTorch has for each of its parts."""
+
+    def norm(x):
+        return torch.nn.functional.rms_norm(x, (stair.D,), eps=1e-6)
+
+    def heads(x):  # (B,T,D) -> (B,H,T,C)
+        return x.unflatten(2, (stair.H, stair.C)).transpose(1, 2)
+
+    x = W["We"][text] + W["Wp"][: text.shape[1]]
+    qkv = [heads(norm(x) @ W[name]) for name in ("Wq", "Wk", "Wv")]
+    y = torch.nn.functional.scaled_dot_product_attention(*qkv, is_causal=True)
+    x = x + y.transpose(1, 2).flatten(2) @ W["Wo"]
+    x = x + torch.tanh(norm(x) @ W["W1"]) @ W["W2"]
+    return norm(x) @ W["Wu"]
+
+
 # --------------------------------------------------------------- the table
 
 
@@ -224,16 +270,16 @@ def loss_rows(torch):
     return lines
 
 
-def rows(name, gradient, theirs):
+def rows(labels, gradient, theirs):
     """A line for each weight matrix and bias: its largest entry twice, the largest difference."""
     lines, start = [], 0
-    for number, other in enumerate(theirs):
+    for label, other in zip(labels, theirs, strict=True):
         own = gradient[start : start + other.size].reshape(other.shape)
         start += other.size
         place = np.unravel_index(np.abs(own).argmax(), own.shape)
         difference = np.abs(own - other).max()
         shape = ",".join(map(str, own.shape)) + ("," if own.ndim == 1 else "")
-        label = f"  {name} {'Wb'[number % 2]}{number // 2 + 1} ({shape})"
+        label = f"  {label} ({shape})"
         verdict = "same" if difference <= BOUND * np.abs(own).max() else "DIFFERS"
         numbers = f"{own[place]:.12f}", f"{other[place]:.12f}", f"{difference:.0e}"
         lines.append(ROW.format(label, *numbers, verdict))

@@ -36,11 +36,21 @@ from lab.proof.equations import (
     e_value,
     f_ppo,
     h_tokens,
+    i_transformer,
 )
 from lab.proof.evidence import EXACT, Z_BOUND, Check, Evidence
 from lab.proof.numbering import key_of, number_of
 
-CHAPTERS = (a_process, b_advantages, c_distributions, d_network, e_value, f_ppo, h_tokens)
+CHAPTERS = (
+    a_process,
+    b_advantages,
+    c_distributions,
+    d_network,
+    e_value,
+    f_ppo,
+    h_tokens,
+    i_transformer,
+)
 
 
 def by_key(chapters):

@@ -24,7 +24,11 @@ from typing import NamedTuple
 
 from lab.kit import PROJECT
 
-WORLDS = {"mdp": "lab.proof.mdp", "tokens": "lab.language.tokens"}
+WORLDS = {
+    "mdp": "lab.proof.mdp",
+    "tokens": "lab.language.tokens",
+    "10_language": "ladder.10_language",
+}
 
 
 class Fault(NamedTuple):
@@ -599,6 +603,51 @@ FAULTS = [Fault(*row) for row in [
     ("tokens.dpo_loss", "dpo", "[-slopes, slopes]", "[slopes, -slopes]"),
     ("tokens.dpo_loss", "dpo", "beta / (1 + ", "1 / (1 + "),
     ("tokens.dpo_loss", "dpo", "log_probs - reference_log_probs", "log_probs"),
+    ("10_language.policy_slope", "token-rows", "np.cumsum(stop, axis=1) - stop == 0", "np.cumsum(stop, axis=1) == 0", "the full stop's own row is missing: nothing would teach the model to stop"),
+    ("10_language.policy_slope", "token-rows", "np.cumsum(stop, axis=1) - stop == 0", "stop >= 0", "what follows the full stop counts, too; nobody reads it"),
+    ("10_language.policy_slope", "token-rows", "counts[:, :PROMPT - 1] = False", "pass", "the prompt's rows count, too; nobody chose its characters"),
+    ("10_language.policy_slope", "token-rows", "PROMPT - 1", "PROMPT", "the answer's first character is missing: its row is that of the prompt's last"),
+    ("10_language.policy_slope", "token-rows", "/ len(text)", "/ counts.sum()", "divides by the number of tokens; the mean is over the answers"),
+    ("10_language.policy_slope", "token-rows", " / len(text)", "", NO_MEAN),
+    ("10_language.policy_slope", "token-rows", "weight[:, None] * ", "", "the weight is missing: every answer that was drawn becomes likelier"),
+    ("10_language.policy_slope", "token-rows", "text[:, 1:]", "text[:, :-1]", "a row's character is the next one, which follows its place: text[:, 1:]"),
+    ("10_language.policy_slope", "token-rows", "softmax(logits) - onehot", "onehot - softmax(logits)", SLOPE_SIGN),
+    ("10_language.policy_slope", "token-rows", "softmax(logits) - onehot", "-onehot", NO_PI),
+    ("10_language.policy_slope", "token-rows", "softmax(logits) - onehot", "logits - onehot", NO_SOFTMAX),
+    ("10_language.norm_backward", "rms-norm", "dy - along * y", "dy", "the part along y is not taken off: a longer x has the same y"),
+    ("10_language.norm_backward", "rms-norm", "dy - along * y", "dy + along * y", "the part along y goes on twice; it drops out"),
+    ("10_language.norm_backward", "rms-norm", ".mean(", ".sum(", "the part along y is D times too long: a mean over the row's numbers, not a sum"),
+    ("10_language.norm_backward", "rms-norm", "axis=1", "axis=0", "the mean runs over the rows of the batch; each row has a length of its own (axis 1)"),
+    ("10_language.norm_backward", "rms-norm", " / r", "", "1/r is missing: a long x turns slowly"),
+    ("10_language.norm_backward", "rms-norm", "along * y)", "along)", "what is taken off is a number for each row; it should be along y"),
+    ("10_language.norm_backward", "rms-norm", "along * y) / r", "along * y * r) / r", "x stands in y's place: y = x / r"),
+    ("10_language.attention_backward", "attention", "'bhts,bthc->bshc', A, dy", "'bhst,bthc->bshc', A, dy", "A is not transposed: a value collects from those who read it"),
+    ("10_language.attention_backward", "attention-softmax", "dA - (A * dA).sum(axis=-1, keepdims=True)", "dA", "the mean of Ā over what is read is not taken off: a row of A sums to 1"),
+    ("10_language.attention_backward", "attention-softmax", "(A * dA).sum(axis=-1, keepdims=True)", "dA.mean(axis=-1, keepdims=True)", "the mean is taken over places that are alike; it weighs them with A"),
+    ("10_language.attention_backward", "attention-softmax", "(A * dA).sum(axis=-1, keepdims=True)", "(A * dA).sum(axis=-2, keepdims=True)", "the sum runs over the readers; each reader has a softmax of its own (the last axis)"),
+    ("10_language.attention_backward", "attention-softmax", "(A * dA).sum(axis=-1, keepdims=True)", "dA.sum(axis=-1, keepdims=True)", "the sum lacks A: it is the mean of Ā over what is read"),
+    ("10_language.attention_backward", "attention-softmax", "A * (dA - ", "(dA - ", "the factor A is missing: what is not read has no slope"),
+    ("10_language.attention_backward", "attention-softmax", "dA - (A", "dA + (A", "a sign: the mean of Ā is taken off, not added"),
+    ("10_language.attention_backward", "queries-keys", "dS, k) * C ** (-0.5)", "dS, k)", "1/√C is missing in the queries' gradient"),
+    ("10_language.attention_backward", "queries-keys", "dS, q) * C ** (-0.5)", "dS, q)", "1/√C is missing in the keys' gradient"),
+    ("10_language.attention_backward", "queries-keys", "dS, k) * C ** (-0.5)", "dS, k) * D ** (-0.5)", "the queries' gradient is over √D; a head has C numbers"),
+    ("10_language.attention_backward", "queries-keys", "'bhts,bthc->bshc', dS, q", "'bhst,bthc->bshc', dS, q", "S̄ is not transposed in the keys' gradient: a key collects from those who asked it"),
+    ("10_language.attention_backward", "queries-keys", "'bhts,bshc->bthc', dS, k", "'bhst,bshc->bthc', dS, k", "S̄ is transposed in the queries' gradient: a query collects from what it read"),
+    ("10_language.attention_backward", "queries-keys", "dS, k)", "dS, q)", "the queries' gradient is made of queries; it collects keys"),
+    ("10_language.attention_backward", "queries-keys", "dS, q)", "dS, k)", "the keys' gradient is made of keys; it collects queries"),
+    ("10_language.Model.backward", "residual", "dx + norm_backward(db, b, r2)", "norm_backward(db, b, r2)", "after the tanh, the way beside it is lost: x went on two ways"),
+    ("10_language.Model.backward", "residual", "dx + norm_backward(da, a, r1)", "norm_backward(da, a, r1)", "after attention, the way beside it is lost: x went on two ways"),
+    ("10_language.Model.backward", "residual", "dx + norm_backward(da, a, r1)", "dx", "attention's own way back to x is lost: x went on two ways"),
+    ("10_language.Model.backward", "residual", " + dv @ self.Wv.T", "", "the values' way back is missing: the normed rows went three ways"),
+    ("10_language.Model.backward", "residual", "dq @ self.Wq.T + ", "", "the queries' way back is missing: the normed rows went three ways"),
+    ("10_language.Model.backward", "residual", "dq @ self.Wq.T + dk @ self.Wk.T + dv @ self.Wv.T", "(dq @ self.Wq.T + dk @ self.Wk.T + dv @ self.Wv.T) / 3", "a mean of three ways; they add up"),
+    ("10_language.Model.backward", "residual", "(1 - h * h)", "(1 - h)", "tanh's slope is 1 − h²"),
+    ("10_language.Model.backward", "residual", "norm_backward(da, a, r1)", "da", "the norm before attention has no way back here"),
+    ("10_language.embed_backward", "embedding", "onehot.T @ dx", "onehot.T @ dx / len(text)", "a mean over the texts; a character's row collects a sum"),
+    ("10_language.embed_backward", "embedding", "onehot.T @ dx", "(onehot.T > 0).astype(dx.dtype) @ dx / np.maximum(onehot.sum(axis=0)[:, None], 1)", "a mean over the places of a character; it collects a sum"),
+    ("10_language.embed_backward", "embedding", ".sum(axis=0)", ".mean(axis=0)", "a mean over the texts; a place's row collects a sum"),
+    ("10_language.embed_backward", "embedding", "text.ravel()", "text.T.ravel()", "the characters go through the texts place by place; dx has them text by text"),
+    ("10_language.embed_backward", "embedding", "return (onehot.T @ dx,", "dWe = np.zeros((V, D), dx.dtype)\ndWe[text.ravel()] += dx\nreturn (dWe,", "`dWe[text] += dx` keeps one of a character's places and forgets the others; add them (a product with one-hot rows, or np.add.at)"),
 ]]  # fmt: skip
 FAULTS += [fault._replace(function="5_network.Network.backward") for fault in FAULTS
            if fault.function == "one_page.Network.backward"]  # fmt: skip
