@@ -27,7 +27,7 @@ def take(name, argv):
     folder = finder.parse_known_args(argv)[0].lesson if name in TAKEN_BY else None
     if folder is None:
         return None
-    from lab.practice import grade, of_the_lab, stand_in
+    from lab.practice import grade, is_elsewhere, stand_in
 
     parser = Parser("run.py")
     try:
@@ -38,7 +38,7 @@ def take(name, argv):
     if alone:
         parser.refuse(f"--lesson is for the whole lesson; this trains by itself: python {alone}")
     open_ones = [graded for graded in grades if graded.status in ("blank", "error")]
-    left = [graded for graded in open_ones if not of_the_lab(graded.function)]
+    left = [graded for graded in open_ones if not is_elsewhere(graded.function)]
     if left and name != "trace":
         what = f"{left[0].function} (Eq. {left[0].equation}) is {left[0].status}"
         more = f" and {len(left) - 1} more" if len(left) > 1 else ""
@@ -50,11 +50,11 @@ def take(name, argv):
 
 
 def script(folder, grades):
-    """The file that trains by itself, of a workbook that is the page or the ladder; else None."""
+    """The file that trains by itself, of the page, the ladder or Chapter I alone; else None."""
     from lab.practice import MODULES
 
-    module = grades[-1].function.split(".")[0]
-    return None if module in MODULES else Path(folder) / f"{module}.py"
+    *_, last = modules = [graded.function.split(".")[0] for graded in grades]
+    return None if {*modules} & {*MODULES} else Path(folder) / f"{last}.py"
 
 
 def line_of(error, folder):

@@ -191,7 +191,7 @@ def tokens_options(parser, argv):
 
 
 def practice_options(parser, argv):
-    from lab.practice import CHAPTERS, LADDER, PAGE
+    from lab.practice import CHAPTERS, COURSE, LADDER, PAGE
 
     parser.epilog = "The folder that is there is gone on with; nothing of yours is overwritten."
     option(parser, "folder", "DIR", "the workbook", "practice", nargs="?")
@@ -200,7 +200,7 @@ def practice_options(parser, argv):
         "--chapters",
         type=lambda text: chapter_letters(text, CHAPTERS),
         metavar="C,D",
-        help=f"blank these alone, or these too [{','.join(CHAPTERS)}]",
+        help=f"blank these alone, or these too; also I [{','.join(COURSE)}]",
     )
     alone = {"dest": "chapters", "action": "store_const"}
     help = "one file instead, for one evening: one_page.py with its gradients blank"

@@ -35,7 +35,7 @@ def practice(parser, args):
             words = room.assignment(args.assignment)
         there, blanks = room.asked(args.folder) if has(args.folder) else [], []
         if words or not there:
-            blanks = room.write_workbook(args.folder, words or tuple(room.CHAPTERS))
+            blanks = room.write_workbook(args.folder, words or tuple(room.COURSE))
             tell(args.folder, [blank for blank in blanks if blank not in there])
         paths = [blank.path for blank in blanks]
         grades = room.grade(args.folder)
@@ -131,7 +131,7 @@ def show_next(folder, grades, hints=(), seed=None):
         first = left[0]
         blank = next(blank for blank in room.BLANKS if blank.path == first.function)
         formula, place = room.in_the_text(blank.key)
-        if room.of_the_lab(blank.path):  # no equation of its own
+        if blank.chapter == "G":  # no equation of its own
             formula, place = "", "docs/objectives.md > G. Your own objective"
         print(room.grade_table([first], hints).rpartition("\n\n")[0])
         time_needed = f"; about {blank.minutes} minutes" if blank.minutes else ""

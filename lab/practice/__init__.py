@@ -14,6 +14,7 @@ formulas    an equation's formula for a terminal, and where the text has it
 from lab.practice.blanks import (
     BLANKS,
     CHAPTERS,
+    COURSE,
     LADDER,
     MODULES,
     PAGE,
@@ -21,10 +22,10 @@ from lab.practice.blanks import (
     answer,
     asked,
     assignment,
+    is_elsewhere,
     is_name,
     keep,
     kept,
-    of_the_lab,
     write_workbook,
 )
 from lab.practice.formulas import in_the_text

@@ -25,12 +25,14 @@ CHAPTERS = {
     "F": "PPO",
     "G": "An objective of your own",
     "H": "Groups of responses",
+    "I": "A transformer by hand",
 }
+COURSE = "ABCDEFGH"  # blank where nothing is named; Chapter I is a script of its own
 PAGE = "P"  # the chapter of one_page.py, a workbook by itself
 LADDER = "L"  # that of the ladder's first eight stairs, another one
 TITLES = {**CHAPTERS, PAGE: "PPO on one page", LADDER: "The ladder"}
 TEACHING = PROJECT / "docs" / "teaching.md"
-ROW = re.compile(r"(?m)^\| [A-H] \| `([a-z-]+)` \| `([\w.]+)` \| \d+ \| (\d+) \|")
+ROW = re.compile(r"(?m)^\| [A-I] \| `([a-z-]+)` \| `([\w.]+)` \| \d+ \| (\d+) \|")
 EARLIER = "advantages", "distributions", "nn", "ppo", "ppo_penalty", "vpg"
 KEPT = "workbook.json"  # of a folder: which blanks are asked for, which answers were wrong
 
@@ -178,14 +180,19 @@ BLANKS += [
         "learner batch config rng loss_of_policy loss_of_value clip_range steps", "steps", inside="update",
     )),
     Blank("G", "ratio", "gradient_check", "largest_error", ("verdict",)),
+    Blank("I", "token-rows", "10_language", "policy_slope", ("dlogits",)),
+    Blank("I", "rms-norm", "10_language", "norm_backward", ("dx",)),
+    Blank("I", "attention", "10_language", "attention_backward", ("dq", "dk", "dv")),
+    Blank("I", "residual", "10_language", "Model.backward", ("gradient",)),
+    Blank("I", "embedding", "10_language", "embed_backward", ("dWe", "dWp")),
 ]  # fmt: skip
 BLANKS.sort(key=lambda blank: [*TITLES].index(blank.chapter))  # the book's order
-MODULES = list(dict.fromkeys(blank.module for blank in BLANKS if blank.chapter in CHAPTERS))
+MODULES = list(dict.fromkeys(blank.module for blank in BLANKS if blank.chapter in COURSE))
 STAIRS = [blank.module for blank in BLANKS if blank.chapter == LADDER]
 YOURS = "is yours to write"  # how every blank's message ends
 
 
-OF_THE_LAB = {"gradient_check": "lab/proof"}  # what stands in no file of the lesson
+ELSEWHERE = {"gradient_check": "lab/proof", "10_language": "ladder"}  # no file of the lesson
 
 
 @cache
@@ -259,20 +266,19 @@ def assignment(path):
     return words
 
 
-def of_the_lab(path):
+def is_elsewhere(path):
     """Does a blank stand in no file of the lesson, so that a training does without it?"""
-    return path.split(".")[0] in OF_THE_LAB
+    return path.split(".")[0] in ELSEWHERE
 
 
 def lesson_file(module):
-    if module in OF_THE_LAB:
-        return PROJECT / OF_THE_LAB[module] / f"{module}.py"
-    return PROJECT / ("ladder" if module in STAIRS else "") / f"{module}.py"
+    home = "ladder" if module in STAIRS else ELSEWHERE.get(module, "")
+    return PROJECT / home / f"{module}.py"
 
 
 def lesson_module(name):
     """The lesson's own module, or a stair's, whose name no import can say."""
-    name = f"{OF_THE_LAB[name].replace('/', '.')}.{name}" if name in OF_THE_LAB else name
+    name = f"{ELSEWHERE[name].replace('/', '.')}.{name}" if name in ELSEWHERE else name
     return stair(name) if name in STAIRS else importlib.import_module(name)
 
 
@@ -282,6 +288,11 @@ def stair(name):
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
     return made
+
+
+def is_script(module):
+    """Is it a stair, which runs by itself?"""
+    return module[0].isdigit()
 
 
 def find(tree, name):
@@ -372,13 +383,14 @@ def blanked(source, blanks):
     taken = []  # first line, last line, what stands there instead
     for blank in blanks:
         task = f'raise NotImplementedError("Eq. {blank.equation} {YOURS}")'
-        if blank.chapter == LADDER:  # a script, which should end in a line
+        if is_script(blank.module):  # which should end in a line
             task = f'sys.exit("{blank.module}.py: {{}}, Eq. {blank.equation}, {YOURS}")'
         if blank.lines is None:
             definition = find(tree, blank.name)
-            docstring, task = definition.body[0], task.format(blank.name)
-            instead = " " * docstring.col_offset + task + "\n"
-            taken.append((docstring.end_lineno, definition.end_lineno, instead))
+            first, task = definition.body[0], task.format(blank.name)
+            instead = " " * first.col_offset + task + "\n"
+            kept = first.end_lineno if ast.get_docstring(definition) else first.lineno - 1
+            taken.append((kept, definition.end_lineno, instead))
             continue
         for line, (start, said) in zip(place(blank)[-1], blank.lines.asked, strict=True):
             name, indent = start.split()[0], " " * line.col_offset
@@ -552,7 +564,7 @@ def keep(directory, memory):
     write_whole(Path(directory) / KEPT, (text + "\n").encode("utf-8", "replace"))
 
 
-def write_workbook(directory, words=tuple(CHAPTERS)):
+def write_workbook(directory, words=tuple(COURSE)):
     """Write a workbook, or add to the one that is there -> the blanks that were asked for, a list.
 
     words  as of named; or PAGE alone: one_page.py and nothing else; or LADDER alone: its first
@@ -581,14 +593,17 @@ def write_workbook(directory, words=tuple(CHAPTERS)):
         if file.exists():
             try:
                 source = file.read_text("utf-8-sig")
-                new = source if kind is not CHAPTERS else longer_file(source, module, of_module)
+                whole = is_script(module) or kind is not CHAPTERS
+                new = source if whole else longer_file(source, module, of_module)
             except (SyntaxError, ValueError) as error:
                 raise ValueError(f"{file} cannot be added to: {error}") from None
             if new == source:
                 continue
-        elif kind is CHAPTERS:
+        elif kind is CHAPTERS and not is_script(module):
             new = new_file(module, of_module)
         else:
+            if kind is CHAPTERS:  # all of Chapter I's: what is asked for later is blank already
+                of_module = [blank for blank in own if blank.module == module]
             new = blanked(lesson_file(module).read_text("utf-8"), of_module)
         write_whole(file, new.encode())
     if fresh or memory["asked"]:  # else it asks for everything already

@@ -925,3 +925,57 @@ def carts(rng, T, N, epochs):
         case |= {"old": rng.uniform(0.2, 0.8, (B, 1)), "i": i}
         case["probs"] = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     return case
+
+
+# I. A transformer by hand
+
+WORDS = "1+1=2..", "3+8=11.", "9+0=.4+", "3+8=1+=", "5+5=10.", "0+7=7.1"
+
+
+def language():
+    """Stair 10, whose constants hold for its functions: D, H, C, V."""
+    from lab.language.transformer import stair
+
+    return stair
+
+
+@of("10_language.policy_slope", each=[(4,), (2,), (6,), (1,)])
+def answers(rng, B):
+    stair = language()
+    text = stair.encode(rng.permutation(WORDS)[:B])
+    logits = rng.normal(size=(B * 6, stair.V))
+    return {"logits": logits, "text": text, "weight": rng.normal(size=B)}
+
+
+@of(
+    "10_language.norm_backward",
+    each=[(3, 4), (5, 3), (1, 2), (4, 4)],
+    tiny=[(1, 2), (1, 3), (2, 2)],
+)
+def normed(rng, rows, numbers):
+    y, r = language().norm_forward(rng.normal(0, 2, (rows, numbers)))
+    return {"dy": rng.normal(size=(rows, numbers)), "y": y, "r": r}
+
+
+@of("10_language.attention_backward", each=[(2, 3), (1, 5), (3, 2), (4, 4)])
+def readings(rng, B, T):
+    stair = language()
+    q, k, v, dy = rng.normal(size=(4, B * T, stair.D))
+    return {"dy": dy, "cache": stair.attention_forward(q, k, v, T)[1]}
+
+
+@of("10_language.embed_backward", each=[(2, 3), (1, 6), (5, 2), (3, 5)])
+def looked_up(rng, B, T):
+    stair = language()
+    text = rng.integers(stair.V, size=(B, T))
+    text[:, -1] = text[:, 0]  # a character that stands twice
+    return {"dx": rng.normal(size=(B * T, stair.D)), "text": text}
+
+
+@of("10_language.Model.backward", each=[(3,), (2,), (5,)])
+def whole_pages(rng, B):
+    stair = language()
+    model = stair.Model(rng, np.float64)
+    given = answers(rng, B)
+    logits, cache = model.forward(given["text"][:, :-1])
+    return {"self": model, "dlogits": rng.normal(size=logits.shape), "cache": cache}

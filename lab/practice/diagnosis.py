@@ -23,19 +23,24 @@ def parts_of(names, given, answer):
     """
     network = given.get("self")
     if names == ["gradient"] and network is not None:
-        shapes = [array.shape for array in layers(network)]
-        sizes = [int(np.prod(shape)) for shape in shapes]
+        own = layers(network)
+        sizes = [array.size for array in own.values()]
         if answer[0].shape == (sum(sizes),):
             flat = np.split(answer[0], np.cumsum(sizes)[:-1])
-            own = [f"{kind}{k}" for k in range(1, len(shapes) // 2 + 1) for kind in "Wb"]
-            return {n: a.reshape(s) for n, a, s in zip(own, flat, shapes, strict=True)}
+            return {n: a.reshape(own[n].shape) for n, a in zip(own, flat, strict=True)}
     return dict(zip(names, answer, strict=True))
 
 
 def layers(network):
+    """A network's parameters, {name: array}, in the order in which its gradient has them."""
     if hasattr(network, "layers"):
-        return [array for layer in network.layers for array in layer]
-    return [network.W1, network.b1, network.W2, network.b2]
+        return {
+            f"{a}{k}": w
+            for k, pair in enumerate(network.layers, 1)
+            for a, w in zip("Wb", pair, strict=True)
+        }
+    names = "W1 b1 W2 b2" if hasattr(network, "b1") else "We Wp Wq Wk Wv Wo W1 W2 Wu"
+    return {name: getattr(network, name) for name in names.split()}
 
 
 # ------------------------------------------------------------------ of one part
@@ -65,7 +70,7 @@ def by_numbers(name, sizes, theirs, right):
     factors = [factor(t, r) for t, r in pairs(theirs, right)]
     if any(f is None for f in factors) or not factors:
         return by_rows_wrong(name, theirs, right)
-    summed = name == "loss" or re.match("d(?!ead)|[Wb][0-9]", name)
+    summed = name == "loss" or re.match("d(?!ead)|[Wb].", name)
     for wanted, words in (
         ([-1.0] * len(sizes), "−1 times the right one: a sign"),
         ([2.0] * len(sizes), "2 times the right one"),
@@ -324,8 +329,7 @@ def plain(given):
         elif hasattr(value, "betas"):
             yield from ((key, getattr(value, key)) for key in ("learning_rate", "betas", "eps"))
         elif hasattr(value, "parameters"):
-            for k, array in enumerate(layers(value)):
-                yield f"{'Wb'[k % 2]}{k // 2 + 1}", array
+            yield from layers(value).items()
 
 
 def number(value, digits):

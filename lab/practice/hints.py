@@ -357,6 +357,50 @@ HINTS = {
         "of its sigmoid. Its gradient: minus β over N, summed: sigmoid of minus h, times the "
         "difference of the scores.",
     ),
+    "token-rows": (
+        "Which rows of logits has somebody drawn from? And whose number is the weight, a token's or "
+        "the answer's?",
+        "Eq. 19's row; Eq. 49's sum over the tokens. The row at a place chose the next character.",
+        "Each row: probabilities less one-hot of the next character, times the answer's weight over "
+        "the number of answers. Rows of the prompt before its last character are 0, and so are "
+        "those after the row that chose the first full stop.",
+    ),
+    "rms-norm": (
+        "In which direction may x move without y noticing?",
+        "The slope of r by x: y over D.",
+        "The gradient by y, less y times the row's mean of (gradient times y), and all over r.",
+    ),
+    "attention": (
+        "Whom does a place's value reach, and with which share? Which two things multiply in A V?",
+        "Eq. 27, with A in the inputs' place and V in the weights'; then Eq. 61 and 62, in the same "
+        "function.",
+        "Values: A transposed times the gradient of what was read. A: that gradient times V "
+        "transposed. Then the softmax's way back, row by row (Eq. 61); then queries and keys "
+        "(Eq. 62). All for each text and each head by itself, and in the end rows of D again.",
+    ),
+    "attention-softmax": (
+        "A row of A sums to 1. What of its gradient can therefore not matter?",
+        "Eq. 21, with A for P.",
+        "A times (its gradient less the row's sum of A times its gradient). What is masked has A = 0.",
+    ),
+    "queries-keys": (
+        "Each score is a query times a key. Who collects whom?",
+        "Eq. 61's slopes of S; and that S is over the root of C.",
+        "Queries: the slopes of S times K, over √C. Keys: the slopes transposed, times Q, over √C.",
+    ),
+    "residual": (
+        "By which ways does a row go on, and what do the gradients that come back do?",
+        "Eq. 27 for each matrix, Eq. 28 for tanh, Eq. 59 and 60–62 for norm and attention.",
+        "Walk back from the logits: matrix, norm; then twice: what came along the straight way, plus "
+        "what came back through the branch, its norm last. The normed rows before attention went "
+        "three ways: three terms. Lay the nine gradients out as SHAPES has them.",
+    ),
+    "embedding": (
+        "A character stands twice in a text. How often is its row of the table used?",
+        "Eq. 27, with one-hot rows in the inputs' place.",
+        "Characters: the one-hot rows, transposed, times the gradient: a sum over all places where "
+        "each stands. Places: the sum over the texts.",
+    ),
 }
 
 
