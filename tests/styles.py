@@ -512,4 +512,71 @@ for index in np.ndindex(np.shape(x)):
     z[index] += 1e-20j
     slopes.append(function(z, *given)[0].imag / 1e-20)
 return bool(np.allclose(np.reshape(slopes, np.shape(x)), function(x, *given)[1], rtol=1e-9, atol=1e-12))
+# 10_language.policy_slope
+dlogits = np.zeros_like(logits)
+for b, row in enumerate(text):
+    for t in range(PROMPT - 1, len(row) - 1):
+        pi = softmax(logits[b * (len(row) - 1) + t])
+        pi[row[t + 1]] -= 1
+        dlogits[b * (len(row) - 1) + t] = weight[b] / len(text) * pi
+        if CHARACTERS[row[t + 1]] == ".":
+            break
+return dlogits
+# 10_language.policy_slope
+B, T = len(text), text.shape[1] - 1
+onehot = (text[:, 1:, None] == np.arange(V)).reshape(B * T, V)
+before = np.cumsum(text[:, :-1] == V - 1, axis=1) == 0
+before[:, :3] = False
+return np.where(before, weight[:, None], 0).reshape(-1, 1) * (softmax(logits) - onehot) / B
+# 10_language.norm_backward
+x, D = y * r, y.shape[1]
+return dy / r - x * np.einsum("id,id->i", dy, x)[:, None] / (D * r**3)
+# 10_language.norm_backward
+return np.array([(np.eye(len(u)) - np.outer(u, u) / len(u)) @ g / s for g, u, s in zip(dy, y, r[:, 0])])
+# 10_language.attention_backward
+q, k, v, A = (x.transpose(0, 2, 1, 3) for x in (*cache[:3], cache[3].transpose(0, 2, 1, 3)))
+dy = dy.reshape(cache[0].shape).transpose(0, 2, 1, 3)
+dv, dA = A.swapaxes(2, 3) @ dy, dy @ v.swapaxes(2, 3)
+dS = A * dA - A * np.sum(A * dA, axis=3, keepdims=True)
+dS = dS / np.sqrt(q.shape[3])
+dq, dk = dS @ k, dS.swapaxes(2, 3) @ q
+return tuple(x.transpose(0, 2, 1, 3).reshape(-1, D) for x in (dq, dk, dv))
+# 10_language.attention_backward
+q, k, v, A = cache
+B, T = len(q), q.shape[1]
+g, dq, dk, dv = dy.reshape(q.shape), np.zeros_like(q), np.zeros_like(q), np.zeros_like(q)
+for b in range(B):
+    for h in range(H):
+        for t in range(T):
+            a, dv[b, :, h] = A[b, h, t], dv[b, :, h] + np.outer(A[b, h, t], g[b, t, h])
+            da = v[b, :, h] @ g[b, t, h]
+            ds = (np.diag(a) - np.outer(a, a)) @ da / C**0.5
+            dq[b, t, h] = ds @ k[b, :, h]
+            dk[b, :, h] += np.outer(ds, q[b, t, h])
+return [x.reshape(B * T, D) for x in (dq, dk, dv)]
+# 10_language.Model.backward
+text, a, r1, reading, y, b, r2, h, c, r3 = cache
+g = {"Wu": c.T @ dlogits}
+dx2 = norm_backward(dlogits @ self.Wu.T, c, r3)
+g["W2"] = h.T @ dx2
+dz = (dx2 @ self.W2.T) * (1 - h) * (1 + h)
+g["W1"] = b.T @ dz
+dx1 = dx2 + norm_backward(dz @ self.W1.T, b, r2)
+g["Wo"] = y.T @ dx1
+da = 0
+for name, d in zip(("Wq", "Wk", "Wv"), attention_backward(dx1 @ self.Wo.T, reading)):
+    g[name] = a.T @ d
+    da = da + d @ getattr(self, name).T
+g["We"], g["Wp"] = embed_backward(dx1 + norm_backward(da, a, r1), text)
+return np.concatenate([g[name].reshape(-1) for name in SHAPES])
+# 10_language.embed_backward
+dWe, T = np.zeros((V, D), dx.dtype), text.shape[1]
+np.add.at(dWe, text.reshape(-1), dx)
+return dWe, np.array([dx[t::T].sum(axis=0) for t in range(T)])
+# 10_language.embed_backward
+dWe, dWp = np.zeros((V, D)), np.zeros((text.shape[1], D))
+for i, (t, u) in enumerate([(t, u) for row in text for t, u in enumerate(row)]):
+    dWe[u] += dx[i]
+    dWp[t] += dx[i]
+return dWe, dWp
 """

@@ -161,7 +161,7 @@ def farewell(folder, grades):
     open_chapters = [
         blank.chapter
         for blank in room.BLANKS
-        if blank.chapter in room.CHAPTERS and blank.path not in paths
+        if blank.chapter in room.COURSE and blank.path not in paths
     ]
     train = script(folder, grades)
     if open_chapters and not train:

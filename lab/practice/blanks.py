@@ -189,6 +189,7 @@ BLANKS += [
 BLANKS.sort(key=lambda blank: [*TITLES].index(blank.chapter))  # the book's order
 MODULES = list(dict.fromkeys(blank.module for blank in BLANKS if blank.chapter in COURSE))
 STAIRS = [blank.module for blank in BLANKS if blank.chapter == LADDER]
+REFUSING = "floats", "indices", "_ends", "_positive"  # what makes and refuses arguments
 YOURS = "is yours to write"  # how every blank's message ends
 
 
@@ -387,10 +388,9 @@ def blanked(source, blanks):
             task = f'sys.exit("{blank.module}.py: {{}}, Eq. {blank.equation}, {YOURS}")'
         if blank.lines is None:
             definition = find(tree, blank.name)
-            first, task = definition.body[0], task.format(blank.name)
-            instead = " " * first.col_offset + task + "\n"
-            kept = first.end_lineno if ast.get_docstring(definition) else first.lineno - 1
-            taken.append((kept, definition.end_lineno, instead))
+            task = task.format(blank.name)
+            instead = " " * definition.body[0].col_offset + task + "\n"
+            taken.append((last_kept(definition), definition.end_lineno, instead))
             continue
         for line, (start, said) in zip(place(blank)[-1], blank.lines.asked, strict=True):
             name, indent = start.split()[0], " " * line.col_offset
@@ -401,6 +401,24 @@ def blanked(source, blanks):
     for first, last, instead in sorted(taken, reverse=True):
         lines[first:last] = [instead]
     return "".join(lines)
+
+
+def last_kept(definition):
+    """The last line of a function that a blank keeps: of its docstring, and of what refuses
+    arguments, which is not the equation.
+    """
+    body = definition.body
+    first = int(ast.get_docstring(definition) is not None)
+    kept = [n for n, line in enumerate(body) if n < first or refuses(line)]
+    return body[kept[-1]].end_lineno if kept else body[0].lineno - 1
+
+
+def refuses(statement):
+    """Does it do nothing but raise for arguments that are not as they should be?"""
+    if isinstance(statement, ast.If):
+        return isinstance(statement.body[-1], ast.Raise) and not statement.orelse
+    call = getattr(statement, "value", None)
+    return isinstance(call, ast.Call) and getattr(call.func, "id", "") in REFUSING
 
 
 def parts(module, blanks, there=()):

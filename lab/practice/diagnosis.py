@@ -322,10 +322,10 @@ def plain(given):
     for key, value in given.items():
         if hasattr(value, "_asdict"):
             yield from plain(value._asdict())
+        elif isinstance(value, list) or (isinstance(value, tuple) and np.ndim(value[0])):
+            yield from plain({f"{key}[{k}]": item for k, item in enumerate(value)})
         elif isinstance(value, (bool, int, float, tuple, np.ndarray)):
             yield key, value
-        elif isinstance(value, list):
-            yield from ((f"{key}[{k}]", item) for k, item in enumerate(value))
         elif hasattr(value, "betas"):
             yield from ((key, getattr(value, key)) for key in ("learning_rate", "betas", "eps"))
         elif hasattr(value, "parameters"):
