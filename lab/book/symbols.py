@@ -51,6 +51,7 @@ GAUSSIAN = {
     r"\mu_j": "means", r"\mu_i": "means",
 }  # fmt: skip
 NEAR = "log_probs(reference)"
+ROWS_OF, NORMED = "w * (softmax(logits) - onehot)", "(dy - along * y) / r"
 TO_LOGITS = "distributions.categorical_log_prob_backward"
 LOG_PI, LOG_OLD = r"\log\pi_\theta(a_i\mid s_i)", r"\log\pi_{old}(a_i\mid s_i)"
 LOG_Y, LOG_REF = r"\log\pi(y)", r"\log\pi_{ref}(y)"
@@ -469,6 +470,55 @@ EQUATIONS = {
         "margins[1] = beta * (log_probs[1][0] - reference_log_probs[1][0])"
         " - beta * (log_probs[1][1] - reference_log_probs[1][1])",
         signs={"log_probs": LOG_Y, "reference_log_probs": LOG_REF},
+    ),
+    # ------------------------------------------------ a transformer
+    "token-rows": Joined(
+        {r"u_{bt}": "w", "w_b": "weight", "c_{bt}": "counts", "B": "len(text)",
+         r"\bar Z_{bt}": f"={ROWS_OF}", r"\pi_{bt}": "softmax(logits)", "e_{a_{bt}}": "onehot",
+         r"\bar Z": f"={ROWS_OF}", "P": "softmax(logits)", "E": "onehot", "u": "w"},
+        "w[3] = weight[0] * counts[3] / len(text);"
+        f" ({ROWS_OF})[3][2] = w[3] * (softmax(logits)[3][2] - onehot[3][2])",
+        more=("len(text)", "softmax(logits)"), row=3, when="len(text) == 1",
+        signs={"logits": ""},
+    ),
+    "rms-norm": Joined(
+        {r"\bar x_j": f"={NORMED}", "r": "r", r"\bar y_j": "dy", "m": "along", "y_j": "y",
+         r"\bar y_i": "dy", "y_i": "y", r"\bar X": f"={NORMED}", r"\bar Y": "dy", "Y": "y"},
+        f"({NORMED})[1][0] = 1 / r[1] * (dy[1][0] - along[1] * y[1][0]);"
+        " along[1] = (dy[1][0] * y[1][0] + dy[1][1] * y[1][1] + dy[1][2] * y[1][2]) / 3",
+        signs={"along": "m"},
+    ),
+    "attention": Joined(
+        {r"\bar v_{sc}": "dv", "A_{ts}": "A", r"\bar y_{tc}": "dy", r"\bar A_{ts}": "dA",
+         "v_{sc}": "v", r"\bar V": "dv", r"A^\top": "A", r"\bar Y": "dy", r"\bar A": "dA",
+         r"V^\top": "v"},
+        "dA[2] = dy[2] * v[0] + dy[3] * v[1]; dv[0] = A[0] * dy[0] + A[2] * dy[2]",
+        row=None, when="len(dy) == 2",
+    ),
+    "attention-softmax": Joined(
+        {r"\bar S_{tj}": "dS", "A_{tj}": "A", r"\bar A_{tj}": "dA", "A_{ts}": "A",
+         r"\bar A_{ts}": "dA", r"\bar S": "dS", "A": "A", r"\bar A": "dA"},
+        "dS[2] = A[2] * (dA[2] - (A[2] * dA[2] + A[3] * dA[3]))",
+        row=None, when="len(dy) == 2",
+    ),
+    "queries-keys": Joined(
+        {r"\bar q_{tc}": "dq", "C": "C", r"\bar S_{ts}": "dS", "k_{sc}": "k", r"\bar k_{sc}": "dk",
+         "q_{tc}": "q", r"\bar Q": "dq", r"\bar S": "dS", "K": "k", r"\bar K": "dk",
+         r"\bar S^\top": "dS", "Q": "q"},
+        "dq[2] = (dS[2] * k[0] + dS[3] * k[2]) / sqrt(C);"
+        " dk[0] = (dS[0] * q[0] + dS[2] * q[2]) / sqrt(C)",
+        more=("C",), row=None, when="len(dy) == 2",
+    ),
+    "residual": Joined(
+        {r"\bar X": "da", r"\bar Q": "dq", r"W_q^\top": "self.Wq", r"\bar K": "dk",
+         r"W_k^\top": "self.Wk", r"\bar V": "dv", r"W_v^\top": "self.Wv"},
+        "da[1][0] = (dq @ self.Wq.T)[1][0] + (dk @ self.Wk.T)[1][0] + (dv @ self.Wv.T)[1][0]",
+        more=("dq @ self.Wq.T", "dk @ self.Wk.T", "dv @ self.Wv.T"),
+    ),
+    "embedding": Joined(
+        {r"\bar W_e": "=onehot.T @ dx", r"\bar x_{bt}": "dx", r"\bar W_p": "=result", r"E^\top": "onehot", r"\bar X": "dx"},
+        "(onehot.T @ dx)[0] = dx[0] + dx[4]",
+        row=None, when="len(dx) == 3",
     ),
 }  # fmt: skip
 
