@@ -111,7 +111,8 @@ def test_every_equation_has_its_code_and_its_verdict(elements):
     assert all(number in panels.cited(text) for number, text in shown.items())
 
 
-LESSON = [*(path.name for path in ROOT.glob("*.py")), "lab/proof/mdp.py", "lab/language/tokens.py"]
+LESSON = [*(path.name for path in ROOT.glob("*.py")), "lab/proof/mdp.py"]
+LESSON += ["lab/language/tokens.py", "ladder/10_language.py"]
 
 
 def test_every_panel_has_numbers(page):
@@ -219,7 +220,7 @@ STAIRS = [*sorted((ROOT / "ladder").glob("[1-8]_*.py")), ROOT / "one_page.py"]
 
 def stair_of(page, n):
     """Stair n in the page: its HTML."""
-    return re.split(r'<div class="stair[^>]*id="stair-\d"', page)[n].split("</section>")[0]
+    return re.split(r'<div class="stair[^>]*id="stair-\d+"', page)[n].split("</section>")[0]
 
 
 @pytest.mark.parametrize("n", range(1, 10))
@@ -250,6 +251,11 @@ def test_a_stair_has_its_words_and_its_numbers(page):
         for head, cell in study_ladder.COLUMNS:
             own = cell(entries[n])
             assert not own or head + own.replace("-", "−") in text
+    text = unescape(re.sub("<.*?>", "", stair_of(page, 10)))
+    for head, words in [*study_ladder.claims(10).items(), *study_ladder.kept_language()]:
+        assert f"{head}: {words}" in text or head + words in text
+    source = unescape(re.sub("<.*?>", "", stair_of(page, 10).split('<pre class="file">')[1]))
+    assert source.startswith(study_ladder.LANGUAGE.read_text("utf-8").rstrip())
     assert page.count('<a href="#ladder">') == 2  # in the contents and on the first page
     assert page.count('href="ladder.md"') == 1 and 'href="index.html"' not in page
 

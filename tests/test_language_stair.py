@@ -387,3 +387,79 @@ def test_it_prints_its_way_and_what_it_comes_to(monkeypatch, capsys):
     for answer in " ".join(line[2] for line in found).split():
         assert "." not in answer[:-1]  # as they are, up to their full stop
     assert re.fullmatch(r"sampled \d+\.\d% right, greedy \d+%", last)
+
+
+# ------------------------------------------------------------------ what Chapter I says
+
+
+CREDIT = json.loads(KEPT.with_name("language_credit.json").read_text("utf-8"))
+EVENLY, OVER_SIGMA, CURED = CREDIT["runs"]
+CHAPTER = (Path(__file__).parents[1] / "docs" / "language.md").read_text("utf-8")
+CHAPTER = CHAPTER[CHAPTER.index("\n# I. ") :]
+
+
+def test_the_chapter_is_short_and_its_numbers_are_the_stair_s():
+    assert len(CHAPTER.encode()) <= 10_000
+    stair, runs = load(), np.array(json.loads(KEPT.read_text("utf-8"))["runs"])
+    size = len(stair.Model(np.random.default_rng(0)).parameters)
+    lines = len(STAIR.read_text("utf-8").splitlines())
+    assert f"{lines} lines of numpy: {size:,} parameters" in CHAPTER
+    right = runs[:, 1]
+    assert f"{right.mean():.1f}% right in the mean, {right.min():.1f}% in the worst" in CHAPTER
+
+
+def test_what_the_chapter_says_of_credit_was_seen():
+    """Every number of its last section: benchmarks/results/language_credit.json."""
+    assert [row[0] for row in CREDIT["runs"][CURED]] == list(range(20_000, 20_020))
+    seed, prompt = CREDIT["shown"]
+    assert f"seed {seed} answers to `{prompt}`" in CHAPTER
+    left = {way: [len(row[3]) for row in rows] for way, rows in CREDIT["runs"].items()}
+    stalled = {way: sum(n > 0 for n in own) for way, own in left.items()}
+    chance = {way: dict(map(tuple, own)) for way, own in CREDIT["right"].items()}
+    start, soon, late = (chance[EVENLY][u] for u in (500, 508, 600))
+    alike = np.mean([row[2][-1] for row in CREDIT["runs"][EVENLY]])
+    lowest, end = min(own for u, own in chance[CURED].items() if u >= 500), chance[CURED][1100]
+    for words in (
+        f"{stalled[EVENLY]} of 20 seeds leave prompts unsolved, {sum(left[EVENLY])} in all",
+        f"with probability {start}, after 8 updates {soon}, after 100 {late}",
+        f"At {late}, {100 * (1 - late) ** 8:.0f} groups of eight in a hundred hold no right",
+        f"In the end, {alike:.0f}% of all groups are alike",
+        f"falls to {lowest}, gets more groups, and is at {end} in the end",
+        f"leaves {sum(left[OVER_SIGMA])} prompts instead of {sum(left[EVENLY])};",
+        f"again in {stalled[OVER_SIGMA]} seeds",
+    ):
+        assert words in CHAPTER, words
+    assert left[CURED].count(1) == 1 == sum(left[CURED])
+    ends = {way: np.mean([row[1][-1] for row in rows]) for way, rows in CREDIT["runs"].items()}
+    wrong = [f"{100 - ends[way]:.1f}%" for way in (EVENLY, OVER_SIGMA, CURED)]
+    found = re.search(r"end at (\S+%) with Eq. 50, (\S+%) with Eq. 51, .* at (\S+%);", CHAPTER)
+    assert list(found.groups()) == wrong
+
+
+def test_the_chapter_s_odds():
+    """√7 for one right of eight; 93% is the most that a KL with β = 1/4 allows."""
+    one_of_eight = np.eye(8)[:1]
+    assert group_advantages(one_of_eight, scale=True)[0, 0] == pytest.approx(7**0.5)
+    assert group_advantages(one_of_eight, scale=False)[0, 0] == pytest.approx(1)
+    odds = 0.204 / (1 - 0.204) * np.exp(4)
+    assert f"makes {100 * odds / (1 + odds):.0f}% of 20.4%" in CHAPTER
+
+
+@pytest.mark.slow
+def test_another_way_of_credit_is_measured_as_it_is_said(monkeypatch):
+    """benchmarks/language.py: what is exchanged, what is counted; a short training."""
+    spec = importlib.util.spec_from_file_location("by_language", KEPT.parents[1] / "language.py")
+    measured = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(measured)
+    assert list(measured.WAYS) == list(CREDIT["runs"]) and CREDIT["updates"] == measured.LOOKS
+    monkeypatch.setattr(measured, "load", lambda: load(START=3, UPDATES=3, GROUPS=4, G=4))
+    monkeypatch.setattr(measured, "LOOKS", [0, 3, 6])
+    seed, right, alike, unsolved = measured.run(OVER_SIGMA, 7)
+    assert seed == 7 and len(right) == len(alike) == 3 and alike[:2] == [0, 0]
+    assert len(unsolved) > 50 and all(0 <= share <= 100 for share in right + alike)
+    groups = (np.random.default_rng(0).random((8, 5)) < 0.4).astype(np.float32)
+    expected = (groups - groups.mean(axis=0)) / (groups.std(axis=0) + 1e-8)
+    np.testing.assert_allclose(measured.over_deviation(groups), expected, atol=1e-6)
+    _, updates = measured.training(EVENLY, 7)
+    next(updates)
+    assert set(updates.gi_frame.f_locals["odds"]) == {1.0}

@@ -11,10 +11,12 @@ from lab.study import ladder as study
 PLACES = {
     path.relative_to(PROJECT).as_posix(): f"stair-{n}" for n, path in enumerate(study.STAIRS[:8], 1)
 } | {"docs/questions.md": "questions", "docs/ladder.md": "ladder"}
+LANGUAGE = 10  # a world of its own
 SHOWS, _ = study.COLUMNS[-1]  # what no two stairs need have in common
 INTRO = """Nine scripts, from a bandit to PPO. Each is the one below plus one idea: those lines are
 lit. They need numpy and Gymnasium alone: `python ladder/1_bandit.py`. What each idea buys, and what
-it does not, is in [the text](./docs/ladder.md)."""
+it does not, is in [the text](./docs/ladder.md). The tenth is a language model, by
+[Chapter I](./docs/language.md#i-a-transformer-by-hand)."""
 
 
 def new_lines(below, above):
@@ -25,7 +27,7 @@ def new_lines(below, above):
 
 def chapter(setter):
     """The page's section, by a Setter that has set the README's equations."""
-    titles = [f"{n} {study.name(n)}" for n in range(1, 10)]
+    titles = [f"{n} {study.name(n)}" for n in range(1, LANGUAGE + 1)]
     places = "".join(
         f'<a href="#stair-{n}" title="{title}">{n}</a>' for n, title in enumerate(titles, 1)
     )
@@ -41,20 +43,22 @@ def chapter(setter):
 
 
 def stair(n, title, entries, setter):
-    path = study.STAIRS[n - 1]
+    path = study.file(n)
     text = path.read_text(encoding="utf-8")
-    below = study.STAIRS[n - 2].read_text(encoding="utf-8").splitlines() if n > 1 else []
+    below = study.file(n - 1).read_text(encoding="utf-8").splitlines() if n > 1 else []
     new = new_lines(below, text.splitlines())
-    lit = new if n > 1 else ()  # all of the first stair is new
+    lit = new if 1 < n < LANGUAGE else ()  # all of the first stair is new, and of the last
     numbers = cited("\n".join(text.splitlines()[i] for i in sorted(new)))
+    if n == LANGUAGE:  # not all that it has of networks
+        numbers = cited(study.claims(n)["New"])
     words = minus("\n\n".join(f"**{head}:** {words}" for head, words in study.claims(n).items()))
     equations = "".join(
         f'<div class="carried">{setter.equations[k]}'
         f'<a class="number" href="#eq-{k}">({k})</a></div>'
         for k in sorted(numbers)
     )
-    rows = []
-    for head, cell in study.COLUMNS:
+    rows = study.kept_language() if n == LANGUAGE else []
+    for head, cell in study.COLUMNS if n < LANGUAGE else ():
         own, before = cell(entries[n]), cell(entries[n - 1]) if n > 1 else ""
         if before and head != SHOWS:
             own += f" (below: {before})"

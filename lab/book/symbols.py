@@ -516,7 +516,8 @@ EQUATIONS = {
         more=("dq @ self.Wq.T", "dk @ self.Wk.T", "dv @ self.Wv.T"),
     ),
     "embedding": Joined(
-        {r"\bar W_e": "=onehot.T @ dx", r"\bar x_{bt}": "dx", r"\bar W_p": "=result", r"E^\top": "onehot", r"\bar X": "dx"},
+        {r"\bar W_e": "=onehot.T @ dx", r"\bar x_{bt}": "dx", r"\bar W_p": "=result",
+         r"E^\top": "onehot", r"\bar X": "dx"},
         "(onehot.T @ dx)[0] = dx[0] + dx[4]",
         row=None, when="len(dx) == 3",
     ),
@@ -566,4 +567,7 @@ UNMARKED = {  # letters of an equation that lead nowhere
     "kl-reward": {"J KL": "what it is the gradient of"},
     "kl-losses": {"KL": "what it is the gradient of"},
     "tilted": {"J KL π": NOT_THERE, "e": "the number"},
+    "rms-norm": {"D": SHAPE},
+    "residual": {"f x": "any way beside another, in the code a norm's and what follows it"},
+    "embedding": {"v": "an index"},
 }

@@ -42,6 +42,7 @@ FIGURES = {  # name -> function, height in inches
         (clipping.one_update, 4.2),
         (gradients.gradient_check, 5.4),
         (language.group_credit, 6.4),
+        (language.answers_learned, 5.6),
         (ablations.ablation, ablations.HEIGHT),
         (ladder.ladder, 8.8),
     )

@@ -1,8 +1,9 @@
-"""The picture of Chapter H: what the ways of giving credit do to the gradient, on average."""
+"""The pictures of Chapters H and I: what ways of credit do to a gradient, and to a training."""
 
 import numpy as np
 
 from advantages import group_advantages
+from lab.kit import PROJECT, read_json
 from lab.language import tokens
 from lab.pictures.diagrams import arrow
 
@@ -92,3 +93,53 @@ def group_credit(figure, rng, look):
     axes.set(xlabel="p, how often the prompt is solved", ylabel="weight of the prompt")
     axes.set(xlim=(0, 1), ylim=(0.9, 9), yticks=(1, 2, 4, 8), yticklabels="1248")
     axes.minorticks_off()
+
+
+def answers_learned(figure, rng, look):
+    """What stair 10 draws while it learns, on 20 seeds, and how one prompt fares.
+
+    Above, over the updates, on a logarithmic scale the share of wrong answers, a thin line a
+    seed and the mean bold: groups spread evenly over the prompts with Eq. 50's credit and with
+    Eq. 51's, and groups that go where answers are wrong. The first two stay at 1%, the third
+    goes to half a percent. Below, the answers to one prompt at three times: spread evenly, the
+    right one dies out; where it is wrong more often it gets more groups and comes back.
+    """
+    data = read_json(PROJECT / "benchmarks" / "results" / "language_credit.json")
+    colours = dict(zip(data["runs"], (look.vpg, look.others[1], look.ppo), strict=True))
+    grid = figure.add_gridspec(2, 2, height_ratios=[5, 3], wspace=0.25)
+    axes = figure.add_subplot(grid[0, :])
+    updates = np.array(data["updates"])
+    axes.axvspan(0, 500, color=look.faint, alpha=0.5, lw=0)
+    axes.text(250, 0.46, "it copies a teacher", ha="center", color=look.soft)
+    axes.text(680, 64, "it draws, and is paid; groups go", color=look.soft)
+    for (way, rows), y in zip(data["runs"].items(), (38, 23, 14), strict=True):
+        wrong = np.maximum(100 - np.array([row[1] for row in rows]), 0.1)  # of 1,000 draws
+        axes.plot(updates, wrong.T, color=colours[way], lw=0.5, alpha=0.35)
+        axes.plot(updates, wrong.mean(axis=0), color=colours[way], lw=2.4)
+        axes.text(700, y, way, color=colours[way], weight="bold")
+    axes.set_yscale("log")
+    axes.set(xlim=(0, 1100), ylim=(0.3, 110), xlabel="updates", ylabel="% of answers wrong")
+    ticks = 0.5, 1, 2, 5, 10, 20, 50, 100
+    axes.set_yticks(ticks, list(map(str, ticks)))
+    axes.minorticks_off()
+    _, prompt = data["shown"]
+    right = f"{int(prompt[0]) + int(prompt[2])}."
+    ways = [way for way in data["runs"] if "50" in way]
+    for column, way in enumerate(ways):
+        axes = figure.add_subplot(grid[1, column])
+        for y, (update, drawn) in enumerate(data["answers"][way].items()):
+            left = 0
+            for answer, share in sorted(drawn.items(), key=lambda one: (one[0] != right, -one[1])):
+                good = answer == right
+                axes.barh(
+                    -y, share, 0.7, left, lw=0.8, ec=look.card,
+                    color=look.more if good else look.pale_less,
+                )  # fmt: skip
+                if share > 6:
+                    colour = look.card if good else look.ink
+                    axes.text(left + share / 2, -y, answer, ha="center", va="center", color=colour)
+                left += share
+            axes.text(-2, -y, f"after {int(update):,}", ha="right", va="center", color=look.soft)
+        axes.set_title(f"{prompt} {way.split(',')[0]}", loc="left", color=colours[way])
+        axes.set(xlim=(0, 100), ylim=(-2.5, 0.5))
+        axes.axis("off")

@@ -15,6 +15,7 @@ from lab.study.columns import number
 
 KEPT = PROJECT / "benchmarks" / "results" / "ladder.json"
 STAIRS = [*sorted((PROJECT / "ladder").glob("[1-8]_*.py")), PROJECT / "one_page.py"]
+LANGUAGE = PROJECT / "ladder" / "10_language.py"  # the tenth, a world of its own
 CART, SWING_UP = "CartPole-v1", "SwingUp-v0"
 THRESHOLD, NEVER = 475, np.inf
 NOISE = {2: "whole return", 3: "reward-to-go", 4: "baseline", 6: "critic"}  # by stair
@@ -23,12 +24,17 @@ AFTER = "1000", "8000"  # steps of the two policies whose gradient's noise was m
 
 def name(n):
     """Stair 3: "reward_to_go"; stair 9: "one_page"."""
-    return re.sub(r"^\d_", "", STAIRS[n - 1].stem)
+    return re.sub(r"^\d+_", "", file(n).stem)
+
+
+def file(n):
+    """Stair 1 to 10."""
+    return [*STAIRS, LANGUAGE][n - 1]
 
 
 def claims(n):
     """What stair n's docstring says: {"New": …, "Bought": …, "Still wrong": …}."""
-    lines = ast.get_docstring(ast.parse(STAIRS[n - 1].read_text("utf-8"))).splitlines()
+    lines = ast.get_docstring(ast.parse(file(n).read_text("utf-8"))).splitlines()
     return dict(line.split(": ", 1) for line in lines[-3:])
 
 
@@ -39,6 +45,19 @@ def idea(n):
 
 def kept():
     return read_json(KEPT)
+
+
+def kept_language():
+    """What the tenth stair's runs came to: a list of (head, text)."""
+    runs = np.array(read_json(KEPT.with_name("language_stair.json"))["runs"])
+    right, seconds = runs[:, 1], runs[:, 3]
+    return [
+        (
+            "answers drawn right",
+            f"{right.mean():.1f}% in the mean, {right.min():.1f}% in the worst",
+        ),
+        ("seconds", f"{np.median(seconds):.0f}, {seconds.max():.0f} in the worst"),
+    ]
 
 
 def solved(curve, threshold=THRESHOLD):
