@@ -92,6 +92,7 @@ def test_source_keeps_to_what_github_lays_out(text):
         assert not re.search(forbidden, tex), tex
         assert not re.search(r"\\begin\{(equation|align|gather|multline)\*?\}", tex), tex
         assert "<" not in tex, f"write \\lt: {tex}"
+        assert "](" not in tex, f"a link, for whoever moves links; write ]\\,( : {tex}"
         assert displayed or not re.search(r"\\text\{\(\d+\)\}", tex), tex
     for line in without_fences(text).splitlines():
         assert not re.search(r"\w\$`|`\$\w", line), f"GitHub would show the dollars: {line}"
