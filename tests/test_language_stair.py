@@ -420,16 +420,20 @@ def test_what_the_chapter_says_of_credit_was_seen():
     alike = np.mean([row[2][-1] for row in CREDIT["runs"][EVENLY]])
     lowest, end = min(own for u, own in chance[CURED].items() if u >= 500), chance[CURED][1100]
     for words in (
-        f"{stalled[EVENLY]} of 20 seeds leave prompts unsolved, {sum(left[EVENLY])} in all",
-        f"with probability {start}, after 8 updates {soon}, after 100 {late}",
+        f"{stalled[EVENLY]} of 20 seeds leave prompts that they mostly get wrong, ",
+        f"mostly get wrong, {sum(left[EVENLY])} in all",
+        f"with probability {start}, 8 paid updates on {soon}, 100 on {late}",
         f"At {late}, {100 * (1 - late) ** 8:.0f} groups of eight in a hundred hold no right",
-        f"In the end, {alike:.0f}% of all groups are alike",
+        f"In the last 20 updates, {alike:.0f}% of all groups are alike",
         f"falls to {lowest}, gets more groups, and is at {end} in the end",
         f"leaves {sum(left[OVER_SIGMA])} prompts instead of {sum(left[EVENLY])};",
         f"again in {stalled[OVER_SIGMA]} seeds",
     ):
         assert words in CHAPTER, words
     assert left[CURED].count(1) == 1 == sum(left[CURED])
+    at = {way: dict(zip(CREDIT["updates"], np.mean([row[1] for row in rows], axis=0), strict=True))
+          for way, rows in CREDIT["runs"].items()}  # fmt: skip
+    assert at[CURED][600] < at[EVENLY][600] and at[CURED][1100] > at[EVENLY][1100]
     ends = {way: np.mean([row[1][-1] for row in rows]) for way, rows in CREDIT["runs"].items()}
     wrong = [f"{100 - ends[way]:.1f}%" for way in (EVENLY, OVER_SIGMA, CURED)]
     found = re.search(r"end at (\S+%) with Eq. 50, (\S+%) with Eq. 51, .* at (\S+%);", CHAPTER)
@@ -442,7 +446,7 @@ def test_the_chapter_s_odds():
     assert group_advantages(one_of_eight, scale=True)[0, 0] == pytest.approx(7**0.5)
     assert group_advantages(one_of_eight, scale=False)[0, 0] == pytest.approx(1)
     odds = 0.204 / (1 - 0.204) * np.exp(4)
-    assert f"makes {100 * odds / (1 + odds):.0f}% of 20.4%" in CHAPTER
+    assert f"turns 20.4% into {100 * odds / (1 + odds):.0f}%" in CHAPTER
 
 
 @pytest.mark.slow

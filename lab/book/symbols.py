@@ -517,7 +517,7 @@ EQUATIONS = {
     ),
     "embedding": Joined(
         {r"\bar W_e": "=onehot.T @ dx", r"\bar x_{bt}": "dx", r"\bar W_p": "=result",
-         r"E^\top": "onehot", r"\bar X": "dx"},
+         r"O^\top": "onehot", r"\bar X_0": "dx"},
         "(onehot.T @ dx)[0] = dx[0] + dx[4]",
         row=None, when="len(dx) == 3",
     ),

@@ -101,7 +101,7 @@ def values_read(evidence, rng):
 @check("attention-softmax", "the softmax inside", "10_language.attention_backward", "enumeration")
 def attention_softmax(evidence, rng):
     """The gradient by a row of S is the mean of dA times the score of a policy that chooses what
-    to read, summed here choice by choice; what that makes of queries is the complex step's."""
+    to read, summed here choice by choice; the queries' gradient is the complex step's, too."""
     compare_attention(evidence, rng, 0)
     for D, H, B, T in SIZES:
         with sized(D, H):
