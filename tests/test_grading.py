@@ -12,7 +12,14 @@ from styles import OTHER_WAYS
 import lab.practice.updates  # noqa: F401  its cases
 from lab.practice import grade
 from lab.practice.asking import Raised
-from lab.practice.blanks import BLANKS, as_function, find, lesson_file, lesson_module
+from lab.practice.blanks import (
+    BLANKS,
+    as_function,
+    find,
+    lesson_file,
+    lesson_module,
+    lines_in,
+)
 from lab.practice.cases import cases
 from lab.practice.diagnosis import by_numbers, by_shape, case_words, close, numbers_in
 from lab.practice.verdict import Judge, outcomes
@@ -268,3 +275,77 @@ def test_as_many_digits_as_show_a_difference():
         words = case_words(case, "y", np.array(mine), case["x"])
         assert words == f"for x [ 0.3333 -0.6667], eps 1.e-08: yours {yours}, expected {expected}"
     assert numbers_in({"x": np.array([0.0, 1, 2]), "b": 3.0}) == 3
+
+
+# ------------------------------------------------------------------ what a blind trial of D to H found
+
+VALUE = "s, c = (values - targets) ** 2, (vc - targets) ** 2\nN = len(values)\n"
+VALUE_ENDS = VALUE + "return 0.5 * np.mean(np.maximum(s, c)), (s >= c) * (values - targets) / N"
+BAND = "vc = np.clip(values, old_values - clip_range, old_values + clip_range)\n"
+SPREADS = "o, s, gap = np.exp(2 * old_log_stds), np.exp(2 * log_stds), means - old_means\n"
+KL = "p, q = np.exp(old_log_probs), np.exp(log_probs)\n"
+FLOATS = "log_probs, old_log_probs, advantages, kls = floats('N N N N', log_probs, old_log_probs, advantages, kls)\n"
+ADAM = "b1, b2 = self.betas\nself.t += 1\n"
+ADAM_ENDS = "\nparameters -= self.learning_rate * (self.m / (1 - b1**self.t)) / (np.sqrt(self.v / (1 - b2**self.t)) + self.eps)"
+GROUPS = "rewards = floats('MG', rewards)\n_positive(eps, 1e-150)\nif rewards.shape[1] < 2 or not (abs(rewards) <= 1e150).all():\n    raise ValueError\n"
+RATIOS = "r = np.exp(log_probs - old_log_probs)\nhigh, low = r > 1 + clip_range, r < 1 - clip_range\n"
+CLIPPED = RATIOS + "plain, cut = r * advantages, np.clip(r, 1 - clip_range, 1 + clip_range) * advantages\n"
+
+# A function, its wrong body, words that are said of it.
+TRIAL = [
+    ("ppo.clipped_value_loss", BAND + VALUE + "return 0.5 * np.mean(np.maximum(s, c)), np.where((c > s) & (values > old_values), 0, values - targets) / N", "dvalues"),
+    ("ppo.clipped_value_loss", BAND + VALUE + "return 0.5 * np.mean(np.maximum(s, c)), np.where((c > s) & (values < old_values), 0, values - targets) / N", "dvalues"),
+    ("nn.tanh_backward", "return dh - np.einsum('bi,bi->bi', dh, h * h)", "(for h (4,))"),
+    ("nn.tanh_backward", "return [[d * (1 - y * y) for d, y in zip(ds, ys)] for ds, ys in zip(dh, h)]", "(for h (4,))"),
+    ("nn.relu_backward", "dz = np.zeros_like(dh)\nfor i in range(len(h)):\n    for j in range(h.shape[1]):\n        dz[i, j] = dh[i, j] * (h[i, j] > 0)\nreturn dz", "(for h (4,))"),
+    ("nn.relu_backward", "return dh * (h > 1e-3)", "where h is 10⁻⁶"),
+    ("distributions.gaussian_kl_backward", SPREADS + "return dkls[:, None] * gap / s, dkls.sum() * (1 - o / s) - dkls @ (gap**2 / s)", "where old_log_stds is (B,A)"),
+    ("distributions.gaussian_kl_backward", "dm, dl = np.zeros_like(means), np.zeros_like(log_stds)\nfor i in range(len(means)):\n    for j in range(len(log_stds)):\n        gap, s = means[i, j] - old_means[i, j], math.exp(2 * log_stds[j])\n        dm[i, j] = dkls[i] * gap / s\n        dl[j] += dkls[i] * (1 - (math.exp(2 * old_log_stds[j]) + gap**2) / s)\nreturn dm, dl", "where old_log_stds is (B,A)"),
+    ("advantages.group_advantages", GROUPS.replace("floats('MG', rewards)", "np.asarray(rewards)") + "out = np.zeros_like(rewards)\nfor i, g in enumerate(rewards):\n    out[i] = (g - g.mean()) / (g.std() + eps) if scale else len(g) / (len(g) - 1) * (g - g.mean())\nreturn out", "whole numbers"),
+    ("advantages.group_advantages", "dtype = np.asarray(rewards).dtype\n" + GROUPS + "c = rewards - rewards.mean(1, keepdims=True)\nG = rewards.shape[1]\nreturn (c / (rewards.std(1, keepdims=True) + eps) if scale else c * G / (G - 1)).astype(dtype)", "whole numbers"),
+    ("distributions.categorical_kl", KL + "return (p * (np.log(p + 1e-8) - np.log(q + 1e-8))).sum(1)", "e⁻³⁰"),
+    ("distributions.categorical_kl", KL + "return (p * (old_log_probs - np.log(np.clip(q, 1e-8, 1)))).sum(1)", "e⁻³⁰"),
+    ("distributions.categorical_kl", "return np.maximum((np.exp(old_log_probs) * (old_log_probs - log_probs)).sum(1), 1e-3)", "where the two policies are close"),
+    ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(log_probs - old_log_probs) * advantages, len(kls)\nreturn -np.mean(p - kl_coefficient * kls), -p / N, np.where(kls > 0, kl_coefficient / N, 0)", "where a KL is 0"),
+    ("nn.MLP.backward", "return dy, cache", "it returns 2 things, not (gradient)"),
+    ("nn.linear_forward", "return x @ W + b, x", "it returns 2 things, not (y)"),
+    ("ppo.clipped_surrogate", CLIPPED + "return -np.minimum(plain, cut).mean(), -(plain <= cut) * plain / len(r)", "`~mask` is the other rows: for a minus sign, `mask * -x`"),
+    ("nn.clip_global_norm", "if not (max_norm > 0 and gradient.ndim == 1 and gradient.dtype.kind == 'f'):\n    raise ValueError\nn = np.sqrt(gradient @ gradient)\nif n < max_norm:\n    gradient *= max_norm / (n + 1e-6)\nreturn n", "it is the long gradients that should be shortened"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [5, 31])
+def test_what_a_blind_trial_of_d_to_h_found_is_mended(seed):
+    """None passes, and each hears what is so."""
+    for path, body, words in TRIAL:
+        status, said = judged(path, body, seed)
+        assert status in ("wrong", "error"), (path, body, said)
+        assert words in said and len(said) <= 400, (path, body, said)
+
+
+# Of a function, a body, what must not be said: it is untrue.
+UNTRUE = [
+    ("nn.Adam.step", ADAM + "self.m = b1 * self.m + gradient\nself.v = b2 * self.v + gradient**2" + ADAM_ENDS, "parameters"),
+    ("nn.Adam.step", ADAM + "self.m = (1 - b1) * self.m + b1 * gradient\nself.v = (1 - b2) * self.v + b2 * gradient**2" + ADAM_ENDS, "parameters"),
+    ("nn.Adam.step", ADAM + "self.m = (b1 * self.m + (1 - b1) * gradient) / (1 - b1**self.t)\nself.v = b2 * self.v + gradient**2\nparameters -= self.learning_rate * self.m / (np.sqrt(self.v / (1 - b2**self.t)) + self.eps)", "parameters"),
+    ("ppo.clipped_value_loss", BAND + VALUE + "return 0.5 * np.mean(np.maximum(s, c)), np.where((c > s) & (values < old_values), 0, values - targets) / N", "no row's slope"),
+    ("ppo.clipped_value_loss", "vc = np.maximum(values, old_values - clip_range)\n" + VALUE_ENDS, "no row's slope"),
+    ("ppo.clipped_value_loss", "vc = np.minimum(values, old_values + clip_range)\n" + VALUE_ENDS, "no row's slope"),
+]  # fmt: skip
+
+
+def test_what_a_blind_trial_heard_and_was_untrue_is_not_said():
+    for path, body, words in UNTRUE:
+        status, said = judged(path, body)
+        assert status == "wrong" and words not in said, (path, body, said)
+
+
+def test_lines_that_begin_as_the_next_kept_line_are_found():
+    """Of a line that stands twice, the reader's and the lesson's, the last is the lesson's."""
+    source = lesson_file("ppo").read_text("utf-8")
+    loop = "    for _ in range(config.epochs):\n"
+    same = "    log_probs, _, _ = learner.policy.forward(batch.obs, batch.actions)\n"
+    blank = BY_PATH["ppo.update"]
+    written = lines_in(ast.parse(source.replace(loop, same + loop)), blank)
+    assert len(written) == 1 + len(lines_in(ast.parse(source), blank))
+    assert ast.unparse(written[0]) == same.strip()

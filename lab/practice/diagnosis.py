@@ -161,7 +161,10 @@ class Known:
         self.moved = [{n for n in right if not alike(made[n], right[n])} for _, made in faults]
 
     def explained(self):
-        """-> [(words, names of the wrong parts they explain)], and the parts that are left."""
+        """-> [(words, names of the wrong parts they explain)], and the parts that are left.
+
+        Wrong parts that are in neither follow from what is told.
+        """
         told, left = [], [*self.wrong]
         while left:
             best = max(
@@ -334,6 +337,7 @@ def plain(given):
 
 def number(value, digits):
     value = np.asarray(value)
+    value = value + 0.0 if value.dtype.kind == "f" else value  # no -0.
     small = value.size and np.any(value) and np.abs(value).max() < 10.0 ** (1 - digits)
     text = np.array2string(value, precision=digits, suppress_small=not small, separator=" ")
     return " ".join(text.split())

@@ -210,7 +210,7 @@ class Judge:
         shaped = self.shapes(mine)
         if shaped:
             return WRONG, shaped
-        told, left, parts = self.explained(mine, self.plain)
+        told, left, right = self.explained(mine)
         words = [words for words, _ in told]
         unknown = []
         for name in left:
@@ -225,10 +225,7 @@ class Judge:
                 words.append(f"{listed(unknown)} {'is' if len(unknown) == 1 else 'are'} wrong, too")
             else:
                 words.append(self.example(unknown, function, owner))
-        right = [
-            name for name in parts if name not in {n for _, names in told for n in names} | {*left}
-        ]
-        if right and len(parts) > 1:
+        if right:
             words.append(f"{listed(right)} {'is' if len(right) == 1 else 'are'} right")
         return WRONG, "; ".join(dict.fromkeys(words))
 
@@ -241,6 +238,8 @@ class Judge:
             isinstance(mine[k], Raised) for k in self.asked if not self.cases[k].kind
         ):
             words += f" ({kind})"
+        if "boolean negative" in mine[first].text:  # numpy's advice would turn the mask round
+            words += "; `~mask` is the other rows: for a minus sign, `mask * -x` or np.where"
         return ERROR, words
 
     def split(self, answers):
@@ -277,7 +276,8 @@ class Judge:
                 return words + self.rest(mine)
         return None
 
-    def explained(self, mine, ks):
+    def explained(self, mine):
+        """As Known.explained, and the names of the parts that are right."""
         right, theirs = self.split(self.right), self.split(mine)
         known = [(fault, self.split(made)) for fault, made in self.known()]
         known = [(fault, made) for fault, made in known if made]
@@ -288,7 +288,7 @@ class Judge:
 
         found = Known(right, theirs, [(fault.words, made) for fault, made in known], combined)
         told, left = found.explained()
-        return told, left, [*right]
+        return told, left, [name for name in right if name not in found.wrong]
 
     def special(self, mine, wrong, function, owner):
         """Right where nothing is special: what is, and one such case."""

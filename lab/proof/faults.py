@@ -109,7 +109,7 @@ FAULTS = [Fault(*row) for row in [
     ("nn.clip_global_norm", "norm-clip", "gradient *= max_norm / (norm + 1e-06)", "pass", "gradient is not changed in place: `gradient *= …` changes it; `gradient = …` makes a new array, which nobody sees"),
     ("nn.clip_global_norm", "norm-clip", "return norm", "return min(norm, max_norm)", "gives back the length after clipping; the one from before is asked for"),
     ("nn.clip_global_norm", "norm-clip", "np.sqrt(np.dot(gradient, gradient))", "np.abs(gradient).sum()", "the sum of sizes; the norm is the root of the sum of squares"),
-    ("nn.clip_global_norm", "norm-clip", "norm > max_norm - 1e-06", "norm < max_norm", "the comparison is turned round: long gradients are shortened"),
+    ("nn.clip_global_norm", "norm-clip", "norm > max_norm - 1e-06", "norm < max_norm", "the comparison is turned round: it is the long gradients that should be shortened"),
     ("nn.clip_global_norm", "norm-clip", "np.sqrt(np.dot(gradient, gradient))", "np.sqrt(np.mean(gradient ** 2))", "the root of the mean square; the norm is the root of the sum"),
     ("nn.Adam.step", "adam", "self.m / (1 - beta1 ** self.t)", "self.m", "no bias correction of m: it began at zero"),
     ("nn.Adam.step", "adam", "self.v / (1 - beta2 ** self.t)", "self.v", "no bias correction of v: it began at zero"),
