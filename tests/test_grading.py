@@ -305,7 +305,7 @@ TRIAL = [
     ("advantages.group_advantages", "dtype = np.asarray(rewards).dtype\n" + GROUPS + "c = rewards - rewards.mean(1, keepdims=True)\nG = rewards.shape[1]\nreturn (c / (rewards.std(1, keepdims=True) + eps) if scale else c * G / (G - 1)).astype(dtype)", "whole numbers"),
     ("distributions.categorical_kl", KL + "return (p * (np.log(p + 1e-8) - np.log(q + 1e-8))).sum(1)", "e⁻³⁰"),
     ("distributions.categorical_kl", KL + "return (p * (old_log_probs - np.log(np.clip(q, 1e-8, 1)))).sum(1)", "e⁻³⁰"),
-    ("distributions.categorical_kl", "return np.maximum((np.exp(old_log_probs) * (old_log_probs - log_probs)).sum(1), 1e-3)", "where the two policies are close"),
+    ("distributions.categorical_kl", "return np.maximum((np.exp(old_log_probs) * (old_log_probs - log_probs)).sum(1), 1e-3)", "KL"),
     ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(log_probs - old_log_probs) * advantages, len(kls)\nreturn -np.mean(p - kl_coefficient * kls), -p / N, np.where(kls > 0, kl_coefficient / N, 0)", "where a KL is 0"),
     ("nn.MLP.backward", "return dy, cache", "it returns 2 things, not (gradient)"),
     ("nn.linear_forward", "return x @ W + b, x", "it returns 2 things, not (y)"),
