@@ -290,11 +290,13 @@ ADAM_ENDS = "\nparameters -= self.learning_rate * (self.m / (1 - b1**self.t)) / 
 GROUPS = "rewards = floats('MG', rewards)\n_positive(eps, 1e-150)\nif rewards.shape[1] < 2 or not (abs(rewards) <= 1e150).all():\n    raise ValueError\n"
 RATIOS = "r = np.exp(log_probs - old_log_probs)\nhigh, low = r > 1 + clip_range, r < 1 - clip_range\n"
 CLIPPED = RATIOS + "plain, cut = r * advantages, np.clip(r, 1 - clip_range, 1 + clip_range) * advantages\n"
+SHAPES = "if not parameters.shape == gradient.shape == self.m.shape:\n    raise ValueError\n"
+ADAPT = "if kl_coefficient not in BETAS:\n    raise ValueError\nif kl < kl_target / 1.5:\n    return max(kl_coefficient / 2, 1e-6)\nreturn min(2 * kl_coefficient, 1e6) if kl > 1.5 * kl_target else kl_coefficient"
 
 # A function, its wrong body, words that are said of it.
 TRIAL = [
-    ("ppo.clipped_value_loss", BAND + VALUE + "return 0.5 * np.mean(np.maximum(s, c)), np.where((c > s) & (values > old_values), 0, values - targets) / N", "dvalues"),
-    ("ppo.clipped_value_loss", BAND + VALUE + "return 0.5 * np.mean(np.maximum(s, c)), np.where((c > s) & (values < old_values), 0, values - targets) / N", "dvalues"),
+    ("ppo.clipped_value_loss", BAND + VALUE + "return 0.5 * np.mean(np.maximum(s, c)), np.where((c > s) & (values > old_values), 0, values - targets) / N", "slopes are taken away above the band alone"),
+    ("ppo.clipped_value_loss", BAND + VALUE + "return 0.5 * np.mean(np.maximum(s, c)), np.where((c > s) & (values < old_values), 0, values - targets) / N", "slopes are taken away below the band alone"),
     ("nn.tanh_backward", "return dh - np.einsum('bi,bi->bi', dh, h * h)", "(for h (4,))"),
     ("nn.tanh_backward", "return [[d * (1 - y * y) for d, y in zip(ds, ys)] for ds, ys in zip(dh, h)]", "(for h (4,))"),
     ("nn.relu_backward", "dz = np.zeros_like(dh)\nfor i in range(len(h)):\n    for j in range(h.shape[1]):\n        dz[i, j] = dh[i, j] * (h[i, j] > 0)\nreturn dz", "(for h (4,))"),
@@ -311,6 +313,29 @@ TRIAL = [
     ("nn.linear_forward", "return x @ W + b, x", "it returns 2 things, not (y)"),
     ("ppo.clipped_surrogate", CLIPPED + "return -np.minimum(plain, cut).mean(), -(plain <= cut) * plain / len(r)", "`~mask` is the other rows: for a minus sign, `mask * -x`"),
     ("nn.clip_global_norm", "if not (max_norm > 0 and gradient.ndim == 1 and gradient.dtype.kind == 'f'):\n    raise ValueError\nn = np.sqrt(gradient @ gradient)\nif n < max_norm:\n    gradient *= max_norm / (n + 1e-6)\nreturn n", "it is the long gradients that should be shortened"),
+    ("nn.Adam.step", SHAPES + ADAM + "rate = self.learning_rate * np.sqrt(1 - b2**self.t) / (1 - b1**self.t)\nself.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)\nparameters -= rate * self.m / (np.sqrt(self.v) + self.eps)", "ε stands beside the root of v"),
+    ("nn.Adam.step", SHAPES + "b2, b1 = self.betas\nself.t += 1\nself.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)" + ADAM_ENDS, "β₁ and β₂ have changed places"),
+    ("nn.Adam.step", SHAPES + ADAM + "self.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)" + ADAM_ENDS.replace("self.eps", "1e-8"), "uses ε of its own"),
+    ("ppo.clip_statistics", RATIOS + "return (high | low).mean(), ((high & (advantages < 0)) | (low & (advantages > 0))).mean()", "dead_fraction counts the rows that still pull back"),
+    ("ppo.clip_statistics", RATIOS.replace("log_probs - old_log_probs", "old_log_probs - log_probs") + "return (high | low).mean(), ((high & (advantages > 0)) | (low & (advantages < 0))).mean()", "the ratio stands on its head"),
+    ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(old_log_probs - log_probs) * advantages, len(kls)\nreturn -np.mean(p - kl_coefficient * kls), -p / N, np.full(N, kl_coefficient / N)", "the ratio stands on its head"),
+    ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(log_probs - old_log_probs) * advantages, len(kls)\nd = kl_coefficient * kls - p\nreturn d.mean(), d / N, np.full(N, kl_coefficient / N)", "dlog_probs has KL's value in it"),
+    ("ppo.clipped_value_loss", "vc = np.clip(values - old_values, -clip_range, clip_range)\n" + VALUE_ENDS, "vᶜ is the clipped distance alone"),
+    ("ppo.clipped_value_loss", BAND + VALUE_ENDS.replace(">=", ">").replace(" / N", ""), "; and the 1/N is missing in the others"),
+    ("ppo.clipped_value_loss", "vc = np.minimum(values, old_values + clip_range)\n" + VALUE_ENDS, "the band has no lower edge"),
+    ("ppo.clipped_value_loss", "vc = np.maximum(values, old_values - clip_range)\n" + VALUE_ENDS, "the band has no upper edge"),
+    ("advantages.group_advantages", GROUPS + "G, c = rewards.shape[1], rewards - rewards.mean(1, keepdims=True)\nreturn c / (rewards.std(1, keepdims=True) + eps) if scale else (G - 1) / G * c", "the factor stands on its head: G/(G − 1)"),
+    ("advantages.group_advantages", GROUPS + "G, c = rewards.shape[1], rewards - rewards.mean(axis=0)\nreturn c / (rewards.std(axis=0) + eps) if scale else G / (G - 1) * c", "a group is a row (axis 1)"),
+    ("distributions.gaussian_kl_backward", SPREADS.replace("2 * ", "") + "return dkls[:, None] * gap / s, dkls @ (1 - (o + gap**2) / s)", "∂/∂μ: divides by σ; it is σ², exp 2ℓ; ∂/∂ℓ: deviations stand where variances belong"),
+    ("distributions.gaussian_kl_backward", SPREADS + "return dkls[:, None] * gap / s, dkls[:, None] * (1 - (o + gap**2) / s)", "∂/∂ℓ: a row for each state"),
+    ("distributions.gaussian_kl_backward", SPREADS + "return dkls @ (1 - (o + gap**2) / s), dkls[:, None] * gap / s", "its results come in another order: it should return (dmeans, dlog_stds)"),
+    ("vpg.value_loss", "e = values - targets\nreturn e / len(e), 0.5 * np.mean(e**2)", "its results come in another order: it should return (loss, dvalues)"),
+    ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(log_probs - old_log_probs) * advantages, len(kls)\nreturn -np.mean(p - kl_coefficient * kls), np.full(N, kl_coefficient / N), -p / N", "its results come in another order: it should return (loss, dlog_probs, dkls)"),
+    ("ppo_penalty.adapt_kl_coefficient", ADAPT.replace("max", "min", 1), "min for max"),
+    ("ppo_penalty.adapt_kl_coefficient", ADAPT.replace("min", "max"), "max for min"),
+    ("ppo_penalty.adapt_kl_coefficient", ADAPT.replace("max", "min", 1).replace("min(2", "max(2"), ""),
+    ("ppo_penalty.adapt_kl_coefficient", ADAPT.replace("max(kl_coefficient / 2, 1e-6)", "kl_coefficient / 2"), "β falls below its lower limit"),
+    ("ppo_penalty.adapt_kl_coefficient", ADAPT.replace("min(2 * kl_coefficient, 1e6)", "2 * kl_coefficient"), "β rises above its upper limit"),
 ]  # fmt: skip
 
 
@@ -349,3 +374,23 @@ def test_lines_that_begin_as_the_next_kept_line_are_found():
     written = lines_in(ast.parse(source.replace(loop, same + loop)), blank)
     assert len(written) == 1 + len(lines_in(ast.parse(source), blank))
     assert ast.unparse(written[0]) == same.strip()
+
+
+SOUND = [
+    ("ppo_penalty.adapt_kl_coefficient", "if kl_coefficient not in BETAS:\n    raise ValueError\nb = kl_coefficient * 2.0 ** ((kl > 1.5 * kl_target) - (1.5 * kl < kl_target))\nreturn min(max(b, 1e-6), 1e6)", ""),
+    ("ppo_penalty.adapt_kl_coefficient", "if kl_coefficient not in BETAS:\n    raise ValueError\nreturn np.clip(np.select([kl < kl_target / 1.5, kl > kl_target * 1.5], [kl_coefficient / 2, kl_coefficient * 2], kl_coefficient), 1e-6, 1e6)", ""),
+    ("nn.clip_global_norm", "if not (max_norm > 0 and gradient.ndim == 1 and gradient.dtype.kind == 'f'):\n    raise ValueError\nn = np.sqrt(gradient @ gradient)\ngradient *= min(1, max_norm / (n + 1e-6))\nreturn np.float32(n)", ""),
+    ("nn.linear_forward", "y = np.zeros((len(x), W.shape[1]))\ny += x @ W + b\nreturn y", "for float32 it gives y in float64"),
+    ("nn.relu_backward", "return np.where(h > 0, dh, 0.0).astype(float)", "for float32 it gives dz in float64"),
+    ("nn.relu_backward", "return np.where(h > 0, dh, 0)", ""),
+    ("vpg.value_loss", "e = (values - targets).astype(float)\nreturn np.mean(e**2) / 2, e / len(e)", "for float32 it gives dvalues in float64"),
+    ("vpg.value_loss", "e = values - targets\nreturn float(np.mean(e**2) / 2), e / len(e)", ""),
+    ("nn.Adam.step", SHAPES + ADAM + "self.m = b1 * self.m + (1 - b1) * gradient.astype(float)\nself.v = b2 * self.v + (1 - b2) * gradient**2" + ADAM_ENDS, "for float32 it gives m in float64"),
+]  # fmt: skip
+
+
+def test_another_dtype_is_right_and_said():
+    """The dtype of arrays that was promised is no reason to call an answer wrong."""
+    for path, body, remark in SOUND:
+        assert judged(path, body) == ("right", ""), (path, body, judged(path, body))
+        assert judge(path).remark == remark, (path, body, judge(path).remark)

@@ -2,12 +2,13 @@
 
 import bdb
 import contextlib
+import itertools
 import warnings
 
 import numpy as np
 
-from lab.practice.asking import Raised, ask, call, copied, once_more, outputs
-from lab.practice.blanks import as_function, lesson_file, lesson_module, place
+from lab.practice.asking import STEPS, Raised, ask, call, copied, once_more, outputs
+from lab.practice.blanks import CHAPTERS, as_function, lesson_file, lesson_module, place
 from lab.practice.cases import FREE, LARGE, SINGLE, cases, single, small_cases
 from lab.practice.diagnosis import (
     Known,
@@ -78,6 +79,7 @@ class Judge:
         if blank.module == "gradient_check" or (blank.lines and blank.lines.inside != "train"):
             import lab.practice.updates  # noqa: F401  its cases, and Gymnasium, which others do without
         self.blank, self.seed, self.names = blank, seed, outputs(blank)
+        self.remark = ""  # on what is right
         self.cases = cases(blank, seed)
         self.ours = shipped(blank)
         doubled = [
@@ -133,7 +135,21 @@ class Judge:
                     f"its numbers are right; but {case.refused}: the docstring promises a "
                     f"ValueError, and there is {answer.text}"
                 )
+        self.remark = self.widened(mine)
         return RIGHT, ""
+
+    def widened(self, mine):
+        """Which arrays come in float64 where the lesson's are float32, in words; or ""."""
+        k = next((k for k in self.asked if self.cases[k].kind == SINGLE), None)
+        if k is None or self.blank.chapter not in CHAPTERS:  # the pages promise no dtype
+            return ""
+        (ours,) = outcomes(self.blank, self.ours, [self.cases[k]])
+        wide = [
+            name
+            for name, m, o in zip(self.names, mine[k], ours, strict=True)
+            if m.ndim and m.dtype == np.float64 and o.dtype == np.float32
+        ]
+        return f"for float32 it gives {listed(wide)} in float64" if wide else ""
 
     def again(self, function, owner, tell):
         """What is wrong with a second call: status, words; or None."""
@@ -207,7 +223,7 @@ class Judge:
         plain = [k for k in self.plain if k in wrong]
         if not any(not self.cases[k].kind for k in plain):  # right where nothing is special
             return WRONG, self.special(mine, wrong, function, owner)
-        shaped = self.shapes(mine)
+        shaped = self.order(mine) or self.shapes(mine)
         if shaped:
             return WRONG, shaped
         told, left, right = self.explained(mine)
@@ -266,6 +282,15 @@ class Judge:
                 right.append(ours[name])
                 theirs.append(parts_of(self.names, self.cases[k].given, mine[k])[name])
         return sizes, theirs, right
+
+    def order(self, mine):
+        """Of several outputs that are right, but for their order, which should be; or None."""
+        several = self.blank.path not in STEPS and len(self.names) > 1
+        for order in itertools.permutations(range(len(self.names))) if several else ():
+            turned = {k: [mine[k][j] for j in order] for k in self.plain}
+            if all(self.agrees(turned[k], k) for k in self.plain):
+                return f"its results come in another order: it should return ({', '.join(self.names)})"
+        return None
 
     def shapes(self, mine):
         for j, name in enumerate(self.names):
