@@ -288,8 +288,13 @@ FLOATS = "log_probs, old_log_probs, advantages, kls = floats('N N N N', log_prob
 ADAM = "b1, b2 = self.betas\nself.t += 1\n"
 ADAM_ENDS = "\nparameters -= self.learning_rate * (self.m / (1 - b1**self.t)) / (np.sqrt(self.v / (1 - b2**self.t)) + self.eps)"
 GROUPS = "rewards = floats('MG', rewards)\n_positive(eps, 1e-150)\nif rewards.shape[1] < 2 or not (abs(rewards) <= 1e150).all():\n    raise ValueError\n"
-RATIOS = "r = np.exp(log_probs - old_log_probs)\nhigh, low = r > 1 + clip_range, r < 1 - clip_range\n"
-CLIPPED = RATIOS + "plain, cut = r * advantages, np.clip(r, 1 - clip_range, 1 + clip_range) * advantages\n"
+RATIOS = (
+    "r = np.exp(log_probs - old_log_probs)\nhigh, low = r > 1 + clip_range, r < 1 - clip_range\n"
+)
+CLIPPED = (
+    RATIOS
+    + "plain, cut = r * advantages, np.clip(r, 1 - clip_range, 1 + clip_range) * advantages\n"
+)
 SHAPES = "if not parameters.shape == gradient.shape == self.m.shape:\n    raise ValueError\n"
 ADAPT = "if kl_coefficient not in BETAS:\n    raise ValueError\nif kl < kl_target / 1.5:\n    return max(kl_coefficient / 2, 1e-6)\nreturn min(2 * kl_coefficient, 1e6) if kl > 1.5 * kl_target else kl_coefficient"
 
@@ -330,6 +335,7 @@ TRIAL = [
     ("distributions.gaussian_kl_backward", SPREADS + "return dkls[:, None] * gap / s, dkls[:, None] * (1 - (o + gap**2) / s)", "∂/∂ℓ: a row for each state"),
     ("distributions.gaussian_kl_backward", SPREADS + "return dkls @ (1 - (o + gap**2) / s), dkls[:, None] * gap / s", "its results come in another order: it should return (dmeans, dlog_stds)"),
     ("vpg.value_loss", "e = values - targets\nreturn e / len(e), 0.5 * np.mean(e**2)", "its results come in another order: it should return (loss, dvalues)"),
+    ("vpg.value_loss", "e = values - targets\nreturn e, 0.5 * np.mean(e**2)", "by their shapes, its results come in another order: it should return (loss, dvalues)"),
     ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(log_probs - old_log_probs) * advantages, len(kls)\nreturn -np.mean(p - kl_coefficient * kls), np.full(N, kl_coefficient / N), -p / N", "its results come in another order: it should return (loss, dlog_probs, dkls)"),
     ("ppo_penalty.adapt_kl_coefficient", ADAPT.replace("max", "min", 1), "min for max"),
     ("ppo_penalty.adapt_kl_coefficient", ADAPT.replace("min", "max"), "max for min"),

@@ -284,12 +284,16 @@ class Judge:
         return sizes, theirs, right
 
     def order(self, mine):
-        """Of several outputs that are right, but for their order, which should be; or None."""
+        """Several outputs in another order than they should be, in words; or None."""
         several = self.blank.path not in STEPS and len(self.names) > 1
-        for order in itertools.permutations(range(len(self.names))) if several else ():
-            turned = {k: [mine[k][j] for j in order] for k in self.plain}
-            if all(self.agrees(turned[k], k) for k in self.plain):
-                return f"its results come in another order: it should return ({', '.join(self.names)})"
+        orders = [*itertools.permutations(range(len(self.names)))] if several else []
+        turned = [{k: [mine[k][j] for j in order] for k in self.plain} for order in orders]
+        fit = [[shapes(t[k]) == shapes(self.right[k]) for k in self.plain] for t in turned]
+        should = f"in another order: it should return ({', '.join(self.names)})"
+        if any(all(self.agrees(t[k], k) for k in self.plain) for t in turned):
+            return f"its results come {should}"
+        if any(map(all, fit)) and not all(fit[0]):
+            return f"by their shapes, its results come {should}"
         return None
 
     def shapes(self, mine):
@@ -463,6 +467,10 @@ def same(mine, other, rough):
     if isinstance(mine, Raised) or isinstance(other, Raised):
         return type(mine) is type(other) and mine.text == other.text
     return all(close(a, b, rough) for a, b in zip(mine, other, strict=True))
+
+
+def shapes(answer):
+    return [np.shape(part) for part in answer]
 
 
 def rows(given):
