@@ -19,6 +19,7 @@ from lab.practice.blanks import (
     lesson_file,
     lesson_module,
     lines_in,
+    place,
 )
 from lab.practice.cases import cases
 from lab.practice.diagnosis import by_numbers, by_shape, case_words, close, numbers_in
@@ -316,6 +317,7 @@ TRIAL = [
     ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(log_probs - old_log_probs) * advantages, len(kls)\nreturn -np.mean(p - kl_coefficient * kls), -p / N, np.where(kls > 0, kl_coefficient / N, 0)", "where a KL is 0"),
     ("nn.MLP.backward", "return dy, cache", "it returns 2 things, not (gradient)"),
     ("nn.linear_forward", "return x @ W + b, x", "it returns 2 things, not (y)"),
+    ("nn.tanh_backward", "return dh * (1 - h * h), h", "not (2, 3): 2 of its shape, where one is asked for"),
     ("ppo.clipped_surrogate", CLIPPED + "return -np.minimum(plain, cut).mean(), -(plain <= cut) * plain / len(r)", "`~mask` is the other rows: for a minus sign, `mask * -x`"),
     ("nn.clip_global_norm", "if not (max_norm > 0 and gradient.ndim == 1 and gradient.dtype.kind == 'f'):\n    raise ValueError\nn = np.sqrt(gradient @ gradient)\nif n < max_norm:\n    gradient *= max_norm / (n + 1e-6)\nreturn n", "it is the long gradients that should be shortened"),
     ("nn.Adam.step", SHAPES + ADAM + "rate = self.learning_rate * np.sqrt(1 - b2**self.t) / (1 - b1**self.t)\nself.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)\nparameters -= rate * self.m / (np.sqrt(self.v) + self.eps)", "ε stands beside the root of v"),
@@ -380,6 +382,11 @@ def test_lines_that_begin_as_the_next_kept_line_are_found():
     written = lines_in(ast.parse(source.replace(loop, same + loop)), blank)
     assert len(written) == 1 + len(lines_in(ast.parse(source), blank))
     assert ast.unparse(written[0]) == same.strip()
+    for blank in (blank for blank in BLANKS if blank.lines):
+        tree = ast.parse(lesson_file(blank.module).read_text("utf-8"))
+        assert ast.dump(ast.Module(lines_in(tree, blank), [])) == ast.dump(
+            ast.Module(place(blank)[1], [])
+        )
 
 
 SOUND = [
@@ -400,3 +407,12 @@ def test_another_dtype_is_right_and_said():
     for path, body, remark in SOUND:
         assert judged(path, body) == ("right", ""), (path, body, judged(path, body))
         assert judge(path).remark == remark, (path, body, judge(path).remark)
+
+
+@pytest.mark.slow
+def test_a_remark_stands_beside_what_is_right(tmp_path):
+    source = lesson_file("nn").read_text("utf-8")
+    (tmp_path / "nn.py").write_text(source.replace("x @ W + b", "x @ W + b.astype(float)"), "utf-8")
+    forward, backward = grade(tmp_path, ["linear"], seed=1)
+    assert (forward.status, forward.diagnosis) == ("right", "for float32 it gives y in float64")
+    assert (backward.status, backward.diagnosis) == ("right", "")

@@ -492,7 +492,7 @@ def gaussian_kl(rng, rows, size):
 def own_spreads(rng):
     given = gaussian_kl(rng, 4, 3)
     old = rng.normal(0, 0.5, (4, 3))
-    yield Case({**given, "old_log_stds": old}, "where old_log_stds is (B,A), a row its own")
+    yield Case({**given, "old_log_stds": old}, "where old_log_stds is (B,A)")
 
 
 @of("distributions.gaussian_entropy", each=[(1,), (2,), (4,), (3,)], tiny=[(1,), (2,)])
