@@ -322,6 +322,8 @@ TRIAL = [
     ("nn.clip_global_norm", "if not (max_norm > 0 and gradient.ndim == 1 and gradient.dtype.kind == 'f'):\n    raise ValueError\nn = np.sqrt(gradient @ gradient)\nif n < max_norm:\n    gradient *= max_norm / (n + 1e-6)\nreturn n", "it is the long gradients that should be shortened"),
     ("nn.Adam.step", SHAPES + ADAM + "rate = self.learning_rate * np.sqrt(1 - b2**self.t) / (1 - b1**self.t)\nself.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)\nparameters -= rate * self.m / (np.sqrt(self.v) + self.eps)", "ε stands beside the root of v"),
     ("nn.Adam.step", SHAPES + "b2, b1 = self.betas\nself.t += 1\nself.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)" + ADAM_ENDS, "β₁ and β₂ have changed places"),
+    ("nn.Adam.step", SHAPES + ADAM + "self.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b1) * (gradient**2 - self.v)" + ADAM_ENDS, "β₁ stands in v; v has β₂; m and t are right"),
+    ("nn.Adam.step", SHAPES + ADAM + "self.m += (1 - b2) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)" + ADAM_ENDS.replace("b1", "b2"), "β₂ stands in m; m has β₁; "),
     ("nn.Adam.step", SHAPES + ADAM + "self.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)" + ADAM_ENDS.replace("self.eps", "1e-8"), "uses ε of its own"),
     ("ppo.clip_statistics", RATIOS + "return (high | low).mean(), ((high & (advantages < 0)) | (low & (advantages > 0))).mean()", "dead_fraction counts the rows that still pull back"),
     ("ppo.clip_statistics", RATIOS.replace("log_probs - old_log_probs", "old_log_probs - log_probs") + "return (high | low).mean(), ((high & (advantages > 0)) | (low & (advantages < 0))).mean()", "the ratio stands on its head"),

@@ -142,6 +142,8 @@ FAULTS = [Fault(*row) for row in [
     ("nn.Adam.step", "adam", "m_hat / (np.sqrt(v_hat) + self.eps)", "gradient", "plain descent: the step is m̂ over (the root of v̂, plus ε)"),
     ("nn.Adam.step", "adam", "(np.sqrt(v_hat) + self.eps)", "(np.sqrt(v_hat) + self.eps / np.sqrt(1 - beta2 ** self.t))", "ε stands beside the root of v; it is that of v̂: with √(1 − β₂ᵗ) in the rate, ε has to be multiplied with it, too"),
     ("nn.Adam.step", "adam", " = self.betas", " = self.betas[::-1]", "β₁ and β₂ have changed places: β₁ is m's, β₂ v's"),
+    ("nn.Adam.step", "adam", "(1 - beta1) * (gradient - self.m)", "(1 - beta2) * (gradient - self.m)", "β₂ stands in m; m has β₁"),
+    ("nn.Adam.step", "adam", "(1 - beta2) * (gradient * gradient - self.v)", "(1 - beta1) * (gradient * gradient - self.v)", "β₁ stands in v; v has β₂"),
     ("nn.Adam.step", "adam", " + self.eps)", " + 1e-08)", "uses ε of its own; it is `self.eps`"),
     ("nn.orthogonal", "orthogonal", "q * np.sign(np.diag(r))", "q"),
     ("nn.orthogonal", "orthogonal", "gain * ", ""),
