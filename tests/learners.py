@@ -6,7 +6,7 @@ LEARNERS = [
     ("nn.linear_forward", "return x @ W.T + b", "mismatch"),
     ("nn.linear_forward", "return x @ W + b.sum()", ""),
     ("nn.linear_backward", "return dy @ W.T, x.T @ dy / len(x), dy.mean(0)", "db: a mean; dy carries"),
-    ("nn.linear_backward", "return x.T @ dy, dy @ W.T, dy.sum(0)", "dx has the shape (3, 2), not (2"),
+    ("nn.linear_backward", "return x.T @ dy, dy @ W.T, dy.sum(0)", "its results come in another order: it should return (dx, dW, db)"),
     ("nn.linear_backward", "return dy @ W.T, x.T @ dy, dy.sum(0)[None]", "db has the shape (1, 2)"),
     ("nn.tanh_backward", "return dh * (1 - np.tanh(h))", "h is tanh(z) already"),
     ("nn.tanh_backward", "return dh - h * h", ""),

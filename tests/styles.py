@@ -76,7 +76,7 @@ dz = dh.copy()
 dz -= dz * h**2
 return dz
 # nn.tanh_backward
-return [[d * (1 - y * y) for d, y in zip(ds, ys)] for ds, ys in zip(dh, h)]
+return np.reshape([d * (1 - y * y) for d, y in zip(dh.ravel(), h.ravel())], h.shape)
 # nn.relu_backward
 dz = dh.copy()
 dz[h <= 0] = 0
@@ -341,8 +341,8 @@ return 0.5 * np.log((2 * np.pi * np.e) ** len(log_stds) * np.exp(2 * log_stds.su
 return np.float32(np.sum(log_stds.astype(np.float32) + 0.5 * np.log(2 * np.pi * np.e)))
 # distributions.gaussian_kl_backward
 out = np.zeros(len(log_stds))
-for d, old, new in zip(dkls, old_means, means):
-    out += d * (1 - (np.exp(2 * old_log_stds) + (old - new) ** 2) / np.exp(2 * log_stds))
+for d, old, new, spread in zip(dkls, old_means, means, old_log_stds + 0 * means):
+    out += d * (1 - (np.exp(2 * spread) + (old - new) ** 2) / np.exp(2 * log_stds))
 return (dkls * ((means - old_means) / np.exp(2 * log_stds)).T).T, out
 # advantages.returns_to_go
 shapes = {np.shape(a) for a in (rewards, next_values, terminated, ended)}

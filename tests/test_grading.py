@@ -12,7 +12,15 @@ from styles import OTHER_WAYS
 import lab.practice.updates  # noqa: F401  its cases
 from lab.practice import grade
 from lab.practice.asking import Raised
-from lab.practice.blanks import BLANKS, as_function, find, lesson_file, lesson_module
+from lab.practice.blanks import (
+    BLANKS,
+    as_function,
+    find,
+    lesson_file,
+    lesson_module,
+    lines_in,
+    place,
+)
 from lab.practice.cases import cases
 from lab.practice.diagnosis import by_numbers, by_shape, case_words, close, numbers_in
 from lab.practice.verdict import Judge, outcomes
@@ -268,3 +276,145 @@ def test_as_many_digits_as_show_a_difference():
         words = case_words(case, "y", np.array(mine), case["x"])
         assert words == f"for x [ 0.3333 -0.6667], eps 1.e-08: yours {yours}, expected {expected}"
     assert numbers_in({"x": np.array([0.0, 1, 2]), "b": 3.0}) == 3
+
+
+# ------------------------------------------------------------------ what a blind trial of D to H found
+
+VALUE = "s, c = (values - targets) ** 2, (vc - targets) ** 2\nN = len(values)\n"
+VALUE_ENDS = VALUE + "return 0.5 * np.mean(np.maximum(s, c)), (s >= c) * (values - targets) / N"
+BAND = "vc = np.clip(values, old_values - clip_range, old_values + clip_range)\n"
+SPREADS = "o, s, gap = np.exp(2 * old_log_stds), np.exp(2 * log_stds), means - old_means\n"
+KL = "p, q = np.exp(old_log_probs), np.exp(log_probs)\n"
+FLOATS = "log_probs, old_log_probs, advantages, kls = floats('N N N N', log_probs, old_log_probs, advantages, kls)\n"
+ADAM = "b1, b2 = self.betas\nself.t += 1\n"
+ADAM_ENDS = "\nparameters -= self.learning_rate * (self.m / (1 - b1**self.t)) / (np.sqrt(self.v / (1 - b2**self.t)) + self.eps)"
+GROUPS = "rewards = floats('MG', rewards)\n_positive(eps, 1e-150)\nif rewards.shape[1] < 2 or not (abs(rewards) <= 1e150).all():\n    raise ValueError\n"
+RATIOS = (
+    "r = np.exp(log_probs - old_log_probs)\nhigh, low = r > 1 + clip_range, r < 1 - clip_range\n"
+)
+CLIPPED = (
+    RATIOS
+    + "plain, cut = r * advantages, np.clip(r, 1 - clip_range, 1 + clip_range) * advantages\n"
+)
+SHAPES = "if not parameters.shape == gradient.shape == self.m.shape:\n    raise ValueError\n"
+ADAPT = "if kl_coefficient not in BETAS:\n    raise ValueError\nif kl < kl_target / 1.5:\n    return max(kl_coefficient / 2, 1e-6)\nreturn min(2 * kl_coefficient, 1e6) if kl > 1.5 * kl_target else kl_coefficient"
+
+# A function, its wrong body, words that are said of it.
+TRIAL = [
+    ("ppo.clipped_value_loss", BAND + VALUE + "return 0.5 * np.mean(np.maximum(s, c)), np.where((c > s) & (values > old_values), 0, values - targets) / N", "slopes are taken away above the band alone"),
+    ("ppo.clipped_value_loss", BAND + VALUE + "return 0.5 * np.mean(np.maximum(s, c)), np.where((c > s) & (values < old_values), 0, values - targets) / N", "slopes are taken away below the band alone"),
+    ("nn.tanh_backward", "return dh - np.einsum('bi,bi->bi', dh, h * h)", "(for h (4,))"),
+    ("nn.tanh_backward", "return [[d * (1 - y * y) for d, y in zip(ds, ys)] for ds, ys in zip(dh, h)]", "(for h (4,))"),
+    ("nn.relu_backward", "dz = np.zeros_like(dh)\nfor i in range(len(h)):\n    for j in range(h.shape[1]):\n        dz[i, j] = dh[i, j] * (h[i, j] > 0)\nreturn dz", "(for h (4,))"),
+    ("nn.relu_backward", "return dh * (h > 1e-3)", "where h is 10⁻⁶"),
+    ("distributions.gaussian_kl_backward", SPREADS + "return dkls[:, None] * gap / s, dkls.sum() * (1 - o / s) - dkls @ (gap**2 / s)", "where old_log_stds is (B,A)"),
+    ("distributions.gaussian_kl_backward", "dm, dl = np.zeros_like(means), np.zeros_like(log_stds)\nfor i in range(len(means)):\n    for j in range(len(log_stds)):\n        gap, s = means[i, j] - old_means[i, j], math.exp(2 * log_stds[j])\n        dm[i, j] = dkls[i] * gap / s\n        dl[j] += dkls[i] * (1 - (math.exp(2 * old_log_stds[j]) + gap**2) / s)\nreturn dm, dl", "where old_log_stds is (B,A)"),
+    ("advantages.group_advantages", GROUPS.replace("floats('MG', rewards)", "np.asarray(rewards)") + "out = np.zeros_like(rewards)\nfor i, g in enumerate(rewards):\n    out[i] = (g - g.mean()) / (g.std() + eps) if scale else len(g) / (len(g) - 1) * (g - g.mean())\nreturn out", "whole numbers"),
+    ("advantages.group_advantages", "dtype = np.asarray(rewards).dtype\n" + GROUPS + "c = rewards - rewards.mean(1, keepdims=True)\nG = rewards.shape[1]\nreturn (c / (rewards.std(1, keepdims=True) + eps) if scale else c * G / (G - 1)).astype(dtype)", "whole numbers"),
+    ("distributions.categorical_kl", KL + "return (p * (np.log(p + 1e-8) - np.log(q + 1e-8))).sum(1)", "e⁻³⁰"),
+    ("distributions.categorical_kl", KL + "return (p * (old_log_probs - np.log(np.clip(q, 1e-8, 1)))).sum(1)", "e⁻³⁰"),
+    ("distributions.categorical_kl", "return np.maximum((np.exp(old_log_probs) * (old_log_probs - log_probs)).sum(1), 1e-3)", "KL"),
+    ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(log_probs - old_log_probs) * advantages, len(kls)\nreturn -np.mean(p - kl_coefficient * kls), -p / N, np.where(kls > 0, kl_coefficient / N, 0)", "where a KL is 0"),
+    ("nn.MLP.backward", "return dy, cache", "it returns 2 things, not (gradient)"),
+    ("nn.linear_forward", "return x @ W + b, x", "it returns 2 things, not (y)"),
+    ("nn.tanh_backward", "return dh * (1 - h * h), h", "not (2, 3): 2 of its shape, where one is asked for"),
+    ("ppo.clipped_surrogate", CLIPPED + "return -np.minimum(plain, cut).mean(), -(plain <= cut) * plain / len(r)", "`~mask` is the other rows: for a minus sign, `mask * -x`"),
+    ("nn.clip_global_norm", "if not (max_norm > 0 and gradient.ndim == 1 and gradient.dtype.kind == 'f'):\n    raise ValueError\nn = np.sqrt(gradient @ gradient)\nif n < max_norm:\n    gradient *= max_norm / (n + 1e-6)\nreturn n", "it is the long gradients that should be shortened"),
+    ("nn.Adam.step", SHAPES + ADAM + "rate = self.learning_rate * np.sqrt(1 - b2**self.t) / (1 - b1**self.t)\nself.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)\nparameters -= rate * self.m / (np.sqrt(self.v) + self.eps)", "ε stands beside the root of v"),
+    ("nn.Adam.step", SHAPES + "b2, b1 = self.betas\nself.t += 1\nself.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)" + ADAM_ENDS, "β₁ and β₂ have changed places"),
+    ("nn.Adam.step", SHAPES + ADAM + "self.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b1) * (gradient**2 - self.v)" + ADAM_ENDS, "β₁ stands in v; v has β₂; m and t are right"),
+    ("nn.Adam.step", SHAPES + ADAM + "self.m += (1 - b2) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)" + ADAM_ENDS.replace("b1", "b2"), "β₂ stands in m; m has β₁; "),
+    ("nn.Adam.step", SHAPES + ADAM + "self.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)" + ADAM_ENDS.replace("self.eps", "1e-8"), "uses ε of its own"),
+    ("ppo.clip_statistics", RATIOS + "return (high | low).mean(), ((high & (advantages < 0)) | (low & (advantages > 0))).mean()", "dead_fraction counts the rows that still pull back"),
+    ("ppo.clip_statistics", RATIOS.replace("log_probs - old_log_probs", "old_log_probs - log_probs") + "return (high | low).mean(), ((high & (advantages > 0)) | (low & (advantages < 0))).mean()", "the ratio stands on its head"),
+    ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(old_log_probs - log_probs) * advantages, len(kls)\nreturn -np.mean(p - kl_coefficient * kls), -p / N, np.full(N, kl_coefficient / N)", "the ratio stands on its head"),
+    ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(log_probs - old_log_probs) * advantages, len(kls)\nd = kl_coefficient * kls - p\nreturn d.mean(), d / N, np.full(N, kl_coefficient / N)", "dlog_probs has KL's value in it"),
+    ("ppo.clipped_value_loss", "vc = np.clip(values - old_values, -clip_range, clip_range)\n" + VALUE_ENDS, "vᶜ is the clipped distance alone"),
+    ("ppo.clipped_value_loss", BAND + VALUE_ENDS.replace(">=", ">").replace(" / N", ""), "; and the 1/N is missing in the others"),
+    ("ppo.clipped_value_loss", "vc = np.minimum(values, old_values + clip_range)\n" + VALUE_ENDS, "the band has no lower edge"),
+    ("ppo.clipped_value_loss", "vc = np.maximum(values, old_values - clip_range)\n" + VALUE_ENDS, "the band has no upper edge"),
+    ("advantages.group_advantages", GROUPS + "G, c = rewards.shape[1], rewards - rewards.mean(1, keepdims=True)\nreturn c / (rewards.std(1, keepdims=True) + eps) if scale else (G - 1) / G * c", "the factor stands on its head: G/(G − 1)"),
+    ("advantages.group_advantages", GROUPS + "G, c = rewards.shape[1], rewards - rewards.mean(axis=0)\nreturn c / (rewards.std(axis=0) + eps) if scale else G / (G - 1) * c", "a group is a row (axis 1)"),
+    ("distributions.gaussian_kl_backward", SPREADS.replace("2 * ", "") + "return dkls[:, None] * gap / s, dkls @ (1 - (o + gap**2) / s)", "∂/∂μ: divides by σ; it is σ², exp 2ℓ; ∂/∂ℓ: deviations stand where variances belong"),
+    ("distributions.gaussian_kl_backward", SPREADS + "return dkls[:, None] * gap / s, dkls[:, None] * (1 - (o + gap**2) / s)", "∂/∂ℓ: a row for each state"),
+    ("distributions.gaussian_kl_backward", SPREADS + "return dkls @ (1 - (o + gap**2) / s), dkls[:, None] * gap / s", "its results come in another order: it should return (dmeans, dlog_stds)"),
+    ("vpg.value_loss", "e = values - targets\nreturn e / len(e), 0.5 * np.mean(e**2)", "its results come in another order: it should return (loss, dvalues)"),
+    ("vpg.value_loss", "e = values - targets\nreturn e, 0.5 * np.mean(e**2)", "by their shapes, its results come in another order: it should return (loss, dvalues)"),
+    ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(log_probs - old_log_probs) * advantages, len(kls)\nreturn -np.mean(p - kl_coefficient * kls), np.full(N, kl_coefficient / N), -p / N", "its results come in another order: it should return (loss, dlog_probs, dkls)"),
+    ("ppo_penalty.adapt_kl_coefficient", ADAPT.replace("max", "min", 1), "min for max"),
+    ("ppo_penalty.adapt_kl_coefficient", ADAPT.replace("min", "max"), "max for min"),
+    ("ppo_penalty.adapt_kl_coefficient", ADAPT.replace("max", "min", 1).replace("min(2", "max(2"), ""),
+    ("ppo_penalty.adapt_kl_coefficient", ADAPT.replace("max(kl_coefficient / 2, 1e-6)", "kl_coefficient / 2"), "β falls below its lower limit"),
+    ("ppo_penalty.adapt_kl_coefficient", ADAPT.replace("min(2 * kl_coefficient, 1e6)", "2 * kl_coefficient"), "β rises above its upper limit"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [5, 31])
+def test_what_a_blind_trial_of_d_to_h_found_is_mended(seed):
+    """None passes, and each hears what is so."""
+    for path, body, words in TRIAL:
+        status, said = judged(path, body, seed)
+        assert status in ("wrong", "error"), (path, body, said)
+        assert words in said and len(said) <= 400, (path, body, said)
+
+
+# Of a function, a body, what must not be said: it is untrue.
+UNTRUE = [
+    ("nn.Adam.step", ADAM + "self.m = b1 * self.m + gradient\nself.v = b2 * self.v + gradient**2" + ADAM_ENDS, "parameters"),
+    ("nn.Adam.step", ADAM + "self.m = (1 - b1) * self.m + b1 * gradient\nself.v = (1 - b2) * self.v + b2 * gradient**2" + ADAM_ENDS, "parameters"),
+    ("nn.Adam.step", ADAM + "self.m = (b1 * self.m + (1 - b1) * gradient) / (1 - b1**self.t)\nself.v = b2 * self.v + gradient**2\nparameters -= self.learning_rate * self.m / (np.sqrt(self.v / (1 - b2**self.t)) + self.eps)", "parameters"),
+    ("ppo.clipped_value_loss", BAND + VALUE + "return 0.5 * np.mean(np.maximum(s, c)), np.where((c > s) & (values < old_values), 0, values - targets) / N", "no row's slope"),
+    ("ppo.clipped_value_loss", "vc = np.maximum(values, old_values - clip_range)\n" + VALUE_ENDS, "no row's slope"),
+    ("ppo.clipped_value_loss", "vc = np.minimum(values, old_values + clip_range)\n" + VALUE_ENDS, "no row's slope"),
+]  # fmt: skip
+
+
+def test_what_a_blind_trial_heard_and_was_untrue_is_not_said():
+    for path, body, words in UNTRUE:
+        status, said = judged(path, body)
+        assert status == "wrong" and words not in said, (path, body, said)
+
+
+def test_lines_that_begin_as_the_next_kept_line_are_found():
+    """Of a line that stands twice, the reader's and the lesson's, the last is the lesson's."""
+    source = lesson_file("ppo").read_text("utf-8")
+    loop = "    for _ in range(config.epochs):\n"
+    same = "    log_probs, _, _ = learner.policy.forward(batch.obs, batch.actions)\n"
+    blank = BY_PATH["ppo.update"]
+    written = lines_in(ast.parse(source.replace(loop, same + loop)), blank)
+    assert len(written) == 1 + len(lines_in(ast.parse(source), blank))
+    assert ast.unparse(written[0]) == same.strip()
+    for blank in (blank for blank in BLANKS if blank.lines):
+        tree = ast.parse(lesson_file(blank.module).read_text("utf-8"))
+        assert ast.dump(ast.Module(lines_in(tree, blank), [])) == ast.dump(
+            ast.Module(place(blank)[1], [])
+        )
+
+
+SOUND = [
+    ("ppo_penalty.adapt_kl_coefficient", "if kl_coefficient not in BETAS:\n    raise ValueError\nb = kl_coefficient * 2.0 ** ((kl > 1.5 * kl_target) - (1.5 * kl < kl_target))\nreturn min(max(b, 1e-6), 1e6)", ""),
+    ("ppo_penalty.adapt_kl_coefficient", "if kl_coefficient not in BETAS:\n    raise ValueError\nreturn np.clip(np.select([kl < kl_target / 1.5, kl > kl_target * 1.5], [kl_coefficient / 2, kl_coefficient * 2], kl_coefficient), 1e-6, 1e6)", ""),
+    ("nn.clip_global_norm", "if not (max_norm > 0 and gradient.ndim == 1 and gradient.dtype.kind == 'f'):\n    raise ValueError\nn = np.sqrt(gradient @ gradient)\ngradient *= min(1, max_norm / (n + 1e-6))\nreturn np.float32(n)", ""),
+    ("nn.linear_forward", "y = np.zeros((len(x), W.shape[1]))\ny += x @ W + b\nreturn y", "for float32 it gives y in float64"),
+    ("nn.relu_backward", "return np.where(h > 0, dh, 0.0).astype(float)", "for float32 it gives dz in float64"),
+    ("nn.relu_backward", "return np.where(h > 0, dh, 0)", ""),
+    ("vpg.value_loss", "e = (values - targets).astype(float)\nreturn np.mean(e**2) / 2, e / len(e)", "for float32 it gives dvalues in float64"),
+    ("vpg.value_loss", "e = values - targets\nreturn float(np.mean(e**2) / 2), e / len(e)", ""),
+    ("nn.Adam.step", SHAPES + ADAM + "self.m = b1 * self.m + (1 - b1) * gradient.astype(float)\nself.v = b2 * self.v + (1 - b2) * gradient**2" + ADAM_ENDS, "for float32 it gives m in float64"),
+]  # fmt: skip
+
+
+def test_another_dtype_is_right_and_said():
+    """The dtype of arrays that was promised is no reason to call an answer wrong."""
+    for path, body, remark in SOUND:
+        assert judged(path, body) == ("right", ""), (path, body, judged(path, body))
+        assert judge(path).remark == remark, (path, body, judge(path).remark)
+
+
+@pytest.mark.slow
+def test_a_remark_stands_beside_what_is_right(tmp_path):
+    source = lesson_file("nn").read_text("utf-8")
+    (tmp_path / "nn.py").write_text(source.replace("x @ W + b", "x @ W + b.astype(float)"), "utf-8")
+    forward, backward = grade(tmp_path, ["linear"], seed=1)
+    assert (forward.status, forward.diagnosis) == ("right", "for float32 it gives y in float64")
+    assert (backward.status, backward.diagnosis) == ("right", "")

@@ -99,7 +99,14 @@ def tidy(blank, answer):
         number = len(answer) if isinstance(answer, (tuple, list)) else 1
         wanted = ", ".join(blank.returns)
         raise ValueError(f"it returns {number} thing{'s' * (number != 1)}, not ({wanted})")
-    answer = tuple(np.asarray(part) for part in answer)
+    try:
+        answer = tuple(np.asarray(part) for part in answer)
+    except ValueError as error:  # parts of several shapes
+        several = len(blank.returns) == 1 and isinstance(answer[0], (tuple, list))
+        if not several or "inhomogeneous" not in str(error):
+            raise
+        words = f"it returns {len(answer[0])} things, not ({blank.returns[0]})"
+        raise ValueError(words) from None
     for name, part in zip(blank.returns, answer, strict=True):
         if part.dtype.kind not in "biuf":
             raise ValueError(f"what it returns as {name} is no number: {part.dtype}")

@@ -353,8 +353,8 @@ def lines_in(tree, blank):
         dumps = [ast.dump(line) for line in body]
         if ast.dump(before) in dumps:
             start, lost = dumps.index(ast.dump(before)) + 1, after
-            if ast.dump(after) in dumps[start:]:
-                return body[start : dumps.index(ast.dump(after), start)]
+            if ast.dump(after) in dumps[start:]:  # the last: theirs may have the same line, too
+                return body[start : len(dumps) - 1 - dumps[::-1].index(ast.dump(after))]
     raise ValueError(
         f"{blank.module}.py: `{ast.unparse(lost).splitlines()[0]}` is not in {blank.lines.inside}; that line should stay"
     )

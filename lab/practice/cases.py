@@ -215,6 +215,15 @@ def activation(rng, forward, shape):
     return {"dh": rng.normal(size=shape), "h": forward(z)}
 
 
+@special("nn.tanh_backward", "nn.relu_backward")
+def any_shape(rng):
+    for shape in ((4,), (2, 3, 2)):
+        z = rng.normal(0, 0.7, shape)
+        given = {"dh": rng.normal(size=shape), "h": np.where(z > 0, np.tanh(z), 0.0)}
+        yield Case(given, f"for h {shape}")
+    yield Case({"dh": rng.normal(size=(2, 2)), "h": np.full((2, 2), 1e-6)}, "where h is 10⁻⁶")
+
+
 NETWORKS = (
     ((2, 3, 2), "tanh"),
     ((3, 4, 5, 2), "relu"),
@@ -422,9 +431,15 @@ def unlikely_entropy_backward(rng):
 
 @special("distributions.categorical_kl")
 def unlikely_kl(rng):
-    return extremes(rng, lambda rng, size: {
+    yield from extremes(rng, lambda rng, size: {
         "old_log_probs": unlikely(rng, 3, 3, size), "log_probs": unlikely(rng, 3, 3, 1.5 * size)
     })  # fmt: skip
+    far = {"old_log_probs": log_probs(rng, 2, 3), "log_probs": unlikely(rng, 2, 3, 30.0)}
+    yield Case(far, "where the old policy likes what the new one gives e⁻³⁰")
+    own = log_probs(rng, 2, 3)
+    near = own + np.array([[0.0], [0.01]]) * rng.normal(size=3)
+    near -= np.log(np.exp(near).sum(axis=1, keepdims=True))
+    yield Case({"old_log_probs": own, "log_probs": near}, "where the two policies are close")
 
 
 @special("distributions.categorical_kl_backward")
@@ -471,6 +486,13 @@ def gaussian_kl(rng, rows, size):
     old, new = rng.normal(0, 0.5, (2, size))
     case = {"dkls": weights, "old_means": old_means, "old_log_stds": old}
     return {**case, "means": means, "log_stds": new}
+
+
+@special("distributions.gaussian_kl_backward")
+def own_spreads(rng):
+    given = gaussian_kl(rng, 4, 3)
+    old = rng.normal(0, 0.5, (4, 3))
+    yield Case({**given, "old_log_stds": old}, "where old_log_stds is (B,A)")
 
 
 @of("distributions.gaussian_entropy", each=[(1,), (2,), (4,), (3,)], tiny=[(1,), (2,)])
@@ -560,6 +582,9 @@ def odd_groups(rng):
         yield Case({"rewards": passed, "scale": scale}, "with the default eps")
         equal = np.repeat(rng.normal(size=(2, 1)), 3, axis=1)
         yield Case({"rewards": equal, "scale": scale}, "for a group of equal rewards", 1e4)
+    for scale in (False, True):
+        whole = rng.permuted([[2, 0, 0, 3], [0, 5, 1, 1]], axis=1)
+        yield Case({"rewards": whole, "scale": scale}, "for rewards that are whole numbers")
 
 
 @refused("advantages.group_advantages")
@@ -729,16 +754,16 @@ def unlikely_slope(rng):
         yield Case(convert({**given, "clip_range": 0.3}), words)
 
 
-@of("ppo.clipped_value_loss", each=[(6,), (9,), (40,), (1,)], tiny=[(1,)])
+@of("ppo.clipped_value_loss", each=[(10,), (13,), (40,), (1,)], tiny=[(1,)])
 def value_clip(rng, B):
     if B == 40:  # inside the band, where the two errors tie to the last bit
         values, old = 0.01 * rng.normal(size=40), rng.uniform(-0.1, 0.1, 40)
         targets = values + 0.01 * rng.normal(size=40)
         return {"values": values, "old_values": old, "targets": targets, "clip_range": 0.2}
-    clip_range, start = drawn(rng, 0.15, 0.6), rng.integers(6) if B == 1 else 0
-    old = np.array([0.0, 0.0, 0.0, 0.0, 1.0, -1.0]) + (rng.normal(size=6) if B > 1 else 0)
-    values = old + clip_range * np.array([0.4, 2.0, 2.0, -2.0, 3.0, -0.4])
-    targets = old + clip_range * np.array([1.2, 4.0, 0.4, 1.6, 8.0, 12.0])
+    clip_range, start = drawn(rng, 0.15, 0.6), rng.integers(10) if B == 1 else 0
+    old = np.array([0.0, 0, 0, 0, 1, -1, 0, 0, 0, 0]) + (rng.normal(size=10) if B > 1 else 0)
+    values = old + clip_range * np.array([0.4, 2, 2, -2, 3, -0.4, -2, -2, -3, 2.5])
+    targets = old + clip_range * np.array([1.2, 4, 0.4, 1.6, 8, 12, -4, -0.4, -8, -1.6])
     rows = {"values": values, "old_values": old, "targets": targets}
     return {
         **{name: np.resize(np.roll(a, -start), B) for name, a in rows.items()},
@@ -766,7 +791,9 @@ def penalty(rng, B):
 
 @special("ppo_penalty.penalized_surrogate")
 def odd_penalties(rng):
-    return far_clips(rng, penalty(rng, 6))
+    yield from far_clips(rng, penalty(rng, 6))
+    given = penalty(rng, 4)
+    yield Case({**given, "kls": given["kls"] * [1, 0, 1, 0]}, "where a KL is 0")
 
 
 @refused("ppo_penalty.penalized_surrogate")
@@ -794,7 +821,7 @@ MAKERS["ppo_penalty.adapt_kl_coefficient"] = (
 
 @special("ppo_penalty.adapt_kl_coefficient")
 def limits(rng):
-    target = 0.75 * 2.0 ** -rng.integers(3, 7)  # of which 1.5 times, and over 1.5, are exact
+    target = float(0.75 * 2.0 ** -rng.integers(3, 7))  # of which 1.5 times, and over 1.5, are exact
     for times, words in ((1.5, "1.5 times the target"), (1 / 1.5, "the target over 1.5")):
         kl = target * 1.5 if times > 1 else target / 1.5
         yield Case(

@@ -54,6 +54,9 @@ def by_shape(name, theirs, right):
         if t.shape != r.shape:
             square = r.ndim == 1 and len(r) > 1 and t.shape == (len(r), len(r))
             hint = ": (N,1) beside (N,) broadcasts to (N,N)" if square else ""
+            if not square and r.ndim and t.ndim and len(t) > 1:  # a tuple of arrays that became one array?
+                stacked = all(u.shape == (len(t), *o.shape) for u, o in pairs(theirs, right))
+                hint = f": {len(t)} of its shape, where one is asked for" if stacked else ""
             return f"{name} has the shape {t.shape}, not {r.shape}{hint}"
     return None
 
@@ -161,7 +164,10 @@ class Known:
         self.moved = [{n for n in right if not alike(made[n], right[n])} for _, made in faults]
 
     def explained(self):
-        """-> [(words, names of the wrong parts they explain)], and the parts that are left."""
+        """-> [(words, names of the wrong parts they explain)], and the parts that are left.
+
+        Wrong parts that are in neither follow from what is told.
+        """
         told, left = [], [*self.wrong]
         while left:
             best = max(
@@ -334,6 +340,7 @@ def plain(given):
 
 def number(value, digits):
     value = np.asarray(value)
+    value = value + 0.0 if value.dtype.kind == "f" else value  # no -0.
     small = value.size and np.any(value) and np.abs(value).max() < 10.0 ** (1 - digits)
     text = np.array2string(value, precision=digits, suppress_small=not small, separator=" ")
     return " ".join(text.split())

@@ -209,6 +209,8 @@ def grade_blank(blank, directory, loaded, say, judge=None):
         calls.disable()
     if status == RIGHT and any(call.code is judge.ours.__code__ for call in calls.getstats()):
         words = f"it is the repository's own {blank.name}, imported, not written"
+    elif status == RIGHT:
+        words = judge.remark
     return status, words
 
 

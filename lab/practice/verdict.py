@@ -2,12 +2,13 @@
 
 import bdb
 import contextlib
+import itertools
 import warnings
 
 import numpy as np
 
-from lab.practice.asking import Raised, ask, call, copied, once_more, outputs
-from lab.practice.blanks import as_function, lesson_file, lesson_module, place
+from lab.practice.asking import STEPS, Raised, ask, call, copied, once_more, outputs
+from lab.practice.blanks import CHAPTERS, as_function, lesson_file, lesson_module, place
 from lab.practice.cases import FREE, LARGE, SINGLE, cases, single, small_cases
 from lab.practice.diagnosis import (
     Known,
@@ -78,6 +79,7 @@ class Judge:
         if blank.module == "gradient_check" or (blank.lines and blank.lines.inside != "train"):
             import lab.practice.updates  # noqa: F401  its cases, and Gymnasium, which others do without
         self.blank, self.seed, self.names = blank, seed, outputs(blank)
+        self.remark = ""  # on what is right
         self.cases = cases(blank, seed)
         self.ours = shipped(blank)
         doubled = [
@@ -133,7 +135,21 @@ class Judge:
                     f"its numbers are right; but {case.refused}: the docstring promises a "
                     f"ValueError, and there is {answer.text}"
                 )
+        self.remark = self.widened(mine)
         return RIGHT, ""
+
+    def widened(self, mine):
+        """Which arrays come in float64 where the lesson's are float32, in words; or ""."""
+        k = next((k for k in self.asked if self.cases[k].kind == SINGLE), None)
+        if k is None or self.blank.chapter not in CHAPTERS:  # the pages promise no dtype
+            return ""
+        (ours,) = outcomes(self.blank, self.ours, [self.cases[k]])
+        wide = [
+            name
+            for name, m, o in zip(self.names, mine[k], ours, strict=True)
+            if m.ndim and m.dtype == np.float64 and o.dtype == np.float32
+        ]
+        return f"for float32 it gives {listed(wide)} in float64" if wide else ""
 
     def again(self, function, owner, tell):
         """What is wrong with a second call: status, words; or None."""
@@ -207,10 +223,10 @@ class Judge:
         plain = [k for k in self.plain if k in wrong]
         if not any(not self.cases[k].kind for k in plain):  # right where nothing is special
             return WRONG, self.special(mine, wrong, function, owner)
-        shaped = self.shapes(mine)
+        shaped = self.order(mine) or self.shapes(mine)
         if shaped:
             return WRONG, shaped
-        told, left, parts = self.explained(mine, self.plain)
+        told, left, right = self.explained(mine)
         words = [words for words, _ in told]
         unknown = []
         for name in left:
@@ -225,10 +241,7 @@ class Judge:
                 words.append(f"{listed(unknown)} {'is' if len(unknown) == 1 else 'are'} wrong, too")
             else:
                 words.append(self.example(unknown, function, owner))
-        right = [
-            name for name in parts if name not in {n for _, names in told for n in names} | {*left}
-        ]
-        if right and len(parts) > 1:
+        if right:
             words.append(f"{listed(right)} {'is' if len(right) == 1 else 'are'} right")
         return WRONG, "; ".join(dict.fromkeys(words))
 
@@ -241,6 +254,8 @@ class Judge:
             isinstance(mine[k], Raised) for k in self.asked if not self.cases[k].kind
         ):
             words += f" ({kind})"
+        if "boolean negative" in mine[first].text:  # numpy's advice would turn the mask round
+            words += "; `~mask` is the other rows: for a minus sign, `mask * -x` or np.where"
         return ERROR, words
 
     def split(self, answers):
@@ -268,6 +283,19 @@ class Judge:
                 theirs.append(parts_of(self.names, self.cases[k].given, mine[k])[name])
         return sizes, theirs, right
 
+    def order(self, mine):
+        """Several outputs in another order than they should be, in words; or None."""
+        several = self.blank.path not in STEPS and len(self.names) > 1
+        orders = [*itertools.permutations(range(len(self.names)))] if several else []
+        turned = [{k: [mine[k][j] for j in order] for k in self.plain} for order in orders]
+        fit = [[shapes(t[k]) == shapes(self.right[k]) for k in self.plain] for t in turned]
+        should = f"in another order: it should return ({', '.join(self.names)})"
+        if any(all(self.agrees(t[k], k) for k in self.plain) for t in turned):
+            return f"its results come {should}"
+        if any(map(all, fit)) and not all(fit[0]):
+            return f"by their shapes, its results come {should}"
+        return None
+
     def shapes(self, mine):
         for j, name in enumerate(self.names):
             words = by_shape(
@@ -277,7 +305,8 @@ class Judge:
                 return words + self.rest(mine)
         return None
 
-    def explained(self, mine, ks):
+    def explained(self, mine):
+        """As Known.explained, and the names of the parts that are right."""
         right, theirs = self.split(self.right), self.split(mine)
         known = [(fault, self.split(made)) for fault, made in self.known()]
         known = [(fault, made) for fault, made in known if made]
@@ -288,7 +317,7 @@ class Judge:
 
         found = Known(right, theirs, [(fault.words, made) for fault, made in known], combined)
         told, left = found.explained()
-        return told, left, [*right]
+        return told, left, [name for name in right if name not in found.wrong]
 
     def special(self, mine, wrong, function, owner):
         """Right where nothing is special: what is, and one such case."""
@@ -438,6 +467,10 @@ def same(mine, other, rough):
     if isinstance(mine, Raised) or isinstance(other, Raised):
         return type(mine) is type(other) and mine.text == other.text
     return all(close(a, b, rough) for a, b in zip(mine, other, strict=True))
+
+
+def shapes(answer):
+    return [np.shape(part) for part in answer]
 
 
 def rows(given):
