@@ -54,7 +54,7 @@ def by_shape(name, theirs, right):
         if t.shape != r.shape:
             square = r.ndim == 1 and len(r) > 1 and t.shape == (len(r), len(r))
             hint = ": (N,1) beside (N,) broadcasts to (N,N)" if square else ""
-            if not square and r.ndim and t.ndim and len(t) > 1:  # a tuple of arrays that became one array?
+            if not square and r.ndim and t.ndim and len(t) > 1:  # a tuple, made one array?
                 stacked = all(u.shape == (len(t), *o.shape) for u, o in pairs(theirs, right))
                 hint = f": {len(t)} of its shape, where one is asked for" if stacked else ""
             return f"{name} has the shape {t.shape}, not {r.shape}{hint}"
