@@ -512,8 +512,8 @@ EQUATIONS = {
     "residual": Joined(
         {r"\bar X": "da", r"\bar Q": "dq", r"W_q^\top": "self.Wq", r"\bar K": "dk",
          r"W_k^\top": "self.Wk", r"\bar V": "dv", r"W_v^\top": "self.Wv"},
-        "da[1][0] = (dq @ self.Wq.T)[1][0] + (dk @ self.Wk.T)[1][0] + (dv @ self.Wv.T)[1][0]",
-        more=("dq @ self.Wq.T", "dk @ self.Wk.T", "dv @ self.Wv.T"),
+        "da[3][0] = (dq @ self.Wq.T)[3][0] + (dk @ self.Wk.T)[3][0] + (dv @ self.Wv.T)[3][0]",
+        more=("dq @ self.Wq.T", "dk @ self.Wk.T", "dv @ self.Wv.T"), row=3,
     ),
     "embedding": Joined(
         {r"\bar W_e": "=onehot.T @ dx", r"\bar x_{bt}": "dx", r"\bar W_p": "=result",
