@@ -6,7 +6,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from learners import BLIND, LEARNERS
+from learners import BLIND, LEARNERS, PASSED
 from styles import OTHER_WAYS
 
 import lab.practice.updates  # noqa: F401  its cases
@@ -121,6 +121,15 @@ def test_what_a_blind_reading_found_is_mended(seed):
     for path, body, words in BLIND:
         status, said = judged(path, body, seed)
         assert status != "right" and words in said and len(said) <= 400, (path, body, said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [5, 6])
+def test_what_blind_trials_found_to_pass_is_wrong(seed):
+    assert len(PASSED) >= 80
+    for path, body in PASSED:
+        status, said = judged(path, body, seed)
+        assert status != "right" and len(said) <= 400, (path, body, said)
 
 
 @pytest.mark.slow

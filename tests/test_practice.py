@@ -290,7 +290,7 @@ STAIR_DAMAGES = [
     ("5_network", "    def backward", "    def back", " has no Network.backward"),
     ("6_critic", 'sys.exit("6', 'sys.exit(0, "6', ", line 60: TypeError: exit expected at mos"),
     ("7_many_carts", "dlogits = sys.exit", "dlogits = (", ", line 88: '(' was never closed"),
-    ("8_epochs", "ratio = sys.exit(", "yield; print(", ", line 93: what it returns as dlogits"),
+    ("8_epochs", "ratio = sys.exit(", "ratio = 1 / len(", ", line 93: TypeError: object of type 'int' has no len"),
 ]
 
 

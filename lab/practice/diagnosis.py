@@ -124,10 +124,11 @@ def factor(theirs, right):
     return ratio if close(theirs, ratio * right) else None
 
 
-def close(theirs, right, single=False, scale=1.0):
+def close(theirs, right, single=False, scale=1.0, more=1):
     """Are two arrays the same but for rounding, in theirs' precision or in single precision?
 
     scale  of the numbers that were rounded, if it may be larger or has to be smaller
+    more   how many times as far apart they may be
     """
     theirs, right = np.asarray(theirs), np.asarray(right)
     if theirs.shape != right.shape:
@@ -135,9 +136,8 @@ def close(theirs, right, single=False, scale=1.0):
     single = single or theirs.dtype in (np.float32, np.float16)
     finite = np.abs(right[np.isfinite(right)])
     scale = max(scale, float(finite.max())) if finite.size else scale
-    return np.allclose(
-        theirs, right, rtol=0, atol=(4e-6 if single else 1e-10) * scale, equal_nan=True
-    )
+    size = (4e-6 if single else 1e-10) * scale * more
+    return np.allclose(theirs, right, rtol=0, atol=size, equal_nan=True)
 
 
 # ------------------------------------------------------------------ by the known faults

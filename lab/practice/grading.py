@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.kit import PROJECT
-from lab.practice.asking import Changes, Raised
+from lab.practice.asking import Raised, Told
 from lab.practice.blanks import (
     BLANKS,
     MODULES,
@@ -264,7 +264,7 @@ def where(error, directory, code=None):
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).parent == directory]
     if own:
-        if not isinstance(error, Changes):
+        if not isinstance(error, Told):
             text = f"{type(error).__name__}: {text}".removesuffix(": ")
         return tame(f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {text}", LONG)
     if code is not None and Path(code.co_filename).parent == directory:
