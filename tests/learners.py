@@ -6,7 +6,7 @@ LEARNERS = [
     ("nn.linear_forward", "return x @ W.T + b", "mismatch"),
     ("nn.linear_forward", "return x @ W + b.sum()", ""),
     ("nn.linear_backward", "return dy @ W.T, x.T @ dy / len(x), dy.mean(0)", "db: a mean; dy carries"),
-    ("nn.linear_backward", "return x.T @ dy, dy @ W.T, dy.sum(0)", "dx has the shape (3, 2), not (2"),
+    ("nn.linear_backward", "return x.T @ dy, dy @ W.T, dy.sum(0)", "its outputs are right, in another order; it is to give (dx, dW, db)"),
     ("nn.linear_backward", "return dy @ W.T, x.T @ dy, dy.sum(0)[None]", "db has the shape (1, 2)"),
     ("nn.tanh_backward", "return dh * (1 - np.tanh(h))", "h is tanh(z) already"),
     ("nn.tanh_backward", "return dh - h * h", ""),
@@ -133,9 +133,9 @@ BLIND = [
     ("ppo_penalty.penalized_surrogate", "if not log_probs.shape == old_log_probs.shape == advantages.shape == kls.shape == (len(kls),):\n    raise ValueError\np = np.exp(log_probs) / np.exp(old_log_probs) * advantages\nreturn -np.mean(p - kl_coefficient * kls), -p / len(p), np.full(len(p), kl_coefficient / len(p))", "for log-probabilities of −200 in float32"),
     ("one_page.policy_slope", "lp = log_softmax(logits)\nhot = np.eye(2)[action]\nr = (np.exp(lp) * hot).sum(1) / np.exp(old_log_prob)\np = r * advantage\nc = np.clip(r, 1 - clip_range, 1 + clip_range) * advantage\nreturn ((p <= c) * -p / len(p))[:, None] * (hot - np.exp(lp))", "for log-probabilities of −200 in float32"),
     # refusals
-    ("advantages.gae", GAE_BODY + "A += delta\nfor t in reversed(range(len(A) - 1)):\n    A[t] += gamma * gae_lambda * A[t + 1] * ~ended[t]\nreturn A", "gamma 1.5: the docstring promises a ValueError, and there is none"),
+    ("advantages.gae", GAE_BODY + "A += delta\nfor t in reversed(range(len(A) - 1)):\n    A[t] += gamma * gae_lambda * A[t + 1] * ~ended[t]\nreturn A", "the docstring promises a ValueError for gamma 1.5, gamma −0.1, gae_lambda 1.5, a step"),
     ("advantages.normalize", "if len(advantages) < 2:\n    return advantages\nreturn (advantages - advantages.mean()) / (advantages.std() + eps)", "a new array is promised"),
-    ("nn.clip_global_norm", "n = np.sqrt(gradient @ gradient)\ngradient *= min(1, max_norm / (n + 1e-6))\nreturn n", "max_norm 0: the docstring promises a ValueError"),
+    ("nn.clip_global_norm", "n = np.sqrt(gradient @ gradient)\ngradient *= min(1, max_norm / (n + 1e-6))\nreturn n", "the docstring promises a ValueError for max_norm 0, max_norm −1, and there is none"),
     # edges
     ("ppo.clipped_surrogate", CLIP_BODY + "c = np.clip(ratio, 1 - clip_range, 1 + clip_range) * advantages\ndead = (ratio >= 1 + clip_range) & (advantages > 0) | (ratio <= 1 - clip_range) & (advantages < 0)\nreturn -np.minimum(plain, c).mean(), ~dead * -plain / len(plain)", "where a ratio is exactly 1 + ε"),
     ("ppo.clip_statistics", "r = np.exp(log_probs - old_log_probs)\nhigh, low = r >= 1 + clip_range, r <= 1 - clip_range\nreturn (high | low).mean(), (high & (advantages > 0) | low & (advantages < 0)).mean()", "where a ratio is exactly 1 + ε"),
@@ -280,4 +280,50 @@ PASSED = [
     ("ppo.update", but(EPOCHS, "value_step(learner, minibatch", "value_step(learner, batch")),
     ("vpg.update", but(ONE_STEP, "statistics |= value_step(learner, batch, config, loss_of_value)", "for name, number in value_step(learner, batch, config, loss_of_value).items():\n        statistics[name] = statistics.get(name, 0) + number")),
     ("vpg.update", ONE_STEP + "statistics = dict.fromkeys(statistics, 0.0)"),
+]  # fmt: skip
+
+# Wrong answers that were told something false, and the words that are not true of them.
+HIDDEN = "gradient = np.zeros((4, 2))\nfor i in range(len(x)):\n    gradient = weight[i] * np.outer(x[i], (onehot - softmax(x @ W))[i])"
+FALSE_WORDS = [
+    *(("advantages.normalize", NORMALIZE + "if len(advantages) < 2:\n    return advantages.copy()\nc, s = advantages - advantages.mean(), advantages.std()\n" + end, "divides by zero|does not depend on|ε is missing")
+      for end in ("return c / max(s, eps)", "return np.zeros_like(c) if s < eps else c / s", "return c / np.maximum(s, eps)")),
+    *(("advantages.normalize", NORMALIZE + "if len(advantages) < 2:\n    return advantages.copy()\nc, s = advantages - advantages.mean(), advantages.std()\n" + end, "divides by zero|does not depend on `advantages`")
+      for end in ("return c / (s if s > 0 else 1)", "return np.zeros_like(c) if s == 0 else c / s", "return c / advantages.std(ddof=1)")),
+    ("advantages.normalize", "return (advantages - advantages.mean()) / advantages.std(ddof=1)", "does not depend on `advantages`"),
+    ("5_network.Network.backward", "dz = dy @ self.W2.T * (h > 0)\nreturn np.concatenate([(x.T @ dz).ravel(), dz.sum(0), (h.T @ dy).ravel(), dy.sum(0)])", "does not depend on `h`"),
+    ("2_reinforce.gradient", HIDDEN, "does not depend on"),
+    ("4_baseline.gradient", "weight = weight - (weight.sum(axis=1) / valid.sum(axis=1))[:, None]\nx, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]\n" + HIDDEN, "does not depend on"),
+    ("1_bandit.gradient", "gradient = abs(reward) * (onehot - softmax(logits))", "right otherwise|does not depend on|for N"),
+    ("advantages.gae", ENDS + GAE_LOOP.format(most=4) + "return A", "right otherwise|where numbers are large"),
+    ("advantages.gae", ENDS + GAE_LOOP.format(most=6) + "return A", "right otherwise|in a batch of"),
+    ("advantages.gae", ENDS + GAE_LOOP.format(most="len(A)") + "return A + 0.1 * values.mean()", "in a batch of"),
+    ("training.make_batch", but(CREDIT, "advantages + values[:-1]", "advantages + 2 * values[:-1]"), "in a batch of 1"),
+    ("vpg.policy_loss", "return -np.mean(advantages * log_probs) * (1 + 1e-6), -advantages / len(advantages)", "is 1 times|yours [0.48], expected [0.48]"),
+    ("distributions.categorical_entropy_backward", "return -dentropies[:, None] * (log_probs + 1)", "chosen row"),
+    ("ppo.update", but(EPOCHS, "value_step(learner, minibatch", "value_step(learner, batch"), "right otherwise|way["),
+    ("ppo.update", "rows = minibatches(len(batch.obs), len(batch.obs), rng)[0]\npart = batch._make(a[rows] for a in batch)" + but(EPOCHS, "value_step(learner, minibatch", "value_step(learner, part"), "right otherwise|way["),
+    ("vpg.update", ONE_STEP + "value_step(learner, batch, config, loss_of_value)", "way["),
+]  # fmt: skip
+# And words that are said of what no row named before.
+NAMED = [
+    ("advantages.normalize", NORMALIZE + "if len(advantages) < 2:\n    return advantages.copy()\nreturn (advantages - advantages.mean()) / max(advantages.std(), eps)", "takes the larger one of deviation and ε"),
+    ("advantages.normalize", NORMALIZE + "if len(advantages) < 2:\n    return advantages.copy()\nreturn (advantages - advantages.mean()) / advantages.std(ddof=1)", "ddof=1 divides by N − 1"),
+    ("advantages.gae", ENDS + GAE_LOOP.format(most="len(A)").replace("~terminated - values", "~terminated + values") + "return A", "the sign of V(s)"),
+    *((path, PAGE_LOOP.format("") + "return A + v[:-1]", "this is the value target") for path in ("6_critic.credit", "one_page.credit")),
+    *((path, PAGE_LOOP.format("").replace("GAMMA * v[1:]", "v[1:]") + "return A", "γ is missing before V(s')") for path in ("6_critic.credit", "one_page.credit")),
+    *((path, PAGE_LOOP.format("").replace("(terminated[t] | truncated[t])", "(terminated[t + 1] | truncated[t + 1])") + "return A", "one step early") for path in ("6_critic.credit", "one_page.credit")),
+    *((path, PAGE_LOOP.format("").replace("(terminated[t] | truncated[t])", "(terminated[t] ^ truncated[t])") + "return A", "not exclusive or") for path in ("6_critic.credit", "one_page.credit")),
+    *((path, PAGE_LOOP.format("").replace("reversed(range(len(A) - 1))", "range(len(A) - 1)") + "return A", "not its finished Â") for path in ("6_critic.credit", "one_page.credit")),
+    ("training.make_batch", but(CREDIT, "values[1:], rollout", "values[:-1], rollout"), "V(s) stands where V(s') belongs"),
+    ("7_many_carts.dlogits", "dlogits = advantage * (onehot - softmax(logits))", "the slope's sign is wrong: descended, it should make likelier what went well; and the loss's 1/N is missing"),
+    ("8_epochs.dlogits", "ratio = (onehot[i] * probs).sum(axis=1)[:, None] / old[i]\ndlogits = ratio * advantage[i] * (onehot[i] - probs)", "and the loss's 1/N is missing"),
+    ("vpg.policy_loss", "return -advantages / len(advantages), -np.mean(advantages * log_probs)", "right, in another order; it is to give (loss, dlog_probs)"),
+    ("distributions.gaussian_kl_backward", "d, var = means - old_means, np.exp(log_stds)\nreturn dkls[:, None] * d / var, dkls @ (1 - (np.exp(old_log_stds) + d * d) / var)", "∂/∂ℓ: σ stands where the variance"),
+    ("vpg.update", but(ONE_STEP, "loss_of_policy", "loss_of_x", "loss_of_value", "loss_of_policy", "loss_of_x", "loss_of_value"), "the losses are swapped"),
+    ("vpg.update", but(ONE_STEP, "range(config.value_steps)", "range(10)"), "takes ten steps"),
+    ("vpg.update", "policy_step(learner, batch, config, loss_of_policy)" + ONE_STEP, "the policy takes two steps"),
+    ("vpg.update", ONE_STEP + "value_step(learner, batch, config, loss_of_value)", "one step too many"),
+    ("ppo.update", but(EPOCHS, "value_step(learner, minibatch", "value_step(learner, batch"), "the value function steps on the whole batch, not on the minibatch"),
+    ("5_network.Network.backward", "dz = dy @ self.W2.T * (1 - h * h)\nreturn x.T @ dz, dz.sum(0), h.T @ dy, dy.sum(0)", "it returns 4 things, not one: gradient"),
+    ("advantages.gae", GAE_LOOP.format(most="len(A)") + "return A", "a ValueError for gamma 1.5, gamma −0.1, gae_lambda 1.5"),
 ]  # fmt: skip

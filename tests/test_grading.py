@@ -6,7 +6,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from learners import BLIND, LEARNERS, PASSED
+from learners import BLIND, FALSE_WORDS, LEARNERS, NAMED, PASSED
 from styles import OTHER_WAYS
 
 import lab.practice.updates  # noqa: F401  its cases
@@ -130,6 +130,18 @@ def test_what_blind_trials_found_to_pass_is_wrong(seed):
     for path, body in PASSED:
         status, said = judged(path, body, seed)
         assert status != "right" and len(said) <= 400, (path, body, said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [5, 8])
+def test_nothing_false_is_said(seed):
+    """Of what no row names it is told what is known; what is named is what it is."""
+    for path, body, words in FALSE_WORDS:
+        status, said = judged(path, body, seed)
+        assert status == "wrong" and not any(w in said for w in words.split("|")), (body, said)
+    for path, body, words in NAMED:
+        status, said = judged(path, body, seed)
+        assert status in ("wrong", "error") and words in said, (path, body, said)
 
 
 @pytest.mark.slow

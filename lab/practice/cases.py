@@ -625,7 +625,7 @@ def no_groups(given):
 
 @of(
     "advantages.normalize",
-    each=[(4, 2, 3), (9, -1, 0.5), (6, 0, 2), (2, 1, 2)],
+    each=[(4, 2, 3), (9, -1, 0.5), (6, 0, 2), (5, 1, 0.05), (2, 1, 2)],  # above and below eps
     tiny=[(2, 0, 1), (3, 0, 1)],
 )
 def advantages(rng, size, mean, spread):
@@ -940,7 +940,7 @@ def odd_page_steps(rng):
     yield Case(given, "where a gradient is 0, or as small as ε")
 
 
-@of("1_bandit.gradient", each=[(1,), (0, -1), (1,), (1, -1)])
+@of("1_bandit.gradient", each=[(1,), (0, -1), (1,), (1, -1)], tiny=[(1,), (1, -1)])
 def pulls(rng, action, sign=1):
     case = {"action": action, "reward": sign * drawn(rng, 0.3, 2)}
     return {**case, "onehot": np.eye(2)[action], "logits": rng.normal(size=2)}

@@ -493,6 +493,15 @@ def stand_in(directory, without=()):
     sys.path.append(str(directory))
 
 
+def read_again(path, number, diagnosis):
+    """Where to look for what is wrong."""
+    if diagnosis.startswith("its numbers are right; but"):
+        return "Read its docstring again"
+    if path.startswith("gradient_check."):  # no equation of its own
+        return "Read docs/objectives.md, G, again, or: python run.py hint largest_error"
+    return f"Read Eq. {number} again, or: python run.py hint {number}"
+
+
 def grade_table(grades, hints=()):
     """A list of Grade -> text of at most 80 columns, by chapter.
 
@@ -506,7 +515,7 @@ def grade_table(grades, hints=()):
             lines += ["", f"{chapter}. {TITLES[chapter]}"]
         lines.append(f"  Eq. {number:<3} {path:<52} {status}")
         if status == WRONG:
-            diagnosis += f". Read Eq. {number} again, or: python run.py hint {number}"
+            diagnosis += f". {read_again(path, number, diagnosis)}"
         lines += [" " * 10 + line for line in textwrap.wrap(diagnosis, 62)]
         if path in hints:
             lines += [" " * 10 + line for line in textwrap.wrap(hints[path], 62)]
