@@ -133,9 +133,9 @@ BLIND = [
     ("ppo_penalty.penalized_surrogate", "if not log_probs.shape == old_log_probs.shape == advantages.shape == kls.shape == (len(kls),):\n    raise ValueError\np = np.exp(log_probs) / np.exp(old_log_probs) * advantages\nreturn -np.mean(p - kl_coefficient * kls), -p / len(p), np.full(len(p), kl_coefficient / len(p))", "for log-probabilities of −200 in float32"),
     ("one_page.policy_slope", "lp = log_softmax(logits)\nhot = np.eye(2)[action]\nr = (np.exp(lp) * hot).sum(1) / np.exp(old_log_prob)\np = r * advantage\nc = np.clip(r, 1 - clip_range, 1 + clip_range) * advantage\nreturn ((p <= c) * -p / len(p))[:, None] * (hot - np.exp(lp))", "for log-probabilities of −200 in float32"),
     # refusals
-    ("advantages.gae", GAE_BODY + "A += delta\nfor t in reversed(range(len(A) - 1)):\n    A[t] += gamma * gae_lambda * A[t + 1] * ~ended[t]\nreturn A", "gamma 1.5: the docstring promises a ValueError, and there is none"),
-    ("advantages.normalize", "if len(advantages) < 2:\n    return advantages\nreturn (advantages - advantages.mean()) / (advantages.std() + eps)", "the docstring promises a ValueError"),
-    ("nn.clip_global_norm", "n = np.sqrt(gradient @ gradient)\ngradient *= min(1, max_norm / (n + 1e-6))\nreturn n", "max_norm 0: the docstring promises a ValueError"),
+    ("advantages.gae", GAE_BODY + "A += delta\nfor t in reversed(range(len(A) - 1)):\n    A[t] += gamma * gae_lambda * A[t + 1] * ~ended[t]\nreturn A", "the docstring promises a ValueError for gamma 1.5, gamma −0.1, gae_lambda 1.5, a step"),
+    ("advantages.normalize", "if len(advantages) < 2:\n    return advantages\nreturn (advantages - advantages.mean()) / (advantages.std() + eps)", "a new array is promised"),
+    ("nn.clip_global_norm", "n = np.sqrt(gradient @ gradient)\ngradient *= min(1, max_norm / (n + 1e-6))\nreturn n", "the docstring promises a ValueError for max_norm 0, max_norm −1, and there is none"),
     # edges
     ("ppo.clipped_surrogate", CLIP_BODY + "c = np.clip(ratio, 1 - clip_range, 1 + clip_range) * advantages\ndead = (ratio >= 1 + clip_range) & (advantages > 0) | (ratio <= 1 - clip_range) & (advantages < 0)\nreturn -np.minimum(plain, c).mean(), ~dead * -plain / len(plain)", "where a ratio is exactly 1 + ε"),
     ("ppo.clip_statistics", "r = np.exp(log_probs - old_log_probs)\nhigh, low = r >= 1 + clip_range, r <= 1 - clip_range\nreturn (high | low).mean(), (high & (advantages > 0) | low & (advantages < 0)).mean()", "where a ratio is exactly 1 + ε"),
@@ -152,4 +152,178 @@ BLIND = [
       for path in ("one_page.Network.backward", "5_network.Network.backward")
       for a, b, words in (("mean", "sum", "b₁: a mean"), ("sum", "mean", "b₂: a mean"), ("mean", "mean", "b₁: a mean; dy carries the 1/N already, so sum; b₂: a mean"))),
     ("one_page.policy_slope", "lp = log_softmax(logits)\nhot = np.eye(2)[action]\nr = np.exp((lp * hot).sum(1) - old_log_prob)\np = r * advantage\nc = np.clip(r, 1 - clip_range, 1 - clip_range) * advantage\nreturn ((p <= c) * -p / len(p))[:, None] * (hot - np.exp(lp))", "both edges of the band are 1 − ε"),
+]  # fmt: skip
+
+# What four blind trials found to pass (issue 25): wrong answers, each wrong with every seed.
+GAE_LOOP = """
+delta = rewards + gamma * next_values * ~terminated - values
+A = delta.copy()
+for t in range(len(A)):
+    keep = np.ones_like(A[0])
+    for k in range(1, min(len(A) - t, {most})):
+        keep = keep * gamma * gae_lambda * ~ended[t + k - 1]
+        A[t] += keep * delta[t + k]
+"""
+PAGE_LOOP = """
+A = reward + GAMMA * v[1:] * ~terminated - v[:-1]
+{}
+for t in reversed(range(len(A) - 1)):
+    A[t] += GAMMA * LAMBDA * A[t + 1] * ~(terminated[t] | truncated[t])
+"""
+CREDIT = """
+values = value(rollout.obs.reshape((T + 1) * N, -1)).reshape(T + 1, N)
+ended = rollout.terminated | rollout.truncated
+advantages = gae(config.reward_scale * rollout.rewards, values[:-1], values[1:], rollout.terminated, ended, config.gamma, config.gae_lambda)
+targets = advantages + values[:-1]
+"""
+EPOCHS = """
+for _ in range(config.epochs):
+    for rows in minibatches(len(batch.obs), config.minibatch_size, rng):
+        minibatch = batch._make(array.take(rows, axis=0) for array in batch)
+        statistics = policy_step(learner, minibatch, config, loss_of_policy)
+        statistics |= value_step(learner, minibatch, config, loss_of_value)
+        steps.append(statistics)
+    if config.max_kl is not None:
+        log_probs, _, _ = learner.policy.forward(batch.obs, batch.actions)
+        if approx_kl(log_probs, batch.log_probs) > config.max_kl:
+            break
+"""
+ONE_STEP = """
+statistics = policy_step(learner, batch, config, loss_of_policy)
+for _ in range(config.value_steps):
+    statistics |= value_step(learner, batch, config, loss_of_value)
+"""
+KL_LINES = "        log_probs, _, _ = learner.policy.forward(batch.obs, batch.actions)\n        if approx_kl(log_probs, batch.log_probs) > config.max_kl:"
+ENDS = "floats('T... T... T...', rewards, values, next_values)\nterminated, ended, gamma, gae_lambda = _ends(rewards.shape, terminated, ended, gamma, gae_lambda)\n"
+NORMALIZE = "advantages = floats('B', advantages)\n_positive(eps)\n"
+
+
+def but(text, *exchanges):
+    """A right answer with something exchanged, which must be there."""
+    for old, new in zip(exchanges[::2], exchanges[1::2], strict=True):
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+PASSED = [
+    # P1, P2, P10: what stands in the batch, both flags at once, large rewards
+    ("training.make_batch", CREDIT + "values = values[1:]"),
+    ("training.make_batch", CREDIT + "values = values * 0"),
+    ("training.make_batch", CREDIT + "return advantages, targets"),
+    ("training.make_batch", but(CREDIT, "values[:-1], values[1:], rollout", "values[0], values[1], rollout", "advantages = gae", "values = values[:-1], values[1:]\nadvantages = gae", "targets = advantages + values[:-1]", "targets = advantages + values[0]")),
+    ("training.make_batch", but(CREDIT, "terminated | rollout.truncated", "terminated ^ rollout.truncated")),
+    ("training.make_batch", but(CREDIT, "rollout.terminated | rollout.truncated", "rollout.terminated != rollout.truncated")),
+    ("training.make_batch", but(CREDIT, "rollout.terminated | rollout.truncated", "rollout.terminated.astype(int) + rollout.truncated == 1")),
+    ("training.make_batch", but(CREDIT, "* rollout.rewards", "* np.clip(rollout.rewards, -10, 10)")),
+    ("training.make_batch", CREDIT + "targets = np.clip(targets, -10, 10)"),
+    ("training.make_batch", CREDIT + "rollout.valid[:] = True"),
+    *((path, but(PAGE_LOOP.format("") + "return A", "~(terminated[t] | truncated[t])", "(1 - (terminated[t] ^ truncated[t]))")) for path in ("6_critic.credit", "one_page.credit")),
+    *((path, but(PAGE_LOOP.format("") + "return A", "~(terminated[t] | truncated[t])", "(1 - terminated[t] * 1 - truncated[t] * 1)")) for path in ("6_critic.credit", "one_page.credit")),
+    # P3: long records
+    *(("advantages.gae", ENDS + GAE_LOOP.format(most=most) + "return A") for most in (6, 20, 21, 64)),
+    ("advantages.gae", ENDS + but(GAE_LOOP, "{most}", "6") + "return A.astype(rewards.dtype)"),
+    *((path, but(PAGE_LOOP.format("") + "return A", "reversed(range(len(A) - 1))", f"reversed(range(min(len(A), {most}) - 1))")) for path in ("6_critic.credit", "one_page.credit") for most in (16, 100)),
+    ("advantages.returns_to_go", "rewards, next_values = floats('T... T...', rewards, next_values)\nterminated, ended, gamma = _ends(rewards.shape, terminated, ended, gamma)\nout = rewards + gamma * next_values * ~terminated\nfor t in reversed(range(min(len(out), 16) - 1)):\n    out[t] = np.where(ended[t], out[t], rewards[t] + gamma * out[t + 1])\nreturn out"),
+    ("advantages.gae", ENDS + "delta = rewards + gamma * next_values * ~terminated - values\nout = np.zeros_like(delta)\nflat, D, U = out.reshape(len(delta), -1), delta.reshape(len(delta), -1), ended.reshape(len(delta), -1)\nfor n in range(D.shape[1]):\n    start = 0\n    for end in [*np.flatnonzero(U[:, n]), len(D) - 1]:\n        seg = D[start : end + 1, n]\n        g = (gamma * gae_lambda) ** np.arange(len(seg)) if gamma * gae_lambda else None\n        if len(seg):\n            flat[start : end + 1, n] = seg if g is None else np.cumsum((seg * g)[::-1])[::-1] / g\n        start = end + 1\nreturn out"),
+    # P4: lists where an array is promised
+    ("advantages.gae", ENDS + but(GAE_LOOP, "{most}", "len(A)") + "return list(A)"),
+    ("advantages.gae", ENDS + but(GAE_LOOP, "{most}", "len(A)") + "return A.tolist()"),
+    ("1_bandit.gradient", "gradient = list(reward * (onehot - softmax(logits)))"),
+    ("1_bandit.gradient", "gradient = (reward * (onehot - softmax(logits))).tolist()"),
+    ("2_reinforce.gradient", "gradient = (x.T @ (weight[:, None] * (onehot - softmax(x @ W)))).tolist()"),
+    ("5_network.Network.backward", "dz = dy @ self.W2.T * (1 - h * h)\nreturn [*(x.T @ dz).ravel(), *dz.sum(0), *(h.T @ dy).ravel(), *dy.sum(0)]"),
+    ("vpg.policy_loss", "return -np.mean(advantages * log_probs), (-advantages / len(advantages)).tolist()"),
+    # P5, P6: the sign of a reward; the step itself
+    ("1_bandit.gradient", "gradient = abs(reward) * (onehot - softmax(logits))"),
+    ("1_bandit.gradient", "gradient = max(reward, 0) * (onehot - softmax(logits))"),
+    ("1_bandit.gradient", "gradient = reward * (onehot - softmax(logits))\nlogits += STEP_SIZE * gradient"),
+    ("1_bandit.gradient", "gradient = reward * (onehot - softmax(logits))\nlogits = logits + STEP_SIZE * gradient"),
+    ("2_reinforce.gradient", "gradient = x.T @ (weight[:, None] * (onehot - softmax(x @ W)))\nW += STEP_SIZE * gradient / (np.linalg.norm(gradient) + 1e-8)"),
+    # P7: narrow and wide bells
+    *((path, f"{made}\n{rest}") for path, rest in (
+        ("distributions.gaussian_log_prob", "return (-0.5 * (actions - means) ** 2 / var - 0.5 * np.log(2 * np.pi * var)).sum(1)"),
+        ("distributions.gaussian_log_prob_backward", "d = actions - means\nreturn dlog_probs[:, None] * d / var, dlog_probs @ (d * d / var - 1)"),
+        ("distributions.gaussian_entropy", "return float((0.5 * np.log(2 * np.pi * np.e * var)).sum())"),
+        ("distributions.gaussian_kl_backward", "d = means - old_means\nold = np.exp(2 * old_log_stds)\nreturn dkls[:, None] * d / var, dkls @ (1 - (old + d * d) / var)"),
+    ) for made in ("var = np.exp(2 * log_stds) + 1e-8", "var = np.exp(2 * np.clip(log_stds, -20, 2))", "var = np.exp(2 * np.clip(log_stds, -2, 2))", "var = np.exp(2 * np.maximum(log_stds, -5))")),
+    # P8: what is lost in squares; no new array
+    ("advantages.normalize", NORMALIZE + "if len(advantages) < 2:\n    return advantages.copy()\nm = advantages.mean()\nreturn (advantages - m) / (np.sqrt(np.mean(advantages**2) - m * m) + eps)"),
+    ("advantages.normalize", NORMALIZE + "if len(advantages) < 2:\n    return advantages.copy()\nm = advantages.mean()\nreturn (advantages - m) / (np.sqrt(max(np.mean(advantages**2) - m * m, 0)) + eps)"),
+    ("advantages.normalize", NORMALIZE + "if len(advantages) < 2:\n    return advantages\nreturn (advantages - advantages.mean()) / (advantages.std() + eps)"),
+    # P9: rounded
+    ("distributions.gaussian_entropy", "return float(log_stds.sum() + 1.41894 * len(log_stds))"),
+    ("distributions.gaussian_entropy", "return round(float(log_stds.sum() + 0.5 * len(log_stds) * np.log(2 * np.pi * np.e)), 6)"),
+    ("distributions.gaussian_log_prob", "z = (actions - means) / np.exp(log_stds)\nreturn (-0.5 * z * z - log_stds - 0.918939).sum(1)"),
+    ("distributions.gaussian_log_prob", "z = (actions - means) / np.exp(log_stds)\nreturn (-0.5 * z * z - log_stds - 0.5 * np.log(2 * 3.14159)).sum(1)"),
+    ("vpg.policy_loss", "return -np.mean(advantages * log_probs) * (1 + 1e-6), -advantages / len(advantages)"),
+    ("vpg.policy_loss", "return -np.mean(advantages * log_probs), np.round(-advantages / len(advantages), 6)"),
+    ("vpg.value_loss", "e = values - targets\nreturn round(0.5 * np.mean(e * e), 6), e / len(e)"),
+    ("distributions.categorical_entropy_backward", "p = np.clip(np.exp(log_probs), 1e-6, 1)\nreturn -dentropies[:, None] * p * (log_probs + entropies[:, None])"),
+    ("distributions.categorical_entropy_backward", "p = np.exp(log_probs)\nreturn -dentropies[:, None] * p * (np.log(p + 1e-8) + entropies[:, None])"),
+    ("distributions.log_softmax", "return np.round(logits - np.logaddexp.reduce(logits, axis=1)[:, None], 6)"),
+    # P10
+    ("vpg.policy_loss", "N = np.count_nonzero(advantages) or 1\nreturn -np.sum(advantages * log_probs) / N, -advantages / N"),
+    # P11
+    ("ppo.update", but(EPOCHS, "minibatches(len(batch.obs), config.minibatch_size, rng)", "np.array_split(np.arange(len(batch.obs)), -(-len(batch.obs) // config.minibatch_size))")),
+    ("ppo.update", "dealt = minibatches(len(batch.obs), config.minibatch_size, rng)" + but(EPOCHS, "minibatches(len(batch.obs), config.minibatch_size, rng)", "dealt")),
+    ("ppo.update", but(EPOCHS, "approx_kl(log_probs, batch.log_probs)", "approx_kl(batch.log_probs, log_probs)")),
+    ("ppo.update", but(EPOCHS, "forward(batch.obs, batch.actions)", "forward(minibatch.obs, minibatch.actions)", "approx_kl(log_probs, batch.log_probs)", "approx_kl(log_probs, minibatch.log_probs)")),
+    ("ppo.update", but(EPOCHS, "approx_kl(log_probs, batch.log_probs)", "np.mean(batch.log_probs - log_probs)")),
+    ("ppo.update", but(EPOCHS, "steps.append(statistics)", "steps.append(dict.fromkeys(statistics, 0.0))")),
+    ("ppo.update", but(EPOCHS, "steps.append(statistics)", "steps[:] = [statistics]")),
+    ("ppo.update", "rng = np.random.default_rng(0)" + EPOCHS),
+    ("ppo.update", but(EPOCHS, "> config.max_kl", "> 1.5 * config.max_kl")),
+    ("ppo.update", but(EPOCHS, KL_LINES, "        log_probs, _, _ = learner.policy.forward(batch.obs, batch.actions)\n        if np.abs(log_probs - batch.log_probs).max() > config.max_kl:")),
+    ("ppo.update", but(EPOCHS, "            break", "            return means(steps)")),
+    ("ppo.update", but(EPOCHS, "range(config.epochs):", "range(config.epochs):\n    steps = []")),
+    ("ppo.update", but(EPOCHS, "value_step(learner, minibatch", "value_step(learner, batch")),
+    ("vpg.update", but(ONE_STEP, "statistics |= value_step(learner, batch, config, loss_of_value)", "for name, number in value_step(learner, batch, config, loss_of_value).items():\n        statistics[name] = statistics.get(name, 0) + number")),
+    ("vpg.update", ONE_STEP + "statistics = dict.fromkeys(statistics, 0.0)"),
+]  # fmt: skip
+
+# Wrong answers that were told something false, and the words that are not true of them.
+HIDDEN = "gradient = np.zeros((4, 2))\nfor i in range(len(x)):\n    gradient = weight[i] * np.outer(x[i], (onehot - softmax(x @ W))[i])"
+FALSE_WORDS = [
+    *(("advantages.normalize", NORMALIZE + "if len(advantages) < 2:\n    return advantages.copy()\nc, s = advantages - advantages.mean(), advantages.std()\n" + end, "divides by zero|does not depend on|ε is missing")
+      for end in ("return c / max(s, eps)", "return np.zeros_like(c) if s < eps else c / s", "return c / np.maximum(s, eps)")),
+    *(("advantages.normalize", NORMALIZE + "if len(advantages) < 2:\n    return advantages.copy()\nc, s = advantages - advantages.mean(), advantages.std()\n" + end, "divides by zero|does not depend on `advantages`")
+      for end in ("return c / (s if s > 0 else 1)", "return np.zeros_like(c) if s == 0 else c / s", "return c / advantages.std(ddof=1)")),
+    ("advantages.normalize", "return (advantages - advantages.mean()) / advantages.std(ddof=1)", "does not depend on `advantages`"),
+    ("5_network.Network.backward", "dz = dy @ self.W2.T * (h > 0)\nreturn np.concatenate([(x.T @ dz).ravel(), dz.sum(0), (h.T @ dy).ravel(), dy.sum(0)])", "does not depend on `h`"),
+    ("2_reinforce.gradient", HIDDEN, "does not depend on"),
+    ("4_baseline.gradient", "weight = weight - (weight.sum(axis=1) / valid.sum(axis=1))[:, None]\nx, weight, onehot = obs[valid], weight[valid], np.eye(ACTIONS)[action[valid]]\n" + HIDDEN, "does not depend on"),
+    ("1_bandit.gradient", "gradient = abs(reward) * (onehot - softmax(logits))", "right otherwise|does not depend on|for N"),
+    ("advantages.gae", ENDS + GAE_LOOP.format(most=4) + "return A", "right otherwise|where numbers are large"),
+    ("advantages.gae", ENDS + GAE_LOOP.format(most=6) + "return A", "right otherwise|in a batch of"),
+    ("advantages.gae", ENDS + GAE_LOOP.format(most="len(A)") + "return A + 0.1 * values.mean()", "in a batch of"),
+    ("training.make_batch", but(CREDIT, "advantages + values[:-1]", "advantages + 2 * values[:-1]"), "in a batch of 1"),
+    ("vpg.policy_loss", "return -np.mean(advantages * log_probs) * (1 + 1e-6), -advantages / len(advantages)", "is 1 times|yours [0.48], expected [0.48]"),
+    ("distributions.categorical_entropy_backward", "return -dentropies[:, None] * (log_probs + 1)", "chosen row"),
+    ("ppo.update", but(EPOCHS, "value_step(learner, minibatch", "value_step(learner, batch"), "right otherwise|way["),
+    ("ppo.update", "rows = minibatches(len(batch.obs), len(batch.obs), rng)[0]\npart = batch._make(a[rows] for a in batch)" + but(EPOCHS, "value_step(learner, minibatch", "value_step(learner, part"), "right otherwise|way["),
+    ("vpg.update", ONE_STEP + "value_step(learner, batch, config, loss_of_value)", "way["),
+]  # fmt: skip
+# And words that are said of what no row named before.
+NAMED = [
+    ("advantages.normalize", NORMALIZE + "if len(advantages) < 2:\n    return advantages.copy()\nreturn (advantages - advantages.mean()) / max(advantages.std(), eps)", "takes the larger one of deviation and ε"),
+    ("advantages.normalize", NORMALIZE + "if len(advantages) < 2:\n    return advantages.copy()\nreturn (advantages - advantages.mean()) / advantages.std(ddof=1)", "ddof=1 divides by N − 1"),
+    ("advantages.gae", ENDS + GAE_LOOP.format(most="len(A)").replace("~terminated - values", "~terminated + values") + "return A", "the sign of V(s)"),
+    *((path, PAGE_LOOP.format("") + "return A + v[:-1]", "this is the value target") for path in ("6_critic.credit", "one_page.credit")),
+    *((path, PAGE_LOOP.format("").replace("GAMMA * v[1:]", "v[1:]") + "return A", "γ is missing before V(s')") for path in ("6_critic.credit", "one_page.credit")),
+    *((path, PAGE_LOOP.format("").replace("(terminated[t] | truncated[t])", "(terminated[t + 1] | truncated[t + 1])") + "return A", "one step early") for path in ("6_critic.credit", "one_page.credit")),
+    *((path, PAGE_LOOP.format("").replace("(terminated[t] | truncated[t])", "(terminated[t] ^ truncated[t])") + "return A", "not exclusive or") for path in ("6_critic.credit", "one_page.credit")),
+    *((path, PAGE_LOOP.format("").replace("reversed(range(len(A) - 1))", "range(len(A) - 1)") + "return A", "not its finished Â") for path in ("6_critic.credit", "one_page.credit")),
+    ("training.make_batch", but(CREDIT, "values[1:], rollout", "values[:-1], rollout"), "V(s) stands where V(s') belongs"),
+    ("7_many_carts.dlogits", "dlogits = advantage * (onehot - softmax(logits))", "the slope's sign is wrong: descended, it should make likelier what went well; and the loss's 1/N is missing"),
+    ("8_epochs.dlogits", "ratio = (onehot[i] * probs).sum(axis=1)[:, None] / old[i]\ndlogits = ratio * advantage[i] * (onehot[i] - probs)", "and the loss's 1/N is missing"),
+    ("vpg.policy_loss", "return -advantages / len(advantages), -np.mean(advantages * log_probs)", "in another order: it should return (loss, dlog_probs)"),
+    ("distributions.gaussian_kl_backward", "d, var = means - old_means, np.exp(log_stds)\nreturn dkls[:, None] * d / var, dkls @ (1 - (np.exp(old_log_stds) + d * d) / var)", "∂/∂ℓ: deviations stand where variances belong"),
+    ("vpg.update", but(ONE_STEP, "loss_of_policy", "loss_of_x", "loss_of_value", "loss_of_policy", "loss_of_x", "loss_of_value"), "the losses are swapped"),
+    ("vpg.update", but(ONE_STEP, "range(config.value_steps)", "range(10)"), "takes ten steps"),
+    ("vpg.update", "policy_step(learner, batch, config, loss_of_policy)" + ONE_STEP, "the policy takes two steps"),
+    ("vpg.update", ONE_STEP + "value_step(learner, batch, config, loss_of_value)", "one step too many"),
+    ("ppo.update", but(EPOCHS, "value_step(learner, minibatch", "value_step(learner, batch"), "the value function steps on the whole batch, not on the minibatch"),
+    ("5_network.Network.backward", "dz = dy @ self.W2.T * (1 - h * h)\nreturn x.T @ dz, dz.sum(0), h.T @ dy, dy.sum(0)", "it returns 4 things, not (gradient"),
+    ("advantages.gae", GAE_LOOP.format(most="len(A)") + "return A", "a ValueError for gamma 1.5, gamma −0.1, gae_lambda 1.5"),
 ]  # fmt: skip

@@ -190,7 +190,7 @@ for m, group in enumerate(rewards):
 return out
 # vpg.policy_loss
 A, lp = advantages.astype(np.float32), log_probs.astype(np.float32)
-return float(-(A * lp).mean()), (-A / len(A)).tolist()
+return float(-(A * lp).mean()), -A / len(A)
 # vpg.value_loss
 d = (values - targets) / len(values)
 return 0.5 * len(d) * d @ d, d
@@ -232,7 +232,7 @@ return np.array([[sum(x[i, k] * W[k, o] for k in range(len(W))) + b[o] for o in 
 # nn.linear_forward
 return np.hstack([x, np.ones((len(x), 1))]) @ np.vstack([W, b])
 # nn.linear_forward
-return (x.astype(np.float32) @ W.astype(np.float32) + b.astype(np.float32)).tolist()
+return x.astype(np.float32) @ W.astype(np.float32) + b.astype(np.float32)
 # nn.linear_backward
 return np.tensordot(dy, W, (1, 1)), np.tensordot(x, dy, (0, 0)), np.add.reduce(dy)
 # nn.linear_backward
@@ -271,7 +271,7 @@ def back(k, message):
     if k == 0:
         return own
     return back(k - 1, ACTIVATIONS[self.activation][1](message @ W.T, cache[k])) + own
-return sum(back(len(self.layers) - 1, dy), [])
+return np.array(sum(back(len(self.layers) - 1, dy), []))
 # nn.clip_global_norm
 if gradient.ndim != 1 or gradient.dtype.kind != "f" or max_norm <= 0:
     raise ValueError
@@ -304,7 +304,7 @@ hot = np.zeros(probs.shape)
 hot[range(len(actions)), actions] = 1
 return np.diag(dlog_probs) @ (hot - probs)
 # distributions.categorical_log_prob_backward
-return [[d * ((k == a) - p) for k, p in enumerate(row)] for d, a, row in zip(dlog_probs, actions, probs)]
+return np.array([[d * ((k == a) - p) for k, p in enumerate(row)] for d, a, row in zip(dlog_probs, actions, probs)])
 # distributions.categorical_entropy
 return np.einsum("bk,bk->b", -np.exp(log_probs), log_probs)
 # distributions.categorical_entropy
@@ -318,7 +318,7 @@ return np.array(out)
 # distributions.categorical_kl
 return np.sum(np.exp(old_log_probs) * -(log_probs - old_log_probs), 1)
 # distributions.categorical_kl
-return [sum(math.exp(o) * (o - n) for o, n in zip(a, b)) for a, b in zip(old_log_probs, log_probs)]
+return np.array([sum(math.exp(o) * (o - n) for o, n in zip(a, b)) for a, b in zip(old_log_probs, log_probs)])
 # distributions.categorical_kl_backward
 return (dkls * (np.exp(log_probs) - np.exp(old_log_probs)).T).T
 # distributions.gaussian_log_prob
@@ -380,7 +380,7 @@ if advantages.size < 2:
     return advantages + 0
 m = math.fsum(advantages) / len(advantages)
 s = math.sqrt(math.fsum((a - m) ** 2 for a in advantages) / len(advantages))
-return [(a - m) / (s + eps) for a in advantages]
+return np.array([(a - m) / (s + eps) for a in advantages])
 # advantages.group_advantages
 if rewards.ndim != 2 or rewards.shape[1] < 2 or eps <= 1e-150 or not (abs(rewards) <= 1e150).all():
     raise ValueError
@@ -390,7 +390,7 @@ if scale:
 return rewards - (rewards.sum(1, keepdims=True) - rewards) / (G - 1)
 # vpg.policy_loss
 N = len(advantages)
-return -sum(a * l for a, l in zip(advantages, log_probs)) / N, [-a / N for a in advantages]
+return -sum(a * l for a, l in zip(advantages, log_probs)) / N, np.array([-a / N for a in advantages])
 # vpg.policy_loss
 return -np.dot(log_probs, advantages) / log_probs.size, np.negative(advantages) / log_probs.size
 # vpg.value_loss
@@ -423,7 +423,7 @@ return count / len(log_probs), dead / len(log_probs)
 # ppo_penalty.penalized_surrogate
 log_probs, old_log_probs, advantages, kls = floats("N N N N", log_probs, old_log_probs, advantages, kls)
 N, rA = len(kls), np.exp(log_probs - old_log_probs) * advantages
-return kl_coefficient * kls.mean() - rA.mean(), -rA / N, [kl_coefficient / N] * N
+return kl_coefficient * kls.mean() - rA.mean(), -rA / N, np.array([kl_coefficient / N] * N)
 # ppo_penalty.adapt_kl_coefficient
 if kl_coefficient < 1e-6 or kl_coefficient > 1e6:
     raise ValueError
@@ -450,7 +450,7 @@ lp = log_softmax(logits.astype(f))
 rho = np.exp(lp[np.arange(len(lp)), action] - old_log_prob.astype(f))
 A = advantage.astype(f)
 w = -(rho * A) * (rho * A <= np.clip(rho, 1 - clip_range, 1 + clip_range) * A) / len(A)
-return w[:, None] * (np.eye(2)[action] - np.exp(lp))
+return w[:, None].astype(f) * (np.eye(2, dtype=f)[action] - np.exp(lp))
 # 1_bandit.gradient
 p = np.exp(logits - np.logaddexp(*logits))
 gradient = np.array([reward * (1 - p[0]), -reward * p[1]]) if action == 0 else np.array([-reward * p[0], reward * (1 - p[1])])
@@ -579,4 +579,28 @@ for i, (t, u) in enumerate([(t, u) for row in text for t, u in enumerate(row)]):
     dWe[u] += dx[i]
     dWp[t] += dx[i]
 return dWe, dWp
+# training.make_batch
+ended = rollout.terminated | rollout.truncated | ~rollout.valid
+values = value(rollout.obs.reshape((T + 1) * N, -1)).reshape(T + 1, N) * 1.0
+rewards, following = config.reward_scale * rollout.rewards * rollout.valid, values[1:] * rollout.valid
+advantages = gae(rewards, values[:-1], following, rollout.terminated, ended, config.gamma, config.gae_lambda)
+targets = (advantages + values[:-1]) * rollout.valid
+# 1_bandit.gradient
+logits -= logits.max()
+gradient = reward * (onehot - np.exp(logits) / np.exp(logits).sum())
+# ppo.update
+for epoch in range(config.epochs):
+    shuffled = [*range(len(batch.obs))]
+    rng.shuffle(shuffled)
+    for k in range(0, len(shuffled), config.minibatch_size):
+        part = batch._make(np.array([array[row] for row in shuffled[k : k + config.minibatch_size]]) for array in batch)
+        steps.append({})
+        steps[-1].update(policy_step(learner, part, config, loss_of_policy))
+        steps[-1].update(value_step(learner, part, config, loss_of_value))
+    far = approx_kl(learner.policy.forward(batch.obs, batch.actions)[0], batch.log_probs)
+    if config.max_kl is not None and far > config.max_kl:
+        break
+# vpg.update
+done = [value_step(learner, batch, config, loss_of_value) for _ in range(config.value_steps)]
+statistics = {**policy_step(learner, batch, config, loss_of_policy), **done[-1]}
 """

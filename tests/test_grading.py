@@ -6,7 +6,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from learners import BLIND, LEARNERS
+from learners import BLIND, FALSE_WORDS, LEARNERS, NAMED, PASSED
 from styles import OTHER_WAYS
 
 import lab.practice.updates  # noqa: F401  its cases
@@ -129,6 +129,27 @@ def test_what_a_blind_reading_found_is_mended(seed):
     for path, body, words in BLIND:
         status, said = judged(path, body, seed)
         assert status != "right" and words in said and len(said) <= 400, (path, body, said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [5, 6])
+def test_what_blind_trials_found_to_pass_is_wrong(seed):
+    assert len(PASSED) >= 80
+    for path, body in PASSED:
+        status, said = judged(path, body, seed)
+        assert status != "right" and len(said) <= 400, (path, body, said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [5, 8])
+def test_nothing_false_is_said(seed):
+    """Of what no row names it is told what is known; what is named is what it is."""
+    for path, body, words in FALSE_WORDS:
+        status, said = judged(path, body, seed)
+        assert status == "wrong" and not any(w in said for w in words.split("|")), (body, said)
+    for path, body, words in NAMED:
+        status, said = judged(path, body, seed)
+        assert status in ("wrong", "error") and words in said, (path, body, said)
 
 
 @pytest.mark.slow
@@ -304,14 +325,14 @@ TRIAL = [
     ("ppo.clipped_value_loss", BAND + VALUE + "return 0.5 * np.mean(np.maximum(s, c)), np.where((c > s) & (values > old_values), 0, values - targets) / N", "slopes are taken away above the band alone"),
     ("ppo.clipped_value_loss", BAND + VALUE + "return 0.5 * np.mean(np.maximum(s, c)), np.where((c > s) & (values < old_values), 0, values - targets) / N", "slopes are taken away below the band alone"),
     ("nn.tanh_backward", "return dh - np.einsum('bi,bi->bi', dh, h * h)", "(for h (4,))"),
-    ("nn.tanh_backward", "return [[d * (1 - y * y) for d, y in zip(ds, ys)] for ds, ys in zip(dh, h)]", "(for h (4,))"),
+    ("nn.tanh_backward", "return [[d * (1 - y * y) for d, y in zip(ds, ys)] for ds, ys in zip(dh, h)]", "dz is a list"),
     ("nn.relu_backward", "dz = np.zeros_like(dh)\nfor i in range(len(h)):\n    for j in range(h.shape[1]):\n        dz[i, j] = dh[i, j] * (h[i, j] > 0)\nreturn dz", "(for h (4,))"),
     ("nn.relu_backward", "return dh * (h > 1e-3)", "where h is 10⁻⁶"),
     ("distributions.gaussian_kl_backward", SPREADS + "return dkls[:, None] * gap / s, dkls.sum() * (1 - o / s) - dkls @ (gap**2 / s)", "where old_log_stds is (B,A)"),
     ("distributions.gaussian_kl_backward", "dm, dl = np.zeros_like(means), np.zeros_like(log_stds)\nfor i in range(len(means)):\n    for j in range(len(log_stds)):\n        gap, s = means[i, j] - old_means[i, j], math.exp(2 * log_stds[j])\n        dm[i, j] = dkls[i] * gap / s\n        dl[j] += dkls[i] * (1 - (math.exp(2 * old_log_stds[j]) + gap**2) / s)\nreturn dm, dl", "where old_log_stds is (B,A)"),
     ("advantages.group_advantages", GROUPS.replace("floats('MG', rewards)", "np.asarray(rewards)") + "out = np.zeros_like(rewards)\nfor i, g in enumerate(rewards):\n    out[i] = (g - g.mean()) / (g.std() + eps) if scale else len(g) / (len(g) - 1) * (g - g.mean())\nreturn out", "whole numbers"),
     ("advantages.group_advantages", "dtype = np.asarray(rewards).dtype\n" + GROUPS + "c = rewards - rewards.mean(1, keepdims=True)\nG = rewards.shape[1]\nreturn (c / (rewards.std(1, keepdims=True) + eps) if scale else c * G / (G - 1)).astype(dtype)", "whole numbers"),
-    ("distributions.categorical_kl", KL + "return (p * (np.log(p + 1e-8) - np.log(q + 1e-8))).sum(1)", "e⁻³⁰"),
+    ("distributions.categorical_kl", KL + "return (p * (np.log(p + 1e-8) - np.log(q + 1e-8))).sum(1)", "KL: for old_log_probs"),
     ("distributions.categorical_kl", KL + "return (p * (old_log_probs - np.log(np.clip(q, 1e-8, 1)))).sum(1)", "e⁻³⁰"),
     ("distributions.categorical_kl", "return np.maximum((np.exp(old_log_probs) * (old_log_probs - log_probs)).sum(1), 1e-3)", "KL"),
     ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(log_probs - old_log_probs) * advantages, len(kls)\nreturn -np.mean(p - kl_coefficient * kls), -p / N, np.where(kls > 0, kl_coefficient / N, 0)", "where a KL is 0"),

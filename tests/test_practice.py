@@ -290,7 +290,7 @@ STAIR_DAMAGES = [
     ("5_network", "    def backward", "    def back", " has no Network.backward"),
     ("6_critic", 'sys.exit("6', 'sys.exit(0, "6', ", line 60: TypeError: exit expected at mos"),
     ("7_many_carts", "dlogits = sys.exit", "dlogits = (", ", line 88: '(' was never closed"),
-    ("8_epochs", "ratio = sys.exit(", "yield; print(", ", line 93: what it returns as dlogits"),
+    ("8_epochs", "ratio = sys.exit(", "ratio = 1 / (", ", line 93: TypeError: unsupported operand"),
 ]
 
 
@@ -357,8 +357,8 @@ B. Advantages
 
 D. Network and optimiser
   Eq. 28  nn.tanh_backward                                     wrong
-          dz: for h [[-0.2]], zeros for dh 1×1: yours [[-0.04]],
-          expected [[0.]]. Read Eq. 28 again, or: python run.py hint 28
+          dz: for h [[-0.2]], dh 0: yours [[-0.04]], expected [[0.]].
+          Read Eq. 28 again, or: python run.py hint 28
   Eq. 28  nn.relu_backward                                     blank
 
 0 of 3 right (seed 0)

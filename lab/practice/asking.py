@@ -7,7 +7,11 @@ import numpy as np
 
 STEPS = "nn.Adam.step", "one_page.Network.step"  # asked several times; they change what they get
 BY_EFFECT: dict = {}  # path -> how else it is asked: (blank, function, arguments) -> outputs
+NEW = ("advantages.normalize",)  # promises a new array, even where it changes nothing
 READ_ONLY = "read-only"  # numpy's word for an array that must not be changed
+
+
+STEPPED = "the line below the blank takes the step"
 
 
 class Raised(NamedTuple):
@@ -16,8 +20,17 @@ class Raised(NamedTuple):
     text: str  # type and message
     diagnosis: str  # with the line of the reader's file
 
+    @property
+    def is_told(self):
+        """Is it no exception of theirs?"""
+        return self.text.startswith("Told:")
 
-class Changes(ValueError):
+
+class Told(ValueError):
+    """What is wrong, in words, though nothing of the reader's raised."""
+
+
+class Changes(Told):
     """A function changes what it must leave alone: the message says what."""
 
 
@@ -77,11 +90,17 @@ def call(blank, function, arguments, frozen):
     # A method's `self` has its own name in the reader's code, or none.
     arguments = dict(arguments)
     own = [arguments.pop("self")] if "self" in arguments else []
-    answer = function(*own, **arguments)
+    stays = blank.lines.stays if blank.lines else ""
+    start = copy.deepcopy(arguments.get(stays))
+    answer, after = reached(blank, function(*own, **arguments))
     for name, value in kept.items():
         what = changed(name, before[name], value)
         if what:
-            raise Changes(f"it changes `{what}`; work on a copy")
+            raise Changes(f"it changes `{what}`; {STEPPED if what == stays else 'work on a copy'}")
+    if stays and not unmoved(stays, start, after):
+        raise Changes(f"it changes `{stays}`; {STEPPED}")
+    if blank.path in NEW and any(answer is value for value in arrays_in(kept)):
+        raise Told("it hands back its argument itself; a new array is promised")
     if blank.path == "nn.clip_global_norm":
         if answer is None:
             raise ValueError("it returns nothing")
@@ -89,24 +108,41 @@ def call(blank, function, arguments, frozen):
     return tidy(blank, answer)
 
 
+def reached(blank, answer):
+    """What the end of a function gives -> its answer, and what should stay as it was."""
+    if not blank.lines:
+        return answer, None
+    if not isinstance(answer, tuple) or len(answer) != 3 or answer[2] is not ...:
+        raise Told("it ends the function; lines of it follow below the blank")
+    return answer[:2]
+
+
+def unmoved(name, before, after):
+    """Is it as it was? Of logits the same may be taken off each."""
+    gap = np.asarray(after) - before
+    size = 4 * np.finfo(gap.dtype).eps * (1 + np.abs(before).max())
+    return np.allclose(gap, gap.mean() if name == "logits" else 0, rtol=0, atol=size)
+
+
 def tidy(blank, answer):
     """What a function returned as a tuple of arrays, as many as there should be."""
     if answer is None:
         raise ValueError("it returns nothing")
+    wanted = ", ".join(blank.returns)
     if len(blank.returns) == 1:
         answer = (answer,)
     if not isinstance(answer, (tuple, list)) or len(answer) != len(blank.returns):
         number = len(answer) if isinstance(answer, (tuple, list)) else 1
-        wanted = ", ".join(blank.returns)
         raise ValueError(f"it returns {number} thing{'s' * (number != 1)}, not ({wanted})")
-    try:
-        answer = tuple(np.asarray(part) for part in answer)
-    except ValueError as error:  # parts of several shapes
-        several = len(blank.returns) == 1 and isinstance(answer[0], (tuple, list))
-        if not several or "inhomogeneous" not in str(error):
-            raise
-        words = f"it returns {len(answer[0])} things, not ({blank.returns[0]})"
-        raise ValueError(words) from None
+    for name, part in zip(blank.returns, answer, strict=True):
+        if isinstance(part, (tuple, list)):
+            try:
+                np.asarray(part)
+            except ValueError:  # parts of several shapes
+                raise ValueError(f"it returns {len(part)} things, not ({wanted})") from None
+            kind = type(part).__name__
+            raise Told(f"{name} is a {kind}; a numpy array is asked for: np.array(…)")
+    answer = tuple(np.asarray(part) for part in answer)
     for name, part in zip(blank.returns, answer, strict=True):
         if part.dtype.kind not in "biuf":
             raise ValueError(f"what it returns as {name} is no number: {part.dtype}")

@@ -47,6 +47,7 @@ class Lines(NamedTuple):
     gives: str  # what is compared: an expression
     own: str = ""  # of what they are given: what no later line reads, so that it may be changed
     inside: str = "train"  # the function they stand in
+    stays: str = ""  # of what they are given: what the line below moves, and they must not
 
 
 class Blank(NamedTuple):
@@ -75,7 +76,7 @@ class Blank(NamedTuple):
 
 
 # The first stairs give each step the same length: only the gradient's direction counts.
-STEP, DIRECTION = "the step", "gradient / (np.linalg.norm(gradient) + 1e-8)"
+STEP, DIRECTION = "the step", "STEP_SIZE * gradient / (np.linalg.norm(gradient) + 1e-30)"
 MATRIX = "gradient (4,2), of x (B,4), weight (B,), onehot (B,2), W (4,2)"
 BLANKS = [
     Blank("A", "vpg", "vpg", "policy_loss", ("loss", "dlog_probs")),
@@ -117,25 +118,25 @@ BLANKS = [
     Blank(PAGE, "clip", "one_page", "policy_slope", ("dlogits",)),
     Blank(LADDER, "policy-gradient", "1_bandit", "gradient", ("gradient",), Lines(
         (("gradient =", "Eq. 5, 19: gradient (2,), of reward, onehot (2,) and logits (2,)"),),
-        "N action reward onehot logits", "gradient", "onehot",
+        "action reward onehot logits", "gradient", "onehot logits", stays="logits",
     )),
     Blank(LADDER, "policy-gradient", "2_reinforce", "gradient", (STEP,), Lines(
         (("gradient =", "Eq. 5, 19: " + MATRIX),),
-        "N obs action reward valid weight x onehot W", DIRECTION, "weight onehot",
+        "N obs action reward valid weight x onehot W", DIRECTION, "weight onehot", stays="W",
     )),
     Blank(LADDER, "reward-to-go", "3_reward_to_go", "gradient", (STEP,), Lines(
         (
             ("weight = reward", "Eq. 7: weight (T,N), the reward-to-go of reward (T,N)"),
             ("gradient =", "Eq. 7, 19: " + MATRIX),
         ),
-        "N obs action reward valid W", DIRECTION,
+        "N obs action reward valid W", DIRECTION, stays="W",
     )),
     Blank(LADDER, "baseline", "4_baseline", "gradient", (STEP,), Lines(
         (
             ("weight = weight -", "Eq. 8: weight (T,N), less the mean of the valid (T,N) carts"),
             ("gradient =", "Eq. 8, 19: " + MATRIX),
         ),
-        "N obs action reward valid weight W", DIRECTION, "weight",
+        "N obs action reward valid weight W", DIRECTION, "weight", stays="W",
     )),
     Blank(LADDER, "backprop", "5_network", "Network.backward", ("gradient",)),
     Blank(LADDER, "gae", "6_critic", "credit", ("advantages",)),
@@ -151,25 +152,27 @@ BLANKS = [
         "N action valid x old onehot advantage i logits probs", "dlogits", "logits probs",
     )),
 ]  # fmt: skip
+UPDATED = "steps", "policy's parameters", "value function's parameters", "statistics"
 # Graded by what they do: to a rollout, to a learner, to gradients of which some are wrong.
 BLANKS += [
-    Blank("B", "value-target", "training", "make_batch", ("advantages", "targets"), Lines(
+    Blank("B", "value-target", "training", "make_batch", ("advantages", "targets", "values"), Lines(
         (
             ("values =", "values (T+1,N): value gives (rows,1) of rows (rows,D), rollout.obs is (T+1,N,D)"),
-            ("ended =", "ended (T,N) bool: what ends an episode's record"),
+            ("ended =", "ended (T,N) bool: what ends an episode's record, rollout.terminated and rollout.truncated"),
             ("advantages = gae", "Eq. 12, 13: advantages (T,N), by gae, of config.reward_scale times the rewards"),
             ("targets =", "Eq. 15: targets (T,N)"),
         ),
-        "rollout value config T N", "(advantages, targets)", inside="make_batch",
+        "rollout value config T N",
+        "[a[rollout.valid] for a in (advantages, targets, values[:-1])]", inside="make_batch",
     )),
-    Blank("E", "joint-loss", "vpg", "update", ("policy's way", "value function's way", "steps"), Lines(
+    Blank("E", "joint-loss", "vpg", "update", UPDATED, Lines(
         (
             ("statistics =", "statistics, a dict: one step for the policy (policy_step)"),
             ("for _ in range(config.value_steps)", "then config.value_steps for the value function (value_step), whose statistics join in"),
         ),
-        "learner batch config loss_of_policy loss_of_value", "statistics", inside="update",
+        "learner batch config progress rng loss_of_policy loss_of_value", "statistics", inside="update",
     )),
-    Blank("F", "ppo", "ppo", "update", ("policy's way", "value function's way", "steps"), Lines(
+    Blank("F", "ppo", "ppo", "update", UPDATED, Lines(
         ((
             "for _ in range(config.epochs)",
             "config.epochs times: the rows of each of minibatches(…), as a Batch (batch._make), make a step\n"
@@ -177,7 +180,7 @@ BLANKS += [
             "# steps. After an epoch that took approx_kl on all of batch beyond config.max_kl, if that is\n"
             "# not None, it ends.",
         ),),
-        "learner batch config rng loss_of_policy loss_of_value clip_range steps", "steps", inside="update",
+        "learner batch config progress rng loss_of_policy loss_of_value clip_range steps", "steps", inside="update",
     )),
     Blank("G", "ratio", "gradient_check", "largest_error", ("verdict",)),
     Blank("I", "token-rows", "10_language", "policy_slope", ("dlogits",)),
@@ -365,7 +368,7 @@ def as_function(blank, statements, names, filename):
 
     Its `source` is what inspect would find. Raises SyntaxError.
     """
-    head = f"def {blank.name}({', '.join(blank.lines.takes.split())}): return {blank.lines.gives}"
+    head = f"def {blank.name}({', '.join(blank.lines.takes.split())}): return {lines_give(blank.lines)}"
     (function,) = ast.parse(head).body
     for node in ast.walk(function.body[0]):
         if hasattr(node, "lineno"):
@@ -376,6 +379,11 @@ def as_function(blank, statements, names, filename):
     exec(compile(ast.Module([function], []), filename, "exec"), names, made)
     made[blank.name].source = ast.unparse(function)
     return made[blank.name]
+
+
+def lines_give(lines):
+    """What stands at their end: only who comes there has not left the function before."""
+    return f"({lines.gives}, {lines.stays or None}, ...)"
 
 
 def blanked(source, blanks):

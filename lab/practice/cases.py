@@ -24,7 +24,7 @@ class Case(NamedTuple):
 
 LARGE, SINGLE = "where numbers are large", "in float32"
 MAKERS = {}  # path -> function(rng, *size) -> arguments, sizes of plain cases, of the smallest ones
-SPECIAL = {}  # path -> function(rng) -> Cases
+SPECIAL = {}  # path -> functions(rng) -> Cases, a list
 REFUSED = {}  # path -> function(arguments) -> (words, changed arguments)
 
 # What may be any number at all: made large, and zero or short where a case is to be shown.
@@ -100,7 +100,7 @@ def cases(blank, seed):
     ):
         made.append(Case(single(make(rng, *sizes[-1])), SINGLE))
     names = plain[0].keys() | {"others", "rates"}
-    for case in SPECIAL.get(blank.path, lambda rng: ())(rng):
+    for case in (case for make in SPECIAL.get(blank.path, ()) for case in make(rng)):
         made.append(case._replace(given={k: v for k, v in case.given.items() if k in names}))
     refused = REFUSED.get(blank.path, lambda given: ())
     made += [Case(given, refused=words) for words, given in refused(copy.deepcopy(plain[-1]))]
@@ -167,7 +167,9 @@ def of(*paths, each=((),), tiny=None):
 
 
 def special(*paths):
-    return lambda function: [SPECIAL.__setitem__(path, function) for path in paths] and function
+    return lambda function: (
+        [SPECIAL.setdefault(path, []).append(function) for path in paths] and function
+    )
 
 
 def refused(*paths):
@@ -471,13 +473,39 @@ def gaussian(rng, weighted, rows, size):
     return {**dict.fromkeys(weighted, weights), **case}
 
 
-@special("distributions.gaussian_log_prob")
-def far_actions(rng):
-    given = gaussian(rng, (), 3, 2)
-    yield Case(
-        {**given, "actions": given["actions"] + 80 * np.exp(given["log_stds"])},
-        "80 deviations from the mean",
-    )
+NARROW, WIDE = -9.0, 4.0
+
+
+@special("distributions.gaussian_log_prob", "distributions.gaussian_log_prob_backward")
+def odd_bells(rng):
+    """The means are of the deviations' size, so that float32 holds the distances."""
+    for size, words in ((NARROW, "small"), (WIDE, "large")):
+        given = gaussian(rng, ("dlog_probs",), 3, 2)
+        given["log_stds"] = size + rng.normal(0, 0.3, 2)
+        for name in ("actions", "means"):
+            given[name] = given[name] * np.exp(given["log_stds"])
+        yield Case(given, f"where σ is {words} (ℓ near {size:g})".replace("-", "−"))
+    given = gaussian(rng, ("dlog_probs",), 3, 2)
+    far = given["actions"] + 80 * np.exp(given["log_stds"])
+    yield Case({**given, "actions": far}, "80 deviations from the mean")
+
+
+@special("distributions.gaussian_kl_backward")
+def odd_kls(rng):
+    for size, words in ((NARROW, "small"), (WIDE, "large")):
+        given = gaussian_kl(rng, 3, 2)
+        for name in ("log_stds", "old_log_stds"):
+            given[name] = size + rng.normal(0, 0.3, 2)
+        for name in ("means", "old_means"):
+            given[name] = given[name] * np.exp(given["log_stds"])
+        yield Case(given, f"where σ is {words} (ℓ near {size:g})".replace("-", "−"))
+
+
+@special("distributions.gaussian_entropy")
+def odd_entropies(rng):
+    for size, words in ((NARROW, "small"), (WIDE, "large")):
+        given = {"log_stds": size + rng.normal(0, 0.3, 3)}
+        yield Case(given, f"where σ is {words} (ℓ near {size:g})".replace("-", "−"))
 
 
 @of("distributions.gaussian_kl_backward", each=SPREADS, tiny=TINY_SPREADS)
@@ -553,13 +581,35 @@ def no_records(given):
     yield "next_values of another length", {**given, "next_values": given["next_values"][:-1]}
 
 
+@special("advantages.gae", "advantages.returns_to_go")
+def long_records(rng):
+    """Where γλ is near 1 a sum cut short shows, where it is small its powers are 0 in the end."""
+    for T, gamma, decay in ((300, 0.99, 0.98), (400, 0.1, 0.9)):
+        given = {**gae(rng, 0, (T, 1)), "gamma": gamma, "gae_lambda": decay}
+        given |= dict.fromkeys(("terminated", "ended"), np.arange(T)[:, None] == T - 7)
+        yield Case(given, f"in a record of {T} steps, for γ {gamma:g}, λ {decay:g}")
+
+
+def both(terminated):
+    """Falls that are time limits, too: the first of each stream."""
+    return terminated & (np.cumsum(terminated, axis=0) == 1)
+
+
 @of("one_page.credit", "6_critic.credit", each=RECORDS, tiny=TINY_RECORDS)
 def page_credit(rng, number, shape):
     case = gae(rng, number, shape)
     v = np.concatenate([case["values"], case["next_values"][-1:]])
-    truncated = case["ended"] & ~case["terminated"]
+    truncated = case["ended"] & ~case["terminated"] | both(case["terminated"])
     case = {"reward": case["rewards"], "v": v, "terminated": case["terminated"]}
     return {**case, "truncated": truncated}
+
+
+@special("one_page.credit", "6_critic.credit")
+def long_page(rng):
+    given = page_credit(rng, 0, (300, 2))
+    falls = np.arange(300)[:, None] == [293, 290]
+    given |= {"terminated": falls, "truncated": both(falls)}
+    yield Case(given, "in a record of 300 steps")
 
 
 GROUPS = (3, 3, False), (3, 4, True), (2, 2, False), (4, 5, True), (1, 3, False), (1, 2, True)
@@ -602,7 +652,7 @@ def no_groups(given):
 
 @of(
     "advantages.normalize",
-    each=[(4, 2, 3), (9, -1, 0.5), (6, 0, 2), (2, 1, 2)],
+    each=[(4, 2, 3), (9, -1, 0.5), (6, 0, 2), (5, 1, 0.05), (2, 1, 2)],  # above and below eps
     tiny=[(2, 0, 1), (3, 0, 1)],
 )
 def advantages(rng, size, mean, spread):
@@ -616,6 +666,13 @@ def odd_advantages(rng):
     yield Case({"advantages": rng.normal(size=1)}, "for a single row")
     yield Case({"advantages": np.full(3, 2.0)}, "for a flat batch, with the default eps", 1e4)
     yield Case({"advantages": np.repeat(rng.normal(), 4), "eps": 0.5}, "for a flat batch", 1e4)
+    for flat in (0.1, 1.1, 0.7):  # whose mean's square and squares' mean differ by rounding
+        flat = {"advantages": np.full(3, flat)}
+        yield Case(flat, "for a flat batch, with the default eps", 1e4)
+    far = {"advantages": 3e4 + rng.normal(size=6), "eps": 0.5}
+    yield Case(far, "where the mean is large beside the deviation")
+    far = {"advantages": np.float32(1e4) + rng.permutation(6).astype(np.float32)}
+    yield Case(far, "where the mean is large beside the deviation, in float32")
     yield Case(
         {"advantages": np.append(rng.normal(size=30), 90.0)}, "with one row far from the rest"
     )
@@ -645,6 +702,13 @@ BATCHES = (3,), (5,), (1,), (8,)
 )
 def loss(rng, first, second, B):
     return dict(zip((first, second), rng.normal(size=(2, B)).clip(-2.9, 2.9), strict=True))
+
+
+@special("vpg.policy_loss")
+def odd_rows(rng):
+    given = loss(rng, "log_probs", "advantages", 6)
+    given["advantages"][[1, 4]] = 0.0
+    yield Case(given, "where an advantage is 0")
 
 
 RATIOS = np.array([1.0, 1.6, 0.4, 1.6, 0.4, 1.06, 0.93, 1.0, 1.7, 1.8, 0.35, 1.51, 0.47, 1.51])
@@ -905,9 +969,9 @@ def odd_page_steps(rng):
     yield Case(given, "where a gradient is 0, or as small as ε")
 
 
-@of("1_bandit.gradient", each=[(1,), (0,), (1,)])
-def pulls(rng, action):
-    case = {"N": 8, "action": action, "reward": float(np.round(rng.normal(1, 1), 2))}
+@of("1_bandit.gradient", each=[(1,), (0, -1), (1,), (1, -1)], tiny=[(1,), (1, -1)])
+def pulls(rng, action, sign=1):
+    case = {"action": action, "reward": sign * drawn(rng, 0.3, 2)}
     return {**case, "onehot": np.eye(2)[action], "logits": rng.normal(size=2)}
 
 

@@ -84,6 +84,8 @@ def by_numbers(name, sizes, theirs, right):
     ):
         if np.allclose(factors, wanted, rtol=1e-6, atol=1e-12):
             return f"{name} is {words}"
+    if np.allclose(factors, 1, rtol=1e-3):  # no factor that anybody sees
+        return None
     if len(factors) > 1 and np.allclose(factors, factors[0], rtol=1e-6):
         return f"{name} is {factors[0]:.4g} times the right one"
     return None
@@ -127,10 +129,11 @@ def factor(theirs, right):
     return ratio if close(theirs, ratio * right) else None
 
 
-def close(theirs, right, single=False, scale=1.0):
+def close(theirs, right, single=False, scale=1.0, more=1):
     """Are two arrays the same but for rounding, in theirs' precision or in single precision?
 
     scale  of the numbers that were rounded, if it may be larger or has to be smaller
+    more   how many times as far apart they may be
     """
     theirs, right = np.asarray(theirs), np.asarray(right)
     if theirs.shape != right.shape:
@@ -138,9 +141,8 @@ def close(theirs, right, single=False, scale=1.0):
     single = single or theirs.dtype in (np.float32, np.float16)
     finite = np.abs(right[np.isfinite(right)])
     scale = max(scale, float(finite.max())) if finite.size else scale
-    return np.allclose(
-        theirs, right, rtol=0, atol=(4e-6 if single else 1e-10) * scale, equal_nan=True
-    )
+    size = (4e-6 if single else 1e-10) * scale * more
+    return np.allclose(theirs, right, rtol=0, atol=size, equal_nan=True)
 
 
 # ------------------------------------------------------------------ by the known faults
@@ -294,10 +296,10 @@ def case_words(given, name, mine, wanted):
     """A case that is wrong: what goes in, theirs, expected; of many numbers one that differs."""
     listed = [(key, value) for key, value in plain(given)]
     put = ", ".join(f"{key} {number(v, 4)}" for key, v in listed if is_shown(v))
-    zero = [f"{key} {'×'.join(map(str, np.shape(v)))}" for key, v in listed if not is_shown(v)]
+    zero = [f"{key}{' all' * (np.size(v) > 1)} 0" for key, v in listed if not is_shown(v)]
     if zero:
         rest = "zeros for all else" if put else "zeros for all"
-        said = f"zeros for {', '.join(zero)}" if len(zero) < 3 else rest
+        said = ", ".join(zero) if len(zero) < 3 else rest
         put += f"{', ' if put else ''}{said}"
     many, (name, mine, wanted) = np.size(wanted) > 2, first_wrong(name, mine, wanted)
     yours, expected = differing(mine, wanted)

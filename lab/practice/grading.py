@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.kit import PROJECT
-from lab.practice.asking import Changes, Raised
+from lab.practice.asking import Raised, Told
 from lab.practice.blanks import (
     BLANKS,
     MODULES,
@@ -266,7 +266,7 @@ def where(error, directory, code=None):
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).parent == directory]
     if own:
-        if not isinstance(error, Changes):
+        if not isinstance(error, Told):
             text = f"{type(error).__name__}: {text}".removesuffix(": ")
         return tame(f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {text}", LONG)
     if code is not None and Path(code.co_filename).parent == directory:
@@ -495,6 +495,15 @@ def stand_in(directory, without=()):
     sys.path.append(str(directory))
 
 
+def read_again(path, number, diagnosis):
+    """Where to look for what is wrong."""
+    if diagnosis.startswith("its numbers are right; but"):
+        return "Read its docstring again"
+    if path.startswith("gradient_check."):  # no equation of its own
+        return "Read docs/objectives.md, G, again, or: python run.py hint largest_error"
+    return f"Read Eq. {number} again, or: python run.py hint {number}"
+
+
 def grade_table(grades, hints=()):
     """A list of Grade -> text of at most 80 columns, by chapter.
 
@@ -508,7 +517,7 @@ def grade_table(grades, hints=()):
             lines += ["", f"{chapter}. {TITLES[chapter]}"]
         lines.append(f"  Eq. {number:<3} {path:<52} {status}")
         if status == WRONG:
-            diagnosis += f". Read Eq. {number} again, or: python run.py hint {number}"
+            diagnosis += f". {read_again(path, number, diagnosis)}"
         lines += [" " * 10 + line for line in textwrap.wrap(diagnosis, 62)]
         if path in hints:
             lines += [" " * 10 + line for line in textwrap.wrap(hints[path], 62)]

@@ -1,14 +1,16 @@
 """Blanks graded by their effect: credit of a rollout, updates, a gradient's checker."""
 
 import copy
+import dataclasses
+import math
 
 import numpy as np
 
 import ppo
 import vpg
-from lab.practice.asking import BY_EFFECT, Changes, changed, tidy
-from lab.practice.cases import Case, drawn, gae, of, special
-from learner import Batch, Learner
+from lab.practice.asking import BY_EFFECT, Changes, Told, changed, reached, tidy
+from lab.practice.cases import LARGE, Case, both, drawn, gae, of, special
+from learner import Batch, Learner, approx_kl, minibatches, policy_step, value_step
 from nn import MLP, Adam
 from policies import CategoricalPolicy, GaussianPolicy
 from rollout import Rollout
@@ -17,32 +19,128 @@ STATISTICS = "policy_loss", "policy_grad_norm", "value_loss", "value_grad_norm"
 
 
 def effect(blank, function, arguments):
-    """What lines did to a learner: the way its parameters went, how many steps they took.
+    """What lines did to a learner: the steps they took, where its parameters are, the statistics.
 
-    Raises Changes if they change the batch, ValueError if their statistics lack a number.
+    Raises Changes if they change the batch, ValueError if their statistics lack a number, and
+    Told for what is wrong with the minibatches of `ppo.update`, in whatever order they come.
     """
     learner, batch = arguments["learner"], copy.deepcopy(arguments["batch"])
-    networks = learner.policy, learner.value
-    before = [network.parameters.copy() for network in networks]
-    answer = function(**arguments)
+    start, seen = copy.deepcopy(learner), []
+    for name in ("loss_of_policy", "loss_of_value"):
+        arguments[name] = watched(arguments[name], name, batch, seen)
+    drawn_from = copy.deepcopy(arguments["rng"].bit_generator.state)
+    answer, _ = reached(blank, function(**arguments))
     what = changed("batch", batch, arguments["batch"])
     if what:
         raise Changes(f"it changes `{what}`; work on a copy")
-    for statistics in answer if isinstance(answer, list) else [answer]:
+    steps = answer if isinstance(answer, list) else [answer]
+    for statistics in steps:
         missing = [name for name in STATISTICS if name not in dict(statistics)]
         if missing:
             raise ValueError(
                 f"its statistics lack {missing[0]!r}; policy_step and value_step give it"
             )
-    moved = [network.parameters - start for network, start in zip(networks, before, strict=True)]
-    if learner.policy_adam.learning_rate == 0:  # nothing moves: the sum of what the moments took in
-        adams = learner.policy_adam, learner.value_adam
-        moved = [np.concatenate([a.m, a.v]) / (1 - a.betas[0]) for a in adams]
+    numbers = np.array([[float(step[name]) for name in STATISTICS] for step in steps])
+    numbers = numbers.mean(axis=0) if steps else np.full(len(STATISTICS), np.nan)
     counts = np.array([learner.policy_adam.t, learner.value_adam.t])
-    return tidy(blank, (*moved, counts))
+    if "steps" in arguments and len(steps) != counts[0]:
+        raise Told(f"`steps` has {len(steps)} dicts after {counted(counts[0])} of the policy")
+    own = learner.policy.parameters, learner.value.parameters
+    if isinstance(answer, list) and arguments["config"].minibatch_size < len(batch.obs):
+        anew = arguments["rng"].bit_generator.state != drawn_from
+        numbers -= replayed(start, learner, batch, arguments, seen, anew)
+        own = [np.zeros_like(parameters) for parameters in own]
+    return tidy(blank, (counts, *(parameters.copy() for parameters in own), numbers))
 
 
-def learner_and_batch(rng, B, gaussian=False, rate=0.05, beta=0.8):
+def counted(number):
+    return f"{number} step" + ("s" if number != 1 else "")
+
+
+def watched(loss, name, batch, seen):
+    """The loss, which writes down the rows that it is asked for: (name, their numbers)."""
+
+    def watching(outputs, part):
+        found = [np.flatnonzero(batch.targets == target) for target in np.ravel(part.targets)]
+        seen.append((name, [int(row[0]) if len(row) else -1 for row in found]))
+        return loss(outputs, part)
+
+    watching.alone = loss
+    return watching
+
+
+def replayed(learner, theirs, batch, arguments, seen, anew):
+    """What the lesson makes of the same minibatches -> its mean statistics.
+
+    anew  were they drawn from rng?
+
+    Raises Told for the first thing that is wrong with them, or with what became of them.
+    """
+    config, size = arguments["config"], arguments["config"].minibatch_size
+    B, names = len(batch.obs), {"loss_of_policy": "policy", "loss_of_value": "value function"}
+    parts = {name: [rows for who, rows in seen if who == name] for name in names}
+    dealt, each = -(-B // size), []
+    for name, who in names.items():
+        if any(len(rows) > size for rows in parts[name]):
+            whole = all(len(rows) == B for rows in parts[name])
+            rows = "whole batch" if whole else f"{max(map(len, parts[name]))} rows"
+            raise Told(f"the {who} steps on the {rows}, not on the minibatch")
+        epochs = [parts[name][k : k + dealt] for k in range(0, len(parts[name]), dealt)]
+        for epoch in epochs:
+            rows = sorted(row for part in epoch for row in part)
+            if rows != [*range(B)]:
+                raise Told(
+                    f"in an epoch the {who} should meet each of the {B} rows once, in minibatches "
+                    f"of at most {size}; yours meets {len({*rows} - {-1})} of them"
+                )
+        each.append(epochs)
+    if each[0] != each[1]:
+        raise Told("the policy and the value function step on different minibatches")
+    orders = each[0]
+    chance = math.factorial(B) ** (1 - len(orders))  # that all epochs have one order by luck
+    if chance < 1e-9 and all(order == orders[0] for order in orders):
+        in_order = [row for part in orders[0] for row in part] == [*range(B)]
+        raise Told(
+            "the rows come in the batch's order; minibatches(…) shuffles them"
+            if in_order
+            else "the rows are dealt once; each epoch should deal them anew"
+        )
+    if orders and not anew:
+        raise Told("the rows are not shuffled with `rng`, so that a seed could not repeat it")
+    losses, steps, far = [arguments[name].alone for name in names], [], (0.0, None)
+    for k in range(config.epochs):
+        if k == len(orders):
+            ends = f"after epoch {k} it ends; config.epochs are {config.epochs}"
+            raise Told(ends + (kl_words(*far) if k else ""))
+        for rows in orders[k]:
+            part = batch._make(array.take(rows, axis=0) for array in batch)
+            steps.append(policy_step(learner, part, config, losses[0]))
+            steps[-1] |= value_step(learner, part, config, losses[1])
+        log_probs, _, _ = learner.policy.forward(batch.obs, batch.actions)
+        far = approx_kl(log_probs, batch.log_probs), config.max_kl
+        if far[1] is not None and far[0] > far[1]:
+            break
+    if len(orders) > k + 1:
+        said = f"after epoch {k + 1} it goes on"
+        raise Told(f"{said}{kl_words(*far) if k + 1 < config.epochs else '; that was the last'}")
+    for who, own, right in (
+        ("policy", theirs.policy, learner.policy), ("value function", theirs.value, learner.value)
+    ):  # fmt: skip
+        if not np.allclose(own.parameters, right.parameters, rtol=0, atol=1e-9):
+            raise Told(
+                f"the {who}'s parameters are not those of one step on each minibatch in turn"
+            )
+    return np.array([np.mean([step[name] for step in steps]) for name in STATISTICS])
+
+
+def kl_words(kl, max_kl):
+    """What the policy's distance says about it."""
+    if max_kl is None:
+        return ", and max_kl is None"
+    return f", where approx_kl on all of batch is {kl:.4g} and max_kl {max_kl:.4g}"
+
+
+def learner_and_batch(rng, B, gaussian=False):
     """A learner of tiny networks in float64, and a batch that an older policy made."""
     if gaussian:
         policy = GaussianPolicy(3, 2, (4,), rng, dtype=np.float64)
@@ -53,7 +151,7 @@ def learner_and_batch(rng, B, gaussian=False, rate=0.05, beta=0.8):
     policy.parameters[:] = rng.normal(0, 0.5, policy.parameters.size)
     value = MLP((3, 4, 1), rng, dtype=np.float64)
     adams = [
-        Adam(network.parameters.size, rate, (beta, 0.9 if rate else beta), 0.01, np.float64)
+        Adam(network.parameters.size, 0.05, (0.8, 0.9), 0.01, np.float64)
         for network in (policy, value)
     ]
     obs = rng.normal(size=(B, 3))
@@ -70,7 +168,13 @@ def vpg_update(rng, B, steps, gaussian):
         entropy_coefficient=drawn(rng, 0.01, 0.2),
         max_grad_norm=drawn(rng, 0.05, 0.5),
     )
-    return {"learner": learner, "batch": batch, "config": config, **losses_of_vpg()}
+    return {"learner": learner, "batch": batch, "config": config, **known(rng), **losses_of_vpg()}
+
+
+def known(rng):
+    """What else an update has in its signature."""
+    generator = np.random.default_rng(rng.integers(2**31))
+    return {"progress": drawn(rng, 0.1, 0.9), "rng": generator}
 
 
 def losses_of_vpg():
@@ -81,14 +185,11 @@ def losses_of_vpg():
 
 
 @of("ppo.update", each=[(5, 3, 5, False), (4, 2, 9, True), (6, 4, 6, False), (1, 2, 1, False)])
-def ppo_update(rng, B, epochs, rows, gaussian, rate=0.05, beta=0.8, max_kl=None, alike=False):
-    """Whole rollouts; smaller minibatches where their order cannot matter."""
-    learner, batch = learner_and_batch(rng, B, gaussian, rate, beta)
-    if alike:
-        batch = batch._make(np.repeat(array[:1], B, axis=0) for array in batch)
-    norm = drawn(rng, 0.05, 0.5) if rate else 1e9
+def ppo_update(rng, B, epochs, rows, gaussian, max_kl=None):
+    """Whole rollouts, where no order matters; minibatches are special."""
+    learner, batch = learner_and_batch(rng, B, gaussian)
     config = ppo.Config(
-        epochs=epochs, minibatch_size=rows, max_kl=max_kl, max_grad_norm=norm,
+        epochs=epochs, minibatch_size=rows, max_kl=max_kl, max_grad_norm=drawn(rng, 0.05, 0.5),
         entropy_coefficient=drawn(rng, 0.01, 0.2),
     )  # fmt: skip
     clip_range = drawn(rng, 0.15, 0.4)
@@ -96,24 +197,55 @@ def ppo_update(rng, B, epochs, rows, gaussian, rate=0.05, beta=0.8, max_kl=None,
     def loss_of_policy(log_probs, part):
         return ppo.clipped_surrogate(log_probs, part.log_probs, part.advantages, clip_range)
 
-    given = {
-        "learner": learner,
-        "batch": batch,
-        "config": config,
-        "rng": np.random.default_rng(rng.integers(2**31)),
-    }
+    given = {"learner": learner, "batch": batch, "config": config, **known(rng)}
     given |= losses_of_vpg() | {"loss_of_policy": loss_of_policy}
     return {**given, "clip_range": clip_range, "steps": []}
 
 
 @special("ppo.update")
 def ppo_minibatches(rng):
-    """The learning rate 0, and a moment that sums all it is given: any order, every row once."""
-    yield Case(ppo_update(rng, 6, 2, 1, False, 0.0, 1 - 1e-9), "for minibatches of one row", 1e4)
-    yield Case(ppo_update(rng, 6, 2, 3, False, alike=True), "for minibatches of equal rows")
+    yield Case(ppo_update(rng, 12, 3, 5, False), "for minibatches of less than the batch")
+    yield Case(ppo_update(rng, 5, 2, 1, False), "for minibatches of one row")
     for max_kl in (1e-6, 1e3):
         words = "where max_kl is passed" if max_kl < 1 else "where max_kl is not reached"
         yield Case(ppo_update(rng, 5, 4, 5, False, max_kl=max_kl), words)
+    for given in between(ppo_update(rng, 8, 5, 8, False)):
+        yield Case(given, "where max_kl is passed after some epochs")
+    yield Case(apart(rng), "where max_kl is passed by few rows")
+
+
+def between(given):
+    """The same with each max_kl that the right KL and another measure pass in different epochs."""
+    config, learner, batch = given["config"], copy.deepcopy(given["learner"]), given["batch"]
+    measured = []
+    for _ in range(config.epochs):
+        policy_step(learner, batch, config, given["loss_of_policy"])
+        new, old = learner.policy.forward(batch.obs, batch.actions)[0], batch.log_probs
+        kl = approx_kl(new, old)
+        others = approx_kl(old, new), np.mean(old - new), np.abs(new - old).max(), kl / 1.5
+        measured.append([kl, *others, abs(np.mean(old - new)), 0.5 * np.mean((new - old) ** 2)])
+    most = np.maximum.accumulate(np.maximum(measured, 1e-9), axis=0)[:-1]  # the last ends anyway
+    for other in most.T[1:]:
+        k = np.argmax(np.abs(np.log(other / most[:, 0])))
+        max_kl = float(np.sqrt(other[k] * most[k, 0]))
+        yield {**given, "config": dataclasses.replace(config, max_kl=max_kl)}
+
+
+def apart(rng):
+    """A batch whose last minibatch, in the first epoch, lies nearer than all; max_kl between."""
+    while True:
+        given = ppo_update(rng, 6, 3, 2, False)
+        learner, batch = copy.deepcopy(given["learner"]), given["batch"]
+        new = learner.policy.forward(batch.obs, batch.actions)[0]
+        batch = batch._replace(log_probs=new - np.where(np.arange(6) == 0, 2.0, 0.0))
+        for rows in minibatches(6, 2, copy.deepcopy(given["rng"])):
+            part = batch._make(array.take(rows, axis=0) for array in batch)
+            policy_step(learner, part, given["config"], given["loss_of_policy"])
+        new = learner.policy.forward(batch.obs, batch.actions)[0]
+        near, far = approx_kl(new[rows], batch.log_probs[rows]), approx_kl(new, batch.log_probs)
+        if 0 not in rows and far > 3 * near:
+            config = dataclasses.replace(given["config"], max_kl=float(np.sqrt(near * far)))
+            return {**given, "batch": batch, "config": config}
 
 
 class Settings(tuple):
@@ -127,6 +259,7 @@ def rollouts(rng, T, N):
     """Rollouts with a fall, a time limit, and the reset calls after them."""
     own = gae(rng, 1 if N > 1 else 0, (T, N))
     terminated, truncated = own["terminated"], own["ended"] & ~own["terminated"]
+    truncated = truncated | both(terminated)
     valid = np.ones((T, N), bool)
     valid[1:] = ~own["ended"][:-1]
     obs = rng.normal(size=(T + 1, N, 2))
@@ -141,6 +274,14 @@ def rollouts(rng, T, N):
     )  # fmt: skip
     settings = Settings((own["gamma"], own["gae_lambda"], drawn(rng, 0.2, 3)))
     return {"rollout": rollout, "value": value, "config": settings, "T": T, "N": N}
+
+
+@special("training.make_batch")
+def odd_rollouts(rng):
+    given = rollouts(rng, 6, 2)
+    rollout = given["rollout"]
+    given["rollout"] = rollout._replace(rewards=60 * rollout.rewards)
+    yield Case(given, LARGE)
 
 
 # ------------------------------------------------------------------ the checker of gradients
