@@ -338,7 +338,7 @@ TRIAL = [
     ("ppo_penalty.penalized_surrogate", FLOATS + "p, N = np.exp(log_probs - old_log_probs) * advantages, len(kls)\nreturn -np.mean(p - kl_coefficient * kls), -p / N, np.where(kls > 0, kl_coefficient / N, 0)", "where a KL is 0"),
     ("nn.MLP.backward", "return dy, cache", "it returns 2 things, not (gradient)"),
     ("nn.linear_forward", "return x @ W + b, x", "it returns 2 things, not (y)"),
-    ("nn.tanh_backward", "return dh * (1 - h * h), h", "not (2, 3): 2 of its shape, where one is asked for"),
+    ("nn.tanh_backward", "return dh * (1 - h * h), h", "it returns 2 things, not (dz)"),
     ("ppo.clipped_surrogate", CLIPPED + "return -np.minimum(plain, cut).mean(), -(plain <= cut) * plain / len(r)", "`~mask` is the other rows: for a minus sign, `mask * -x`"),
     ("nn.clip_global_norm", "if not (max_norm > 0 and gradient.ndim == 1 and gradient.dtype.kind == 'f'):\n    raise ValueError\nn = np.sqrt(gradient @ gradient)\nif n < max_norm:\n    gradient *= max_norm / (n + 1e-6)\nreturn n", "it is the long gradients that should be shortened"),
     ("nn.Adam.step", SHAPES + ADAM + "rate = self.learning_rate * np.sqrt(1 - b2**self.t) / (1 - b1**self.t)\nself.m += (1 - b1) * (gradient - self.m)\nself.v += (1 - b2) * (gradient**2 - self.v)\nparameters -= rate * self.m / (np.sqrt(self.v) + self.eps)", "ε stands beside the root of v"),

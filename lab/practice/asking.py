@@ -135,11 +135,9 @@ def tidy(blank, answer):
         number = len(answer) if isinstance(answer, (tuple, list)) else 1
         raise ValueError(f"it returns {number} thing{'s' * (number != 1)}, not ({wanted})")
     for name, part in zip(blank.returns, answer, strict=True):
+        if isinstance(part, tuple) and len(blank.returns) == 1:
+            raise ValueError(f"it returns {len(part)} things, not ({wanted})")
         if isinstance(part, (tuple, list)):
-            try:
-                np.asarray(part)
-            except ValueError:  # parts of several shapes
-                raise ValueError(f"it returns {len(part)} things, not ({wanted})") from None
             kind = type(part).__name__
             raise Told(f"{name} is a {kind}; a numpy array is asked for: np.array(…)")
     answer = tuple(np.asarray(part) for part in answer)
