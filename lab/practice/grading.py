@@ -200,16 +200,26 @@ def grade_blank(blank, directory, loaded, say, judge=None):
         calls.enable()
         status, words = judge.verdict(alone(theirs), owner, tell, answered)
     except NotImplementedError:
-        return BLANK, ""
+        return BLANK, left_open(blank, written)
     except SystemExit as error:
         if not message(error).endswith(YOURS):
             raise
-        return BLANK, ""
+        return BLANK, left_open(blank, written)
     finally:
         calls.disable()
     if status == RIGHT and any(call.code is judge.ours.__code__ for call in calls.getstats()):
         words = f"it is the repository's own {blank.name}, imported, not written"
     return status, words
+
+
+def left_open(blank, written):
+    """Which of several lines are not written, where some are."""
+    if not blank.lines:
+        return ""
+    left = [node.lineno for node in written if YOURS in ast.unparse(node)]
+    if not 0 < len(left) < len(blank.lines.asked):
+        return ""
+    return f"open: line{'s' * (len(left) > 1)} {', '.join(map(str, left))} of {blank.module}.py"
 
 
 def alone(function):
