@@ -255,6 +255,7 @@ L. The ladder
           sums what was paid *until* each step; the reward-to-go is what
           is paid from it on. Read Eq. 7 again, or: python run.py hint 7
   Eq. 8   4_baseline.gradient                                  blank
+          open: line N of 4_baseline.py
   Eq. 29  5_network.Network.backward                           error
           5_network.py is missing
   Eq. 13  6_critic.credit                                      wrong
