@@ -22,6 +22,7 @@ from lab.practice import (
     MODULES,
     answer,
     asked,
+    card,
     grade,
     grading,
     holders,
@@ -372,7 +373,29 @@ def test_a_hint_names_the_blank_that_holds_an_equation(capsys):
         files = [lesson_file(blank.module).read_text("utf-8") for blank in holders(key)]
         assert all(number_of(key) in cited(source) for source in files)
     assert main(["hint", "clipped-objective"]) == 0
-    assert capsys.readouterr().out.endswith("\nyou write it in ppo.clipped_surrogate\n")
+    assert capsys.readouterr().out.endswith(
+        "\nin a workbook of the lesson you write it in ppo.clipped_surrogate\n"
+    )
+    assert main(["hint", "largest_error"]) == main(["hint", "35"]) == 0
+    checker, ratio = capsys.readouterr().out.split("ask yourself:")[1:]
+    assert "imaginary" in checker and "imaginary" not in ratio and "The ratio" in ratio
+
+
+def test_the_card_shows_what_is_the_blank_s():
+    """Its formulas and no other's, and the place where it is told."""
+    for path, has, has_not in (
+        ("vpg.update", "", "X̄"), ("ppo.update", "", "Z̄"), ("gradient_check.largest_error", "", "ρ"),
+        ("advantages.normalize", "Ã_i=(Â_i-m)/(σ_A+ε)", "g̃"), ("distributions.categorical_entropy", "ℋ=", "∂"),
+        ("distributions.gaussian_log_prob_backward", "Σ_(i=1)^N w_i", "Z̄"), ("ppo.clipped_surrogate", "L^CLIP", "Z̄"),
+        ("advantages.group_advantages", "G/(G-1)", "𝔼"), ("advantages.gae", "δ_t", "V"),
+    ):  # fmt: skip
+        blank = next(blank for blank in BLANKS if blank.path == path)
+        formula, place = card(path, blank.key)
+        normal = unicodedata.normalize("NFC", formula)
+        assert unicodedata.normalize("NFC", has) in normal, (path, formula)
+        assert unicodedata.normalize("NFC", has_not) not in normal, (path, formula)
+        assert place.startswith(("README.md > ", "docs/"))
+    assert card("vpg.update", "joint-loss") == ("", "README.md > E. The value function")
 
 
 # ------------------------------------------------------------------------- a class

@@ -14,6 +14,7 @@ from lab import practice as room
 from lab.commands.lesson import script
 from lab.kit import write_whole
 from lab.kit.command_line import FAILED
+from lab.practice.hints import OF_BLANKS
 
 LOOK_SECONDS = 0.5  # between two looks at the files, with --watch
 HOME = "practice"  # the folder where none is named
@@ -138,9 +139,7 @@ def show_next(folder, grades, hints=(), seed=None):
     if left:
         first = left[0]
         blank = next(blank for blank in room.BLANKS if blank.path == first.function)
-        formula, place = room.in_the_text(blank.key)
-        if blank.chapter == "G":  # no equation of its own
-            formula, place = "", "docs/objectives.md > G. Your own objective"
+        formula, place = room.card(blank.path, blank.key)
         print(room.grade_table([first], hints).rpartition("\n\n")[0])
         time_needed = f"; about {blank.minutes} minutes" if blank.minutes else ""
         about = [f"{os.path.join(folder, blank.module)}.py, {blank.name}{time_needed}", place]
@@ -205,7 +204,7 @@ def remember(folder, grades):
         answers = memory["wrong"].setdefault(graded.function, [])
         answers += [written] * (written not in answers)
         if len(answers) >= PATIENT:
-            steps = room.hint(graded.equation)
+            steps = room.hint(graded.function if graded.function in OF_BLANKS else graded.equation)
             hints[graded.function] = steps[min(len(answers) - PATIENT, len(steps) - 1)]
     if memory != room.kept(folder):
         with contextlib.suppress(OSError):  # a folder of somebody else's
@@ -288,5 +287,5 @@ def hint(parser, args):
                 return 0
     print(textwrap.fill(last, 79))
     if names:
-        print(textwrap.fill(f"you write it in {', '.join(names)}", 79))
+        print(textwrap.fill(f"in a workbook of the lesson you write it in {', '.join(names)}", 79))
     return 0

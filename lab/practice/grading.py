@@ -509,6 +509,8 @@ def read_again(path, number, diagnosis):
         return "Read its docstring again"
     if path.startswith("gradient_check."):  # no equation of its own
         return "Read docs/objectives.md, G, again, or: python run.py hint largest_error"
+    if path == "vpg.update":  # nor this: Eq. 44 is of a shared trunk
+        return "Read the end of Chapter E again, or: python run.py hint vpg.update"
     return f"Read Eq. {number} again, or: python run.py hint {number}"
 
 
