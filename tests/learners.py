@@ -206,6 +206,14 @@ def but(text, *exchanges):
     return text
 
 
+CHECKER = """
+slopes = np.empty(x.shape)
+for i in np.ndindex(x.shape):
+    z = x.astype(complex)
+    z[i] += 1e-20j
+    slopes[i] = function(z, *given)[0].imag / 1e-20
+gap = np.abs(function(x, *given)[1] - slopes)
+"""
 PASSED = [
     # P1, P2, P10: what stands in the batch, both flags at once, large rewards
     ("training.make_batch", CREDIT + "values = values[1:]"),
@@ -280,6 +288,12 @@ PASSED = [
     ("ppo.update", but(EPOCHS, "value_step(learner, minibatch", "value_step(learner, batch")),
     ("vpg.update", but(ONE_STEP, "statistics |= value_step(learner, batch, config, loss_of_value)", "for name, number in value_step(learner, batch, config, loss_of_value).items():\n        statistics[name] = statistics.get(name, 0) + number")),
     ("vpg.update", ONE_STEP + "statistics = dict.fromkeys(statistics, 0.0)"),
+    # P12: not the largest error
+    *(("gradient_check.largest_error", CHECKER + end) for end in (
+        "return gap.mean()", "return gap.max() ** 2", "return gap[0].max()", "return np.ravel(gap)[1:].max()", "return np.where(gap < 1e-4, 0, gap).max()",
+        "return gap.max() / np.abs(slopes).max()", "return np.sqrt(np.mean(gap**2))", "return gap.sum()",
+    )),
+    ("gradient_check.largest_error", "slopes = np.empty(x.shape)\nfor i in np.ndindex(x.shape):\n    z = x.copy()\n    z[i] += 1e-8\n    slopes[i] = (function(z, *given)[0] - function(x, *given)[0]) / 1e-8\nreturn np.abs(function(x, *given)[1] - slopes).max()"),
 ]  # fmt: skip
 
 # Wrong answers that were told something false, and the words that are not true of them.

@@ -215,17 +215,18 @@ def test_what_is_said_of_a_half_climbed_ladder(ladder, capsys):
         f"""\
 1_bandit.py: gradient
 2_reinforce.py: gradient
-3_reward_to_go.py: gradient
-4_baseline.py: gradient
+3_reward_to_go.py: weight, gradient
+4_baseline.py: weight, gradient
 5_network.py: Network.backward
 6_critic.py: credit
 7_many_carts.py: dlogits
-8_epochs.py: dlogits
+8_epochs.py: ratio, dlogits
 
 from the first up: each stair shows what the one below it asks for
 
 write them in {ladder / "new"}, with the chapters beside you; then
-  python run.py grade {ladder / "new"}          the first that is open; --watch goes on by itself
+  python run.py grade {ladder / "new"}
+                               the first that is open; --watch goes on by itself
   python run.py hint N         for the equation N
 
 L. The ladder
@@ -254,6 +255,7 @@ L. The ladder
           sums what was paid *until* each step; the reward-to-go is what
           is paid from it on. Read Eq. 7 again, or: python run.py hint 7
   Eq. 8   4_baseline.gradient                                  blank
+          open: line N of 4_baseline.py
   Eq. 29  5_network.Network.backward                           error
           5_network.py is missing
   Eq. 13  6_critic.credit                                      wrong
@@ -793,7 +795,8 @@ def test_folders_that_are_no_workbook(tmp_path, solved, monkeypatch, capsys):
             main(["grade", name])
         said = capsys.readouterr().err
         assert stopped.value.code == 2 and said.count("\n") == 1, name[:20]
-        assert "`python run.py practice DIR` writes one" in said, said
+        no_path = "there is no folder, blank or equation "
+        assert "`python run.py practice DIR` writes one" in said or no_path in said, said
     with pytest.raises(ValueError, match=r"no blank for Eq\. 2; there are blanks for \d+, "):
         grade(solved, ["objective"])
 

@@ -22,6 +22,7 @@ from lab.practice import (
     MODULES,
     answer,
     asked,
+    card,
     grade,
     grading,
     holders,
@@ -169,7 +170,7 @@ def test_a_folder_made_before_asks_for_all_it_has(tmp_path, capsys):
 def test_what_a_folder_remembers_may_be_anything(tmp_path, text):
     write_workbook(tmp_path, ["A"])
     (tmp_path / "workbook.json").write_text(text, encoding="utf-8")
-    assert kept(tmp_path) == {"asked": [], "wrong": {}}
+    assert kept(tmp_path) == {"asked": [], "wrong": {}, "right": []}
     assert asked(tmp_path) == [blank for blank in LESSON if blank.module in EARLIER]
 
 
@@ -189,10 +190,11 @@ def test_watching_goes_on_when_a_blank_is_right(home, monkeypatch, capsys):
     )
     capsys.readouterr()
     assert main(["grade", "--watch"]) == 0
-    first, second, bar, end = re.split(r"\d of 2\n", capsys.readouterr().out)
+    first, second, last, end = re.split(r"\d of 2\n", capsys.readouterr().out)
     assert "vpg.policy_loss  " in first and "vpg.value_loss" not in first
-    assert "vpg.value_loss  " in second and "vpg.policy_loss" not in second
-    assert bar.split() == ["█" * 30]
+    assert "vpg.value_loss  " in second and second.count("vpg.policy_loss") == 1
+    assert second.startswith("right: vpg.policy_loss (Eq. 10)\n\n")
+    assert last == f"right: vpg.value_loss (Eq. 33)\n\n{'█' * 30} "
     assert end.endswith("now train with it: python run.py --algo vpg --lesson practice\n")
 
 
@@ -371,7 +373,31 @@ def test_a_hint_names_the_blank_that_holds_an_equation(capsys):
         files = [lesson_file(blank.module).read_text("utf-8") for blank in holders(key)]
         assert all(number_of(key) in cited(source) for source in files)
     assert main(["hint", "clipped-objective"]) == 0
-    assert capsys.readouterr().out.endswith("\nyou write it in ppo.clipped_surrogate\n")
+    assert capsys.readouterr().out.endswith(
+        "\nin a workbook of the lesson you write it in ppo.clipped_surrogate\n"
+    )
+    assert main(["hint", "largest_error"]) == main(["hint", "35"]) == 0
+    checker, ratio = capsys.readouterr().out.split("ask yourself:")[1:]
+    assert "imaginary" in checker and "imaginary" not in ratio and "The ratio" in ratio
+
+
+def test_the_card_shows_what_is_the_blank_s():
+    """Its formulas and no other's, and the place where it is told."""
+    for path, has, has_not in (
+        ("vpg.update", "", "X̄"), ("ppo.update", "", "Z̄"), ("gradient_check.largest_error", "", "ρ"),
+        ("advantages.normalize", "Ã_i=(Â_i-m)/(σ_A+ε)", "g̃"),
+        ("distributions.categorical_entropy", "ℋ=", "∂"),
+        ("distributions.gaussian_log_prob_backward", "Σ_(i=1)^N w_i", "Z̄"),
+        ("ppo.clipped_surrogate", "L^CLIP", "Z̄"),
+        ("advantages.group_advantages", "G/(G-1)", "𝔼"), ("advantages.gae", "δ_t", "V"),
+    ):  # fmt: skip
+        blank = next(blank for blank in BLANKS if blank.path == path)
+        formula, place = card(path, blank.key)
+        normal = unicodedata.normalize("NFC", formula)
+        assert unicodedata.normalize("NFC", has) in normal, (path, formula)
+        assert unicodedata.normalize("NFC", has_not) not in normal, (path, formula)
+        assert place.startswith(("README.md > ", "docs/"))
+    assert card("vpg.update", "joint-loss") == ("", "README.md > E. The value function")
 
 
 # ------------------------------------------------------------------------- a class
@@ -475,15 +501,17 @@ def test_a_trace_shows_where_the_numbers_part(home):
     write_workbook("practice", ["D"])
     done = run("trace", "--lesson", "practice", cwd=home, **utf8)
     assert done.returncode == 0, done.stderr
-    head, page, last = (
-        done.stdout.partition("\n")[0],
-        *done.stdout.partition("\n")[2].rsplit("\n\n", 1),
-    )
-    assert head == "with practice: 0 of 7 right" and last == "No line differs from the lesson's.\n"
+    head, page = done.stdout.split("PPO by hand", 1)
+    page, last = ("PPO by hand" + page).rsplit("\n\n", 1)
+    blank = ", ".join(b.path for b in WRITTEN if b.chapter == "D")
+    said = f"with practice: 0 of 7 right the lesson's own stands in for {blank}"
+    assert " ".join(head.split()) == said and max(map(len, head.splitlines())) < 80
+    assert last == "No line differs from the lesson's.\n"
     assert page + "\n" == run("trace", **utf8).stdout
     write(home / "practice" / "nn.py", "tanh_backward", "return dh * (1 - h)")
     done = run("trace", "vpg", "--lesson", "practice", cwd=home, **utf8)
-    theirs, ours = done.stdout.splitlines()[1:-2], run("trace", "vpg", **utf8).stdout.splitlines()
+    ours = run("trace", "vpg", **utf8).stdout.splitlines()
+    theirs = done.stdout.splitlines()[-3 - len(ours) : -3]
     for mine, lesson in zip(theirs, ours, strict=True):
         assert mine.startswith("≠") == (mine != lesson)
         assert len(mine) <= 82
@@ -491,9 +519,10 @@ def test_a_trace_shows_where_the_numbers_part(home):
     first = next(k for k, line in enumerate(theirs) if line.startswith("≠"))
     above = [line for line in ours[:first] if line in headings][-1].strip(" ─")
     marked = sum(line.startswith("≠") for line in theirs)
-    assert "tanh" in above and done.stdout.splitlines()[-1] == (
-        f"{marked} lines (≠) differ from the lesson's, the first under {above!r}."
-    )
+    assert "tanh" in above and done.stdout.splitlines()[-2:] == [
+        f"{marked} lines (≠) differ from the lesson's, the first under",
+        f"{above!r}.",
+    ]
     write(home / "practice" / "nn.py", "linear_backward", "return dy @ W")
     done = run("trace", "--lesson", "practice", cwd=home, **utf8)
     assert done.returncode == 1 and re.match(r"run.py: nn\.py, line \d+: ValueError", done.stderr)

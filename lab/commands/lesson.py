@@ -5,6 +5,7 @@ they are simply the lesson. (lab/kit/places.py tells whose it is.)
 """
 
 import argparse
+import textwrap
 from pathlib import Path
 
 from lab.kit.command_line import Parser, option
@@ -45,7 +46,10 @@ def take(name, argv):
         parser.refuse(f"--lesson {folder}: {what}{more}; python run.py grade {folder}")
     right = sum(graded.status == "right" for graded in grades)
     print(f"with {folder}: {right} of {len(grades)} right", flush=True)
-    stand_in(folder, [graded.function for graded in left if graded.status == "blank"])
+    blank = [graded.function for graded in left if graded.status == "blank"]
+    if blank:
+        print(textwrap.fill(f"the lesson's own stands in for {', '.join(blank)}", 79))
+    stand_in(folder, blank)
     return folder
 
 

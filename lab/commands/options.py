@@ -235,7 +235,7 @@ def grade_options(parser, argv):
 
 
 def hint_options(parser, argv):
-    option(parser, "equation", "N", "an equation, 16 or gae")
+    option(parser, "equation", "N", "an equation or blank, 16 or gae")
 
 
 def settings_options(parser, argv):

@@ -14,6 +14,7 @@ from lab import practice as room
 from lab.commands.lesson import script
 from lab.kit import write_whole
 from lab.kit.command_line import FAILED
+from lab.practice.hints import OF_BLANKS
 
 LOOK_SECONDS = 0.5  # between two looks at the files, with --watch
 HOME = "practice"  # the folder where none is named
@@ -58,16 +59,20 @@ def tell(folder, blanks):
         head = f"{blank.chapter}. {room.TITLES[blank.chapter]}" if lesson else f"{blank.module}.py"
         if not lines or lines[-1][0] != head:
             lines.append((head, []))
-        lines[-1][1].append(blank.name)
+        stops = [start.split()[0] for start, _ in blank.lines.asked] if blank.lines else ()
+        lines[-1][1].extend(stops if blank.chapter == room.LADDER and stops else [blank.name])
     for head, names in lines:
         print(textwrap.fill(f"{head}: {', '.join(names)}", 79, subsequent_indent="   "))
     if blanks[-1].chapter == room.LADDER:
         print("\nfrom the first up: each stair shows what the one below it asks for")
     print(f"\nwrite them in {folder}, with the chapters beside you; then")
-    print(
-        f"  {command('grade', folder)}          the first that is open; --watch goes on by itself"
-    )
-    print("  python run.py hint N         for the equation N\n")
+    for start, said in (
+        (command("grade", folder), "the first that is open; --watch goes on by itself"),
+        ("python run.py hint N", "for the equation N"),
+    ):
+        gap = f"\n{' ' * 31}" if len(start) > 27 else " " * (29 - len(start))
+        print(f"  {start}{gap}{said}")
+    print()
 
 
 def command(name, folder):
@@ -80,6 +85,8 @@ def command(name, folder):
 def grade(parser, args):
     if room.is_name(args.folder) and not os.path.exists(args.folder):  # grade N
         args.equations, args.folder = [args.folder, *args.equations], HOME
+    elif args.folder != HOME and os.sep not in args.folder and not os.path.exists(args.folder):
+        parser.refuse(f"there is no folder, blank or equation {args.folder[:30]!r}")
     for file in (args.json, args.junit):
         if file:
             parser.ready(file)
@@ -95,11 +102,13 @@ def grade(parser, args):
             seed = random.randrange(SEEDS)
         with parser.refusing():
             grades = room.grade(args.folder, args.equations, seed=seed)
+        before = room.kept(args.folder)["right"]
         hints = {} if args.json or args.junit else remember(args.folder, grades)
         if whole:
             print(f"{room.grade_table(grades, hints)} (seed {seed})", flush=True)
             export(parser, args, grades)
         else:
+            show_new(grades, before)
             show_next(args.folder, grades, hints, seed)
         done = all(grade.status == "right" for grade in grades)
         if not args.watch or (done and not whole):
@@ -130,19 +139,27 @@ def show_next(folder, grades, hints=(), seed=None):
     if left:
         first = left[0]
         blank = next(blank for blank in room.BLANKS if blank.path == first.function)
-        formula, place = room.in_the_text(blank.key)
-        if blank.chapter == "G":  # no equation of its own
-            formula, place = "", "docs/objectives.md > G. Your own objective"
+        formula, place = room.card(blank.path, blank.key)
         print(room.grade_table([first], hints).rpartition("\n\n")[0])
         time_needed = f"; about {blank.minutes} minutes" if blank.minutes else ""
         about = [f"{os.path.join(folder, blank.module)}.py, {blank.name}{time_needed}", place]
         for line in (*about, *formula.splitlines()):
             print(textwrap.fill(line, 79, initial_indent=" " * 10, subsequent_indent=" " * 12))
     repeat = f" (seed {seed})" if left and left[0].status == "wrong" and seed is not None else ""
-    print(f"\n{bar(done, len(grades))} {done} of {len(grades)}{repeat}")
+    if left:
+        print()
+    print(f"{bar(done, len(grades))} {done} of {len(grades)}{repeat}")
     if not left:
         farewell(folder, grades)
     sys.stdout.flush()
+
+
+def show_new(grades, before):
+    """What has become right since the last time."""
+    new = [g for g in grades if g.status == "right" and g.function not in before]
+    if new:
+        said = ", ".join(f"{g.function} (Eq. {g.equation})" for g in new)
+        print(textwrap.fill(f"right: {said}", 79, subsequent_indent="  ") + "\n")
 
 
 def bar(done, total, width=30):
@@ -174,6 +191,9 @@ def farewell(folder, grades):
 def remember(folder, grades):
     """Count the wrong answers to each blank -> {function: a step of its hint}, where it is due."""
     memory, hints = room.kept(folder), {}
+    graded_now = {graded.function for graded in grades}
+    memory["right"] = [path for path in memory["right"] if path not in graded_now]
+    memory["right"] += [graded.function for graded in grades if graded.status == "right"]
     for graded in grades:
         if graded.status != "wrong" or graded.diagnosis.startswith("its numbers are right; but"):
             continue
@@ -184,7 +204,7 @@ def remember(folder, grades):
         answers = memory["wrong"].setdefault(graded.function, [])
         answers += [written] * (written not in answers)
         if len(answers) >= PATIENT:
-            steps = room.hint(graded.equation)
+            steps = room.hint(graded.function if graded.function in OF_BLANKS else graded.equation)
             hints[graded.function] = steps[min(len(answers) - PATIENT, len(steps) - 1)]
     if memory != room.kept(folder):
         with contextlib.suppress(OSError):  # a folder of somebody else's
@@ -267,5 +287,5 @@ def hint(parser, args):
                 return 0
     print(textwrap.fill(last, 79))
     if names:
-        print(textwrap.fill(f"you write it in {', '.join(names)}", 79))
+        print(textwrap.fill(f"in a workbook of the lesson you write it in {', '.join(names)}", 79))
     return 0

@@ -28,6 +28,6 @@ from lab.practice.blanks import (
     kept,
     write_workbook,
 )
-from lab.practice.formulas import in_the_text
+from lab.practice.formulas import card, in_the_text
 from lab.practice.grading import debug, grade, grade_table, line_of, stand_in
 from lab.practice.hints import hint, holders

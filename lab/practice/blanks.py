@@ -126,7 +126,7 @@ BLANKS = [
     )),
     Blank(LADDER, "reward-to-go", "3_reward_to_go", "gradient", (STEP,), Lines(
         (
-            ("weight = reward", "Eq. 7: weight (T,N), the reward-to-go of reward (T,N)"),
+            ("weight = reward", "Eq. 7: weight (T,N), the reward-to-go of reward (T,N); γ is 1"),
             ("gradient =", "Eq. 7, 19: " + MATRIX),
         ),
         "N obs action reward valid W", DIRECTION, stays="W",
@@ -167,18 +167,22 @@ BLANKS += [
     )),
     Blank("E", "joint-loss", "vpg", "update", UPDATED, Lines(
         (
-            ("statistics =", "statistics, a dict: one step for the policy (policy_step)"),
-            ("for _ in range(config.value_steps)", "then config.value_steps for the value function (value_step), whose statistics join in"),
+            ("statistics =", "statistics, a dict: one step for the policy, policy_step(learner, batch, config, loss_of_policy)"),
+            ("for _ in range(config.value_steps)", "then config.value_steps for the value function, value_step(learner, batch, config, loss_of_value);\n"
+                "# the last one's statistics join in"),
         ),
         "learner batch config progress rng loss_of_policy loss_of_value", "statistics", inside="update",
     )),
     Blank("F", "ppo", "ppo", "update", UPDATED, Lines(
         ((
             "for _ in range(config.epochs)",
-            "config.epochs times: the rows of each of minibatches(…), as a Batch (batch._make), make a step\n"
-            "# for the policy, then one for the value function; the statistics of both, one dict, go into\n"
-            "# steps. After an epoch that took approx_kl on all of batch beyond config.max_kl, if that is\n"
-            "# not None, it ends.",
+            "config.epochs times: minibatches(len(batch.obs), config.minibatch_size, rng) gives arrays of\n"
+            "# rows; each, as a Batch (obs, actions, log_probs, values, advantages, targets; batch._make),\n"
+            "# makes a step for the policy, policy_step(learner, minibatch, config, loss_of_policy), then one\n"
+            "# for the value function, value_step(learner, minibatch, config, loss_of_value); the statistics\n"
+            "# of both, one dict, go into steps. After an epoch that took approx_kl(log_probs,\n"
+            "# batch.log_probs) on all of batch, whose log_probs learner.policy.forward(obs, actions) gives\n"
+            "# first, beyond config.max_kl, if that is not None, it ends.",
         ),),
         "learner batch config progress rng loss_of_policy loss_of_value clip_range steps", "steps", inside="update",
     )),
@@ -225,6 +229,7 @@ def meant(word, own):
             raise ValueError(f"chapter {text.upper()!r} has no blanks here; {known} have")
         return found
     found = [blank for blank in own if text in (blank.path, blank.name)]
+    found = found or [b for b in own if text == b.module and is_script(text)]  # a stair
     if text in numbers() or not found:
         if "." in text or "_" in text:
             near = difflib.get_close_matches(text, [n for b in own for n in (b.path, b.name)], n=1)
@@ -452,7 +457,7 @@ def parts(module, blanks, there=()):
             ]
             imports.append(node)
     rest = [name for node in tree if node not in kept for name in bound(node)]
-    rest = [name for name in rest if name[0].islower() or name in used(*kept)]
+    rest = [name for name in rest if name[0].islower() or name in used(*kept) | needed]
     rest = [ast.alias(name) for name in sorted(rest) if name not in there]
     imports = [line for line in (*imports, ast.ImportFrom(module, rest, 0)) if line.names]
     spans = [
@@ -573,12 +578,15 @@ def answer(directory, path):
 
 
 def kept(directory):
-    """What a folder remembers: `asked`, paths; `wrong`, {path: answers that were wrong}."""
-    memory = {"asked": [], "wrong": {}}
+    """What a folder remembers: `asked`, paths; `wrong`, {path: answers that were wrong};
+    `right`, paths of those that were right when they were last graded.
+    """
+    memory = {"asked": [], "wrong": {}, "right": []}
     try:
         read = json.loads((Path(directory) / KEPT).read_bytes())
         wrong = {path: answers for path, answers in read["wrong"].items() if type(answers) is list}
         memory |= {"asked": list(map(str, read["asked"])), "wrong": wrong}
+        memory["right"] = list(map(str, read.get("right", [])))
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         pass  # none, or none of ours: it asks for everything
     return memory

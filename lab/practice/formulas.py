@@ -24,6 +24,36 @@ def in_the_text(equation):
     raise AssertionError(f"Eq. {number} is on no page")
 
 
+# Blanks whose equation's formula is not all they ask for, or more: what is shown of which ones.
+SHOWN = {
+    "advantages.normalize": [("normalize", "   ⟹")],
+    "advantages.group_advantages": [("group-deviation", ";   R"), ("leave-one-out", ",   𝔼")],
+    "distributions.categorical_entropy_backward": [("entropy", ",   -c")],
+    "distributions.gaussian_log_prob_backward": [("gaussian-score", ""), ("gaussian-gradient", "")],
+    "distributions.gaussian_entropy": [("gaussian-entropy", ",   (∂")],
+    "ppo.clipped_surrogate": [("clipped-objective", ""), ("clip", "")],
+    "vpg.update": [],
+    "ppo.update": [],
+    "gradient_check.largest_error": [],
+}
+ENTROPY = "ℋ=- Σ_k π_k log π_k"  # in the text, in a sentence
+PLACES = {
+    "vpg.update": "README.md > E. The value function",
+    "gradient_check.largest_error": "docs/objectives.md > G. Your own objective",
+}
+
+
+def card(path, key):
+    """What is shown of a blank: the formulas that are its own, and their place: two texts."""
+    formula, place = in_the_text(key)
+    if path == "distributions.categorical_entropy":
+        formula = ENTROPY
+    elif path in SHOWN:
+        parts = [in_the_text(k)[0].partition(end or "\0")[0] for k, end in SHOWN[path]]
+        formula = "\n".join(parts)
+    return formula, PLACES.get(path, place)
+
+
 SIGNS = {
     **{"sum": " Σ", "prod": "Π", "nabla": "∇", "partial": "∂", "sqrt": "√", "odot": "⊙"},
     **{"mid": " | ", "sim": "~", "lt": " < ", "ge": " ≥ ", "ne": " ≠ ", "in": " ∈ ", "to": " → "},

@@ -200,11 +200,11 @@ def grade_blank(blank, directory, loaded, say, judge=None):
         calls.enable()
         status, words = judge.verdict(alone(theirs), owner, tell, answered)
     except NotImplementedError:
-        return BLANK, ""
+        return BLANK, left_open(blank, written)
     except SystemExit as error:
         if not message(error).endswith(YOURS):
             raise
-        return BLANK, ""
+        return BLANK, left_open(blank, written)
     finally:
         calls.disable()
     if status == RIGHT and any(call.code is judge.ours.__code__ for call in calls.getstats()):
@@ -212,6 +212,16 @@ def grade_blank(blank, directory, loaded, say, judge=None):
     elif status == RIGHT:
         words = judge.remark
     return status, words
+
+
+def left_open(blank, written):
+    """Which of several lines are not written, where some are."""
+    if not blank.lines:
+        return ""
+    left = [node.lineno for node in written if YOURS in ast.unparse(node)]
+    if not 0 < len(left) < len(blank.lines.asked):
+        return ""
+    return f"open: line{'s' * (len(left) > 1)} {', '.join(map(str, left))} of {blank.module}.py"
 
 
 def alone(function):
@@ -501,6 +511,8 @@ def read_again(path, number, diagnosis):
         return "Read its docstring again"
     if path.startswith("gradient_check."):  # no equation of its own
         return "Read docs/objectives.md, G, again, or: python run.py hint largest_error"
+    if path == "vpg.update":  # nor this: Eq. 44 is of a shared trunk
+        return "Read the end of Chapter E again, or: python run.py hint vpg.update"
     return f"Read Eq. {number} again, or: python run.py hint {number}"
 
 

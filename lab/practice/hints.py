@@ -139,9 +139,7 @@ HINTS = {
         "By how much does the new policy take an old action more often than the old one did?",
         "Eq. 20; and ∂ρ/∂log π = ρ.",
         "The ratio: the taken action's probability now, over what it was when it was drawn. A row's "
-        "slope: minus ratio times advantage times score, over the number of the minibatch's rows. "
-        "Chapter G's checker: move one entry at a time by a tiny imaginary step; the loss's "
-        "imaginary part over the step is the slope.",
+        "slope: minus ratio times advantage times score, over the number of the minibatch's rows.",
     ),
     "vpg": (
         "The gradient should point where J falls. Which sign has the loss, and where does 1/N enter?",
@@ -404,13 +402,31 @@ HINTS = {
 }
 
 
+# Of a blank that has no equation of its own.
+OF_BLANKS = {
+    "gradient_check.largest_error": (
+        "By how much does a loss change when one entry of its argument moves a little?",
+        "docs/objectives.md, G: of an imaginary step, the loss's imaginary part holds the slope, and "
+        "nothing is subtracted.",
+        "Entry by entry: move it by a tiny imaginary step; the loss's imaginary part over the step is "
+        "the slope. Of all distances to the hand-made slopes, the largest.",
+    ),
+}
+
+
 def hint(equation):
-    """The three steps of a hint, of an equation's key or number: lines of text.
+    """The three steps of a hint, of an equation's key or number, or a blank's name: lines of text.
 
     Raises ValueError for an equation that is none.
     """
     labels = "ask yourself", "look at", "in words"
-    steps = HINTS[key_of(equation)]
+    named = next(
+        (b for b in BLANKS if equation in (b.path, b.name) and b.chapter in CHAPTERS), None
+    )
+    if named is not None and equation not in HINTS:
+        steps = OF_BLANKS.get(named.path) or HINTS[named.key]
+    else:
+        steps = HINTS[key_of(equation)]
     return [f"{label}: {text}" for label, text in zip(labels, steps, strict=True)]
 
 
@@ -419,8 +435,10 @@ def holders(equation):
 
     Raises ValueError as hint does.
     """
-    number = number_of(equation)
     blanks = [blank for blank in BLANKS if blank.chapter in CHAPTERS]
+    if any(equation in (blank.path, blank.name) for blank in blanks) and equation not in HINTS:
+        return []
+    number = number_of(equation)
     if any(blank.equation == number for blank in blanks):
         return []
     return [blank for blank in blanks if number in cited(find_source(blank))]

@@ -299,6 +299,8 @@ def charged(x, old, advantages, beta, slip=""):
             "without β": -(plain - logs) / N,
             "without the factor ρ": -(advantages - beta * logs) / N,
             "of which one entry alone is wrong": slope + 0.01 * (np.arange(N) == N - 1),
+            "of which the first entry alone is wrong": slope + 0.01 * (np.arange(N) == 0),
+            "that is off by 10⁻⁶ in one entry": slope + 1e-6 * (np.arange(N) == 1),
             "that is too small everywhere": slope - 0.01,
             "that is too large everywhere": slope + 0.01,
         }[slip]
@@ -307,8 +309,9 @@ def charged(x, old, advantages, beta, slip=""):
 
 SLIPS = (
     "without its 1/N", "with the wrong sign", "without β", "without the factor ρ",
-    "of which one entry alone is wrong", "that is too small everywhere",
-    "that is too large everywhere",
+    "of which one entry alone is wrong", "of which the first entry alone is wrong",
+    "that is off by 10⁻⁶ in one entry",
+    "that is too small everywhere", "that is too large everywhere",
 )  # fmt: skip
 
 
@@ -344,6 +347,11 @@ def objectives(rng):
         {"function": quartic, "x": rng.normal(size=2), "given": ()},
         "a right gradient of a large loss",
     )
+    last = lambda x, y: (squares(x, y)[0], squares(x, y)[1] + 0.1 * (np.arange(2) > 0)[:, None])  # noqa: E731
+    yield Case(
+        {"function": last, "x": matrix, "given": (other,)},
+        "a matrix's gradient, wrong in its last row",
+    )
     wrong = lambda x, y: (squares(x, y)[0], squares(x, y)[1].T.reshape(x.shape))  # noqa: E731
     yield Case(
         {"function": wrong, "x": matrix, "given": (other,)},
@@ -354,11 +362,11 @@ def objectives(rng):
 def caught(blank, function, arguments):
     """What a checker says of one function: 1 if it passes, 0 if it is refused.
 
-    A checker says True or False, or gives the largest error.
+    A checker says True or False, or gives the largest error, which is compared, too.
     """
-    x = arguments["x"]
+    x, given = arguments["x"], arguments["given"]
     before = x.copy()
-    said = function(arguments["function"], x, *arguments["given"])
+    said = function(arguments["function"], x, *given)
     if not np.array_equal(x, before):
         raise Changes("it changes `x`; work on a copy")
     if said is None:
@@ -368,7 +376,16 @@ def caught(blank, function, arguments):
     said = np.asarray(said)
     if said.shape != () or said.dtype.kind not in "iuf":
         raise ValueError("it gives neither True or False, nor the largest error, a number")
-    return (np.array(float(said < 1e-7)),)
+    slopes = []
+    for i in np.ndindex(x.shape):
+        z = x + 0j
+        z[i] += 1e-20j
+        slopes.append(arguments["function"](z, *given)[0].imag * 1e20)
+    largest = np.abs(np.ravel(arguments["function"](x, *given)[1]) - slopes).max()
+    passes = said < 1e-9  # what the docstring says of a right gradient
+    if passes == (largest < 1e-9) and abs(said - largest) > 1e-6 * max(1, largest):
+        raise Told(f"the largest error is {largest:.6g}; yours says {said:.6g}")
+    return (np.array(float(passes)),)
 
 
 BY_EFFECT |= {"vpg.update": effect, "ppo.update": effect, "gradient_check.largest_error": caught}

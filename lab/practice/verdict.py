@@ -218,11 +218,12 @@ class Judge:
 
     def diagnosis(self, mine, wrong, function, owner):
         """-> status, words."""
-        if any(isinstance(mine[k], Raised) for k in wrong):
-            return self.raised(mine, wrong)
-        if self.blank.module == "gradient_check":
-            case, passes = self.cases[wrong[0]], bool(mine[wrong[0]][0])
+        misjudged = [k for k in wrong if not isinstance(mine[k], Raised)]
+        if self.blank.module == "gradient_check" and misjudged:
+            case, passes = self.cases[misjudged[0]], bool(mine[misjudged[0]][0])
             return WRONG, f"{'passes' if passes else 'refuses'} {case.kind or 'a right gradient'}"
+        if len(misjudged) < len(wrong):
+            return self.raised(mine, wrong)
         plain = [k for k in self.plain if k in wrong]
         if not any(not self.cases[k].kind for k in plain):  # right where nothing is special
             return WRONG, self.special(mine, wrong, function, owner)

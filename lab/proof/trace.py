@@ -539,7 +539,7 @@ def marked(shown, plain, other):
                 count += 1
     said = "No line differs from the lesson's."
     if count:
-        said = f"{count} lines (≠) differ from the lesson's, the first under {sections[0]!r}."
+        said = f"{count} lines (≠) differ from the lesson's, the first under\n{sections[0]!r}."
     return "\n".join([*shown, "", said, ""])
 
 
