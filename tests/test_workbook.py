@@ -384,9 +384,11 @@ def test_a_hint_names_the_blank_that_holds_an_equation(capsys):
 def test_the_card_shows_what_is_the_blank_s():
     """Its formulas and no other's, and the place where it is told."""
     for path, has, has_not in (
-        ("vpg.update", "", "X̄"), ("ppo.update", "", "Z̄"), ("gradient_check.largest_error", "", "ρ"),
-        ("advantages.normalize", "Ã_i=(Â_i-m)/(σ_A+ε)", "g̃"), ("distributions.categorical_entropy", "ℋ=", "∂"),
-        ("distributions.gaussian_log_prob_backward", "Σ_(i=1)^N w_i", "Z̄"), ("ppo.clipped_surrogate", "L^CLIP", "Z̄"),
+        ("vpg.update", "", "X̄"), ("ppo.update", "", "Z̄"),
+        ("gradient_check.largest_error", "", "ρ"), ("ppo.clipped_surrogate", "L^CLIP", "Z̄"),
+        ("advantages.normalize", "Ã_i=(Â_i-m)/(σ_A+ε)", "g̃"),
+        ("distributions.categorical_entropy", "ℋ=", "∂"),
+        ("distributions.gaussian_log_prob_backward", "Σ_(i=1)^N w_i", "Z̄"),
         ("advantages.group_advantages", "G/(G-1)", "𝔼"), ("advantages.gae", "δ_t", "V"),
     ):  # fmt: skip
         blank = next(blank for blank in BLANKS if blank.path == path)

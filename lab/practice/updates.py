@@ -106,6 +106,7 @@ def replayed(learner, theirs, batch, arguments, seen, anew):
     if orders and not anew:
         raise Told("the rows are not shuffled with `rng`, so that a seed could not repeat it")
     losses, steps = [arguments[name].alone for name in names], []
+    far = 0.0, None
     for k in range(config.epochs):
         if k == len(orders):
             raise Told(
@@ -231,7 +232,7 @@ def between(given):
 
 
 def apart(rng):
-    """A batch whose last minibatch, in the first epoch, lies nearer than all of it: max_kl between."""
+    """A batch whose first epoch's last minibatch lies nearer than all of it: max_kl is between."""
     while True:
         given = ppo_update(rng, 6, 3, 2, False)
         learner, batch = copy.deepcopy(given["learner"]), given["batch"]
@@ -309,7 +310,8 @@ def charged(x, old, advantages, beta, slip=""):
 SLIPS = (
     "without its 1/N", "with the wrong sign", "without β", "without the factor ρ",
     "of which one entry alone is wrong", "of which the first entry alone is wrong",
-    "that is off by 10⁻⁶ in one entry", "that is too small everywhere", "that is too large everywhere",
+    "that is off by 10⁻⁶ in one entry", "that is too small everywhere",
+    "that is too large everywhere",
 )  # fmt: skip
 
 

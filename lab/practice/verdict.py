@@ -279,7 +279,8 @@ class Judge:
                 close(mine[k][i], self.right[k][j])
                 for k in self.plain for j, i in enumerate(order)
             ):  # fmt: skip
-                return f"its outputs are right, in another order; it is to give ({', '.join(self.names)})"
+                names = ", ".join(self.names)
+                return f"its outputs are right, in another order; it is to give ({names})"
         for j, name in enumerate(self.names):
             words = by_shape(
                 name, [mine[k][j] for k in self.plain], [self.right[k][j] for k in self.plain]
