@@ -219,7 +219,7 @@ def test_every_setting_has_an_option():
         (["check", "3", "--algo", "vpg"], "unrecognized arguments: --algo vpg"),
         (["check", "99"], "no equation 99"),
         (["trace", "vpg", "--gamma", "0.5"], "unrecognized arguments: --gamma 0.5"),
-        (["grade", "nowhere"], "is no workbook"),
+        (["grade", "nowhere"], "there is no folder, blank or equation"),
         (["hint", "99"], "no equation 99"),
         (["practice", ".", "--chapters", "Q"], "chapter 'Q' has no blanks"),
         (["practice", "--one-page", "--chapters", "C"], "not allowed with argument --one-page"),

@@ -158,8 +158,10 @@ def show_new(grades, before):
     """What has become right since the last time."""
     new = [g for g in grades if g.status == "right" and g.function not in before]
     if new:
-        said = ", ".join(f"{g.function} (Eq. {g.equation})" for g in new)
-        print(textwrap.fill(f"right: {said}", 79, subsequent_indent="  ") + "\n")
+        said = ", ".join(f"{g.function} (Eq.\xa0{g.equation})" for g in new[:4])
+        said += f" and {len(new) - 4} more" if len(new) > 4 else ""
+        said = textwrap.fill(f"right: {said}", 79, subsequent_indent="  ")
+        print(said.replace("\xa0", " ") + "\n")
 
 
 def bar(done, total, width=30):

@@ -82,6 +82,16 @@ BLANKS = [
     Blank("A", "vpg", "vpg", "policy_loss", ("loss", "dlog_probs")),
     Blank("B", "returns", "advantages", "returns_to_go", ("returns",)),
     Blank("B", "gae", "advantages", "gae", ("advantages",)),
+    Blank("B", "value-target", "training", "make_batch", ("advantages", "targets", "values"), Lines(
+        (
+            ("values =", "values (T+1,N): value gives (rows,1) of rows (rows,D), rollout.obs is (T+1,N,D)"),
+            ("ended =", "ended (T,N) bool: what ends an episode's record, rollout.terminated and rollout.truncated"),
+            ("advantages = gae", "Eq. 12, 13: advantages (T,N), by gae, of config.reward_scale times the rewards"),
+            ("targets =", "Eq. 15: targets (T,N)"),
+        ),
+        "rollout value config T N",
+        "[a[rollout.valid] for a in (advantages, targets, values[:-1])]", inside="make_batch",
+    )),
     Blank("B", "normalize", "advantages", "normalize", ("advantages",)),
     Blank("C", "log-softmax", "distributions", "log_softmax", ("log-probabilities",)),
     Blank("C", "softmax-jacobian", "distributions", "log_softmax_backward", ("dlogits",)),
@@ -155,16 +165,6 @@ BLANKS = [
 UPDATED = "steps", "policy's parameters", "value function's parameters", "statistics"
 # Graded by what they do: to a rollout, to a learner, to gradients of which some are wrong.
 BLANKS += [
-    Blank("B", "value-target", "training", "make_batch", ("advantages", "targets", "values"), Lines(
-        (
-            ("values =", "values (T+1,N): value gives (rows,1) of rows (rows,D), rollout.obs is (T+1,N,D)"),
-            ("ended =", "ended (T,N) bool: what ends an episode's record, rollout.terminated and rollout.truncated"),
-            ("advantages = gae", "Eq. 12, 13: advantages (T,N), by gae, of config.reward_scale times the rewards"),
-            ("targets =", "Eq. 15: targets (T,N)"),
-        ),
-        "rollout value config T N",
-        "[a[rollout.valid] for a in (advantages, targets, values[:-1])]", inside="make_batch",
-    )),
     Blank("E", "joint-loss", "vpg", "update", UPDATED, Lines(
         (
             ("statistics =", "statistics, a dict: one step for the policy, policy_step(learner, batch, config, loss_of_policy)"),

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from lab.practice.asking import STEPS, Raised, Told, ask, call, copied, once_more, outputs
-from lab.practice.blanks import CHAPTERS, as_function, lesson_file, lesson_module, place
+from lab.practice.blanks import CHAPTERS, STEP, as_function, lesson_file, lesson_module, place
 from lab.practice.cases import FREE, LARGE, NOT_LARGE, SINGLE, cases, single, small_cases
 from lab.practice.diagnosis import (
     Known,
@@ -380,6 +380,8 @@ class Judge:
 
     def ignored(self, name, function, owner):
         """The arguments that a part of the right answer depends on, and theirs does not."""
+        if name == STEP:  # its length is taken off: what it depends on is not what a gradient does
+            return []
         given = self.cases[self.plain[0]].given
         found = [k for k, v in given.items() if isinstance(v, float) or (k in FREE and np.any(v))]
         found = [key for key in found if isinstance(given[key], (float, np.ndarray))]
@@ -395,7 +397,7 @@ class Judge:
             return True  # nothing to change there
         rng, shape = np.random.default_rng([k, way]), np.shape(given[key])
         if isinstance(given[key], float):  # it may have to stay below 1
-            changed = (0.1 + 0.2 * way) * given[key]
+            changed = (0.001, 0.1, 0.9, 0.5 if key != "eps" else 30)[way] * given[key]
         else:
             changed = given[key] * rng.uniform(0.2, (2, 30)[way % 2], shape)
             if way > 1:
