@@ -149,7 +149,7 @@ def gaussian_kl(old_means, old_log_stds, means, log_stds):
 
 
 def gaussian_kl_backward(dkls, old_means, old_log_stds, means, log_stds):
-    """dkls (B,), then as gaussian_kl  ->  dmeans (B,A), dlog_stds (A,), Eq. 42.
+    """dkls (B,), means (B,A), old_log_stds (A,) or (B,A)  ->  dmeans (B,A), dlog_stds (A,), Eq. 42.
 
     dlog_stds is summed over the rows, which share their log_stds (A,).
     """

@@ -40,8 +40,8 @@ def train(parser, args, begin=None):
         names = ", ".join(sorted(path.name for path in folder.path.glob("[!.]*")))
         print(textwrap.fill(names, 79, initial_indent="  ", subsequent_indent="  "))
         print(f"watch it:          python run.py play {again}")
-        own = shlex.join(["--lesson", args.lesson]) if args.lesson else "    "
-        print(f"one step by hand:  python run.py trace {own} every equation: python run.py check")
+        own = f" {shlex.join(['--lesson', args.lesson])}\n" if args.lesson else "      "
+        print(f"one step by hand:  python run.py trace{own}every equation: python run.py check")
         if args.render:
             from lab.commands.watch import show
             from lab.watch import Session

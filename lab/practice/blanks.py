@@ -196,7 +196,7 @@ BLANKS += [
 BLANKS.sort(key=lambda blank: [*TITLES].index(blank.chapter))  # the book's order
 MODULES = list(dict.fromkeys(blank.module for blank in BLANKS if blank.chapter in COURSE))
 STAIRS = [blank.module for blank in BLANKS if blank.chapter == LADDER]
-REFUSING = "floats", "indices", "_ends", "_positive"  # what makes and refuses arguments
+REFUSING = "floats", "indices", "_ends", "_positive", "_spreads"  # what makes and refuses arguments
 YOURS = "is yours to write"  # how every blank's message ends
 
 
@@ -407,9 +407,10 @@ def blanked(source, blanks):
             continue
         for line, (start, said) in zip(place(blank)[-1], blank.lines.asked, strict=True):
             name, indent = start.split()[0], " " * line.col_offset
-            said = said.replace("\n", f"\n{indent}")
             begin = f"{name} = " if blank.chapter == LADDER else ""  # a raise is no value
-            instead = f"{indent}# {said}\n{indent}{begin}{task.format(name)}\n"
+            texts = [textwrap.fill(text.removeprefix("# "), 86) for text in said.splitlines()]
+            said = textwrap.indent("\n".join(texts), f"{indent}# ")
+            instead = f"{said}\n{indent}{begin}{task.format(name)}\n"
             taken.append((line.lineno - 1, line.end_lineno, instead))
     for first, last, instead in sorted(taken, reverse=True):
         lines[first:last] = [instead]
