@@ -404,7 +404,7 @@ def test_lines_that_begin_as_the_next_kept_line_are_found():
     blank = BY_PATH["ppo.update"]
     written = lines_in(ast.parse(source.replace(loop, same + loop)), blank)
     assert len(written) == 1 + len(lines_in(ast.parse(source), blank))
-    assert ast.unparse(written[0]) == same.strip()
+    assert ast.dump(written[0]) == ast.dump(ast.parse(same.strip()).body[0])
     for blank in (blank for blank in BLANKS if blank.lines):
         tree = ast.parse(lesson_file(blank.module).read_text("utf-8"))
         assert ast.dump(ast.Module(lines_in(tree, blank), [])) == ast.dump(
