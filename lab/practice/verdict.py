@@ -3,6 +3,7 @@
 import bdb
 import contextlib
 import itertools
+import re
 import warnings
 
 import numpy as np
@@ -214,7 +215,7 @@ class Judge:
         ]
         if not good or len(self.names) < 2:
             return ""
-        return f"; {listed(good)} {'is' if len(good) == 1 else 'are'} right"
+        return f"; {listed(good)} {is_or_are(good)} right"
 
     def diagnosis(self, mine, wrong, function, owner):
         """-> status, words."""
@@ -242,11 +243,11 @@ class Judge:
             (words if by else unknown).append(by or name)
         if unknown:
             if words and self.names[-1] != "t":
-                words.append(f"{listed(unknown)} {'is' if len(unknown) == 1 else 'are'} wrong, too")
+                words.append(f"{listed(unknown)} {is_or_are(unknown)} wrong, too")
             else:
                 words.append(self.example(unknown, function, owner))
         if right:
-            words.append(f"{listed(right)} {'is' if len(right) == 1 else 'are'} right")
+            words.append(f"{listed(right)} {is_or_are(right)} right")
         return WRONG, "; ".join(dict.fromkeys(words))
 
     def raised(self, mine, wrong):
@@ -373,9 +374,10 @@ class Judge:
             words = self.one_number(names[0], function, owner)
         ignored = self.ignored(names[0], function, owner)
         if ignored:
-            words = f"it does not depend on {listed([f'`{name}`' for name in ignored])}; {words}"
+            those = listed([f"`{name}`" for name in ignored])
+            words = f"in the cases tried it does not depend on {those}; {words}"
         more = names[1:]
-        tail = f"; {listed(more)} {'is' if len(more) == 1 else 'are'} wrong, too" if more else ""
+        tail = f"; {listed(more)} {is_or_are(more)} wrong, too" if more else ""
         return f"{names[0]}: {words}{tail}"
 
     def ignored(self, name, function, owner):
@@ -525,3 +527,9 @@ def size_words(given):
 def listed(names):
     *some, last = names
     return f"{', '.join(some)} and {last}" if some else last
+
+
+def is_or_are(names):
+    """The verb after listed(names): one name may be a plural, "policy's parameters"."""
+    plural = len(names) > 1 or re.search("ers$|ics$|eps$|ges$|ets$", names[0])
+    return "are" if plural else "is"

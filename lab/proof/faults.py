@@ -454,7 +454,7 @@ FAULTS = [Fault(*row) for row in [
     ("training.make_batch", "", "values[:-1], values[1:], rollout.terminated", "values[:-1], values[:-1], rollout.terminated", "V(s) stands where V(s') belongs"),
     ("training.make_batch", "", "rollout.terminated, ended", "ended, ended", LIMIT_IS_FALL),
     ("training.make_batch", "", "config.gamma, config.gae_lambda", "config.gae_lambda, config.gamma", "γ and λ have changed places"),
-    ("vpg.update", "", "range(config.value_steps)", "range(1)", "the value function takes one step; config.value_steps are asked for"),
+    ("vpg.update", "", "range(config.value_steps)", "range(1)", "of the value function's steps the first one alone is to be seen; config.value_steps are asked for, and the last one's statistics"),
     ("vpg.update", "", "statistics |= value_step(", "statistics |= policy_step(learner, batch, config, loss_of_policy) | value_step(", "the policy steps along with the value function; it takes one step"),
     ("vpg.update", "", "for _ in range(config.value_steps):\n        statistics |= value_step(learner, batch, config, loss_of_value)", "statistics |= {'value_loss': 0.0, 'value_grad_norm': 0.0}", "the value function takes no step"),
     ("vpg.update", "", "range(config.value_steps)", "range(config.value_steps - 1)", "the value function takes one step too few"),
