@@ -2,7 +2,7 @@
 
 import ast
 import difflib
-import importlib.util
+import importlib
 import json
 import os
 import re
@@ -280,23 +280,18 @@ def is_elsewhere(path):
     return path.split(".")[0] in ELSEWHERE
 
 
+def home_of(module):
+    """The folder of the lesson's own file, "" at the top level."""
+    return "ladder" if module in STAIRS else ELSEWHERE.get(module, "")
+
+
 def lesson_file(module):
-    home = "ladder" if module in STAIRS else ELSEWHERE.get(module, "")
-    return PROJECT / home / f"{module}.py"
+    return PROJECT / home_of(module) / f"{module}.py"
 
 
 def lesson_module(name):
-    """The lesson's own module, or a stair's, whose name no import can say."""
-    name = f"{ELSEWHERE[name].replace('/', '.')}.{name}" if name in ELSEWHERE else name
-    return stair(name) if name in STAIRS else importlib.import_module(name)
-
-
-@cache
-def stair(name):
-    spec = importlib.util.spec_from_file_location(name, lesson_file(name))
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+    """The lesson's own module, or a stair's, whose name no import statement can say."""
+    return importlib.import_module(".".join([*home_of(name).split("/"), name]).lstrip("."))
 
 
 def is_script(module):
