@@ -24,7 +24,9 @@ const L = globalThis.lesson, { settings, colours, python, seeds, recorded } = L.
 const $ = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const theme = () => (dark.matches ? colours.dark : colours.light);
+let atNight = dark.matches;  // kept: Chromium tells nobody of a change whose .matches was read already
+dark.addEventListener("change", () => { atNight = dark.matches; });  // first of its listeners
+const theme = () => (atNight ? colours.dark : colours.light);
 const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
 const grid = (x, step) => Number((Math.round(x / step) * step).toFixed(6));
 const mean = (x) => x.reduce((sum, v) => sum + v, 0) / x.length;
@@ -1360,7 +1362,7 @@ widgets.clip = (element) => {
 
 // What the widgets in other files are made of (each adds itself to lesson.widgets).
 L.kit = {
-  $, calm, dark, theme, clamp, grid, mean, text, short, show, say, numbers, range, slider, radios, choice,
+  $, calm, theme, clamp, grid, mean, text, short, show, say, numbers, range, slider, radios, choice,
   draggable, arrows, label, player, scale, Sheet, pencil, drawCart, redrawn, live, announce, startWorker, equation, home,
 };
 
