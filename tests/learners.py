@@ -334,6 +334,7 @@ NAMED = [
     ("vpg.policy_loss", "return -advantages / len(advantages), -np.mean(advantages * log_probs)", "in another order: it should return (loss, dlog_probs)"),
     ("distributions.gaussian_kl_backward", "d, var = means - old_means, np.exp(log_stds)\nreturn dkls[:, None] * d / var, dkls @ (1 - (np.exp(old_log_stds) + d * d) / var)", "∂/∂ℓ: deviations stand where variances belong"),
     ("vpg.update", but(ONE_STEP, "loss_of_policy", "loss_of_x", "loss_of_value", "loss_of_policy", "loss_of_x", "loss_of_value"), "the losses are swapped"),
+    ("vpg.update", but(ONE_STEP, "loss_of_policy", "loss_of_value"), "policy_step takes loss_of_policy; here it has loss_of_value"),
     ("vpg.update", but(ONE_STEP, "range(config.value_steps)", "range(10)"), "takes ten steps"),
     ("vpg.update", "policy_step(learner, batch, config, loss_of_policy)" + ONE_STEP, "the policy takes two steps"),
     ("vpg.update", ONE_STEP + "value_step(learner, batch, config, loss_of_value)", "one step too many"),

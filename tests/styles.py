@@ -24,6 +24,26 @@ gradient = np.einsum('bi,b,bk->ik', x, weight, onehot - softmax(x @ W)) / len(x)
 dz = (1 - h) * (1 + h) * np.einsum("bk,hk->bh", dy, self.W2)
 parts = np.einsum("bi,bh->ih", x, dz), dz.sum(0), np.einsum("bh,bk->hk", h, dy), dy.sum(0)
 return np.concatenate([part.ravel() for part in parts])
+# 5_network.Network.backward one_page.Network.backward
+gradient, n = np.zeros_like(self.parameters), x.shape[1] * HIDDEN
+dz = (dy @ self.W2.T) * (1 - h ** 2)
+gradient[:n] = (x.T @ dz).reshape(n)
+gradient[n:n + HIDDEN] = dz.sum(axis=0)
+gradient[n + HIDDEN:-len(self.b2)].reshape(HIDDEN, -1)[:] = h.T @ dy
+gradient[-len(self.b2):] = dy.sum(axis=0)
+return gradient
+# 6_critic.credit one_page.credit
+T, N = reward.shape
+advantage = np.zeros((T, N), v.dtype)
+for n in range(N):
+    carried = 0.0
+    for t in range(T - 1, -1, -1):
+        if terminated[t, n] or truncated[t, n]:
+            carried = 0.0
+        next_v = 0.0 if terminated[t, n] else v[t + 1, n]
+        carried = reward[t, n] + GAMMA * next_v - v[t, n] + GAMMA * LAMBDA * carried
+        advantage[t, n] = carried
+return advantage
 # 6_critic.credit one_page.credit
 delta = reward + np.where(terminated, 0, GAMMA * v[1:]) - v[:-1]
 out, following = [], 0 * delta[0]

@@ -1,5 +1,6 @@
 """How a function is asked: its own copy of a case, what it gives, and what it must leave alone."""
 
+import contextlib
 import copy
 from typing import NamedTuple
 
@@ -92,7 +93,8 @@ def call(blank, function, arguments, frozen):
     own = [arguments.pop("self")] if "self" in arguments else []
     stays = blank.lines.stays if blank.lines else ""
     start = copy.deepcopy(arguments.get(stays))
-    answer, after = reached(blank, function(*own, **arguments))
+    with sized(function, own):
+        answer, after = reached(blank, function(*own, **arguments))
     for name, value in kept.items():
         what = changed(name, before[name], value)
         if what:
@@ -106,6 +108,20 @@ def call(blank, function, arguments, frozen):
             raise ValueError("it returns nothing")
         answer = answer, arguments["gradient"]
     return tidy(blank, answer)
+
+
+@contextlib.contextmanager
+def sized(function, own):
+    """While it is called, a page's constant HIDDEN is the width of its network."""
+    names = getattr(function, "__globals__", {})
+    kept = names.get("HIDDEN")
+    if kept is not None and own:
+        names["HIDDEN"] = len(own[0].b1)
+    try:
+        yield
+    finally:
+        if kept is not None:
+            names["HIDDEN"] = kept
 
 
 def reached(blank, answer):

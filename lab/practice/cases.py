@@ -595,7 +595,11 @@ def both(terminated):
     return terminated & (np.cumsum(terminated, axis=0) == 1)
 
 
-@of("one_page.credit", "6_critic.credit", each=RECORDS, tiny=TINY_RECORDS)
+PAGE_RECORDS = (0, (4, 1)), (1, (6, 2)), (2, (5, 3)), (1, (7, 3)), (0, (1, 2)), (1, (8, 2))
+TINY_PAGE_RECORDS = [(number, (*shape, 1)) for number, shape in TINY_RECORDS]
+
+
+@of("one_page.credit", "6_critic.credit", each=PAGE_RECORDS, tiny=TINY_PAGE_RECORDS)
 def page_credit(rng, number, shape):
     case = gae(rng, number, shape)
     v = np.concatenate([case["values"], case["next_values"][-1:]])
