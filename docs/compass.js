@@ -62,6 +62,7 @@ function setReward(state, action, value) {
 }
 
 function setHorizon(steps) {
+  if (!(steps >= 1)) throw new RangeError("at least one step");
   horizon = steps;
   told.dispatchEvent(new Event("world"));
 }
@@ -119,6 +120,7 @@ L.widgets.compass = (element) => {
   }
 
   function play(n, still = calm.matches) {
+    if (played.length + n > MOST) return;  // its button is not told before the picture stands still
     for (let i = 0; i < n; i++) {
       const one = mdp.play(world, pi, chance, horizon), key = one.actions.join("");
       if (!distinct.has(key)) distinct.set(key, { one, at: distinct.size });
@@ -182,7 +184,7 @@ L.widgets.compass = (element) => {
       : `<b>No episode yet.</b> ${turned() ? `${horizon === CUT ? "The cut world: ∇<i>J</i> of six steps" : "The true arrow has moved"};
         pale is the one of the text’s world, uncut.`
         : "Play one: how far is its arrow from the true one?"}`);
-    for (const n of [1, 16, 1000]) $(`compass-${n}`).disabled = shown + n > MOST;
+    for (const n of [1, 16, 1000]) $(`compass-${n}`).disabled = played.length + n > MOST;
   }
 
   function render() {
@@ -320,6 +322,7 @@ L.widgets.compass = (element) => {
   }
   $("compass-reset").addEventListener("click", () => {
     for (const [s, a] of every) setReward(s, a, begun.rewards[s][a]);
+    field(0, 0).focus();  // the button is gone
   });
   $("compass-cut").addEventListener("change", ({ target }) => setHorizon(target.checked ? CUT : Infinity));
   function follow() {

@@ -12,7 +12,7 @@
 
 (() => {
 const L = globalThis.lesson, { settings, python, seeds, lines } = L.data;
-const { $, calm, theme, mean, text, say, label, scale, pencil, drawCart, startWorker, equation, home } = L.kit;
+const { $, calm, clamp, theme, mean, text, say, label, scale, pencil, drawCart, startWorker, equation, home } = L.kit;
 
 // Between the steps at which half of Python's seeds are solved when all is well (18,226), and when V
 // goes on through the fall (27,288): so far one must train to tell "learns" from "late".
@@ -110,7 +110,7 @@ L.widgets.experiments = (element) => {
   </div>`;
 
   const cards = [...element.querySelectorAll("[data-experiment]")];
-  const seedOf = () => Number($("experiment-seed").value) || 0;
+  const seedOf = () => clamp(Math.round(Number($("experiment-seed").value) || 0), 0, 999999);
 
   /** Two policies before their first step: the same weights, the same luck. */
   const beginners = (seed) => SIDES.map((name) => {
@@ -299,12 +299,13 @@ L.widgets.experiments = (element) => {
   $("experiment-next").addEventListener("click", go(1));
   $("cards").addEventListener("scroll", () => {
     const index = Math.round($("cards").scrollLeft / $("cards").clientWidth);
-    if (index !== at) turnTo(index);
+    if (cards[index] && index !== at) turnTo(index);  // none: the cards are out of sight
   });
   $("cards").addEventListener("click", ({ target }) => {
     if (target.dataset.guess) begin(target.closest("[data-experiment]"), target.dataset.guess);
   });
   $("experiment-seed").addEventListener("change", () => {  // what is shown is of this seed, or runs
+    $("experiment-seed").value = seedOf();
     for (const card of cards) if (card !== running?.card) delete card.sides;
     say($("experiment-score"), `Guess${cards[at].dataset.outcome ? " again" : ""} to run seed ${seedOf()}.`);
     turnTo(at);

@@ -1,10 +1,12 @@
 """What several test files share."""
 
+import importlib.util
 import os
 import shutil
 import signal
 import subprocess
 from functools import cache
+from pathlib import Path
 
 # As run.py does, and before numpy is read: the bits depend on the number of BLAS threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -81,6 +83,18 @@ def missing(reason):
     if os.environ.get("REQUIRE_BROWSER") == "1":
         pytest.fail(f"REQUIRE_BROWSER=1, but {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def violations(tab):
+    """What axe-core finds wrong with what a page shows: [rule, the first elements]."""
+    package = importlib.util.find_spec("axe_playwright_python")
+    if package is None:
+        missing("axe-core is not installed (pip install -r requirements/browser.txt)")
+    tab.evaluate((Path(package.origin).parent / "axe.min.js").read_text("utf-8"))
+    return tab.evaluate(
+        """() => axe.run({ resultTypes: ["violations"] }).then(({ violations }) => violations.map(
+            ({ id, nodes }) => [id, nodes.slice(0, 3).map(({ html }) => html.slice(0, 200))]))"""
+    )
 
 
 @pytest.fixture(scope="module")

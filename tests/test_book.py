@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import violations
 from test_ladder import lines_that_stay
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,13 +154,13 @@ def test_formulas_are_set_and_the_page_is_small(page):
 
 
 def roads(page):
-    """The map of the first page, and those above the chapters A to F: list of HTML."""
+    """The map of the first page, and those above the chapters A to I: list of HTML."""
     return re.findall('<nav class="road.*?</nav>', page, re.DOTALL)
 
 
 def test_the_road_carries_the_trace_s_numbers(page):
     walked, whole = trace.walk("ppo"), roads(page)[0]
-    assert len(roads(page)) == 7
+    assert len(roads(page)) == 11  # A has two
     for html in roads(page):
         shown = re.findall(r'<i data-of="(\w+)\[([\d,]+)\]">(?:ρ = )?(−?[\d.]+)</i>', html)
         for name, index, text in shown:
@@ -178,9 +179,10 @@ def test_a_box_of_the_road_is_a_link_to_the_equation_that_it_names(page):
         assert len(boxes) == 19
         assert all(int(n) == min(panels.cited(re.sub("PPO: .*?[<(]", "", box))) for n, box in boxes)
     lit = [re.findall('step" title="(.*?)[ :]', html) for html in roads(page)[1:]]
-    assert lit == [["s,", "r", "s", "L", "slope"], ["y", "δ", "Â", "Ã"], ["π", "Z̄"],
+    assert lit == [*[["s,", "r", "s", "L", "slope"]] * 2, ["y", "δ", "Â", "Ã"], ["π", "Z̄"],
                    ["V(s),", "V’s", "H₁", "Z", "Ȳ₁", "W̄₁", "W₁,"], ["V(s),", "y", "v̄", "V’s"],
-                   ["L", "slope", "Z̄"]]  # fmt: skip
+                   ["L", "slope", "Z̄"], ["L", "slope"], ["Â", "Ã", "Z̄"],
+                   ["Z̄", "Ȳ₁", "W̄₁"]]  # fmt: skip
 
 
 IN_NO_PANEL = {
@@ -206,7 +208,7 @@ def test_contents_have_every_chapter_and_its_sections(page):
     contents = page.split('<nav id="contents"')[1].split("</nav>")[0]
     for title in ("The ladder", "A, second reading", "H. The same", "Exercises", "Questions"):
         assert f">{title}" in contents
-    heads = re.findall(r'<h4 id="([^"]+)">([^<]*)', page)
+    heads = re.findall(r'<h4[^>]* id="([^"]+)">([^<]*)', page)
     assert len(heads) > 40
     for place, words in heads:
         mark = words.replace("(may wait)", "<small>may wait</small>")
@@ -876,3 +878,22 @@ def test_it_prints_on_pages(page, chromium, tmp_path):
     assert data.startswith(b"%PDF") and len(data) > 500_000
     counts = [int(n) for n in re.findall(rb"/Count (\d+)", data)]
     assert max(counts) >= 40
+
+
+@browser
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing_in_any_chapter(visit, width, scheme):
+    tab, found = visit("", width, scheme), []
+    address = tab.url
+    chapters = tab.evaluate("[...document.querySelectorAll('.chapter')].map(({ id }) => id)")
+    for place in [one for one in chapters if one.startswith("chapter-")] + ["nn.py"]:
+        tab.goto("about:blank")  # else it stays the document that was stripped
+        tab.goto(f"{address}#{place}")
+        tab.locator(f"[id='{place}'].here").wait_for(state="attached")
+        tab.evaluate("""() => { // the others would be looked through, too, though they are hidden
+            for (const one of document.querySelectorAll(".chapter:not(.here)")) one.replaceChildren(
+                ...[...one.querySelectorAll("[id]")].map((place) => place.cloneNode()));
+            for (const one of document.querySelectorAll(".panel")) one.open = true;
+            return new Promise((done) => setTimeout(done)); }""")
+        found += [(place, *wrong) for wrong in violations(tab)]
+    assert found == []

@@ -23,6 +23,7 @@ from lab.practice.blanks import (
 )
 from lab.practice.cases import cases
 from lab.practice.diagnosis import by_numbers, by_shape, case_words, close, numbers_in
+from lab.practice.grading import alone
 from lab.practice.verdict import Judge, outcomes
 from lab.proof.faults import FAULTS, edited
 
@@ -54,7 +55,7 @@ def judged(path, body, seed=5):
         source = f"def {head.name}({ast.unparse(head.args)}):\n"
         exec(source + textwrap.indent(textwrap.dedent(body).strip("\n"), "    "), names)
         function = names[head.name]
-    return judge(path, seed).verdict(function)
+    return judge(path, seed).verdict(alone(function))  # as a worker asks it
 
 
 def faults_of(path, seed=5):
@@ -295,7 +296,7 @@ def test_as_many_digits_as_show_a_difference():
         ([1 / 3 - 3e-6, -2 / 3], "[ 0.33333033 -0.66666667]", "[ 0.33333333 -0.66666667]"),
     ):
         words = case_words(case, "y", np.array(mine), case["x"])
-        assert words == f"for x [ 0.3333 -0.6667], eps 1.e-08: yours {yours}, expected {expected}"
+        assert words == f"for x [ 0.3333 -0.6667], eps 1e-08: yours {yours}, expected {expected}"
     assert numbers_in({"x": np.array([0.0, 1, 2]), "b": 3.0}) == 3
 
 

@@ -58,7 +58,7 @@ class Setter:
         self.source, self.panels, self.widgets = text_of(text), panels, list(widgets)
         self.symbols = self.glossary(text)
         self.seen, self.files, self.equations, self.inside = set(), {}, {}, set()
-        self.chapter, self.row, self.figures, self.colours = "", 0, 0, {}
+        self.chapter, self.row, self.figures, self.tables, self.colours = "", 0, 0, 0, {}
         self.waiting = [html for _, html in self.widgets[:1]]
         self.stills = re.findall(r'data-instead="(\w+)"', "".join(html for _, html in self.widgets))
         self.markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -218,8 +218,9 @@ class Setter:
         return due
 
     def table_open(self, *_):
-        self.row = -1  # the head
-        return '<div class="scroll" tabindex="0" role="region" aria-label="table"><table>\n'
+        self.row, self.tables = -1, self.tables + 1  # the head
+        label = f"table {self.tables}"
+        return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>\n'
 
     def table_close(self, *_):
         return "</table></div>\n"

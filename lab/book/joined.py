@@ -46,8 +46,20 @@ def name_of(label, names):
 
 
 def joined(html, names):
-    """Highlighted code in which each target, outside of words, says its name."""
-    names = {name: of for name, of in (names or {}).items() if not name.startswith("=")}
+    """Highlighted code in which each target, outside of words, says its name.
+
+    So does what the numbers' labels spell, where the code has it: a result, around its targets.
+    """
+    made = {
+        n.lstrip("="): of
+        for n, of in (names or {}).items()
+        if n[0] == "=" and not n[1:].isidentifier()
+    }
+    own = {name: of for name, of in (names or {}).items() if name[0] != "="}
+    return marked_in(marked_in(html, made), own)
+
+
+def marked_in(html, names):
     if not names:
         return html
     # Numbers and operators inside of a target may have tags of their own.

@@ -8,9 +8,9 @@ from lab.pictures.diagrams import BOXES, MADE_FROM, ROWS, thread
 # The chapters in which a box is made; a letter of PLACES is a chapter of the text.
 PLACES = {
     (0, 0): "A", (0, 1): "DE", (0, 2): "BE", (0, 3): "E", (0, 4): "DE",
-    (1, 0): "A", (1, 1): "B", (1, 2): "B", (1, 4): "B",
-    (2, 0): "A", (2, 1): "D", (2, 2): "D", (2, 3): "C", (2, 4): "AF",
-    (3, 4): "AF", (3, 3): "CF", (3, 2): "D", (3, 1): "D", (3, 0): "D",
+    (1, 0): "A", (1, 1): "B", (1, 2): "BH", (1, 4): "BH",
+    (2, 0): "A", (2, 1): "D", (2, 2): "D", (2, 3): "C", (2, 4): "AFG",
+    (3, 4): "AFG", (3, 3): "CFHI", (3, 2): "DI", (3, 1): "DI", (3, 0): "D",
 }  # fmt: skip
 # Along the road stand the trace's numbers, and it is PPO's: so are these two boxes.
 OWN = BOXES | {

@@ -411,7 +411,7 @@ EQUATIONS = {
         signs={"squares": r"\lVert\nabla\log\pi\rVert^2", "probabilities": r"\pi"},
     ),
     # ------------------------------------------------ language models
-    "response-score": Joined({r"\pi": "log_probs(logits); logits", "f": "values"}, "", row=5,
+    "response-score": Joined({r"\pi": "log_probs(logits); logits", "f": "values"}, "", row=0,
                              signs={"logits": "", "log_probs(logits)": LOG_Y}),
     "leave-one-out": Joined(
         {r"\hat A_i": "=result", "R_i": "rewards", "R_j": "rewards", "G": "size",

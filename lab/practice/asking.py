@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import inspect
 from typing import NamedTuple
 
 import numpy as np
@@ -66,12 +67,29 @@ def ask(blank, function, given, owner=None):
 
 def copied(given, owner=None):
     arguments = copy.deepcopy(given)
+    for network in (arguments.get("self"), *(one for one, _ in arguments.get("others", ()))):
+        if hasattr(network, "b1"):  # a copy's layers would be arrays of their own
+            page_views(network, network.parameters, *network.W1.shape)
     if owner is not None:
         others = [pair[0] for pair in arguments.get("others", ())]
         for value in [*arguments.values(), *others]:
             if type(value).__name__ == owner.__name__:
                 value.__class__ = owner
     return arguments
+
+
+def page_views(network, parameters, inputs, hidden):
+    """Sets a page's network's parameters, and the layers as views of them."""
+    outputs = (len(parameters) - (inputs + 1) * hidden) // (hidden + 1)
+    network.parameters = parameters
+    sizes = np.cumsum([inputs * hidden, hidden, hidden * outputs])
+    W1, network.b1, W2, network.b2 = np.split(parameters, sizes)
+    network.W1, network.W2 = W1.reshape(inputs, hidden), W2.reshape(hidden, outputs)
+    return network
+
+
+def page_layers(network):
+    return np.hstack([network.W1.ravel(), network.b1, network.W2.ravel(), network.b2])
 
 
 def call(blank, function, arguments, frozen):
@@ -89,11 +107,11 @@ def call(blank, function, arguments, frozen):
         for array in arrays_in(kept):
             array.flags.writeable = False
     # A method's `self` has its own name in the reader's code, or none.
-    arguments = dict(arguments)
+    given, arguments = arguments, dict(arguments)
     own = [arguments.pop("self")] if "self" in arguments else []
     stays = blank.lines.stays if blank.lines else ""
     start = copy.deepcopy(arguments.get(stays))
-    with sized(function, own):
+    with sized(function, given):
         answer, after = reached(blank, function(*own, **arguments))
     for name, value in kept.items():
         what = changed(name, before[name], value)
@@ -111,17 +129,19 @@ def call(blank, function, arguments, frozen):
 
 
 @contextlib.contextmanager
-def sized(function, own):
-    """While it is called, a page's constant HIDDEN is the width of its network."""
-    names = getattr(function, "__globals__", {})
-    kept = names.get("HIDDEN")
-    if kept is not None and own:
-        names["HIDDEN"] = len(own[0].b1)
+def sized(function, given):
+    """While it is called, a page's constant for a width is that of this case."""
+    names, widths = getattr(inspect.unwrap(function), "__globals__", {}), {}
+    if hasattr(given.get("self"), "b1"):
+        widths["HIDDEN"] = len(given["self"].b1)
+    elif {*given} == {"dy", "y", "r"}:  # of a page's norm
+        widths["D"] = given["y"].shape[1]
+    kept = {name: names[name] for name in widths if name in names}
+    names.update({name: widths[name] for name in kept})
     try:
         yield
     finally:
-        if kept is not None:
-            names["HIDDEN"] = kept
+        names.update(kept)
 
 
 def reached(blank, answer):
@@ -174,7 +194,11 @@ def steps(blank, function, arguments):
             own = gradient[::-1].copy() if i else gradient.copy()
             own.flags.writeable = parameters is None  # a page's is used up
             if parameters is None:
-                function(adam, own, arguments["step_size"])
+                with sized(function, {"self": adam}):
+                    function(adam, own, arguments["step_size"])
+                if not np.array_equal(page_layers(adam), adam.parameters, equal_nan=True):
+                    words = "W1, b1, W2, b2 are views of `parameters`, and now they differ from it"
+                    raise Told(f"{words}: change it in place (-=)")
             else:
                 adam.learning_rate = arguments.get("rates", [adam.learning_rate] * 9)[k]
                 function(adam, parameters, own)
@@ -207,9 +231,10 @@ def changed(name, before, after):
     if isinstance(before, (list, tuple)):
         if len(before) != len(after):
             return name
+        names = [f".{field}" for field in getattr(before, "_fields", ())]
+        names = names or [f"[{k}]" for k in range(len(before))]
         found = (
-            changed(f"{name}[{k}]", b, a)
-            for k, (b, a) in enumerate(zip(before, after, strict=True))
+            changed(name + part, b, a) for part, b, a in zip(names, before, after, strict=True)
         )
         return next((what for what in found if what), None)
     if hasattr(before, "parameters"):  # a network: it may remember what it likes, but not learn
@@ -219,7 +244,12 @@ def changed(name, before, after):
 
 def once_more(blank, function, given, owner, close):
     """What is wrong with a second call, in words, or None: nothing may be kept in between."""
-    if blank.path in STEPS or blank.path in BY_EFFECT:
+    if blank.path in BY_EFFECT:
+        return None
+    if blank.path in STEPS:
+        calls = [call(blank, function, copied(given, owner), frozen=True) for _ in range(2)]
+        if not all(map(close, *calls)):
+            return "a second optimiser, given the same, moves otherwise: something is kept for both"
         return None
     if blank.path == "nn.clip_global_norm":
         calls = [call(blank, function, copied(given, owner), frozen=False) for _ in range(2)]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 import nn
+from lab.practice.asking import page_views
 
 
 class Case(NamedTuple):
@@ -101,7 +102,9 @@ def cases(blank, seed):
         made.append(Case(single(make(rng, *sizes[-1])), SINGLE))
     names = plain[0].keys() | {"others", "rates"}
     for case in (case for make in SPECIAL.get(blank.path, ()) for case in make(rng)):
-        made.append(case._replace(given={k: v for k, v in case.given.items() if k in names}))
+        given = {k: v for k, v in case.given.items() if k in names}
+        kind = case.kind if "gae_lambda" in names else case.kind.split(", λ")[0]
+        made.append(case._replace(given=given, kind=kind))
     refused = REFUSED.get(blank.path, lambda given: ())
     made += [Case(given, refused=words) for words, given in refused(copy.deepcopy(plain[-1]))]
     return [case._replace(given=taken(blank, case.given)) for case in made]
@@ -307,7 +310,7 @@ def odd_steps(rng):
     yield Case(given, "with two optimisers in turn")
     given = adam_steps(rng, 2, 3)
     yield Case({**given, "rates": [0.3, 0.1, 0.02]}, "when learning_rate is set anew between steps")
-    given = adam_steps(rng, 3, 2)
+    given = adam_steps(rng, 3, 2, False)  # from moments of 0
     given["adam"].eps = 1e-8
     given["gradients"] = [g * [1, 0, 1e-8] for g in given["gradients"]]
     yield Case(given, "where a gradient is 0, or as small as ε")
@@ -442,14 +445,17 @@ def unlikely_kl(rng):
     near = own + np.array([[0.0], [0.01]]) * rng.normal(size=3)
     near -= np.log(np.exp(near).sum(axis=1, keepdims=True))
     yield Case({"old_log_probs": own, "log_probs": near}, "where the two policies are close")
+    rare = {"old_log_probs": unlikely(rng, 2, 3, 15.0), "log_probs": unlikely(rng, 2, 3, 800.0)}
+    yield Case(rare, "where the new policy all but excludes what the old one takes at times")
 
 
 @special("distributions.categorical_kl_backward")
 def unlikely_kl_backward(rng):
-    return extremes(rng, lambda rng, size: {
-        "dkls": rng.normal(size=3), "old_log_probs": unlikely(rng, 3, 3, size),
-        "log_probs": unlikely(rng, 3, 3, 1.5 * size),
-    })  # fmt: skip
+    for order in (1, -1):  # unlikely under both; what was unlikely is likely now
+        yield from extremes(rng, lambda rng, size, order=order: {
+            "dkls": rng.normal(size=3), "old_log_probs": unlikely(rng, 3, 3, size),
+            "log_probs": unlikely(rng, 3, 3, 1.5 * size)[:, ::order].copy(),
+        })  # fmt: skip
 
 
 SPREADS = (2, 1), (4, 2), (3, 3), (1, 2)
@@ -636,6 +642,11 @@ def odd_groups(rng):
         yield Case({"rewards": passed, "scale": scale}, "with the default eps")
         equal = np.repeat(rng.normal(size=(2, 1)), 3, axis=1)
         yield Case({"rewards": equal, "scale": scale}, "for a group of equal rewards", 1e4)
+        beside = np.concatenate([equal, rng.normal(size=(2, 3))])
+        words = "for a group of equal rewards beside others"
+        yield Case({"rewards": beside, "scale": scale}, words, 1e4)
+    small = {"rewards": 1e-5 * rng.normal(size=(2, 3)), "scale": True}
+    yield Case(small, "for rewards near 10⁻⁵, with the default eps")
     for scale in (False, True):
         whole = rng.permuted([[2, 0, 0, 3], [0, 5, 1, 1]], axis=1)
         yield Case({"rewards": whole, "scale": scale}, "for rewards that are whole numbers")
@@ -673,12 +684,14 @@ def odd_advantages(rng):
     for flat in (0.1, 1.1, 0.7):  # whose mean's square and squares' mean differ by rounding
         flat = {"advantages": np.full(3, flat)}
         yield Case(flat, "for a flat batch, with the default eps", 1e4)
-    far = {"advantages": 3e4 + rng.normal(size=6), "eps": 0.5}
-    yield Case(far, "where the mean is large beside the deviation")
+    far = {"advantages": 1e6 + rng.normal(size=6), "eps": 0.5}
+    yield Case(far, "where the mean is large beside the deviation", 1e2)
+    yield Case({"advantages": 3e-8 * rng.normal(size=5)}, "where the deviation is near 10⁻⁸")
+    yield Case({"advantages": np.zeros(0)}, "for no rows")
     far = {"advantages": np.float32(1e4) + rng.permutation(6).astype(np.float32)}
     yield Case(far, "where the mean is large beside the deviation, in float32")
     yield Case(
-        {"advantages": np.append(rng.normal(size=30), 90.0)}, "with one row far from the rest"
+        {"advantages": np.append(rng.normal(size=400), 900.0)}, "with one row far from the rest"
     )
 
 
@@ -799,17 +812,26 @@ def edge(rng, side):
 @of("one_page.policy_slope", each=[(18,), (21,), (1,)], tiny=[(1,), (2,)])
 def page_slope(rng, B):
     case = clip(rng, B)
-    all_log_probs = log_probs(rng, B, 2)
-    action = rng.integers(2, size=B)
+    all_log_probs, action = log_probs(rng, B, 2), rng.integers(2, size=B)
     own = all_log_probs[np.arange(B), action]
     old = case["old_log_probs"] - case["log_probs"] + own
     old = np.where(np.isclose(old, own, rtol=0, atol=1e-12), own, old)  # ratios of 1
-    rows = {"logits": all_log_probs, "action": action, "old_log_prob": old}
+    logits = all_log_probs + rng.normal(size=(B, 1))
+    rows = {"logits": logits, "action": action, "old_log_prob": old}
     return {**rows, "advantage": case["advantages"], "clip_range": case["clip_range"]}
 
 
 @special("one_page.policy_slope")
 def unlikely_slope(rng):
+    own = -np.log(2.0)
+    for side in (1, -1):
+        step = np.nan
+        while own - (own - side * step) != side * step:  # until nothing is rounded
+            step, clip_range = edge(rng, side)
+        given = {"logits": np.zeros((4, 2)), "action": np.array([0, 1, 1, 0])}
+        given |= {"old_log_prob": own - np.array([step, step, 0, 2]) * side}
+        given |= {"advantage": np.array([side * 1.5, -side, 1.0, -side]), "clip_range": clip_range}
+        yield Case(given, f"where a ratio is exactly 1 {'+' if side > 0 else '−'} ε")
     for size, convert in ((200.0, single), (800.0, dict)):
         z = np.array([[0.0, -size], [-size, 0.0], [0.0, -size], [1.0, 0.0]])
         own = (z - np.logaddexp.reduce(z, axis=1, keepdims=True))[np.arange(4), [1, 0, 0, 1]]
@@ -895,7 +917,7 @@ def limits(rng):
         yield Case(
             {"kl_coefficient": 0.8, "kl": kl, "kl_target": target}, f"where kl is exactly {words}"
         )
-    for beta, kl in ((1e-6, 0.0), (1.5e-6, 0.001), (1e6, 1.0), (7e5, 0.5)):
+    for beta, kl in ((1e-6, 0.0), (1.5e-6, 0.001), (1e6, 1.0), (7e5, 0.5), (1e-6, 1.0), (1e6, 0.0)):
         yield Case(
             {"kl_coefficient": beta, "kl": kl, "kl_target": 0.02},
             "at the limits of β, 10⁻⁶ and 10⁶",
@@ -910,16 +932,6 @@ def no_thermostat(given):
 
 
 # One page, and the ladder
-
-
-def page_views(network, parameters, inputs, hidden):
-    """Sets a page's network's parameters, and the layers as views of them."""
-    outputs = (len(parameters) - (inputs + 1) * hidden) // (hidden + 1)
-    network.parameters = parameters
-    sizes = np.cumsum([inputs * hidden, hidden, hidden * outputs])
-    W1, network.b1, W2, network.b2 = np.split(parameters, sizes)
-    network.W1, network.W2 = W1.reshape(inputs, hidden), W2.reshape(hidden, outputs)
-    return network
 
 
 def page_network(rng, inputs, hidden, outputs):

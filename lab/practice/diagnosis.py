@@ -50,6 +50,8 @@ def by_shape(name, theirs, right):
     """What is wrong with one output's shape, in words, or None; arguments as of by_numbers."""
     if all(t.shape == r.T.shape and r.ndim == 2 and close(t, r.T) for t, r in pairs(theirs, right)):
         return f"{name} is transposed"
+    if any(t.dtype == np.float16 for t in theirs):
+        return f"{name} comes in float16, which keeps three digits"
     for t, r in pairs(theirs, right):
         if t.shape != r.shape:
             square = r.ndim == 1 and len(r) > 1 and t.shape == (len(r), len(r))
@@ -203,7 +205,8 @@ class Known:
         named = all(name in words for name in names) or words[:3] in ("∂/∂", "b₁:", "b₂:")
         if not partly or len(self.right) == 1 or named:
             return words
-        return f"{' and '.join(names)}: {words}"
+        *some, last = names
+        return f"{', '.join(some)}{' and ' * bool(some)}{last}: {words}"
 
     def pair(self):
         """Two faults that together make the answer, each with a share of its own, or None."""
@@ -295,8 +298,16 @@ def is_shown(value):
 def case_words(given, name, mine, wanted):
     """A case that is wrong: what goes in, theirs, expected; of many numbers one that differs."""
     listed = [(key, value) for key, value in plain(given)]
-    put = ", ".join(f"{key} {number(v, 4)}" for key, v in listed if is_shown(v))
-    zero = [f"{key}{' all' * (np.size(v) > 1)} 0" for key, v in listed if not is_shown(v)]
+    put = ", ".join(
+        f"{key} {v!r}" if type(v) is float else f"{key} {number(v, 4)}"
+        for key, v in listed
+        if is_shown(v)
+    )
+    zero = [
+        f"{key} {np.shape(v)} all 0" if np.size(v) > 1 else f"{key} 0"
+        for key, v in listed
+        if not is_shown(v)
+    ]
     if zero:
         rest = "zeros for all else" if put else "zeros for all"
         said = ", ".join(zero) if len(zero) < 3 else rest

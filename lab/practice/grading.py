@@ -51,7 +51,7 @@ from lab.practice.blanks import (
     lines_in,
 )
 
-SECONDS = 3  # that one function, or reading one file, may take
+SECONDS = 10  # that one function, or reading one file, may take
 PATIENCE = 30  # seconds without a word until a worker counts as lost
 LARGEST = 1_000_000  # bytes of a workbook's file, and of all that a worker says
 LONG, LONGEST = 200, 1000  # characters of an exception's message, and of a diagnosis

@@ -43,8 +43,11 @@ def effect(blank, function, arguments):
     numbers = np.array([[float(step[name]) for name in STATISTICS] for step in steps])
     numbers = numbers.mean(axis=0) if steps else np.full(len(STATISTICS), np.nan)
     counts = np.array([learner.policy_adam.t, learner.value_adam.t])
+    if len({*map(id, steps)}) < len(steps):
+        raise Told("`steps` holds one and the same dict several times; each step makes its own")
     if "steps" in arguments and len(steps) != counts[0]:
-        raise Told(f"`steps` has {len(steps)} dicts after {counted(counts[0])} of the policy")
+        dicts = f"{len(steps)} dict{'s' * (len(steps) != 1)}"
+        raise Told(f"`steps` has {dicts} after {counted(counts[0])} of the policy")
     own = learner.policy.parameters, learner.value.parameters
     if isinstance(answer, list) and arguments["config"].minibatch_size < len(batch.obs):
         anew = arguments["rng"].bit_generator.state != drawn_from
@@ -61,7 +64,7 @@ def watched(loss, name, batch, seen):
     """The loss, which writes down the rows that it is asked for: (name, their numbers)."""
 
     def watching(outputs, part):
-        found = [np.flatnonzero(batch.targets == target) for target in np.ravel(part.targets)]
+        found = [np.flatnonzero((batch.obs == obs).all(axis=1)) for obs in part.obs]
         seen.append((name, [int(row[0]) if len(row) else -1 for row in found]))
         return loss(outputs, part)
 
@@ -79,24 +82,21 @@ def replayed(learner, theirs, batch, arguments, seen, anew):
     config, size = arguments["config"], arguments["config"].minibatch_size
     B, names = len(batch.obs), {"loss_of_policy": "policy", "loss_of_value": "value function"}
     parts = {name: [rows for who, rows in seen if who == name] for name in names}
-    dealt, each = -(-B // size), []
+    dealt = -(-B // size)
     for name, who in names.items():
-        if any(len(rows) > size for rows in parts[name]):
-            whole = all(len(rows) == B for rows in parts[name])
-            rows = "whole batch" if whole else f"{max(map(len, parts[name]))} rows"
-            raise Told(f"the {who} steps on the {rows}, not on the minibatch")
-        epochs = [parts[name][k : k + dealt] for k in range(0, len(parts[name]), dealt)]
-        for epoch in epochs:
-            rows = sorted(row for part in epoch for row in part)
-            if rows != [*range(B)]:
-                raise Told(
-                    f"in an epoch the {who} should meet each of the {B} rows once, in minibatches "
-                    f"of at most {size}; yours meets {len({*rows} - {-1})} of them"
-                )
-        each.append(epochs)
-    if each[0] != each[1]:
+        largest = max(map(len, parts[name]), default=0)
+        if largest > size:
+            part = f"a minibatch of {largest} rows; config.minibatch_size is {size}"
+            whole = "the whole batch, not on the minibatch"
+            raise Told(f"the {who} steps on {whole if largest == B else part}")
+    ours, theirs_too = parts.values()
+    if ours != theirs_too:
+        counts = len(ours), len(theirs_too)
+        if counts[0] != counts[1]:
+            words = f"the policy takes {counted(counts[0])}, the value function {counts[1]}"
+            raise Told(f"{words}; on each minibatch both take one")
         raise Told("the policy and the value function step on different minibatches")
-    orders = each[0]
+    orders = in_epochs(ours, B, dealt)
     chance = math.factorial(B) ** (1 - len(orders))  # that all epochs have one order by luck
     if chance < 1e-9 and all(order == orders[0] for order in orders):
         in_order = [row for part in orders[0] for row in part] == [*range(B)]
@@ -131,6 +131,39 @@ def replayed(learner, theirs, batch, arguments, seen, anew):
                 f"the {who}'s parameters are not those of one step on each minibatch in turn"
             )
     return np.array([np.mean([step[name] for step in steps]) for name in STATISTICS])
+
+
+def in_epochs(parts, B, dealt):
+    """Minibatches, lists of rows, as epochs -> a list of lists. Raises Told if they are none.
+
+    dealt  minibatches an epoch should have
+    """
+    epochs, epoch = [], []
+    for number, part in enumerate(parts, 1):
+        epoch = [*epoch, part]
+        rows = [row for part in epoch for row in part]
+        if len(rows) < B and number < len(parts):
+            continue
+        if -1 in rows:
+            raise Told("the minibatches' obs are not rows of batch.obs")
+        if len({*rows}) < len(rows):
+            raise Told(
+                f"of {len(rows)} rows in turn {len({*rows})} are different ones; in an epoch "
+                f"each of the {B} comes once, before any comes again"
+            )
+        if len(rows) < B:
+            raise Told(
+                f"it ends within an epoch, after {counted(number)} of the policy; max_kl is asked "
+                f"for after an epoch, of {dealt} minibatches"
+            )
+        if len(epoch) != dealt:
+            raise Told(
+                f"an epoch has {len(epoch)} minibatches; minibatches({B}, config.minibatch_size, "
+                f"rng) deals {dealt}"
+            )
+        epochs.append(epoch)
+        epoch = []
+    return epochs
 
 
 def kl_words(kl, max_kl):
@@ -169,6 +202,18 @@ def vpg_update(rng, B, steps, gaussian):
         max_grad_norm=drawn(rng, 0.05, 0.5),
     )
     return {"learner": learner, "batch": batch, "config": config, **known(rng), **losses_of_vpg()}
+
+
+@special("vpg.update")
+def many_value_steps(rng):
+    """With a step size at which the loss rises, and from a loss that is small."""
+    for step_size, words in ((2.0, "rises"), (0.05, "is small")):
+        given = vpg_update(rng, 4, 8, False)
+        given["learner"].value_adam.learning_rate = step_size
+        if step_size < 1:
+            values = given["learner"].value(given["batch"].obs)[:, 0]
+            given["batch"] = given["batch"]._replace(targets=values + 0.3 * rng.normal(size=4))
+        yield Case(given, f"where the value function's loss {words}")
 
 
 def known(rng):
@@ -263,11 +308,7 @@ def rollouts(rng, T, N):
     valid = np.ones((T, N), bool)
     valid[1:] = ~own["ended"][:-1]
     obs = rng.normal(size=(T + 1, N, 2))
-    weights, bias = rng.normal(size=(2, 1)), rng.normal()
-
-    def value(rows):
-        return np.asarray(rows) @ weights + bias
-
+    value = MLP((2, 1), rng, dtype=np.float64)
     rollout = Rollout(
         obs, rng.integers(2, size=(T, N)), rng.normal(size=(T, N)), terminated, truncated,
         rng.normal(size=(T, N)), valid, [],
@@ -299,6 +340,7 @@ def charged(x, old, advantages, beta, slip=""):
             "without β": -(plain - logs) / N,
             "without the factor ρ": -(advantages - beta * logs) / N,
             "of which one entry alone is wrong": slope + 0.01 * (np.arange(N) == N - 1),
+            "of which one entry is 0 and should not be": slope * (np.arange(N) != N - 1),
             "of which the first entry alone is wrong": slope + 0.01 * (np.arange(N) == 0),
             "that is off by 10⁻⁶ in one entry": slope + 1e-6 * (np.arange(N) == 1),
             "that is too small everywhere": slope - 0.01,
@@ -310,7 +352,7 @@ def charged(x, old, advantages, beta, slip=""):
 SLIPS = (
     "without its 1/N", "with the wrong sign", "without β", "without the factor ρ",
     "of which one entry alone is wrong", "of which the first entry alone is wrong",
-    "that is off by 10⁻⁶ in one entry",
+    "of which one entry is 0 and should not be", "that is off by 10⁻⁶ in one entry",
     "that is too small everywhere", "that is too large everywhere",
 )  # fmt: skip
 
@@ -327,6 +369,7 @@ def quartic(x):
 @of("gradient_check.largest_error", each=[("",)])
 def own_objective(rng, slip):
     x, old, advantages = rng.normal(size=(3, 4))
+    x[1] = 0.0  # as good a number as any
     beta = 1.7
 
     def function(x, *given):
@@ -343,6 +386,8 @@ def objectives(rng):
     yield Case(
         {"function": squares, "x": matrix, "given": (other,)}, "a right gradient of a matrix"
     )
+    block, target = rng.normal(size=(2, 2, 1, 3))
+    yield Case({"function": squares, "x": block, "given": (target,)}, "a right gradient (2,1,3)")
     yield Case(
         {"function": quartic, "x": rng.normal(size=2), "given": ()},
         "a right gradient of a large loss",
@@ -351,6 +396,11 @@ def objectives(rng):
     yield Case(
         {"function": last, "x": matrix, "given": (other,)},
         "a matrix's gradient, wrong in its last row",
+    )
+    end = lambda x, y: (squares(x, y)[0], squares(x, y)[1] + 0.1 * (np.arange(3) > 1))  # noqa: E731
+    yield Case(
+        {"function": end, "x": matrix, "given": (other,)},
+        "a matrix's gradient, wrong in its last column",
     )
     wrong = lambda x, y: (squares(x, y)[0], squares(x, y)[1].T.reshape(x.shape))  # noqa: E731
     yield Case(
@@ -371,6 +421,8 @@ def caught(blank, function, arguments):
         raise Changes("it changes `x`; work on a copy")
     if said is None:
         raise ValueError("it returns nothing")
+    if isinstance(said, tuple):
+        raise ValueError(f"it returns {len(said)} things; one is asked for")
     if isinstance(said, (bool, np.bool_)):
         return (np.array(float(said)),)
     said = np.asarray(said)

@@ -204,7 +204,12 @@ class Judge:
 
     def rest(self, mine):
         """Which outputs are right, if some are: what is added to a diagnosis."""
-        good = [
+        good = self.good(mine)
+        return f"; {listed(good)} {is_or_are(good)} right" if good else ""
+
+    def good(self, mine):
+        """The names of the outputs that are right in all cases."""
+        return [
             name
             for j, name in enumerate(self.names)
             if all(
@@ -213,9 +218,6 @@ class Judge:
                 for k in self.asked
             )
         ]
-        if not good or len(self.names) < 2:
-            return ""
-        return f"; {listed(good)} {is_or_are(good)} right"
 
     def diagnosis(self, mine, wrong, function, owner):
         """-> status, words."""
@@ -233,14 +235,16 @@ class Judge:
             return WRONG, shaped
         told, left, right = self.explained(mine)
         words = [words for words, _ in told]
-        unknown = []
+        unknown, alike = [], {}
+        if self.blank.path in STEPS:  # what is moved last follows from the moments
+            left.sort(key=lambda name: name == "parameters")
         for name in left:
-            by = by_numbers(name, *self.columns(mine, name))
-            if name == "t":  # what it is, after the steps of the first case
-                k = next(k for k in self.plain if not close(mine[k][-1], self.right[k][-1]))
-                t, steps = (int(answer[k][-1][0]) for answer in (mine, self.right))
-                by = f"t, which counts the steps, is {t} after {steps}"
-            (words if by else unknown).append(by or name)
+            by = self.counted(name, mine) or by_numbers(name, *self.columns(mine, name))
+            if by and by.startswith(f"{name} is "):
+                alike.setdefault(by.removeprefix(f"{name} is "), []).append(name)
+            else:
+                (words if by else unknown).append(by or name)
+        words += [f"{listed(names)} {is_or_are(names)} {by}" for by, names in alike.items()]
         if unknown:
             if words and self.names[-1] != "t":
                 words.append(f"{listed(unknown)} {is_or_are(unknown)} wrong, too")
@@ -250,15 +254,34 @@ class Judge:
             words.append(f"{listed(right)} {is_or_are(right)} right")
         return WRONG, "; ".join(dict.fromkeys(words))
 
+    def counted(self, name, mine):
+        """What is told of an optimiser's t, and of an update's steps and statistics; else None."""
+        if name not in ("t", "steps", "statistics"):
+            return None
+        j = self.names.index(name)
+        k = next(k for k in self.plain if not close(mine[k][j], self.right[k][j]))
+        theirs, right = mine[k][j], self.right[k][j]
+        if name == "t":  # after the steps of this case
+            return f"t, which counts the steps, is {int(theirs[0])} after {int(right[0])}"
+        if name == "statistics":
+            from lab.practice.updates import STATISTICS
+
+            named = [
+                n for n, *pair in zip(STATISTICS, theirs, right, strict=True) if not close(*pair)
+            ]
+            return f"of the statistics {listed(named)} {'are' if len(named) > 1 else 'is'} wrong"
+        return steps_words(theirs, right)
+
     def raised(self, mine, wrong):
         """It raises, in some cases or in all."""
         first = next(k for k in wrong if isinstance(mine[k], Raised))
         kind = self.cases[first].kind
         words = mine[first].diagnosis or mine[first].text
-        if kind and not any(
-            isinstance(mine[k], Raised) for k in self.asked if not self.cases[k].kind
-        ):
+        plain = [k for k in self.asked if not self.cases[k].kind]
+        if kind and not any(isinstance(mine[k], Raised) for k in plain):
             words += f" ({kind})"
+        elif not kind and not all(isinstance(mine[k], Raised) for k in plain):
+            words += f" (for {sizes_in(self.cases[first].given)})"
         if "boolean negative" in mine[first].text:  # numpy's advice would turn the mask round
             words += "; `~mask` is the other rows: for a minus sign, `mask * -x` or np.where"
         return WRONG if mine[first].is_told else ERROR, words
@@ -307,7 +330,10 @@ class Judge:
                 name, [mine[k][j] for k in self.plain], [self.right[k][j] for k in self.plain]
             )
             if words:
-                return words + self.rest(mine)
+                good, others = self.good(mine), [n for n in self.names if n != name]
+                wrong = [n for n in others if n not in good]
+                words += f"; {listed(good)} {is_or_are(good)} right" if good else ""
+                return words + (f"; {listed(wrong)} {is_or_are(wrong)} wrong, too" if wrong else "")
         return None
 
     def explained(self, mine):
@@ -363,7 +389,7 @@ class Judge:
         for tried, given in enumerate(small_cases(self.blank, self.seed)):
             if self.misses(given, function, owner, names[0]) is None:
                 continue
-            given = shown(given, FREE, lambda g: self.misses(g, function, owner, names[0]))
+            given = shown(given, FREE, self.alike(given, function, owner, names[0]))
             if numbers_in(given) < count:
                 best, count = given, numbers_in(given)
             if count <= MOST or tried > 60:
@@ -379,6 +405,16 @@ class Judge:
         more = names[1:]
         tail = f"; {listed(more)} {is_or_are(more)} wrong, too" if more else ""
         return f"{names[0]}: {words}{tail}"
+
+    def alike(self, given, function, owner, name):
+        """Does theirs still miss in other arguments, and is it as finite as in these?"""
+
+        def fails(others):
+            missed = self.misses(others, function, owner, name)
+            return missed is not None and np.isfinite(missed[1]).all() == finite
+
+        finite = np.isfinite(self.misses(given, function, owner, name)[1]).all()
+        return fails
 
     def ignored(self, name, function, owner):
         """The arguments that a part of the right answer depends on, and theirs does not."""
@@ -399,7 +435,9 @@ class Judge:
             return True  # nothing to change there
         rng, shape = np.random.default_rng([k, way]), np.shape(given[key])
         if isinstance(given[key], float):  # it may have to stay below 1
-            changed = (0.001, 0.1, 0.9, 0.5 if key != "eps" else 30)[way] * given[key]
+            own = given[key]
+            larger = (1 + own) / 2 if own < 1 and key != "eps" else 30 * own
+            changed = (0.001 * own, -own if key in FREE else 0.1 * own, 0.9 * own, larger)[way]
         else:
             changed = given[key] * rng.uniform(0.2, (2, 30)[way % 2], shape)
             if way > 1:
@@ -420,7 +458,8 @@ class Judge:
             missed = self.misses(self.cases[k].given, function, owner, name)
             if missed:
                 name, mine, wanted = missed
-                wrong = np.count_nonzero(~np.isclose(mine, wanted, rtol=1e-9, atol=1e-9))
+                scale = max(1.0, float(np.max(np.abs(wanted), initial=0)))
+                wrong = np.count_nonzero(~np.isclose(mine, wanted, rtol=0, atol=1e-10 * scale))
                 some = np.argmax(np.abs(mine - wanted)) if np.ndim(wanted) else ()
                 m, w = (np.ravel(a)[some] if np.ndim(a) else a for a in (mine, wanted))
                 at = (
@@ -459,6 +498,8 @@ class Judge:
         if numbers_in(given) <= MOST:
             return case_words(given, *missed)
         name, mine, wanted = missed
+        if name == "steps":
+            return steps_words(mine, wanted)
         if np.shape(mine) == np.shape(wanted):
             gap = np.abs(np.asarray(mine, float) - wanted)
             k = np.unravel_index(np.argmax(np.where(np.isfinite(gap), gap, np.inf)), np.shape(gap))
@@ -508,9 +549,38 @@ def shapes(answer):
 
 
 def rows(given):
-    """N, the number of rows of a case."""
+    """N, the number of rows of a case, or of texts."""
+    if "batch" in given:
+        return len(given["batch"].obs)
+    if "cache" in given:  # a network's inputs, or what a text's rows were made of
+        return len(given["cache"][0])
+    for name in ("i", "text"):
+        if name in given:
+            return len(given[name])
     found = [v for v in given.values() if isinstance(v, np.ndarray) and v.ndim]
     return len(found[0]) if found else 1
+
+
+def steps_words(theirs, right):
+    """How many steps an update takes, of the policy and of the value function, and should."""
+    both = zip(("policy", "value function"), map(int, theirs), map(int, right), strict=True)
+    return " and ".join(
+        f"the {who} takes {own} step{'s' * (own != 1)}, not {due}"
+        for who, own, due in both
+        if own != due
+    )
+
+
+def sizes_in(given):
+    """The sizes of a case's first argument that has any."""
+    for name, value in given.items():
+        if isinstance(value, np.ndarray):
+            return f"{name} {value.shape}"
+        if hasattr(value, "obs"):
+            return f"a {name} of {rows(given)} rows"
+        if hasattr(value, "sizes"):
+            return f"a network of sizes {value.sizes}"
+    return ", ".join(f"{name} {value}" for name, value in given.items())
 
 
 def size_words(given):
@@ -531,5 +601,5 @@ def listed(names):
 
 def is_or_are(names):
     """The verb after listed(names): one name may be a plural, "policy's parameters"."""
-    plural = len(names) > 1 or re.search("ers$|ics$|eps$|ges$|ets$", names[0])
+    plural = len(names) > 1 or re.search("^(?!d|loss).*s$", names[0])
     return "are" if plural else "is"
