@@ -374,4 +374,5 @@ NAMED = [
     ("ppo.update", but(EPOCHS, "config.minibatch_size, rng", "config.minibatch_size // 2 + 1, rng"), "deals"),
     ("ppo.update", but(EPOCHS, "        steps.append(statistics)", "        steps.append(statistics)\n        if config.max_kl is not None and approx_kl(learner.policy.forward(batch.obs, batch.actions)[0], batch.log_probs) > config.max_kl:\n            return steps"), "it ends"),
     ("advantages.returns_to_go", "return np.zeros(rewards.shape, np.float16)", "float16"),
+    ("vpg.update", but(ONE_STEP, "statistics |= value_step(learner, batch, config, loss_of_value)", "statistics = value_step(learner, batch, config, loss_of_value) | statistics"), "the first value step's statistics stay"),
 ]  # fmt: skip

@@ -21,8 +21,8 @@ from lab.practice.blanks import (
     lines_in,
     place,
 )
-from lab.practice.cases import cases
-from lab.practice.diagnosis import by_numbers, by_shape, case_words, close, numbers_in
+from lab.practice.cases import cases, settled, small_cases
+from lab.practice.diagnosis import by_numbers, by_shape, case_words, close, numbers_in, shown
 from lab.practice.grading import alone
 from lab.practice.verdict import Judge, outcomes
 from lab.proof.faults import FAULTS, edited
@@ -211,6 +211,20 @@ def test_a_case_that_is_shown_has_few_numbers():
         shown = said[said.index("for ") :]
         numbers = re.findall(r"(?<![\w×])-?\d+\.\d*(?!\w)", shown)
         assert "yours" in shown and len(numbers) <= 8 and len(said) < 300, said
+
+
+def test_a_stair_s_weight_is_always_that_of_its_rewards():
+    """Who reckons it from them is right in each case, and in each that is shown."""
+    for path in ("2_reinforce.gradient", "4_baseline.gradient"):
+        blank = BY_PATH[path]
+        made = [case.given for case in cases(blank, 3)] + [*small_cases(blank, 3)]
+        less = shown(made[2], {"reward", "weight"}, lambda _: True, settle=settled)
+        for given in [*made, less]:
+            reward, valid = given["reward"], given["valid"]
+            to_go = np.array([reward[t:].sum(axis=0) for t in range(len(reward))])
+            whole = np.array([reward.sum(axis=0)] * len(reward))[valid]
+            np.testing.assert_allclose(given["weight"], whole if "x" in given else to_go, atol=1e-5)
+        assert not np.any(less["reward"])
 
 
 def test_what_is_changed_is_said_by_name():

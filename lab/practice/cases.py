@@ -122,7 +122,18 @@ def small_cases(blank, seed):
                 round_off = [value] if isinstance(value, np.ndarray) else value
                 for array in round_off if isinstance(value, (list, np.ndarray)) else ():
                     array[...] = np.round(array, 1)
-            yield taken(blank, given)
+            yield settled(taken(blank, given))
+
+
+def settled(given):
+    """A stair's case; its weight is what the line above the blank makes of the rewards."""
+    if {"weight", "reward"} <= given.keys():
+        reward = given["reward"]
+        weight = reward[::-1].cumsum(axis=0)[::-1].copy()
+        if "x" in given:  # stair 2: rows, each with its episode's whole return
+            weight = np.broadcast_to(reward.sum(axis=0), reward.shape)[given["valid"]]
+        given["weight"] = weight
+    return given
 
 
 def taken(blank, given):
@@ -823,15 +834,6 @@ def page_slope(rng, B):
 
 @special("one_page.policy_slope")
 def unlikely_slope(rng):
-    own = -np.log(2.0)
-    for side in (1, -1):
-        step = np.nan
-        while own - (own - side * step) != side * step:  # until nothing is rounded
-            step, clip_range = edge(rng, side)
-        given = {"logits": np.zeros((4, 2)), "action": np.array([0, 1, 1, 0])}
-        given |= {"old_log_prob": own - np.array([step, step, 0, 2]) * side}
-        given |= {"advantage": np.array([side * 1.5, -side, 1.0, -side]), "clip_range": clip_range}
-        yield Case(given, f"where a ratio is exactly 1 {'+' if side > 0 else '−'} ε")
     for size, convert in ((200.0, single), (800.0, dict)):
         z = np.array([[0.0, -size], [-size, 0.0], [0.0, -size], [1.0, 0.0]])
         own = (z - np.logaddexp.reduce(z, axis=1, keepdims=True))[np.arange(4), [1, 0, 0, 1]]
@@ -842,6 +844,17 @@ def unlikely_slope(rng):
         }
         words = f"for log-probabilities of −{size:g}" + (" in float32" if convert is single else "")
         yield Case(convert({**given, "clip_range": 0.3}), words)
+    own = -np.log(2.0)
+    for side in (1, -1):
+        for _ in range(99):  # until nothing is rounded, in a difference of logs or in a quotient
+            step, clip_range = edge(rng, side)
+            quotient = np.exp(own) / np.exp(own - side * step)
+            if own - (own - side * step) == side * step and quotient == np.exp(side * step):
+                break
+        given = {"logits": np.zeros((4, 2)), "action": np.array([0, 1, 1, 0])}
+        given |= {"old_log_prob": own - np.array([step, step, 0, 2]) * side}
+        given |= {"advantage": np.array([side * 1.5, -side, 1.0, -side]), "clip_range": clip_range}
+        yield Case(given, f"where a ratio is exactly 1 {'+' if side > 0 else '−'} ε")
 
 
 @of("ppo.clipped_value_loss", each=[(10,), (13,), (40,), (1,)], tiny=[(1,)])
@@ -1010,8 +1023,8 @@ def episodes(rng, T, N):
 def steps_of_episodes(rng, T, N):
     case = episodes(rng, T, N)
     W, valid = case.pop("W"), case["valid"]
-    case |= {"weight": case["weight"][valid], "x": case["obs"][valid]}
-    return {**case, "onehot": np.eye(2)[case["action"][valid]], "W": W}
+    case |= {"x": case["obs"][valid], "onehot": np.eye(2)[case["action"][valid]]}
+    return settled({**case, "W": W})
 
 
 CARTS = (1, 3), (2, 4), (3, 2), (4, 3)

@@ -257,11 +257,12 @@ def flat_wrong(some, others):
 # ------------------------------------------------------------------ a case to show
 
 
-def shown(given, free, fails, budget=200):
+def shown(given, free, fails, budget=200, settle=lambda given: given):
     """A case with as few numbers as still fail: the others are zero.
 
-    free   names of arguments that may be any number
-    fails  function(arguments) -> bool
+    free    names of arguments that may be any number
+    fails   function(arguments) -> bool
+    settle  function(arguments), which makes anew what follows from others
     """
     given = {
         name: value.copy() if isinstance(value, np.ndarray) else value
@@ -279,8 +280,9 @@ def shown(given, free, fails, budget=200):
                 kept, budget = value[index], budget - 1
                 if kept and budget > 0:
                     value[index] = 0
-                    if not fails(given):
+                    if not fails(settle(given)):
                         value[index] = kept
+                        settle(given)
     return given
 
 

@@ -402,6 +402,13 @@ def objectives(rng):
         {"function": end, "x": matrix, "given": (other,)},
         "a matrix's gradient, wrong in its last column",
     )
+    large, others = rng.normal(size=(2, 5, 5))
+    corner = np.arange(25).reshape(5, 5) == 24
+    far = lambda x, y: (squares(x, y)[0], squares(x, y)[1] + 0.1 * corner)  # noqa: E731
+    yield Case(
+        {"function": far, "x": large, "given": (others,)},
+        "a matrix's gradient, wrong in the last of 25 entries",
+    )
     wrong = lambda x, y: (squares(x, y)[0], squares(x, y)[1].T.reshape(x.shape))  # noqa: E731
     yield Case(
         {"function": wrong, "x": matrix, "given": (other,)},

@@ -10,7 +10,7 @@ import numpy as np
 
 from lab.practice.asking import STEPS, Raised, Told, ask, call, copied, once_more, outputs
 from lab.practice.blanks import CHAPTERS, STEP, as_function, lesson_file, lesson_module, place
-from lab.practice.cases import FREE, LARGE, NOT_LARGE, SINGLE, cases, single, small_cases
+from lab.practice.cases import FREE, LARGE, NOT_LARGE, SINGLE, cases, settled, single, small_cases
 from lab.practice.diagnosis import (
     Known,
     by_numbers,
@@ -137,23 +137,28 @@ class Judge:
             elif case.refused and not refusal(answer.text):
                 others.append(f"for {case.refused}, and there is {answer.text}")
         if not missing and not others:
-            self.remark = self.widened(mine)
+            self.remark = self.precision(mine)
             return RIGHT, ""
         said = [f"for {', '.join(missing)}, and there is none"] * bool(missing) + others[:1]
         return WRONG, f"{BUT_REFUSES} {'; '.join(said)}"
 
-    def widened(self, mine):
-        """Which arrays come in float64 where the lesson's are float32, in words; or ""."""
-        k = next((k for k in self.asked if self.cases[k].kind == SINGLE), None)
-        if k is None or self.blank.chapter not in CHAPTERS:  # the pages promise no dtype
+    def precision(self, mine):
+        """Which arrays come in another precision than the lesson's, in words; or ""."""
+        if self.blank.chapter not in CHAPTERS:  # the pages promise no dtype
             return ""
-        (ours,) = outcomes(self.blank, self.ours, [self.cases[k]])
-        wide = [
-            name
-            for name, m, o in zip(self.names, mine[k], ours, strict=True)
-            if m.ndim and m.dtype == np.float64 and o.dtype == np.float32
-        ]
-        return f"for float32 it gives {listed(wide)} in float64" if wide else ""
+        for kind, given, gives in ((SINGLE, "float32", "float64"), ("", "float64", "float32")):
+            k = next((k for k in self.asked if self.cases[k].kind == kind), None)
+            if k is None:
+                continue
+            (ours,) = outcomes(self.blank, self.ours, [self.cases[k]])
+            others = [
+                name
+                for name, m, o in zip(self.names, mine[k], ours, strict=True)
+                if m.ndim and (m.dtype, o.dtype) == (gives, given)
+            ]
+            if others:
+                return f"for {given} it gives {listed(others)} in {gives}"
+        return ""
 
     def again(self, function, owner, tell):
         """What is wrong with a second call: status, words; or None."""
@@ -389,7 +394,7 @@ class Judge:
         for tried, given in enumerate(small_cases(self.blank, self.seed)):
             if self.misses(given, function, owner, names[0]) is None:
                 continue
-            given = shown(given, FREE, self.alike(given, function, owner, names[0]))
+            given = shown(given, FREE, self.alike(given, function, owner, names[0]), settle=settled)
             if numbers_in(given) < count:
                 best, count = given, numbers_in(given)
             if count <= MOST or tried > 60:
@@ -442,7 +447,7 @@ class Judge:
             changed = given[key] * rng.uniform(0.2, (2, 30)[way % 2], shape)
             if way > 1:
                 changed = changed * rng.choice([-1, 1], shape)
-        other, answers = {**given, key: changed}, []
+        other, answers = settled({**given, key: changed}), []
         try:
             for which, of_class in ((self.ours, None), (function, owner)):
                 pair = [ask(self.blank, which, g, of_class) for g in (given, other)]

@@ -70,7 +70,7 @@ EVERY_ACTION = "1 − π for every action; the 1 belongs to the taken one alone:
 
 # What the first three stairs with a matrix share.
 LINEAR = [
-    ("weight[:, None] * (", "(", "no row has a weight of its own: every action that was taken becomes likelier, or none, whatever followed"),
+    ("weight[:, None] * (", "(", "no row has a weight of its own: what followed an action says how much likelier it becomes"),
     ("onehot - softmax(x @ W)", "onehot", NO_PI),
     ("onehot - softmax(x @ W)", "softmax(x @ W)", NO_ONEHOT),
     ("onehot - softmax(x @ W)", "onehot + softmax(x @ W)", PLUS_PI),
@@ -456,6 +456,7 @@ FAULTS = [Fault(*row) for row in [
     ("training.make_batch", "", "rollout.terminated, ended", "ended, ended", LIMIT_IS_FALL),
     ("training.make_batch", "", "config.gamma, config.gae_lambda", "config.gae_lambda, config.gamma", "γ and λ have changed places"),
     ("vpg.update", "", "range(config.value_steps)", "range(1)", "of the value function's steps the first one alone is to be seen; config.value_steps are asked for, and the last one's statistics"),
+    ("vpg.update", "", "statistics |= value_step(learner, batch, config, loss_of_value)", "statistics = value_step(learner, batch, config, loss_of_value) | statistics", "the first value step's statistics stay; the last one's are asked for (of a | b, b's stay)"),
     ("vpg.update", "", "statistics |= value_step(", "statistics |= policy_step(learner, batch, config, loss_of_policy) | value_step(", "the policy steps along with the value function; it takes one step"),
     ("vpg.update", "", "for _ in range(config.value_steps):\n        statistics |= value_step(learner, batch, config, loss_of_value)", "statistics |= {'value_loss': 0.0, 'value_grad_norm': 0.0}", "the value function takes no step"),
     ("vpg.update", "", "range(config.value_steps)", "range(config.value_steps - 1)", "the value function takes one step too few"),
@@ -722,7 +723,7 @@ FAULTS = [Fault(*row) for row in [
     ("10_language.embed_backward", "embedding", "onehot.T @ dx", "(onehot.T > 0).astype(dx.dtype) @ dx / np.maximum(onehot.sum(axis=0)[:, None], 1)", "a mean over the places of a character; it collects a sum"),
     ("10_language.embed_backward", "embedding", ".sum(axis=0)", ".mean(axis=0)", "a mean over the texts; a place's row collects a sum"),
     ("10_language.embed_backward", "embedding", "text.ravel()", "text.T.ravel()", "the characters go through the texts place by place; dx has them text by text"),
-    ("10_language.embed_backward", "embedding", "return (onehot.T @ dx,", "dWe = np.zeros((V, D), dx.dtype)\ndWe[text.ravel()] += dx\nreturn (dWe,", "`dWe[text.ravel()] += dx` keeps one of a character's places and forgets the others; add them (a product with one-hot rows, or np.add.at)"),
+    ("10_language.embed_backward", "embedding", "return (onehot.T @ dx,", "dWe = np.zeros((V, D), dx.dtype)\ndWe[text.ravel()] += dx\nreturn (dWe,", "keeps one of a character's places and forgets the others; add them (a product with one-hot rows, or np.add.at)"),
 ]]  # fmt: skip
 FAULTS += [fault._replace(function="5_network.Network.backward") for fault in FAULTS
            if fault.function == "one_page.Network.backward"]  # fmt: skip
