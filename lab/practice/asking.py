@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lab.practice.diagnosis import layers
+
 STEPS = "nn.Adam.step", "one_page.Network.step"  # asked several times; they change what they get
 BY_EFFECT: dict = {}  # path -> how else it is asked: (blank, function, arguments) -> outputs
 NEW = ("advantages.normalize",)  # promises a new array, even where it changes nothing
@@ -86,10 +88,6 @@ def page_views(network, parameters, inputs, hidden):
     W1, network.b1, W2, network.b2 = np.split(parameters, sizes)
     network.W1, network.W2 = W1.reshape(inputs, hidden), W2.reshape(hidden, outputs)
     return network
-
-
-def page_layers(network):
-    return np.hstack([network.W1.ravel(), network.b1, network.W2.ravel(), network.b2])
 
 
 def call(blank, function, arguments, frozen):
@@ -196,7 +194,8 @@ def steps(blank, function, arguments):
             if parameters is None:
                 with sized(function, {"self": adam}):
                     function(adam, own, arguments["step_size"])
-                if not np.array_equal(page_layers(adam), adam.parameters, equal_nan=True):
+                own = np.concatenate([layer.ravel() for layer in layers(adam).values()])
+                if not np.array_equal(own, adam.parameters, equal_nan=True):
                     words = "W1, b1, W2, b2 are views of `parameters`, and now they differ from it"
                     raise Told(f"{words}: change it in place (-=)")
             else:

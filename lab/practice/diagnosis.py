@@ -13,6 +13,29 @@ import re
 
 import numpy as np
 
+# ------------------------------------------------------------------ words
+
+
+def listed(names):
+    *some, last = names
+    return f"{', '.join(some)} and {last}" if some else last
+
+
+def is_or_are(names):
+    """The verb after listed(names): one name may be a plural, "policy's parameters"."""
+    plural = len(names) > 1 or re.search("^(?!d).*[^s]s$", names[0])
+    return "are" if plural else "is"
+
+
+def also(names, what):
+    """What joins a diagnosis of names, which may be none."""
+    return f"; {listed(names)} {is_or_are(names)} {what}" if names else ""
+
+
+def counted(number):
+    return f"{number} step" + ("s" if number != 1 else "")
+
+
 # ------------------------------------------------------------------ outputs and parts
 
 
@@ -205,8 +228,7 @@ class Known:
         named = all(name in words for name in names) or words[:3] in ("∂/∂", "b₁:", "b₂:")
         if not partly or len(self.right) == 1 or named:
             return words
-        *some, last = names
-        return f"{', '.join(some)}{' and ' * bool(some)}{last}: {words}"
+        return f"{listed(names)}: {words}"
 
     def pair(self):
         """Two faults that together make the answer, each with a share of its own, or None."""

@@ -10,6 +10,8 @@ import ppo
 import vpg
 from lab.practice.asking import BY_EFFECT, Changes, Told, changed, reached, tidy
 from lab.practice.cases import LARGE, Case, both, drawn, gae, of, special
+from lab.practice.diagnosis import counted
+from lab.proof.evidence import complex_step
 from learner import Batch, Learner, approx_kl, minibatches, policy_step, value_step
 from nn import MLP, Adam
 from policies import CategoricalPolicy, GaussianPolicy
@@ -54,10 +56,6 @@ def effect(blank, function, arguments):
         numbers -= replayed(start, learner, batch, arguments, seen, anew)
         own = [np.zeros_like(parameters) for parameters in own]
     return tidy(blank, (counts, *(parameters.copy() for parameters in own), numbers))
-
-
-def counted(number):
-    return f"{number} step" + ("s" if number != 1 else "")
 
 
 def watched(loss, name, batch, seen):
@@ -392,23 +390,19 @@ def objectives(rng):
         {"function": quartic, "x": rng.normal(size=2), "given": ()},
         "a right gradient of a large loss",
     )
-    last = lambda x, y: (squares(x, y)[0], squares(x, y)[1] + 0.1 * (np.arange(2) > 0)[:, None])  # noqa: E731
-    yield Case(
-        {"function": last, "x": matrix, "given": (other,)},
-        "a matrix's gradient, wrong in its last row",
-    )
-    end = lambda x, y: (squares(x, y)[0], squares(x, y)[1] + 0.1 * (np.arange(3) > 1))  # noqa: E731
-    yield Case(
-        {"function": end, "x": matrix, "given": (other,)},
-        "a matrix's gradient, wrong in its last column",
-    )
     large, others = rng.normal(size=(2, 5, 5))
-    corner = np.arange(25).reshape(5, 5) == 24
-    far = lambda x, y: (squares(x, y)[0], squares(x, y)[1] + 0.1 * corner)  # noqa: E731
-    yield Case(
-        {"function": far, "x": large, "given": (others,)},
-        "a matrix's gradient, wrong in the last of 25 entries",
-    )
+    for x, target, where, words in (
+        (matrix, other, np.arange(2)[:, None] == 1, "its last row"),
+        (matrix, other, np.arange(3) == 2, "its last column"),
+        (large, others, np.arange(25).reshape(5, 5) == 24, "the last of 25 entries"),
+    ):
+
+        def beside(x, y, where=where):
+            loss, dx = squares(x, y)
+            return loss, dx + 0.1 * where
+
+        given = {"function": beside, "x": x, "given": (target,)}
+        yield Case(given, f"a matrix's gradient, wrong in {words}")
     wrong = lambda x, y: (squares(x, y)[0], squares(x, y)[1].T.reshape(x.shape))  # noqa: E731
     yield Case(
         {"function": wrong, "x": matrix, "given": (other,)},
@@ -435,12 +429,8 @@ def caught(blank, function, arguments):
     said = np.asarray(said)
     if said.shape != () or said.dtype.kind not in "iuf":
         raise ValueError("it gives neither True or False, nor the largest error, a number")
-    slopes = []
-    for i in np.ndindex(x.shape):
-        z = x + 0j
-        z[i] += 1e-20j
-        slopes.append(arguments["function"](z, *given)[0].imag * 1e20)
-    largest = np.abs(np.ravel(arguments["function"](x, *given)[1]) - slopes).max()
+    slopes = complex_step(lambda z: arguments["function"](z, *given)[0], x)
+    largest = np.abs(arguments["function"](x, *given)[1] - slopes).max()
     passes = said < 1e-9  # what the docstring says of a right gradient
     if passes == (largest < 1e-9) and abs(said - largest) > 1e-6 * max(1, largest):
         raise Told(f"the largest error is {largest:.6g}; yours says {said:.6g}")

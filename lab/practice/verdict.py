@@ -3,7 +3,6 @@
 import bdb
 import contextlib
 import itertools
-import re
 import warnings
 
 import numpy as np
@@ -13,11 +12,15 @@ from lab.practice.blanks import CHAPTERS, STEP, as_function, lesson_file, lesson
 from lab.practice.cases import FREE, LARGE, NOT_LARGE, SINGLE, cases, settled, single, small_cases
 from lab.practice.diagnosis import (
     Known,
+    also,
     by_numbers,
     by_shape,
     case_words,
     close,
+    counted,
     differing,
+    is_or_are,
+    listed,
     numbers_in,
     parts_of,
     seen,
@@ -209,8 +212,7 @@ class Judge:
 
     def rest(self, mine):
         """Which outputs are right, if some are: what is added to a diagnosis."""
-        good = self.good(mine)
-        return f"; {listed(good)} {is_or_are(good)} right" if good else ""
+        return also(self.good(mine), "right")
 
     def good(self, mine):
         """The names of the outputs that are right in all cases."""
@@ -244,7 +246,7 @@ class Judge:
         if self.blank.path in STEPS:  # what is moved last follows from the moments
             left.sort(key=lambda name: name == "parameters")
         for name in left:
-            by = self.counted(name, mine) or by_numbers(name, *self.columns(mine, name))
+            by = self.of_steps(name, mine) or by_numbers(name, *self.columns(mine, name))
             if by and by.startswith(f"{name} is "):
                 alike.setdefault(by.removeprefix(f"{name} is "), []).append(name)
             else:
@@ -259,7 +261,7 @@ class Judge:
             words.append(f"{listed(right)} {is_or_are(right)} right")
         return WRONG, "; ".join(dict.fromkeys(words))
 
-    def counted(self, name, mine):
+    def of_steps(self, name, mine):
         """What is told of an optimiser's t, and of an update's steps and statistics; else None."""
         if name not in ("t", "steps", "statistics"):
             return None
@@ -274,7 +276,7 @@ class Judge:
             named = [
                 n for n, *pair in zip(STATISTICS, theirs, right, strict=True) if not close(*pair)
             ]
-            return f"of the statistics {listed(named)} {'are' if len(named) > 1 else 'is'} wrong"
+            return f"of the statistics {listed(named)} {is_or_are(named)} wrong"
         return steps_words(theirs, right)
 
     def raised(self, mine, wrong):
@@ -335,10 +337,9 @@ class Judge:
                 name, [mine[k][j] for k in self.plain], [self.right[k][j] for k in self.plain]
             )
             if words:
-                good, others = self.good(mine), [n for n in self.names if n != name]
-                wrong = [n for n in others if n not in good]
-                words += f"; {listed(good)} {is_or_are(good)} right" if good else ""
-                return words + (f"; {listed(wrong)} {is_or_are(wrong)} wrong, too" if wrong else "")
+                good = self.good(mine)
+                wrong = [other for other in self.names if other not in (name, *good)]
+                return words + also(good, "right") + also(wrong, "wrong, too")
         return None
 
     def explained(self, mine):
@@ -408,7 +409,7 @@ class Judge:
             those = listed([f"`{name}`" for name in ignored])
             words = f"in the cases tried it does not depend on {those}; {words}"
         more = names[1:]
-        tail = f"; {listed(more)} {is_or_are(more)} wrong, too" if more else ""
+        tail = also(more, "wrong, too")
         return f"{names[0]}: {words}{tail}"
 
     def alike(self, given, function, owner, name):
@@ -570,9 +571,7 @@ def steps_words(theirs, right):
     """How many steps an update takes, of the policy and of the value function, and should."""
     both = zip(("policy", "value function"), map(int, theirs), map(int, right), strict=True)
     return " and ".join(
-        f"the {who} takes {own} step{'s' * (own != 1)}, not {due}"
-        for who, own, due in both
-        if own != due
+        f"the {who} takes {counted(own)}, not {due}" for who, own, due in both if own != due
     )
 
 
@@ -597,14 +596,3 @@ def size_words(given):
         N = int(np.prod(streams))
         return f"in {T} step{'s' * (T != 1)} of {N} environment{'s' * (N != 1)}"
     return f"in a batch of {rows(given)}"
-
-
-def listed(names):
-    *some, last = names
-    return f"{', '.join(some)} and {last}" if some else last
-
-
-def is_or_are(names):
-    """The verb after listed(names): one name may be a plural, "policy's parameters"."""
-    plural = len(names) > 1 or re.search("^(?!d|loss).*s$", names[0])
-    return "are" if plural else "is"
